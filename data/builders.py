@@ -1,0 +1,255 @@
+"""Writing captioned pictures as a TFDS dataset: TFRecord shards with metadata, built once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import tensorflow as tf
+import tensorflow_datasets as tfds
+from absl import logging
+from PIL import Image
+from tqdm import tqdm
+
+from data import scenes
+from data.errors import UserError
+from data.images import BadPicture, Picture, load_picture
+from data.listing import Entry, Listing
+from data.problems import Problem
+
+VERSION = "1.0.0"
+# No picture that can be decoded within `images.MAX_PIXELS` is a larger file.
+MAX_BYTES = 400_000_000
+_CHUNK = 256  # pictures read ahead of the writer
+
+
+class Example(NamedTuple):
+    """What is stored of a picture: its id, its encoded bytes and its captions."""
+
+    image_id: str
+    image: bytes
+    captions: Sequence[str]
+
+
+class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """A dataset `<data_dir>/<name>/<fingerprint>/1.0.0` of captioned pictures.
+
+    Features: `image` (encoded, uint8 [height, width, 3] when decoded), `image_id`, `captions`.
+    `tfds.builder_from_directory` reads it without this class.
+
+    Args:
+        name: of the dataset.
+        fingerprint: of its content; the TFDS config.
+        encoding: of the pictures, "jpeg" or "png".
+        splits: the examples of each split, read once, in this order.
+        data_dir: the folder of all datasets.
+    """
+
+    VERSION = tfds.core.Version(VERSION)
+    # Nothing is downloaded. Looking for checksums, TFDS 4.9.10 would import importlib_resources,
+    # which it no longer installs.
+    url_infos: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(
+        self,
+        name: str,
+        fingerprint: str,
+        *,
+        encoding: str,
+        splits: Mapping[str, Iterable[Example]],
+        data_dir: Path,
+    ) -> None:
+        self.name = name
+        self._encoding = encoding
+        self._splits = splits
+        config = tfds.core.BuilderConfig(name=fingerprint, version=VERSION)
+        super().__init__(data_dir=data_dir, config=config)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        features = {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format=self._encoding),
+            "image_id": tfds.features.Text(),
+            "captions": tfds.features.Sequence(tfds.features.Text()),
+        }
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Pictures with their captions, each picture once. Written by Wordreel.",
+            features=tfds.features.FeaturesDict(features),
+        )
+
+    def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, Any]]]:
+        return {split: self._generate_examples(self._splits[split]) for split in self._splits}
+
+    def _generate_examples(self, examples: Iterable[Example]) -> Iterator[tuple[str, Any]]:
+        for example in examples:
+            yield example.image_id, example._asdict()
+
+
+def is_built(data_dir: Path, name: str, fingerprint: str) -> bool:
+    """Return whether `build` has been through already."""
+    return (data_dir / name / fingerprint / VERSION).is_dir()
+
+
+def build(
+    name: str,
+    fingerprint: str,
+    *,
+    encoding: str,
+    splits: Mapping[str, Iterable[Example]],
+    data_dir: Path,
+) -> Path:
+    """Write the dataset unless it is there, and return its folder.
+
+    It is written aside and renamed when whole, so that what a killed run leaves is never read;
+    the next run removes it. Two runs at once: one writes, the other waits and uses it.
+
+    Raises:
+        OSError: if the disk is full or `data_dir` cannot be written.
+    """
+    home = data_dir / name / fingerprint
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with _alone(home / ".lock"), _quiet():
+            for leftover in home.glob("incomplete.*"):
+                shutil.rmtree(leftover)
+            builder = CaptionedPictures(
+                name, fingerprint, encoding=encoding, splits=splits, data_dir=data_dir
+            )
+            config = tfds.download.DownloadConfig(try_download_gcs=False)
+            builder.download_and_prepare(
+                download_dir=home / "downloads", download_config=config, file_format="tfrecord"
+            )
+            shutil.rmtree(home / "downloads", ignore_errors=True)  # TFDS makes it, empty
+    except tf.errors.OpError as error:  # what TensorFlow raises where Python has OSError
+        raise OSError(None, error.message, str(home)) from error
+    return Path(builder.data_dir)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock that the system drops when this process ends, however it ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence TFDS: its lines on stdout, its own bars, its warning that the config is ours."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    tfds.disable_progress_bar()
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        tfds.enable_progress_bar()
+        logging.set_verbosity(verbosity)
+
+
+def checked_pictures(
+    listing: Listing,
+    problems: list[Problem],
+    *,
+    max_side: int | None,
+    finish: Callable[[], None],
+) -> dict[str, Iterator[Example]]:
+    """Return the pictures of each split, decoded once to see that they can be.
+
+    The splits stand with training last: a picture that is in two of them under two names leaves
+    the training split, never the ones that are measured on.
+
+    Args:
+        listing: the pictures.
+        problems: what is wrong with a picture is added here.
+        max_side: see `load_picture`.
+        finish: called when all pictures have been seen, before the dataset is there to be read,
+            and when a split has none left; it raises if too many are bad.
+    """
+    by_split = {
+        split: [entry for entry in listing.entries if entry.split == split]
+        for split in ("test", "validation", "train")
+    }
+    splits = [split for split in by_split if by_split[split]]
+    bar = _progress(len(listing.entries), "checking pictures")
+    first_seen: dict[bytes, Entry] = {}
+
+    def examples(split: str) -> Iterator[Example]:
+        kept = 0
+        for entry, picture in _load(by_split[split], max_side):
+            bar.update()
+            if isinstance(picture, str):
+                problems.append(Problem(entry.file, picture, str(entry.path)))
+                continue
+            digest = hashlib.blake2b(picture.jpeg, digest_size=16).digest()
+            first = first_seen.setdefault(digest, entry)
+            if first.split != split:
+                reason = f"in two splits: {first.file} in {first.split} (kept) is the same picture"
+                problems.append(Problem(entry.file, reason, str(entry.path)))
+                continue
+            kept += 1
+            yield Example(entry.image_id, picture.jpeg, entry.captions)
+        if split == splits[-1]:
+            bar.close()
+        if split == splits[-1] or not kept:
+            finish()
+        if not kept:
+            raise UserError(f"no picture of the {split} split can be used: {problems[-1].reason}")
+
+    return {split: examples(split) for split in splits}
+
+
+def _load(entries: Sequence[Entry], max_side: int | None) -> Iterator[tuple[Entry, Picture | str]]:
+    """Yield each picture, or the reason why it cannot be used, in order."""
+
+    def load(entry: Entry) -> Picture | str:
+        try:
+            if entry.path.stat().st_size > MAX_BYTES:
+                return f"undecodable: file of more than {MAX_BYTES / 1e6:,.0f} MB"
+            return load_picture(entry.path.read_bytes(), max_side=max_side)
+        except BadPicture as error:
+            return f"undecodable: {error}"
+        except OSError as error:
+            return f"unreadable: {error.strerror}"
+
+    # Threads are enough: Pillow decodes outside Python's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(entries), _CHUNK):
+            chunk = entries[start : start + _CHUNK]
+            yield from zip(chunk, pool.map(load, chunk), strict=True)
+
+
+def drawn_scenes(seed: int) -> dict[str, Iterator[Example]]:
+    """Return the drawn scenes of each split, as PNG: JPEG would blur their edges."""
+    bar = _progress(sum(scenes.SPLITS.values()), "drawing scenes")
+
+    def examples(split: str) -> Iterator[Example]:
+        for scene_id, scene in scenes.scenes(split, seed=seed):
+            buffer = io.BytesIO()
+            Image.fromarray(scenes.draw(scene)).save(buffer, "PNG")
+            bar.update()
+            yield Example(scene_id, buffer.getvalue(), scenes.captions(scene))
+        if bar.n == bar.total:
+            bar.close()
+
+    return {split: examples(split) for split in scenes.SPLITS}
+
+
+def _progress(total: int, what: str) -> tqdm[Any]:
+    """Return a bar of pictures a second and time left, shown from its first update on."""
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=" pictures",
+        delay=1e-9,
+        mininterval=0.5 if sys.stderr.isatty() else 10,
+    )

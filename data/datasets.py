@@ -1,0 +1,296 @@
+"""The datasets that image captioning can train on, and how to prepare and read them.
+
+    prepared = prepare("flickr8k", "~/Flickr8k")
+    for image_id, captions in prepared.captions("validation"):
+        ...
+
+Nothing heavy is imported before it is needed: the command line lists datasets from here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import UserError, unknown
+from data.prepared import Prepared, PreparedByTfds, count_splits
+
+if TYPE_CHECKING:
+    from data.listing import Listing
+    from data.problems import Problem
+
+# Raised when what is stored for the same source changes, so that no older dataset is reused.
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A dataset that `prepare` knows.
+
+    Attributes:
+        name: as `--data` names it.
+        summary: one line.
+        needs_source: whether the user has to say where it lies (`--source`).
+        layout: what is expected there.
+    """
+
+    name: str
+    summary: str
+    needs_source: bool
+    layout: str
+
+
+DATASETS: Mapping[str, DatasetInfo] = {
+    info.name: info
+    for info in (
+        DatasetInfo(
+            "scenes",
+            "drawn scenes with five true captions each, made on the spot",
+            False,
+            "nothing: drawn from a seed",
+        ),
+        DatasetInfo(
+            "flickr8k",
+            "8,000 photos, 5 English captions each",
+            True,
+            "Flickr8k.token.txt and Flickr_8k.{train,dev,test}Images.txt (or captions.txt, or "
+            "dataset_flickr8k.json) with images/ or Flicker8k_Dataset/",
+        ),
+        DatasetInfo(
+            "flickr30k",
+            "31,000 photos, 5 English captions each",
+            True,
+            "results_20130124.token or results.csv, and dataset_flickr30k.json for Karpathy's "
+            "splits, with flickr30k-images/",
+        ),
+        DatasetInfo(
+            "coco",
+            "123,000 photos, 5 English captions each",
+            True,
+            "dataset_coco.json with train2014/ and val2014/, or "
+            "annotations/captions_{train,val}2017.json (or 2014) with train2017/ and val2017/",
+        ),
+        DatasetInfo(
+            "coco_captions",
+            "COCO as TensorFlow Datasets prepares it, in Karpathy's splits",
+            False,
+            "a TFDS data folder with coco_captions in it; without --source TFDS's own folder, "
+            "into which it is downloaded (37 GB) if need be",
+        ),
+        DatasetInfo(
+            "folder",
+            "your own pictures and captions, in any language",
+            True,
+            "images/ with captions.csv (columns image, caption and, if you like, split) or "
+            'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"})',
+        ),
+    )
+}
+
+
+def prepare(
+    name: str,
+    source: Path | str | None = None,
+    *,
+    data_dir: Path | str | None = None,
+    max_bad: float = 0.01,
+    image_size: int | None = None,
+    seed: int = 0,
+) -> Prepared:
+    """Return the dataset, written to `data_dir` unless it is there already.
+
+    What is wrong with the source goes to a report file and, counted, to the screen.
+
+    Args:
+        name: a key of `DATASETS`.
+        source: the folder it lies in.
+        data_dir: where prepared datasets go. Default: the environment's `WORDREEL_DATA_DIR`,
+            else `wordreel` in the user's cache folder.
+        max_bad: the share of pictures that may have problems, 0 to 1.
+        image_size: store pictures at most this many pixels long (default: `images.MAX_SIDE`).
+        seed: of the drawn scenes. The splits of pictures do not depend on it.
+
+    Raises:
+        UserError: for an unknown name, a source that is not there or not in the expected layout,
+            too many bad pictures, or a `data_dir` that cannot be written.
+    """
+    if name not in DATASETS:
+        raise unknown("dataset", name, DATASETS)
+    if not 0 <= max_bad <= 1:
+        raise UserError(f"--max-bad is a share between 0 and 1, not {max_bad}")
+    if image_size is not None and image_size < 1:
+        raise UserError(f"the size of stored pictures is at least 1 pixel, not {image_size}")
+    folder = _source_folder(DATASETS[name], source)
+    home = _data_dir(data_dir)
+    if name == "scenes":
+        return _prepare_scenes(home, seed)
+    if name == "coco_captions":
+        return _prepare_coco_captions(folder, home)
+    assert folder is not None
+    return _prepare_pictures(name, folder, home, max_bad, image_size)
+
+
+def _source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
+    from data.sources import check_folder
+
+    if source is None:
+        if info.needs_source:
+            raise UserError(f"{info.name} needs --source DIR, a folder with: {info.layout}")
+        return None
+    if info.name == "scenes":
+        raise UserError(f"scenes takes no --source: it needs {info.layout}")
+    folder = Path(source).expanduser()
+    check_folder(folder)
+    return folder
+
+
+def _data_dir(data_dir: Path | str | None) -> Path:
+    if data_dir is None:
+        data_dir = os.environ.get("WORDREEL_DATA_DIR") or None
+    if data_dir is None:
+        cache = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+        data_dir = Path(os.environ.get("XDG_CACHE_HOME") or cache) / "wordreel"
+    return Path(data_dir).expanduser().absolute()
+
+
+def _prepare_pictures(
+    name: str, source: Path, home: Path, max_bad: float, image_size: int | None
+) -> Prepared:
+    from data.images import MAX_SIDE
+    from data.problems import check_share, read_report, write_report
+
+    max_side = image_size or MAX_SIDE
+    try:
+        listing = _readers()[name](source)
+        fingerprint = _fingerprint(listing, max_side)
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+    for note in listing.notes:
+        _say(f"{name}: {note}")
+    report = home / name / fingerprint / "problems.jsonl"
+    problems = list(listing.problems)
+
+    def finish() -> None:
+        write_report(report, problems)
+        check_share(name, problems, total=listing.total, max_bad=max_bad, report=report)
+
+    from data.builders import build, checked_pictures, is_built
+
+    built = is_built(home, name, fingerprint)
+    with _writing_to(home):
+        if built and report.is_file():
+            problems = read_report(report)
+        finish()  # what the listing shows need not wait for the pictures
+        splits = checked_pictures(listing, problems, max_side=max_side, finish=finish)
+        directory = build(name, fingerprint, encoding="jpeg", splits=splits, data_dir=home)
+    prepared = Prepared(name, directory, fingerprint, count_splits(directory), report)
+    _tell(prepared, problems, again=built)
+    return prepared
+
+
+def _readers() -> Mapping[str, Callable[[Path], Listing]]:
+    from data import readers, tables
+
+    return {
+        "flickr8k": readers.read_flickr8k,
+        "flickr30k": readers.read_flickr30k,
+        "coco": readers.read_coco,
+        "folder": tables.read_folder,
+    }
+
+
+def _fingerprint(listing: Listing, max_side: int) -> str:
+    """Hash all that decides what is stored: names, sizes, times, captions, splits, problems."""
+    digest = hashlib.sha256(json.dumps([_FORMAT, max_side]).encode())
+    for entry in listing.entries:
+        status = entry.path.stat()
+        parts = [*entry._replace(path=Path()), status.st_size, status.st_mtime_ns]
+        digest.update(json.dumps(parts, default=str).encode())
+    for problem in listing.problems:
+        digest.update(json.dumps(asdict(problem)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _prepare_scenes(home: Path, seed: int) -> Prepared:
+    from data import scenes
+    from data.builders import build, drawn_scenes, is_built
+    from data.problems import write_report
+
+    code = Path(scenes.__file__).read_bytes()
+    digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)
+    fingerprint = digest.hexdigest()[:16]
+    report = home / "scenes" / fingerprint / "problems.jsonl"
+    built = is_built(home, "scenes", fingerprint)
+    with _writing_to(home):
+        write_report(report, [])
+        directory = build(
+            "scenes", fingerprint, encoding="png", splits=drawn_scenes(seed), data_dir=home
+        )
+    prepared = Prepared("scenes", directory, fingerprint, count_splits(directory), report)
+    _tell(prepared, [], again=built)
+    return prepared
+
+
+def _prepare_coco_captions(source: Path | None, home: Path) -> Prepared:
+    import tensorflow_datasets as tfds
+
+    from data.problems import write_report
+
+    builder = tfds.builder("coco_captions", data_dir=source)
+    built = builder.is_prepared()
+    if not built:
+        if source is not None:
+            from data.sources import nothing_found
+
+            raise nothing_found(source, "prepared coco_captions", [str(builder.data_dir)])
+        _say(f"coco_captions: downloading to {builder.data_dir}, which takes hours")
+        try:
+            builder.download_and_prepare()
+        except Exception as error:  # the network, the disk, the server: TFDS raises many kinds
+            raise UserError(
+                f"TFDS could not prepare coco_captions: {error}. Where a copy is prepared "
+                "already, name its TFDS data folder with --source"
+            ) from error
+    directory = Path(builder.data_dir)
+    content = [builder.info.full_name] + [
+        [split.name, split.num_examples, split.num_bytes] for split in builder.info.splits.values()
+    ]
+    fingerprint = hashlib.sha256(json.dumps([_FORMAT, content]).encode()).hexdigest()[:16]
+    report = home / "coco_captions" / fingerprint / "problems.jsonl"
+    with _writing_to(home):
+        write_report(report, [])
+    counts = PreparedByTfds.count(count_splits(directory))
+    prepared = PreparedByTfds("coco_captions", directory, fingerprint, counts, report)
+    _tell(prepared, [], again=built)
+    return prepared
+
+
+@contextlib.contextmanager
+def _writing_to(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write the prepared dataset in {home}: {error.strerror or error}. Make room, "
+            "or name another folder with --data-dir or WORDREEL_DATA_DIR"
+        ) from error
+
+
+def _tell(prepared: Prepared, problems: Sequence[Problem], *, again: bool) -> None:
+    from data.problems import summary
+
+    counts = ", ".join(f"{split} {count:,}" for split, count in prepared.splits.items())
+    _say(f"{prepared.name}: {counts} pictures{' (prepared before)' * again}")
+    if problems:
+        _say(f"{prepared.name}: {summary(problems)}; each is named in {prepared.problems}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

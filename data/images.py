@@ -1,0 +1,110 @@
+"""Pictures as they come, made into what is stored: upright 8-bit RGB JPEG."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from data.errors import UserError
+
+# What is stored is at most this long, in pixels: twice what the usual encoders look at. Flickr's
+# own 500-pixel pictures stay as they are; COCO's 640 × 480 take half the room.
+MAX_SIDE = 512
+# Decoded, a picture of this many pixels takes 240 MB. Cameras of 2024 make 50 million.
+MAX_PIXELS = 80_000_000
+# Not every format Pillow knows: some (EPS) start other programs.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+_ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
+
+# `load_picture` has its own limit, and raises instead of warning.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+class BadPicture(UserError):
+    """Bytes that are not a usable picture; the text is the reason, in a few words."""
+
+
+class Picture(NamedTuple):
+    """An upright RGB picture: its JPEG bytes and its size in pixels."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
+def load_picture(
+    data: bytes, *, max_side: int | None = MAX_SIDE, max_pixels: int = MAX_PIXELS
+) -> Picture:
+    """Decode a picture in full and return it as an upright 8-bit RGB JPEG.
+
+    A plain upright RGB JPEG comes back byte for byte. Anything else (turned by EXIF, CMYK, grey,
+    16-bit, palette, animated: its first frame, other formats) is converted; what is transparent
+    becomes white.
+
+    Args:
+        data: a whole JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF or JPEG 2000 file.
+        max_side: a picture with a longer side is shrunk to this many pixels; None: never.
+        max_pixels: the most pixels that the header may announce.
+
+    Raises:
+        BadPicture: if the bytes are empty, cut short or no picture, or if the header announces
+            more than `max_pixels` (known before any pixel gets memory).
+    """
+    if not data:
+        raise BadPicture("empty file (0 bytes)")
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise BadPicture(_too_large(f"{width:,} × {height:,}", max_pixels))
+            return _convert(image, data, max_side)
+    except BadPicture:
+        raise
+    except UnidentifiedImageError:
+        raise BadPicture("not a picture") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise BadPicture(_too_large("the header's", max_pixels)) from None
+    except Exception as error:  # decoders fed with any bytes raise nearly anything
+        text = "cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
+        raise BadPicture(text) from None
+
+
+def _too_large(size: str, max_pixels: int) -> str:
+    return f"too large: {size} pixels, at most {max_pixels / 1e6:,.0f} million"
+
+
+def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
+    turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    fits = max_side is None or max(image.size) <= max_side
+    if image.format == "JPEG" and image.mode == "RGB" and fits and not turned:
+        image.load()  # raises where the data stops early
+        return Picture(data, *image.size)
+    if max_side is not None:
+        # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
+        image.draft(None, (2 * max_side, 2 * max_side))
+    upright = _to_rgb(ImageOps.exif_transpose(image))
+    if max_side is not None:
+        upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    upright.save(buffer, "JPEG", quality=92, subsampling="4:4:4")  # 4:4:4 keeps drawn edges crisp
+    return Picture(buffer.getvalue(), *upright.size)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Pillow would clip 16-bit grey to 255 instead of scaling it.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        pixels = np.asarray(image, np.float64)
+        low, high = pixels.min(), pixels.max()
+        scaled = (pixels - low) * (255 / (high - low)) if high > low else pixels.clip(0, 255)
+        image = Image.fromarray(scaled.round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")

@@ -1,0 +1,313 @@
+"""From rows of a caption file to the pictures of a dataset: every reader's common half.
+
+A reader yields `Row`s as its file has them; `assemble` finds the pictures, gathers their
+captions, and names whatever does not fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from data.errors import UserError
+from data.problems import Problem
+from data.vocabulary import tokenize
+
+# What distributors and users call the three splits.
+SPLITS: Mapping[str, str] = {
+    "train": "train", "training": "train", "restval": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+MAX_WORDS = 200
+SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
+
+
+class Row(NamedTuple):
+    """A line of a caption file.
+
+    Attributes:
+        file: the picture, relative to the image folder.
+        caption: None where the line only says that the picture exists, or its split.
+        split: a key of `SPLITS`' values; None where the line says nothing about it.
+        where: "captions.csv:12".
+        image_id: None: the file's name is the id.
+        number: tells captions of one picture apart; two rows with the same number and caption
+            are one row written twice.
+    """
+
+    file: str
+    caption: str | None
+    split: str | None
+    where: str
+    image_id: str | None = None
+    number: str | None = None
+
+
+class Entry(NamedTuple):
+    """A picture of a dataset, with its captions."""
+
+    image_id: str
+    file: str
+    path: Path
+    captions: tuple[str, ...]
+    split: str
+
+
+class Pictures(NamedTuple):
+    """The files of an image folder by their name relative to it, in Unicode's NFC form."""
+
+    root: Path
+    files: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source holds: the pictures to use, what is wrong, and remarks for the screen."""
+
+    entries: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def total(self) -> int:
+        """The number of pictures, the bad ones included."""
+        bad = {problem.file for problem in self.problems if problem.bad}
+        return len(bad.union(entry.file for entry in self.entries))
+
+
+@dataclass
+class _Draft:
+    """A picture while its rows come in."""
+
+    file: str
+    where: str
+    image_id: str
+    split: str | None = None
+    captions: list[str] = field(default_factory=list)
+    seen: set[tuple[str | None, str]] = field(default_factory=set)
+
+
+def scan(root: Path, folders: Iterable[str] = ("",)) -> Pictures:
+    """List the files under `root` (only in `folders`, where given), hidden ones left out."""
+    files = {}
+    for folder in folders:
+        for path in _walk(root / folder, frozenset()):
+            name = os.fspath(path.relative_to(root))
+            # A name that is not Unicode can be shown, and never meets one in a caption file.
+            name = name.encode("utf-8", "backslashreplace").decode()
+            files[unicodedata.normalize("NFC", name)] = path
+    return Pictures(root, files)
+
+
+def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    here = os.path.realpath(folder)
+    if here in above:  # a symbolic link to a folder around it
+        return
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            if entry.is_dir():
+                yield from _walk(folder / entry.name, above | {here})
+            elif entry.is_file():
+                yield folder / entry.name
+
+
+def assemble(
+    rows: Iterable[Row],
+    pictures: Pictures,
+    problems: Iterable[Problem] = (),
+    *,
+    partial: bool = False,
+) -> Listing:
+    """Bring rows and pictures together.
+
+    A picture stays in the split that names it first. Where no row names a split, `hash_splits`
+    chooses.
+
+    Args:
+        rows: in the order of the source.
+        pictures: what the image folder holds.
+        problems: what the reader met already.
+        partial: whether the lists are a distributor's, who lists more than a copy may hold: then
+            pictures in no split, and a test split without any of its pictures, are a note each
+            instead of a problem a picture.
+
+    Raises:
+        UserError: if no caption, no training or no validation picture is left.
+    """
+    found, notes = list(problems), list[str]()
+    drafts = _gather(rows, pictures, found)
+    if not any(draft.captions for draft in drafts.values()):
+        raise UserError(f"no captions for the pictures in {pictures.root}")
+    declared = any(draft.split for draft in drafts.values())
+    used = _leave_out(drafts, pictures, found, notes) if partial and declared else drafts
+    kept = {}
+    for key, draft in used.items():
+        if reason := _unusable(key, draft, pictures, declared):
+            found.append(Problem(key, reason, draft.where))
+        else:
+            kept[key] = draft
+    found += [
+        Problem(key, "without captions", pictures.root.name)
+        for key, path in pictures.files.items()
+        if key not in drafts and path.suffix.lower() in SUFFIXES
+    ]
+    if used and not any(key in pictures.files for key in used):
+        raise UserError(
+            f"none of the {len(used):,} pictures with captions is in {pictures.root}: the first "
+            f"is {next(iter(used))!r}, there lie {_some(pictures.files)}"
+        )
+    splits = {} if declared else hash_splits(draft.image_id for draft in kept.values())
+    entries = tuple(
+        Entry(
+            draft.image_id,
+            key,
+            pictures.files[key],
+            tuple(draft.captions),
+            draft.split or splits[draft.image_id],
+        )
+        for key, draft in kept.items()
+    )
+    listing = Listing(entries, tuple(found), tuple(notes))
+    _check_splits(listing)
+    return listing
+
+
+def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) -> dict[str, _Draft]:
+    """Group the rows by picture; drop captions that are none."""
+    drafts: dict[str, _Draft] = {}
+    for row in rows:
+        key = _key(row.file, pictures)
+        draft = drafts.setdefault(key, _Draft(row.file, row.where, row.image_id or key))
+        if draft.split and row.split and row.split != draft.split:
+            reason = f"in two splits: {draft.split} (kept) and {row.split}"
+            problems.append(Problem(key, reason, row.where))
+        draft.split = draft.split or row.split
+        if row.caption is None:
+            continue
+        caption = " ".join(unicodedata.normalize("NFC", row.caption).split())
+        reason = _unfit(caption) or (
+            "caption given twice" if (row.number, caption) in draft.seen else ""
+        )
+        if reason:
+            problems.append(Problem(key, reason, row.where, bad=False))
+        else:
+            draft.captions.append(caption)
+            draft.seen.add((row.number, caption))
+    return drafts
+
+
+def _key(file: str, pictures: Pictures) -> str:
+    """Return the name under which `pictures` has, or would have, the file."""
+    file = unicodedata.normalize("NFC", file)
+    if file in pictures.files:
+        return file
+    tidy = PurePosixPath(file.replace("\\", "/"))
+    inner = PurePosixPath(*tidy.parts[1:])
+    # People write "images/a.jpg" as well as "a.jpg".
+    if tidy.parts[:1] == (pictures.root.name,) and str(inner) in pictures.files:
+        return str(inner)
+    return str(tidy)
+
+
+def _unfit(caption: str) -> str:
+    """Return why a caption cannot be used; "" where it can."""
+    if any("\ud800" <= character <= "\udfff" for character in caption):
+        return "caption is not Unicode: half a surrogate pair"
+    # The cheap tests first: hundreds of thousands of captions come by.
+    if not any(map(str.isalnum, caption)) and not tokenize(caption):
+        return "caption without words"
+    if len(caption) > MAX_WORDS and (words := len(tokenize(caption))) > MAX_WORDS:
+        return f"caption too long: {words} words, at most {MAX_WORDS}"
+    return ""
+
+
+def _leave_out(
+    drafts: dict[str, _Draft], pictures: Pictures, problems: list[Problem], notes: list[str]
+) -> dict[str, _Draft]:
+    """Return what a distributor's lists ask for and a copy has; say in a line what goes."""
+    listed = {key: draft for key, draft in drafts.items() if draft.split}
+    if others := len(drafts) - len(listed):
+        notes.append(f"{others:,} pictures with captions are in no split list: left out")
+    test = {key for key, draft in listed.items() if draft.split == "test"}
+    if test and not any(key in pictures.files for key in test):
+        notes.append(f"none of the {len(test):,} test pictures is here: no test split")
+        listed = {key: draft for key, draft in listed.items() if key not in test}
+    return listed
+
+
+def _unusable(key: str, draft: _Draft, pictures: Pictures, declared: bool) -> str:
+    """Return why a picture cannot be used; "" where it can."""
+    if key not in pictures.files:
+        path = PurePosixPath(key)
+        if path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
+            return f"outside {pictures.root.name}: name pictures relative to it"
+        return "missing"
+    if not draft.captions:
+        return "without captions"
+    return "" if draft.split or not declared else "without a split, which others have"
+
+
+def hash_splits(image_ids: Iterable[str]) -> dict[str, str]:
+    """Split pictures 80 : 10 : 10 by a hash of their ids.
+
+    A picture's split does not depend on the others, so that new pictures move no old ones; only
+    where train or validation would be empty does the nearest picture move there.
+
+    >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
+    ['train', 'validation']
+    """
+    places = {
+        image_id: int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:6]) / 2**48
+        for image_id in image_ids
+    }
+    splits = {
+        image_id: "train" if place < 0.8 else "validation" if place < 0.9 else "test"
+        for image_id, place in places.items()
+    }
+    ordered = sorted(places, key=places.__getitem__)
+    if len(ordered) > 1:
+        if "train" not in splits.values():
+            splits[ordered[0]] = "train"
+        if "validation" not in splits.values():
+            later = [image_id for image_id in ordered if splits[image_id] == "test"]
+            splits[(later or ordered[-1:])[0]] = "validation"
+    return splits
+
+
+def _check_splits(listing: Listing) -> None:
+    counts = defaultdict[str, int](int)
+    for entry in listing.entries:
+        counts[entry.split] += 1
+    if counts["train"] and counts["validation"]:
+        return
+    if len(listing.entries) < 2:
+        raise UserError(
+            f"{len(listing.entries)} usable picture(s): at least two are needed, one to train on "
+            "and one to validate with" + _first_problem(listing)
+        )
+    empty = "validation" if counts["train"] else "train"
+    raise UserError(
+        f"no usable picture in the {empty} split (there are {dict(counts)}): name it in the "
+        "split lists or the split column" + _first_problem(listing)
+    )
+
+
+def _first_problem(listing: Listing) -> str:
+    if not listing.problems:
+        return ""
+    first = listing.problems[0]
+    return f". The first of {len(listing.problems)} problems: {first.file}: {first.reason}"
+
+
+def _some(names: Iterable[str], most: int = 3) -> str:
+    shown = sorted(names)
+    return ", ".join(map(repr, shown[:most])) + (", …" if len(shown) > most else "") or "no files"

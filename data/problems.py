@@ -1,0 +1,83 @@
+"""What is wrong with a source of pictures: named in a report, counted, and limited."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data.errors import UserError
+from data.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a picture or its captions.
+
+    Attributes:
+        file: the picture, as the source names it.
+        reason: its kind, then the particulars: "undecodable: cut short".
+        where: where it was found: "captions.csv:12" (file and line), "images".
+        bad: whether the picture counts towards the share at which the work stops. A dropped row
+            of a picture that has other captions does not.
+    """
+
+    file: str
+    reason: str
+    where: str
+    bad: bool = True
+
+
+def summary(problems: Iterable[Problem]) -> str:
+    """Count the problems by kind, the most frequent first.
+
+    >>> summary([Problem("a.jpg", "undecodable: cut short", "images"),
+    ...          Problem("b.jpg", "undecodable: not a picture", "images"),
+    ...          Problem("c.jpg", "missing", "captions.csv:4")])
+    '2 undecodable, 1 missing'
+    """
+    counts = Counter(problem.reason.partition(":")[0] for problem in problems)
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+
+
+def write_report(path: Path, problems: Iterable[Problem]) -> None:
+    """Write one JSON object a line, UTF-8."""
+    with atomic_write(path) as file:
+        for problem in problems:
+            file.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+
+
+def read_report(path: Path) -> list[Problem]:
+    """Read what `write_report` wrote."""
+    with path.open(encoding="utf-8") as file:
+        return [Problem(**json.loads(line)) for line in file]
+
+
+def check_share(
+    name: str, problems: Iterable[Problem], *, total: int, max_bad: float, report: Path
+) -> None:
+    """Stop where too large a share of the pictures is bad.
+
+    Args:
+        name: of the dataset, for the message.
+        problems: all of them; a picture with several counts once.
+        total: how many pictures there are, the bad ones included.
+        max_bad: the largest share allowed, 0 to 1.
+        report: the file that names every problem, for the message.
+
+    Raises:
+        UserError: if more than `max_bad` of the `total` pictures are bad.
+    """
+    serious = [problem for problem in problems if problem.bad]
+    bad = len({problem.file for problem in serious})
+    if bad <= max_bad * total:
+        return
+    enough = min(1.0, math.ceil(1000 * bad / total) / 1000)
+    raise UserError(
+        f"{name}: {bad:,} of {total:,} pictures ({bad / total:.1%}) have problems, more than the "
+        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. "
+        f"Mend them, or go on without them: --max-bad {enough:g}"
+    )

@@ -1,0 +1,68 @@
+"""Finding and reading the files of a source, with errors that say what was looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from data.errors import UserError
+
+
+def check_folder(source: Path) -> None:
+    """Raise a UserError unless `source` is a folder with something in it."""
+    if not source.exists():
+        above = next(folder for folder in source.absolute().parents if folder.exists())
+        raise UserError(f"no such folder: {source} ({above} holds {_content(above)})")
+    if not source.is_dir():
+        packed = source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        advice = "unpack it first" if packed else "name the folder that holds it"
+        raise UserError(f"{source} is a file, not a folder: {advice}")
+    if not any(source.iterdir()):
+        raise UserError(f"{source} is empty")
+
+
+def find(source: Path, names: Sequence[str], *, folder: bool = False) -> Path | None:
+    """Return the first of `names` that lies in `source` or a folder of it; None: none does."""
+    for name in names:
+        for path in (source / name, *sorted(source.glob(f"*/{name}"))):
+            if path.is_dir() if folder else path.is_file():
+                return path
+    return None
+
+
+def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserError:
+    """Return the error for a file or folder that is not there."""
+    return UserError(
+        f"no {what} in {source}: looked for {', '.join(looked_for)}; found {_content(source)}"
+    )
+
+
+def _content(folder: Path, most: int = 8) -> str:
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more or "nothing"
+
+
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file, with or without byte order mark.
+
+    Raises:
+        UserError: naming the line, where a byte is not UTF-8.
+    """
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
+        raise UserError(
+            f"{path}, line {line}: {kind} (byte 0x{data[error.start]:02x}); save it as UTF-8"
+        ) from None
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers from 1."""
+    lines: Iterable[str] = read_text(path).split("\n")  # splitlines() also splits at U+2028
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, line.rstrip("\r")

@@ -1,0 +1,139 @@
+"""A user's own folder: `images/` beside `captions.csv` (or .tsv, .txt) or `captions.jsonl`.
+
+The table has a header. One column names the picture (image, file, filename, …), one the caption
+(or several: caption_1, caption_2, …), and one, if you like, the split (train, validation, test).
+Several rows may belong to one picture. The delimiter is a comma, semicolon or tab. A line of
+JSON has the same names: {"image": "a.jpg", "captions": ["…", "…"], "split": "train"}.
+Without splits, pictures are split 80 : 10 : 10 by a hash of their names.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from data.errors import UserError
+from data.listing import SPLITS, Listing, Row, assemble, scan
+from data.problems import Problem
+from data.sources import find, lines, nothing_found, read_text
+
+CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
+FILE_COLUMNS = ("image", "file", "filename", "file_name", "image_name")
+_CAPTION_COLUMN = re.compile(r"captions?([ _-]?\d+)?|text")
+
+
+def read_folder(source: Path) -> Listing:
+    """Read a user's own folder of captioned pictures."""
+    images = find(source, ["images", "Images"], folder=True)
+    if images is None:
+        raise nothing_found(source, "image folder", ["images/"])
+    tables = [source / name for name in CAPTION_FILES if (source / name).is_file()]
+    if not tables:
+        raise nothing_found(source, "caption file", CAPTION_FILES)
+    if len(tables) > 1:
+        names = " and ".join(path.name for path in tables)
+        raise UserError(f"{source} holds {names}: keep the one that is meant")
+    rows, problems = read_table(tables[0])
+    return assemble(rows, scan(images), problems)
+
+
+def read_table(path: Path) -> tuple[list[Row], list[Problem]]:
+    """Read a caption table or a file of JSON lines.
+
+    Returns:
+        The rows, and what is wrong with the lines that gave none.
+
+    Raises:
+        UserError: naming file and line, where it is not UTF-8, not CSV or JSON, or has no header.
+    """
+    read = _json_lines if path.suffix == ".jsonl" else _csv_lines
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for item in read(path):
+        if isinstance(item, Problem):
+            problems.append(item)
+        elif item.split is None or item.split.strip().lower() in SPLITS:
+            split = SPLITS[item.split.strip().lower()] if item.split else None
+            rows.append(item._replace(split=split))
+        else:
+            known = "train, validation or test"
+            reason = f"unknown split: {item.split!r} is not {known}"
+            problems.append(Problem(item.file, reason, item.where))
+    return rows, problems
+
+
+def _csv_lines(path: Path) -> Iterator[Row | Problem]:
+    text = read_text(path)
+    first = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        header = next((row for row in reader if row), [])
+        file_column, caption_columns, split_column = _columns(path, header)
+        end = reader.line_num
+        for cells in reader:
+            where, end = f"{path.name}:{end + 1}", reader.line_num
+            if not any(map(str.strip, cells)):
+                continue
+            if len(cells) != len(header):
+                reason = (
+                    f"wrong number of fields: {len(cells)}, the header has {len(header)}; "
+                    f"put captions that hold {delimiter!r} in double quotes"
+                )
+                yield Problem(cells[min(file_column, len(cells) - 1)], reason, where)
+                continue
+            file = cells[file_column].strip()
+            split = cells[split_column].strip() or None if split_column is not None else None
+            if not file:
+                yield Problem(where, "row without a picture's name", where)
+                continue
+            texts = [cells[column] for column in caption_columns]
+            # Of caption_1, caption_2, … a picture may use fewer than there are columns.
+            for caption in [text for text in texts if text.strip()] or [""]:
+                yield Row(file, caption, split, where)
+    except csv.Error as error:
+        raise UserError(
+            f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
+        ) from None
+
+
+def _columns(path: Path, header: list[str]) -> tuple[int, list[int], int | None]:
+    """Return the places of the picture, the captions and the split (None: no such column)."""
+    names = [name.strip().lower() for name in header]
+    files = [index for index, name in enumerate(names) if name in FILE_COLUMNS]
+    captions = [index for index, name in enumerate(names) if _CAPTION_COLUMN.fullmatch(name)]
+    if len(files) != 1 or not captions:
+        raise UserError(
+            f"{path}: its first line must name one column of pictures ({', '.join(FILE_COLUMNS)}) "
+            f"and one or more of captions (caption, caption_1, …, text); it is {header!r:.200}"
+        )
+    return files[0], captions, names.index("split") if "split" in names else None
+
+
+def _json_lines(path: Path) -> Iterator[Row | Problem]:
+    for number, line in lines(path):
+        where = f"{path.name}:{number}"
+        try:
+            item = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UserError(f"{path}, line {number}: not JSON: {error}") from None
+        names = [name for name in FILE_COLUMNS if isinstance(item, dict) and name in item]
+        file = item[names[0]] if names else None
+        if not isinstance(file, str) or not file.strip():
+            raise UserError(
+                f"{path}, line {number}: not an object that names its picture, as "
+                f'{{"image": "a.jpg", "captions": ["…"]}}: {line!r:.80}'
+            )
+        captions = item.get("captions", item.get("caption", []))
+        captions = [captions] if isinstance(captions, str) else captions
+        split = item.get("split")
+        if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
+            yield Problem(file, "captions are not a list of strings", where)
+        elif split is not None and not isinstance(split, str):
+            yield Problem(file, f"unknown split: {split!r} is not a string", where)
+        else:
+            yield from (Row(file, caption, split, where) for caption in captions or [None])
