@@ -1,0 +1,222 @@
+"""Three ways for one decoder step to use a memory: at the start, at each step, top-down.
+
+All three have the same four parts, so that training and search share them:
+
+    cache = cell.prepare(memory)             # what is the same at every step, once
+    state = cell.initial_state(memory)       # from the memory's summary
+    projected = cell.project(embedded)       # W_x x for all steps at once
+    output, state, attention = cell.step(projected_t, state, cache)
+
+`step` takes `batch * beams` rows, batch-major; the cache stays at `batch` rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from models.attention import AdditiveAttention
+from models.cells import LSTMCell, LSTMState
+from models.memory import Memory
+
+StepResult = tuple[tf.Tensor, Any, tf.Tensor]
+
+
+class Cache(NamedTuple):
+    """What a decoder cell computes once a memory: `keys` W_k m, beside `values` and `mask`.
+
+    `summary` is a projection of the memory's summary, `[batch, 4 * units]`, or empty.
+    """
+
+    keys: tf.Tensor
+    values: tf.Tensor
+    mask: tf.Tensor
+    summary: tf.Tensor
+
+
+class _DecoderCell(keras.layers.Layer):
+    """What the three cells share: the width, and a first state from the summary."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.first_state = keras.layers.Dense(2 * units, activation="tanh", name="first_state")
+
+    def _first(self, memory: Memory) -> LSTMState:
+        return LSTMState(*tf.split(self.first_state(memory.summary), 2, axis=-1))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class ShowTellCell(_DecoderCell):
+    """Show and Tell (Vinyals et al. 2015): the picture is seen once, in the first state.
+
+        h_0, c_0 = tanh(W_0 s)
+        h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        """Make an LSTM of `units`."""
+        super().__init__(units, **kwargs)
+        self.lstm = LSTMCell(units, name="lstm")
+
+    def build(self, embedding_depth: int, memory_depth: int) -> None:
+        """Create the weights."""
+        self.first_state.build((None, memory_depth))
+        self.lstm.build((None, embedding_depth))
+        self.output_depth = self.units
+
+    def prepare(self, memory: Memory) -> Cache:
+        """Return a cache in which nothing is used."""
+        nothing = memory.summary[:, :0]
+        return Cache(nothing, nothing, nothing, nothing)
+
+    def initial_state(self, memory: Memory) -> LSTMState:
+        """Return h_0, c_0."""
+        return self._first(memory)
+
+    def project(self, embedded: tf.Tensor) -> tf.Tensor:
+        """Return W_x x: `[..., depth]` → `[..., 4 * units]`."""
+        return self.lstm.project(embedded)
+
+    def step(self, projected: tf.Tensor, state: LSTMState, cache: Cache) -> StepResult:
+        """Go one step; the attention is `[rows, 0]`: there is none."""
+        state = self.lstm.step(projected, state)
+        return state.h, state, state.h[:, :0]
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class ShowAttendTellCell(_DecoderCell):
+    """Show, Attend and Tell (Xu et al. 2015): soft attention, gated, at every step.
+
+        z_t, α_t = attention(h_{t-1}; memory)
+        β_t = σ(W_β h_{t-1})
+        h_t, c_t = LSTM([x_t; β_t ⊙ z_t]; h_{t-1}, c_{t-1})
+
+    The gate has one value for each dimension of z_t, where the paper has one for all.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        """Make an LSTM and an attention of `units`."""
+        super().__init__(units, **kwargs)
+        self.lstm = LSTMCell(units, name="lstm")
+        self.attention = AdditiveAttention(units, name="attention")
+
+    def build(self, embedding_depth: int, memory_depth: int) -> None:
+        """Create the weights."""
+        self.first_state.build((None, memory_depth))
+        self.lstm.build((None, embedding_depth))
+        self.attention.build(memory_depth, self.units)
+        self.gate = keras.layers.Dense(memory_depth, activation="sigmoid", name="gate")
+        self.gate.build((None, self.units))
+        self.context_kernel = self.add_weight(
+            shape=(memory_depth, 4 * self.units), initializer="glorot_uniform", name="context"
+        )
+        self.output_depth = self.units + memory_depth
+
+    def prepare(self, memory: Memory) -> Cache:
+        """Return the attention's keys beside the memory."""
+        return Cache(
+            self.attention.keys(memory.values),
+            memory.values,
+            memory.mask,
+            memory.summary[:, :0],
+        )
+
+    def initial_state(self, memory: Memory) -> LSTMState:
+        """Return h_0, c_0."""
+        return self._first(memory)
+
+    def project(self, embedded: tf.Tensor) -> tf.Tensor:
+        """Return W_x x: `[..., depth]` → `[..., 4 * units]`."""
+        return self.lstm.project(embedded)
+
+    def step(self, projected: tf.Tensor, state: LSTMState, cache: Cache) -> StepResult:
+        """Look, then go one step; the output is `[h_t; β_t ⊙ z_t]`."""
+        context, weights = self.attention(state.h, cache.keys, cache.values, cache.mask)
+        context = self.gate(state.h) * context
+        state = self.lstm.step(projected + tf.matmul(context, self.context_kernel), state)
+        return tf.concat([state.h, context], axis=-1), state, weights
+
+
+class UpDownState(NamedTuple):
+    """The states of the two LSTMs."""
+
+    attend: LSTMState
+    language: LSTMState
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class UpDownCell(_DecoderCell):
+    """The top-down decoder of Anderson et al. (2018): one LSTM looks, a second one speaks.
+
+        h¹_t, c¹_t = LSTM([x_t; s; h²_{t-1}]; h¹_{t-1}, c¹_{t-1})
+        z_t, α_t = attention(h¹_t; memory)
+        h²_t, c²_t = LSTM([z_t; h¹_t]; h²_{t-1}, c²_{t-1})
+
+    s is the memory's summary. The paper starts from zeros; here both start from s.
+    """
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        """Make two LSTMs and an attention of `units`."""
+        super().__init__(units, **kwargs)
+        self.attend = LSTMCell(units, name="attend")
+        self.language = LSTMCell(units, name="language")
+        self.attention = AdditiveAttention(units, name="attention")
+
+    def build(self, embedding_depth: int, memory_depth: int) -> None:
+        """Create the weights; those of [x_t; s; h²] lie apart, since x and s come early."""
+        units = self.units
+        self.first_state.build((None, memory_depth))
+        self.attend.build((None, embedding_depth))
+        self.language.build((None, memory_depth + units))
+        self.attention.build(memory_depth, units)
+        self.summary_kernel = self.add_weight(
+            shape=(memory_depth, 4 * units), initializer="glorot_uniform", name="summary"
+        )
+        self.feedback_kernel = self.add_weight(
+            shape=(units, 4 * units), initializer="glorot_uniform", name="feedback"
+        )
+        self.output_depth = units
+
+    def prepare(self, memory: Memory) -> Cache:
+        """Return the attention's keys and W_s s beside the memory."""
+        return Cache(
+            self.attention.keys(memory.values),
+            memory.values,
+            memory.mask,
+            tf.matmul(memory.summary, self.summary_kernel),
+        )
+
+    def initial_state(self, memory: Memory) -> UpDownState:
+        """Return the same h_0, c_0 for both."""
+        first = self._first(memory)
+        return UpDownState(first, first)
+
+    def project(self, embedded: tf.Tensor) -> tf.Tensor:
+        """Return W_x x: `[..., depth]` → `[..., 4 * units]`."""
+        return self.attend.project(embedded)
+
+    def step(self, projected: tf.Tensor, state: UpDownState, cache: Cache) -> StepResult:
+        """Look with the first LSTM, speak with the second; the output is h²_t."""
+        summary = cache.summary[:, tf.newaxis]
+        batch = tf.shape(summary)[0]
+        projected = tf.reshape(projected, [batch, -1, 4 * self.units]) + summary
+        projected = tf.reshape(projected, [-1, 4 * self.units])
+        projected += tf.matmul(state.language.h, self.feedback_kernel)
+        attend = self.attend.step(projected, state.attend)
+        context, weights = self.attention(attend.h, cache.keys, cache.values, cache.mask)
+        language = self.language(tf.concat([context, attend.h], axis=-1), state.language)
+        return language.h, UpDownState(attend, language), weights
+
+
+DECODERS = {
+    "show-tell": ShowTellCell,
+    "show-attend-tell": ShowAttendTellCell,
+    "updown": UpDownCell,
+}

@@ -1,0 +1,51 @@
+"""Encoder × head: one model for training, validation and export."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.memory import Memory
+
+
+class EncoderHead(keras.Model):
+    """A backbone (if any), an encoder and a head, in that order.
+
+    Inputs come in two forms and the rank tells which: pixels, float `[batch, height, width, 3]`
+    in 0..255, pass through the backbone; its features, `[batch, cells, depth]`, computed earlier
+    by a frozen one, go straight to the encoder.
+    """
+
+    def __init__(self, backbone: keras.Model, encoder: Any, head: Any, **kwargs: Any) -> None:
+        """Join three parts and create their weights."""
+        super().__init__(**kwargs)
+        self.backbone, self.encoder, self.head = backbone, encoder, head
+        encoder.build(backbone.output_shape[-1])
+        head.build(encoder.depth)
+
+    def remember(
+        self, inputs: tf.Tensor, *, training: bool = False, tune_backbone: bool = False
+    ) -> Memory:
+        """Encode a batch.
+
+        The backbone always runs in inference mode: a small batch's statistics would spoil its
+        batch norms. `tune_backbone` lets gradients into its weights.
+        """
+        if inputs.shape.rank == 4:
+            inputs = cells(self.backbone(tf.cast(inputs, tf.float32), training=False))
+            if not tune_backbone:
+                inputs = tf.stop_gradient(inputs)
+        return self.encoder(inputs, training=training)
+
+    def loss(self, inputs: tf.Tensor, targets: Any, *, tune_backbone: bool = False, **options: Any) -> tf.Tensor:
+        """Return the head's mean training loss, a scalar."""
+        memory = self.remember(inputs, training=True, tune_backbone=tune_backbone)
+        return self.head.loss(memory, targets, **options)
+
+
+def cells(grid: tf.Tensor) -> tf.Tensor:
+    """Flatten a grid: `[batch, rows, columns, depth]` → `[batch, rows * columns, depth]`."""
+    batch, rows, columns, _ = tf.unstack(tf.shape(grid))
+    return tf.reshape(grid, [batch, rows * columns, grid.shape[-1]])

@@ -1,0 +1,40 @@
+"""A picture's grid of features → Memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.memory import Memory
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class ImageEncoder(keras.layers.Layer):
+    """Grid cells become the items of a memory; their mean is the summary.
+
+    Each cell's features are projected, rectified and dropped out, m_i = ReLU(W v_i + b), so that
+    the decoder works in `depth` dimensions whatever the backbone's width.
+    """
+
+    def __init__(self, depth: int = 512, dropout: float = 0.5, **kwargs: Any) -> None:
+        """Project to `depth` dimensions; drop out a share of them in training."""
+        super().__init__(**kwargs)
+        self.depth, self.rate = depth, dropout
+        self.project = keras.layers.Dense(depth, activation="relu", name="project")
+        self.dropout = keras.layers.Dropout(dropout)
+
+    def build(self, features: int) -> None:
+        """Create W and b for cells of `features` dimensions."""
+        self.project.build((None, None, features))
+
+    def call(self, cells: tf.Tensor, training: bool = False) -> Memory:
+        """Turn `[batch, cells, features]`, of any float type, into a Memory of `depth`."""
+        values = self.dropout(self.project(tf.cast(cells, tf.float32)), training=training)
+        mask = tf.ones(tf.shape(values)[:2], tf.bool)
+        return Memory(values, mask, tf.reduce_mean(values, axis=1))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "depth": self.depth, "dropout": self.rate}

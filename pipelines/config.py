@@ -1,0 +1,150 @@
+"""Every choice of a run, with its default: what recipes set and flags override."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+from data.errors import UserError
+
+
+def choice(group: str, default: Any, help: str, known: tuple[str, ...] | None = None) -> Any:
+    """Declare one field: its flag's group, default, explanation and known values."""
+    return dataclasses.field(
+        default=default, metadata={"group": group, "help": help, "known": known}
+    )
+
+
+DECODERS = ("show-tell", "show-attend-tell", "updown")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """The resolved configuration of a run; written to its directory as `config.json`."""
+
+    task: str = choice("data", "image-captioning", "what to learn")
+    data: str = choice("data", "scenes", "dataset (see --help-data)")
+    source: str | None = choice("data", None, "folder with the dataset as its distributors ship it")
+    train_split: str = choice("data", "train", "split to learn from, TFDS slices allowed")
+    validation_split: str = choice("data", "validation", "split that picks the best epoch")
+    test_splits: str = choice("data", "test", "splits scored at the end, with commas")
+    max_bad: float = choice("data", 0.01, "largest share of pictures that may be unusable")
+
+    min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
+    max_words: int = choice("words", 20, "longer training captions are cut")
+
+    backbone: str = choice(
+        "encoder",
+        "efficientnet-lite0",
+        "small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
+    )
+    weights: str | None = choice("encoder", None, "the backbone's weights: a file, or 'random'")
+    image_size: int | None = choice("encoder", None, "pixels a side; default: the backbone's own")
+    flips: bool = choice("encoder", False, "learn from mirrored pictures as well")
+    fine_tune_from: int | None = choice(
+        "encoder", None, "epoch (from 1) at which the backbone starts to learn; default: frozen"
+    )
+    fine_tune_rate: float = choice("encoder", 1e-5, "the backbone's own learning rate")
+
+    decoder: str = choice("decoder", "show-attend-tell", "how words look at the picture", DECODERS)
+    units: int = choice("decoder", 512, "width of the LSTMs and of the attention")
+    dropout: float = choice("decoder", 0.5, "share of values dropped while training")
+
+    epochs: int = choice("training", 10, "passes over the training captions, at most")
+    batch_size: int = choice("training", 64, "captions in a step")
+    learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
+    warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
+    weight_decay: float = choice("training", 0.01, "AdamW's decay, on all but biases and norms")
+    clip_norm: float = choice("training", 5.0, "largest global norm of the gradients")
+    label_smoothing: float = choice("training", 0.1, "share of the target spread over all words")
+    scheduled_sampling: float = choice(
+        "training", 0.0, "share of input words taken from the model itself, reached at the end"
+    )
+    ema: float = choice("training", 0.999, "decay of the averaged weights that are evaluated")
+    precision: str = choice(
+        "training", "auto", "of matrix products", ("auto", "float32", "bfloat16")
+    )
+    patience: int = choice("training", 3, "stop after so many epochs without a better CIDEr-D")
+    seed: int = choice("training", 0, "of weights, order, dropout and mirrors")
+
+    beams: int = choice("search", 5, "width of the beam search; 1 is greedy")
+    length_penalty: float = choice("search", 1.0, "exponent of the length a score is divided by")
+    min_words: int = choice("search", 0, "shortest caption")
+    no_repeat_ngram: int = choice("search", 0, "no run of so many words twice; 0: allowed")
+    n_best: int = choice("search", 5, "captions returned a picture")
+
+    def __post_init__(self) -> None:
+        """Refuse values no run could use.
+
+        Raises:
+            UserError: naming the option, its rule and what came.
+        """
+        for field in dataclasses.fields(self):
+            known, value = field.metadata["known"], getattr(self, field.name)
+            if known and value not in known:
+                raise UserError(f"{flag(field.name)} is one of {', '.join(known)}, not {value!r}")
+        for name, (rule, ok) in _RULES.items():
+            value = getattr(self, name)
+            if value is not None and not ok(value):
+                raise UserError(f"{flag(name)} must be {rule}, not {value}")
+        if self.n_best > self.beams:
+            raise UserError(
+                f"--n-best must be at most --beams ({self.beams}), not {self.n_best}"
+            )
+
+    def to_json(self) -> str:
+        """Return the fields as JSON, one a line."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Config:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    @property
+    def hash(self) -> str:
+        """Return 8 hex digits that differ for different configurations."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+
+def flag(name: str) -> str:
+    """Return a field's command-line flag.
+
+    >>> flag("batch_size")
+    '--batch-size'
+    """
+    return "--" + name.replace("_", "-")
+
+
+_POSITIVE = ("at least 1", lambda x: x >= 1)
+_COUNT = ("0 or more", lambda x: x >= 0)
+_SHARE = ("at least 0 and below 1", lambda x: 0 <= x < 1)
+_ABOVE_ZERO = ("above 0", lambda x: x > 0)
+_RULES: dict[str, tuple[str, Any]] = {
+    "max_bad": ("between 0 and 1", lambda x: 0 <= x <= 1),
+    "min_count": _POSITIVE,
+    "max_words": _POSITIVE,
+    "image_size": ("at least 32", lambda x: x >= 32),
+    "fine_tune_from": _POSITIVE,
+    "fine_tune_rate": _ABOVE_ZERO,
+    "units": _POSITIVE,
+    "dropout": _SHARE,
+    "epochs": _POSITIVE,
+    "batch_size": _POSITIVE,
+    "learning_rate": _ABOVE_ZERO,
+    "warmup_steps": _COUNT,
+    "weight_decay": _COUNT,
+    "clip_norm": _ABOVE_ZERO,
+    "label_smoothing": _SHARE,
+    "scheduled_sampling": ("between 0 and 1", lambda x: 0 <= x <= 1),
+    "ema": _SHARE,
+    "patience": _POSITIVE,
+    "seed": _COUNT,
+    "beams": _POSITIVE,
+    "length_penalty": _COUNT,
+    "min_words": _COUNT,
+    "no_repeat_ngram": _COUNT,
+    "n_best": _POSITIVE,
+}

@@ -1,0 +1,185 @@
+"""Pictures as rows of one array on disk: pixels, or features of a frozen backbone.
+
+Each picture is decoded once, and goes through a frozen backbone once; every later run reads the
+rows. The folder's name is a hash of all that the rows depend on (the dataset's content, the
+backbone's weights and preprocessing, the size), so a changed encoder never meets a stale cache.
+A job that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from data.datasets import Prepared
+from data.errors import UserError
+from data.files import atomic_write
+from models.encoder_decoder import cells
+
+VERSION = 1  # of the decoding and resizing below: raise it when they change
+BATCH = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """One row a picture: uint8 `[height, width, 3]` pixels or float16 `[cells, depth]` features.
+
+    Attributes:
+        ids: the pictures' ids, in the order of the rows.
+        rows: memory-mapped `[pictures, 1 or 2, ...]`; the second of two is mirrored.
+    """
+
+    ids: tuple[str, ...]
+    rows: np.ndarray
+
+    def positions(self) -> dict[str, int]:
+        """Return the row of each id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def read(self, positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+        """Return some pictures' rows, `[len(positions), ...]`, those in `mirror` mirrored."""
+        if self.rows.shape[1] == 2:
+            return self.rows[positions, mirror.astype(int)]
+        rows = self.rows[positions, 0]
+        rows[mirror] = rows[mirror, :, ::-1]
+        return rows
+
+
+def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
+    """Decode and resize one picture as training and serving both do.
+
+    Args:
+        encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
+        size: pixels a side; the whole picture is kept, squashed.
+
+    Returns:
+        uint8 `[size, size, 3]`.
+    """
+    picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    picture.set_shape([None, None, 3])
+    resized = tf.image.resize(picture, [size, size], antialias=True)
+    return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
+
+
+def table(
+    prepared: Prepared,
+    split: str,
+    cache: Path,
+    *,
+    size: int,
+    flips: bool = False,
+    backbone: Any = None,
+    backbone_fingerprint: str = "",
+) -> Table:
+    """Return the rows of a whole split, computing those that are not there yet.
+
+    Args:
+        prepared: the dataset.
+        split: a split's name, without a slice.
+        cache: the folder of all tables.
+        size: pixels a side.
+        flips: whether to store the mirrored picture (its features) as well.
+        backbone: a frozen Keras model of float32 `[batch, size, size, 3]`, or None for pixels.
+        backbone_fingerprint: of its weights and preprocessing.
+
+    Raises:
+        UserError: if the disk is full or the folder cannot be written.
+    """
+    mirrored = flips and backbone is not None  # pixels are mirrored when they are read
+    key = [VERSION, prepared.fingerprint, split, size, mirrored, backbone_fingerprint]
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    folder = cache / f"{prepared.name}-{split}-{name}"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with open(cache / f".{folder.name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs never compute the same rows at once
+            if not folder.exists():
+                _compute(prepared, split, folder, size, mirrored, backbone)
+    except OSError as error:
+        raise UserError(
+            f"cannot keep picture features in {cache}: {error.strerror or error}. Free some "
+            "space, or set WORDREEL_DATA_DIR to a folder on another disk."
+        ) from error
+    ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+    return Table(tuple(ids), np.load(folder / "rows.npy", mmap_mode="r"))
+
+
+def _compute(
+    prepared: Prepared, split: str, folder: Path, size: int, mirrored: bool, backbone: Any
+) -> None:
+    """Fill a partial folder row by row, then rename it."""
+    partial = folder.with_name(folder.name + ".partial")
+    partial.mkdir(exist_ok=True)
+    progress, path = partial / "progress.json", partial / "rows.npy"
+    done = json.loads(progress.read_text())["done"] if progress.exists() else 0
+    to_rows, shape, dtype = _row_function(size, mirrored, backbone)
+    count = prepared.splits[split]
+    if not done:
+        rows = np.lib.format.open_memmap(path, "w+", dtype, (count, *shape))
+        with open(path, "r+b") as file:  # a full disk is met here, not as a crash while writing
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    rows = np.lib.format.open_memmap(path, "r+")
+    what = "reading pictures" if backbone is None else "computing features"
+    with tqdm(total=count, initial=done, unit=" pictures", desc=f"{what} ({split})") as bar:
+        for number, batch in enumerate(_decoded(prepared, split, size, done), 1):
+            new = to_rows(batch).numpy()
+            rows[done : done + len(new)] = new
+            done += len(new)
+            bar.update(len(new))
+            if number % 20 == 0:
+                rows.flush()
+                _write_json(progress, {"done": done})
+    rows.flush()
+    _write_json(partial / "ids.json", [name for name, _ in prepared.captions(split)])
+    progress.unlink(missing_ok=True)
+    os.replace(partial, folder)
+
+
+def _decoded(prepared: Prepared, split: str, size: int, skip: int) -> tf.data.Dataset:
+    """Return batches of decoded pictures, uint8 `[batch, size, size, 3]`, in the split's order."""
+
+    def encoded() -> Iterator[bytes]:
+        for _, picture in itertools.islice(prepared.images(split), skip, None):
+            yield picture
+
+    pictures = tf.data.Dataset.from_generator(
+        encoded, output_signature=tf.TensorSpec([], tf.string)
+    )
+    return (
+        pictures.map(lambda x: decode_picture(x, size), num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(BATCH)
+        .prefetch(2)
+    )
+
+
+def _row_function(
+    size: int, mirrored: bool, backbone: Any
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[int, ...], Any]:
+    """Return what makes rows of pictures, and the shape and type of a row."""
+    if backbone is None:
+        return lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8
+
+    @tf.function(reduce_retracing=True)
+    def features(pictures: tf.Tensor) -> tf.Tensor:
+        views = [pictures, pictures[:, :, ::-1]] if mirrored else [pictures]
+        grids = [backbone(tf.cast(view, tf.float32), training=False) for view in views]
+        return tf.cast(tf.stack([cells(grid) for grid in grids], axis=1), tf.float16)
+
+    _, rows, columns, depth = backbone.compute_output_shape((1, size, size, 3))
+    return features, (1 + mirrored, rows * columns, depth), np.float16
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with atomic_write(path) as file:
+        json.dump(value, file)

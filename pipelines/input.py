@@ -1,0 +1,102 @@
+"""Captions and picture rows → training batches, in an order that is a function of the seed.
+
+The order of an epoch depends on (seed, epoch) alone, so a run that was interrupted goes on in
+the middle of an epoch by skipping the batches it has seen, without reading them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from data.vocabulary import PAD, Vocabulary
+from pipelines.features import Table
+
+POOL = 50  # batches sorted by length together: little padding, yet no two epochs alike
+
+
+@dataclasses.dataclass(frozen=True)
+class Captions:
+    """Every caption of a split as word ids, and the row of its picture.
+
+    Attributes:
+        tokens: int32 arrays `[START, words…, END]`.
+        rows: int64 `[captions]`, positions in the picture table.
+    """
+
+    tokens: Sequence[np.ndarray]
+    rows: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        examples: Sequence[tuple[str, Sequence[str]]],
+        vocabulary: Vocabulary,
+        positions: dict[str, int],
+        max_words: int,
+    ) -> Captions:
+        """Encode `(image_id, captions)` pairs."""
+        pairs = [(name, caption) for name, captions in examples for caption in captions]
+        return cls(
+            [np.array(vocabulary.encode(text, max_words), np.int32) for _, text in pairs],
+            np.array([positions[name] for name, _ in pairs], np.int64),
+        )
+
+    def batches(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+        """Return the caption numbers of each batch of an epoch, alike in length.
+
+        Captions are shuffled, cut into pools of `POOL` batches, sorted by length within a pool,
+        cut into batches, and the batches shuffled. Only one batch an epoch may be smaller.
+        """
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(self.tokens))
+        lengths = np.array([len(tokens) for tokens in self.tokens])
+        batches = []
+        for start in range(0, len(order), POOL * batch_size):
+            pool = order[start : start + POOL * batch_size]
+            pool = pool[np.argsort(lengths[pool], kind="stable")]
+            batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+        rng.shuffle(batches)  # type: ignore[arg-type]
+        return batches
+
+
+def training_batches(
+    captions: Captions, table: Table, batch_size: int, *, flips: bool, seed: int, epoch: int, skip: int = 0
+) -> tf.data.Dataset:
+    """Return an epoch's batches from number `skip` on.
+
+    Yields:
+        `(rows, tokens)`: the pictures' rows, mirrored at random if `flips`, uint8
+        `[batch, height, width, 3]` or float16 `[batch, cells, depth]`; and int32
+        `[batch, time]`, padded with PAD.
+    """
+    batches = captions.batches(batch_size, seed, epoch)
+
+    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for number in range(skip, len(batches)):
+            chosen = batches[number]
+            mirror = np.random.default_rng([seed, epoch, number]).random(len(chosen)) < 0.5
+            yield table.read(captions.rows[chosen], mirror & flips), pad([captions.tokens[i] for i in chosen])
+
+    row = table.rows.shape[2:]
+    signature = (
+        tf.TensorSpec([None, *row], table.rows.dtype),
+        tf.TensorSpec([None, None], tf.int32),
+    )
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+
+def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Stack sequences of different lengths, PAD behind the shorter ones.
+
+    >>> pad([np.array([1, 2]), np.array([1, 7, 2])])
+    array([[1, 2, 0],
+           [1, 7, 2]], dtype=int32)
+    """
+    padded = np.full((len(sequences), max(map(len, sequences))), PAD, np.int32)
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return padded
