@@ -1,0 +1,156 @@
+"""Decode a split as an export would, and score what comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.vocabulary import END, Vocabulary
+from models.beam_search import beam_search
+from models.decoding import SearchOptions
+from pipelines.config import Config
+from pipelines.features import Table
+from pipelines.metrics import Scores, evaluate_captions, signature
+
+BATCH = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Attributes:
+        captions: the n best, the best first.
+        scores: of each, log P / length penalty.
+        words: of the best caption.
+        attention: float32 `[words, cells]`, where the model looked at each; no cells if nowhere.
+    """
+
+    captions: list[str]
+    scores: list[float]
+    words: list[str]
+    attention: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A split's scores and what they were computed from.
+
+    Attributes:
+        truth: of each picture, whether all its caption states is so; None if nobody can know.
+    """
+
+    split: str
+    scores: Scores
+    signature: str
+    predictions: Mapping[str, Prediction]
+    references: Mapping[str, Sequence[str]]
+    truth: Mapping[str, bool] | None = None
+
+    def summary(self) -> dict[str, float]:
+        """Return the corpus scores, the share of distinct captions and of wholly true ones."""
+        values = dict(self.scores.corpus)
+        values["distinct"] = self.scores.diversity.distinct_share
+        if self.truth is not None:
+            values["true"] = sum(self.truth.values()) / len(self.truth)
+        return values
+
+
+def search_options(config: Config) -> SearchOptions:
+    """Return the search that validation, evaluation and the export share."""
+    return SearchOptions(
+        beams=config.beams,
+        max_words=config.max_words,
+        min_words=config.min_words,
+        length_penalty=config.length_penalty,
+        no_repeat_ngram=config.no_repeat_ngram,
+        n_best=config.n_best,
+    )
+
+
+def search_name(options: SearchOptions) -> str:
+    """Name a search for a score's signature.
+
+    >>> search_name(SearchOptions(beams=3, length_penalty=0.7))
+    'beam3.lp0.7'
+    """
+    name = f"beam{options.beams}.lp{options.length_penalty:g}"
+    if options.min_words:
+        name += f".min{options.min_words}"
+    if options.no_repeat_ngram:
+        name += f".norep{options.no_repeat_ngram}"
+    return name
+
+
+class Decoder:
+    """Finds captions of table rows by beam search, in batches."""
+
+    def __init__(self, model: Any, vocabulary: Vocabulary, options: SearchOptions) -> None:
+        """Take a model, its words, and how to search."""
+        self.vocabulary = vocabulary
+
+        @tf.function(reduce_retracing=True)
+        def search(inputs: tf.Tensor) -> Any:
+            step, state = model.head.start(model.remember(inputs))
+            return beam_search(step, state, tf.shape(inputs)[0], options)
+
+        self.search = search
+
+    def captions(self, table: Table, ids: Sequence[str]) -> dict[str, Prediction]:
+        """Return a prediction for each of these pictures."""
+        positions, predictions = table.positions(), {}
+        for start in range(0, len(ids), BATCH):
+            names = ids[start : start + BATCH]
+            rows = np.array([positions[name] for name in names])
+            found = self.search(table.read(rows, np.zeros(len(rows), bool)))
+            tokens, scores, attention = (
+                array.numpy() for array in (found.tokens, found.scores, found.attention)
+            )
+            for i, name in enumerate(names):
+                predictions[name] = self._prediction(tokens[i], scores[i], attention[i, 0])
+        return predictions
+
+    def _prediction(
+        self, tokens: np.ndarray, scores: np.ndarray, attention: np.ndarray
+    ) -> Prediction:
+        best = tokens[0].tolist()
+        words = [self.vocabulary.words[i] for i in best[: best.index(END)]]
+        real = np.isfinite(scores)
+        return Prediction(
+            [self.vocabulary.decode(row) for row in tokens[real].tolist()],
+            scores[real].tolist(),
+            words,
+            attention[: len(words)],
+        )
+
+
+def evaluate(
+    decoder: Decoder,
+    options: SearchOptions,
+    table: Table,
+    split: str,
+    examples: Sequence[tuple[str, Sequence[str]]],
+) -> Evaluation:
+    """Decode every picture of a split and score the best captions.
+
+    Args:
+        decoder: of the model to score.
+        options: the search it uses, for the signature.
+        table: rows of at least these pictures.
+        split: its name, for the report.
+        examples: `(image_id, captions)` of the split.
+    """
+    references = dict(examples)
+    predictions = decoder.captions(table, list(references))
+    candidates = {name: prediction.captions[0] for name, prediction in predictions.items()}
+    return Evaluation(
+        split,
+        evaluate_captions(candidates, references),
+        signature(references, search_name(options)),
+        predictions,
+        references,
+    )

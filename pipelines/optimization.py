@@ -1,0 +1,64 @@
+"""How weights move: AdamW under a warm-up and a cosine, their running average beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from pipelines.config import Config
+
+
+def adamw(config: Config, steps: int) -> keras.optimizers.Optimizer:
+    """Return AdamW (Loshchilov & Hutter 2019): linear warm-up, then a cosine to 2 % at `steps`."""
+    warmup = min(config.warmup_steps, steps // 2)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else config.learning_rate,
+        max(1, steps - warmup),
+        alpha=0.02,
+        warmup_target=config.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    return _decayed(rate, config)
+
+
+def backbone_adamw(config: Config) -> keras.optimizers.Optimizer:
+    """Return the backbone's optimizer, with its own constant rate."""
+    return _decayed(config.fine_tune_rate, config)
+
+
+def _decayed(rate: Any, config: Config) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class MovingAverage(tf.Module):
+    """An exponential moving average of weights (Polyak & Juditsky 1992).
+
+    The decay grows as (1 + n) / (10 + n) up to `decay`, so that the first average is not the
+    random start.
+    """
+
+    def __init__(self, variables: Sequence[Any], decay: float) -> None:
+        """Start from the variables' values."""
+        super().__init__()
+        self.decay = decay
+        self.variables_ = list(variables)
+        self.averages = [tf.Variable(v.value, trainable=False) for v in variables]
+
+    def update(self, step: tf.Tensor) -> None:
+        """Move towards the present values, after step number `step` (from 1)."""
+        n = tf.cast(step, tf.float32)
+        decay = tf.minimum(self.decay, (1.0 + n) / (10.0 + n))
+        for average, variable in zip(self.averages, self.variables_, strict=True):
+            average.assign_sub((1.0 - decay) * (average - variable))
+
+    def swap(self) -> None:
+        """Exchange averages and weights; a second call undoes the first."""
+        for average, variable in zip(self.averages, self.variables_, strict=True):
+            value = tf.identity(variable.value)
+            variable.assign(average)
+            average.assign(value)

@@ -1,0 +1,206 @@
+"""The training loop: one step in the graph, checkpoints, validation by real decoding.
+
+A run can be killed at any moment. Everything that changes lies in one checkpoint: weights,
+optimizer, averages, the dropout generators, the step, and (as JSON) the history. The order of
+batches is a function of (seed, epoch), so the same command ends in the same weights.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tqdm import tqdm
+
+from data.errors import UserError
+from pipelines.config import Config
+from pipelines.optimization import MovingAverage, adamw, backbone_adamw
+
+LOG_EVERY = 50  # steps
+SAVE_EVERY = 60.0  # seconds
+
+Batches = Callable[[int, int], Iterable[tuple[Any, Any]]]
+Validate = Callable[[], dict[str, float]]
+
+
+class Trainer:
+    """Trains a model until its validation score stops rising.
+
+    Attributes:
+        history: one dictionary an epoch: loss, seconds, and the validation scores.
+    """
+
+    def __init__(self, model: Any, config: Config, run_dir: Path, steps_per_epoch: int) -> None:
+        """Build the optimizers and take up the newest checkpoint in `run_dir`, if any."""
+        self.model, self.config, self.run_dir = model, config, run_dir
+        self.steps_per_epoch = steps_per_epoch
+        self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
+        tuned = config.fine_tune_from is not None
+        self.tuned = list(model.backbone.trainable_variables) if tuned else []
+        self.optimizer = adamw(config, config.epochs * steps_per_epoch)
+        self.optimizer.build(self.own)
+        self.backbone_optimizer = backbone_adamw(config)
+        self.backbone_optimizer.build(self.tuned)
+        self.average = MovingAverage(self.own + self.tuned, config.ema)
+        self.steps = tf.Variable(0, dtype=tf.int64)
+        self.loss_sum = tf.Variable(0.0)  # of the epoch under way
+        self.history_json = tf.Variable("[]")
+        self.checkpoint = tf.train.Checkpoint(
+            encoder=model.encoder,
+            head=model.head,
+            **({"backbone": model.backbone} if tuned else {}),
+            optimizer=self.optimizer,
+            backbone_optimizer=self.backbone_optimizer,
+            average=self.average,
+            steps=self.steps,
+            loss_sum=self.loss_sum,
+            history=self.history_json,
+        )
+        self.manager = tf.train.CheckpointManager(
+            self.checkpoint, str(run_dir / "checkpoints"), max_to_keep=2
+        )
+        if self.manager.latest_checkpoint:
+            self.checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
+        self.best = tf.train.CheckpointManager(
+            tf.train.Checkpoint(model=model), str(run_dir / "best"), max_to_keep=1
+        )
+        self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+        self._functions: dict[tuple[bool, bool], Any] = {}
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Return a record of each epoch that is over."""
+        records: list[dict[str, float]] = json.loads(self.history_json.numpy())
+        return records
+
+    def fit(self, batches: Batches, validate: Validate, monitor: str) -> None:
+        """Train to the end, from wherever the run is, and load the best weights.
+
+        Args:
+            batches: `(epoch, skip)` → that epoch's batches from number `skip` on.
+            validate: scores the model as it is; called with averaged weights.
+            monitor: the score that decides which epoch is best.
+
+        Raises:
+            UserError: if a gradient is not finite.
+        """
+        while not self._finished(monitor):
+            epoch = len(self.history)
+            self._train_epoch(epoch, batches)
+            self.average.swap()
+            record = {"epoch": epoch + 1, "loss": self._mean_loss(epoch), **validate()}
+            if all(record[monitor] > earlier[monitor] for earlier in self.history):
+                self.best.save()
+            self.average.swap()
+            self._log(record, epoch + 1)
+            self.history_json.assign(json.dumps([*self.history, record]))
+            self.loss_sum.assign(0.0)
+            self.manager.save()
+        self.load_best()
+
+    def load_best(self) -> None:
+        """Load the averaged weights of the best epoch."""
+        self.best.checkpoint.restore(self.best.latest_checkpoint).expect_partial()
+
+    def _finished(self, monitor: str) -> bool:
+        scores = [record[monitor] for record in self.history]
+        if not scores:
+            return False
+        since_best = len(scores) - 1 - scores.index(max(scores))
+        return len(scores) >= self.config.epochs or since_best >= self.config.patience
+
+    def _train_epoch(self, epoch: int, batches: Batches) -> None:
+        done = int(self.steps.numpy()) - epoch * self.steps_per_epoch
+        if done == self.steps_per_epoch:
+            return
+        tune = self.config.fine_tune_from is not None and epoch + 1 >= self.config.fine_tune_from
+        saved = time.monotonic()
+        name = f"epoch {epoch + 1}/{self.config.epochs}"
+        with tqdm(total=self.steps_per_epoch, initial=done, desc=name, unit=" steps") as bar:
+            for inputs, targets in batches(epoch, done):
+                number = int(self.steps.numpy()) + 1
+                self._train_step(inputs, targets, tune, number)
+                bar.update()
+                bar.set_postfix(loss=f"{self._mean_loss(epoch):.3f}", refresh=False)
+                if time.monotonic() - saved > SAVE_EVERY:
+                    self.manager.save()
+                    saved = time.monotonic()
+
+    def _train_step(self, inputs: tf.Tensor, targets: tf.Tensor, tune: bool, number: int) -> None:
+        log = number % LOG_EVERY == 0
+        if (tune, log) not in self._functions:
+            self._functions[tune, log] = tf.function(
+                lambda x, y, sampling: self._step(x, y, sampling, tune, log), reduce_retracing=True
+            )
+        share = number / (self.config.epochs * self.steps_per_epoch)
+        sampling = tf.constant(self.config.scheduled_sampling * share)
+        loss, norms = self._functions[tune, log](inputs, targets, sampling)
+        self._check_finite(float(loss), norms["gradient"].numpy(), number, tune)
+        if log:
+            self._log({"loss": float(loss), "rate": float(self.optimizer.learning_rate)}, number)
+            for kind, values in norms.items():
+                for variable, value in zip(self._variables(tune), values.numpy(), strict=True):
+                    self._log({f"{kind} norm/{variable.path}": float(value)}, number)
+
+    def _variables(self, tune: bool) -> list[Any]:
+        return self.own + (self.tuned if tune else [])
+
+    def _step(
+        self, inputs: tf.Tensor, targets: tf.Tensor, sampling: tf.Tensor, tune: bool, log: bool
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Move the weights once; return the loss and the norms of each variable."""
+        variables = self._variables(tune)
+        with tf.GradientTape() as tape:
+            loss = self.model.loss(
+                inputs,
+                targets,
+                tune_backbone=tune,
+                smoothing=self.config.label_smoothing,
+                sampling=sampling if self.config.scheduled_sampling else None,
+            )
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        norms = {"gradient": _norms(gradients)}
+        before = [tf.identity(v.value) for v in variables] if log else []
+        clipped, _ = tf.clip_by_global_norm(
+            gradients, self.config.clip_norm, tf.norm(norms["gradient"])
+        )
+        own = len(self.own)
+        self.optimizer.apply(clipped[:own], self.own)
+        if tune:
+            self.backbone_optimizer.apply(clipped[own:], self.tuned)
+        self.steps.assign_add(1)
+        self.loss_sum.assign_add(loss)
+        self.average.update(self.steps)
+        if log:
+            values = [v.value for v in variables]
+            norms["weight"] = _norms(values)
+            norms["update"] = _norms([a - b for a, b in zip(values, before, strict=True)])
+        return loss, norms
+
+    def _check_finite(self, loss: float, norms: Any, number: int, tune: bool) -> None:
+        if math.isfinite(loss) and all(map(math.isfinite, norms)):
+            return
+        names = [v.path for v, n in zip(self._variables(tune), norms, strict=True) if not math.isfinite(n)]
+        raise UserError(
+            f"step {number}: the loss is {loss} and the gradient of {', '.join(names[:5])} is not "
+            "finite. Lower --learning-rate or --clip-norm, or use --precision float32; the last "
+            "checkpoint is from before this step."
+        )
+
+    def _mean_loss(self, epoch: int) -> float:
+        steps = int(self.steps.numpy()) - epoch * self.steps_per_epoch
+        return float(self.loss_sum.numpy()) / max(1, steps)
+
+    def _log(self, values: dict[str, float], step: int) -> None:
+        with self.writer.as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+
+def _norms(tensors: list[tf.Tensor]) -> tf.Tensor:
+    return tf.stack([tf.norm(tensor) for tensor in tensors])
