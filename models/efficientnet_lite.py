@@ -13,12 +13,13 @@ import math
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import keras
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 CLASSES = 1000
@@ -121,9 +122,8 @@ def _block(x: Any, filters: int, kernel: int, stride: int, expansion: int, name:
 
 
 def _conv(x: Any, filters: int, name: str, *, kernel: int = 1, stride: int = 1) -> Any:
-    return keras.layers.Conv2D(
-        filters, kernel, stride, padding="same", use_bias=False, name=name
-    )(x)
+    conv = keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False, name=name)
+    return conv(x)
 
 
 def _norm(x: Any, name: str, *, activate: bool = False) -> Any:
@@ -203,8 +203,8 @@ def _to_keras(tensor: NDArray[Any], name: str) -> NDArray[Any]:
 
 # The format of torch.save before torch 1.6: pickles of a magic number, a version, sizes of C
 # types, the object (tensors refer to storages by key) and the keys; then the storages' bytes.
+_MALFORMED = (pickle.UnpicklingError, EOFError, LookupError, AttributeError, TypeError, ValueError)
 _MAGIC = 0x1950A86A20F9469CFC6C
-_STORAGES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
 
 
 def read_torch_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
@@ -229,12 +229,11 @@ def read_torch_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
             for _ in range(2):
                 _TensorUnpickler(file).load()
             tensors = _TensorUnpickler(file).load()
-            dtypes = {key: dtype for dtype, key, *_ in (t.storage for t in tensors.values())}
-            storages = {
-                key: _read_storage(file, dtypes[key]) for key in _TensorUnpickler(file).load()
-            }
+            dtypes = {tensor.storage: tensor.dtype for tensor in tensors.values()}
+            keys = _TensorUnpickler(file).load()
+            storages = {key: _read_storage(file, dtypes[key]) for key in keys}
             return {name: tensor.view(storages) for name, tensor in tensors.items()}
-        except (pickle.UnpicklingError, ValueError, KeyError, AttributeError, EOFError) as error:
+        except _MALFORMED as error:
             raise ValueError(f"{path}: not a checkpoint of tensors: {error}") from error
 
 
@@ -246,44 +245,43 @@ def _read_storage(file: BinaryIO, dtype: str) -> NDArray[Any]:
 class _Tensor(NamedTuple):
     """A window on a storage, which is read only after all tensors are known."""
 
-    storage: tuple[str, str, str, int, Any]  # dtype, key, device, count, None
+    dtype: str
+    storage: str  # its key
     offset: int
     shape: tuple[int, ...]
-    strides: tuple[int, ...]
+    strides: tuple[int, ...]  # in elements
 
     def view(self, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
-        data = storages[self.storage[1]]
-        last = self.offset + sum(
-            (n - 1) * s for n, s in zip(self.shape, self.strides, strict=True)
-        )
+        data = storages[self.storage]
+        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
         if min(self.offset, *self.shape, *self.strides, 0) < 0 or last >= data.size:
             raise ValueError(f"a tensor of shape {self.shape} reaches past its storage")
         strides = [stride * data.itemsize for stride in self.strides]
-        return np.lib.stride_tricks.as_strided(
-            data[self.offset :], self.shape, strides, writeable=False
-        )
+        return as_strided(data[self.offset :], self.shape, strides, writeable=False)
 
 
 def _rebuild_tensor(storage: Any, offset: int, shape: Any, strides: Any, *_: Any) -> _Tensor:
-    return _Tensor(storage, offset, shape, strides)
+    dtype, key = storage
+    return _Tensor(dtype, key, offset, shape, strides)
+
+
+# What a pickle may name; a type of storage becomes the dtype of its bytes.
+_ALLOWED: Mapping[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "LongStorage"): "<i8",
+}
 
 
 class _TensorUnpickler(pickle.Unpickler):
     """Unpickles dicts of tensors and nothing else."""
 
-    _allowed: dict[tuple[str, str], Callable[..., Any] | str] = {
-        ("collections", "OrderedDict"): OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-        **{("torch", name): dtype for name, dtype in _STORAGES.items()},
-    }
-
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._allowed[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is refused") from None
+        if (module, name) not in _ALLOWED:
+            raise pickle.UnpicklingError(f"it names {module}.{name}, which is refused")
+        return _ALLOWED[module, name]
 
-    def persistent_load(self, reference: Any) -> tuple[str, str, str, int, Any]:
-        _, *storage = reference  # begins with the word "storage"
-        dtype, key, device, count, view = storage
-        return dtype, key, device, count, view
+    def persistent_load(self, reference: Any) -> tuple[str, str]:
+        _, dtype, key, *_ = reference  # then the device, the size and a view, always None
+        return dtype, key

