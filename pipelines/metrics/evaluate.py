@@ -1,0 +1,143 @@
+"""All scores of a set of captions, and the line that says how they were made."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from data.errors import UserError
+from pipelines.metrics import tokenizer
+from pipelines.metrics.bleu import bleu
+from pipelines.metrics.cider import CiderScorer
+from pipelines.metrics.ngrams import Tokens
+from pipelines.metrics.rouge import rouge_l
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How varied captions are: when most are the same one, the model has collapsed."""
+
+    captions: int
+    distinct: int  # captions, as words: case and punctuation make no difference
+    vocabulary: int  # words used
+    mean_length: float  # words per caption
+
+    @property
+    def distinct_share(self) -> float:
+        """Distinct captions per caption, from nearly 0 to 1."""
+        return self.distinct / self.captions
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a set of captions.
+
+    All are fractions, as the scorers return them: BLEU and ROUGE-L from 0 to 1, CIDEr and CIDEr-D
+    from 0 to 10. By the custom of papers `str` gives a hundred times that: "BLEU-4 23.4".
+    """
+
+    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D"
+    cider_d: Mapping[str, float]  # of each item
+    diversity: Diversity
+
+    def __str__(self) -> str:
+        return "  ".join(f"{name} {100 * value:.1f}" for name, value in self.corpus.items())
+
+
+def evaluate_captions(
+    candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]
+) -> Scores:
+    """Score one caption per item against the item's true captions.
+
+    CIDEr's document frequencies come from these references: the score of a part of a data set
+    cannot be compared with that of the whole, and a single item always has CIDEr 0.
+
+    >>> scores = evaluate_captions(
+    ...     {"7": "A red dog.", "9": "two cats"},
+    ...     {"7": ["a red dog", "The dog is red."], "9": ["two black cats"]},
+    ... )
+    >>> print(scores)
+    BLEU-1 81.9  BLEU-2 66.8  BLEU-3 71.5  BLEU-4 2.3  ROUGE-L 88.6  CIDEr 325.6  CIDEr-D 323.7
+
+    Raises:
+        UserError: if there is nothing to score, the ids of candidates and references are not the
+            same, or an item has no reference.
+    """
+    _check(candidates, references)
+    captions = [tokenizer.tokenize(caption) for caption in candidates.values()]
+    truths = [[tokenizer.tokenize(text) for text in references[item]] for item in candidates]
+    cider = CiderScorer(truths)
+    cider_d, each_cider_d = cider.score(captions)
+    corpus = {f"BLEU-{n}": score for n, score in enumerate(bleu(captions, truths), start=1)}
+    corpus["ROUGE-L"] = float(rouge_l(captions, truths).mean())
+    corpus["CIDEr"], _ = cider.score(captions, variant="CIDEr")
+    corpus["CIDEr-D"] = cider_d
+    each = dict(zip(candidates, each_cider_d.tolist(), strict=True))
+    return Scores(corpus, each, diversity(captions))
+
+
+def diversity(captions: Collection[Tokens]) -> Diversity:
+    """Count how varied tokenised captions are; at least one is needed.
+
+    >>> diversity([["a", "dog"], ["a", "dog"], ["two", "black", "cats"], ["a", "cat"]])
+    Diversity(captions=4, distinct=3, vocabulary=6, mean_length=2.25)
+    """
+    return Diversity(
+        captions=len(captions),
+        distinct=len({tuple(tokens) for tokens in captions}),
+        vocabulary=len({token for tokens in captions for token in tokens}),
+        mean_length=sum(map(len, captions)) / len(captions),
+    )
+
+
+def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
+    """Return the line to stand under every score: what another must do alike to compare.
+
+    Args:
+        references: the true captions the score was made with.
+        search: how the captions were found, such as "beam5.lp0.7" or "greedy".
+
+    >>> signature({"7": ["a red dog", "a dog"], "9": ["two cats"]}, "beam5.lp0.7")
+    'tok:ptb-like.1|refs:1-2|items:2|search:beam5.lp0.7|version:...'
+    """
+    counts = [len(texts) for texts in references.values()]
+    least, most = min(counts), max(counts)
+    parts = {
+        "tok": f"{tokenizer.NAME}.{tokenizer.VERSION}",
+        "refs": f"{least}" if least == most else f"{least}-{most}",
+        "items": f"{len(counts)}",
+        "search": search,
+        "version": _version(),
+    }
+    return "|".join(f"{key}:{value}" for key, value in parts.items())
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("wordreel")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        return "unknown"
+
+
+def _check(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:
+    """Refuse what would give a wrong score."""
+    if not references:
+        raise UserError("there is nothing to score: no references were given")
+    _same("without a caption", (item for item in references if item not in candidates))
+    _same("without references", (item for item in candidates if item not in references))
+    for item, texts in references.items():
+        if isinstance(texts, str):
+            raise UserError(f"the references of {item!r} must be a list of captions, not one text")
+        if not texts:
+            raise UserError(f"{item!r} has an empty list of references; it needs at least one")
+
+
+def _same(what: str, items: Iterable[str]) -> None:
+    """Raise if there are any such items, naming the first."""
+    wrong = list(items)
+    if wrong:
+        named = ", ".join(map(repr, wrong[:3])) + (", …" if len(wrong) > 3 else "")
+        raise UserError(
+            f"captions and references must have the same ids; {what} {len(wrong)}: {named}"
+        )
