@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.linear import Linear
+
 MASKED = -1e9  # finite: a row that is masked throughout stays a number
 
 
@@ -24,8 +26,8 @@ class AdditiveAttention(keras.layers.Layer):
         """Compare in a space of `units` dimensions."""
         super().__init__(**kwargs)
         self.units = units
-        self.to_key = keras.layers.Dense(units, name="key")
-        self.to_query = keras.layers.Dense(units, use_bias=False, name="query")
+        self.to_key = Linear(units, name="key")
+        self.to_query = Linear(units, use_bias=False, name="query")
 
     def build(self, memory_depth: int, query_depth: int) -> None:
         """Create W_k, W_q and v."""

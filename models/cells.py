@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from models.linear import matmul
+
 
 class LSTMState(NamedTuple):
     """The state of an LSTM: `h` (hidden) and `c` (cell), both float32 `[batch, units]`."""
@@ -78,11 +80,11 @@ class LSTMCell(keras.layers.Layer):
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b for any number of steps: `[..., depth]` → `[..., 4 * units]`."""
-        return keras.ops.matmul(inputs, self.kernel) + self.bias
+        return matmul(inputs, self.kernel) + self.bias
 
     def step(self, projected: tf.Tensor, state: LSTMState) -> LSTMState:
         """Go one step: `projected` `[batch, 4 * units]` from `project`, and h, c before it."""
-        return lstm_step(projected + tf.matmul(state.h, self.recurrent_kernel), state.c)
+        return lstm_step(projected + matmul(state.h, self.recurrent_kernel), state.c)
 
     def call(self, inputs: tf.Tensor, state: LSTMState) -> LSTMState:
         """Go one step from inputs `[batch, depth]`."""
@@ -91,6 +93,26 @@ class LSTMCell(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
         return {**super().get_config(), "units": self.units}
+
+
+def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:
+    """Run a cell along a sequence through `keras.layers.LSTM`, which takes cuDNN's kernel on GPUs.
+
+    Args:
+        cell: whose weights are used, and learn.
+        inputs: float32 `[batch, time, depth]`.
+        state: before the first step.
+
+    Returns:
+        h of each step, float32 `[batch, time, units]`.
+    """
+    layer = keras.layers.LSTM(cell.units, return_sequences=True)
+    layer.build(inputs.shape)
+    weights = [weight.value for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+    outputs, _ = layer.stateless_call(
+        weights, layer.non_trainable_variables, inputs, initial_state=list(state)
+    )
+    return outputs
 
 
 def forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:

@@ -7,6 +7,7 @@ All three have the same four parts, so that training and search share them:
     projected = cell.project(embedded)       # W_x x for all steps at once
     output, state, attention = cell.step(projected_t, state, cache)
 
+and `cell.unroll` runs them over a whole sequence.
 `step` takes `batch * beams` rows, batch-major; the cache stays at `batch` rows.
 """
 
@@ -18,7 +19,8 @@ import keras
 import tensorflow as tf
 
 from models.attention import AdditiveAttention
-from models.cells import LSTMCell, LSTMState
+from models.cells import LSTMCell, LSTMState, fused_lstm
+from models.linear import Linear, matmul
 from models.memory import Memory
 
 StepResult = tuple[tf.Tensor, Any, tf.Tensor]
@@ -42,7 +44,20 @@ class _DecoderCell(keras.layers.Layer):
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
-        self.first_state = keras.layers.Dense(2 * units, activation="tanh", name="first_state")
+        self.first_state = Linear(2 * units, activation="tanh", name="first_state")
+
+    def unroll(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
+        """Run along given words: `[batch, time, depth]` → `[batch, time, output_depth]`."""
+        cache = self.prepare(memory)
+
+        def step(carry: tuple[tf.Tensor, Any], projected: tf.Tensor) -> tuple[tf.Tensor, Any]:
+            output, state, _ = self.step(projected, carry[1], cache)
+            return output, state
+
+        nothing = tf.zeros([tf.shape(embedded)[0], self.output_depth])
+        projected = tf.transpose(self.project(embedded), [1, 0, 2])
+        outputs, _ = tf.scan(step, projected, (nothing, self.initial_state(memory)))
+        return tf.transpose(outputs, [1, 0, 2])
 
     def _first(self, memory: Memory) -> LSTMState:
         return LSTMState(*tf.split(self.first_state(memory.summary), 2, axis=-1))
@@ -70,6 +85,12 @@ class ShowTellCell(_DecoderCell):
         self.first_state.build((None, memory_depth))
         self.lstm.build((None, embedding_depth))
         self.output_depth = self.units
+
+    def unroll(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
+        """Run along given words, in one fused kernel where there is one."""
+        if tf.config.list_physical_devices("GPU"):
+            return fused_lstm(self.lstm, embedded, self.initial_state(memory))
+        return super().unroll(embedded, memory)
 
     def prepare(self, memory: Memory) -> Cache:
         """Return a cache in which nothing is used."""
@@ -112,7 +133,7 @@ class ShowAttendTellCell(_DecoderCell):
         self.first_state.build((None, memory_depth))
         self.lstm.build((None, embedding_depth))
         self.attention.build(memory_depth, self.units)
-        self.gate = keras.layers.Dense(memory_depth, activation="sigmoid", name="gate")
+        self.gate = Linear(memory_depth, activation="sigmoid", name="gate")
         self.gate.build((None, self.units))
         self.context_kernel = self.add_weight(
             shape=(memory_depth, 4 * self.units), initializer="glorot_uniform", name="context"
@@ -140,7 +161,7 @@ class ShowAttendTellCell(_DecoderCell):
         """Look, then go one step; the output is `[h_t; β_t ⊙ z_t]`."""
         context, weights = self.attention(state.h, cache.keys, cache.values, cache.mask)
         context = self.gate(state.h) * context
-        state = self.lstm.step(projected + tf.matmul(context, self.context_kernel), state)
+        state = self.lstm.step(projected + matmul(context, self.context_kernel), state)
         return tf.concat([state.h, context], axis=-1), state, weights
 
 
@@ -190,7 +211,7 @@ class UpDownCell(_DecoderCell):
             self.attention.keys(memory.values),
             memory.values,
             memory.mask,
-            tf.matmul(memory.summary, self.summary_kernel),
+            matmul(memory.summary, self.summary_kernel),
         )
 
     def initial_state(self, memory: Memory) -> UpDownState:
@@ -208,7 +229,7 @@ class UpDownCell(_DecoderCell):
         batch = tf.shape(summary)[0]
         projected = tf.reshape(projected, [batch, -1, 4 * self.units]) + summary
         projected = tf.reshape(projected, [-1, 4 * self.units])
-        projected += tf.matmul(state.language.h, self.feedback_kernel)
+        projected += matmul(state.language.h, self.feedback_kernel)
         attend = self.attend.step(projected, state.attend)
         context, weights = self.attention(attend.h, cache.keys, cache.values, cache.mask)
         language = self.language(tf.concat([context, attend.h], axis=-1), state.language)

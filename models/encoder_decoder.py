@@ -10,7 +10,7 @@ import tensorflow as tf
 from models.memory import Memory
 
 
-class EncoderHead(keras.Model):
+class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, in that order.
 
     Inputs come in two forms and the rank tells which: pixels, float `[batch, height, width, 3]`

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.linear import Linear
 from models.memory import Memory
 
 
@@ -20,9 +21,9 @@ class ImageEncoder(keras.layers.Layer):
 
     def __init__(self, depth: int = 512, dropout: float = 0.5, **kwargs: Any) -> None:
         """Project to `depth` dimensions; drop out a share of them in training."""
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # features may come as float16
         self.depth, self.rate = depth, dropout
-        self.project = keras.layers.Dense(depth, activation="relu", name="project")
+        self.project = Linear(depth, activation="relu", name="project")
         self.dropout = keras.layers.Dropout(dropout)
 
     def build(self, features: int) -> None:
@@ -31,7 +32,7 @@ class ImageEncoder(keras.layers.Layer):
 
     def call(self, cells: tf.Tensor, training: bool = False) -> Memory:
         """Turn `[batch, cells, features]`, of any float type, into a Memory of `depth`."""
-        values = self.dropout(self.project(tf.cast(cells, tf.float32)), training=training)
+        values = self.dropout(self.project(cells), training=training)
         mask = tf.ones(tf.shape(values)[:2], tf.bool)
         return Memory(values, mask, tf.reduce_mean(values, axis=1))
 

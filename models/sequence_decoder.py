@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.decoding import Step
 from models.decoder_cells import DECODERS, Cache
+from models.decoding import PAD, Step
+from models.linear import Linear, matmul
 from models.losses import cross_entropy
 from models.memory import Memory
 
@@ -18,8 +19,10 @@ from models.memory import Memory
 class SequenceDecoder(keras.layers.Layer):
     """Word embedding, a decoder cell, and a projection to the vocabulary.
 
-    The projection is tied to the embedding (Press & Wolf 2017):
-    logits_t = E (W_y output_t) + b, with E the embedding `[vocabulary, depth]`.
+    The projection is tied to the embedding E `[vocabulary, embedding]` (Press & Wolf 2017):
+
+        x_t = √d · E[w_{t-1}]
+        logits_t = E (W_y output_t + b_y) + b
     """
 
     def __init__(
@@ -38,86 +41,116 @@ class SequenceDecoder(keras.layers.Layer):
             vocabulary: number of word ids.
             cell: a name in `models.decoder_cells.DECODERS`.
             units: width of the LSTMs and of the attention.
-            embedding: width of a word vector.
+            embedding: width d of a word vector.
             dropout: share of word vectors' and outputs' values dropped in training.
+            kwargs: of `keras.layers.Layer`.
 
         Raises:
             ValueError: if there is no such cell.
         """
         super().__init__(**kwargs)
         if cell not in DECODERS:
-            raise ValueError(f"unknown decoder {cell!r}; known: {', '.join(DECODERS)}")
-        self.config = dict(
-            vocabulary=vocabulary, cell=cell, units=units, embedding=embedding, dropout=dropout
-        )
+            raise ValueError(f"unknown decoder cell {cell!r}; known: {', '.join(DECODERS)}")
+        self.vocabulary, self.cell_name = vocabulary, cell
+        self.units, self.depth, self.rate = units, embedding, dropout
         self.cell = DECODERS[cell](units, name=cell.replace("-", "_"))
-        self.to_embedding = keras.layers.Dense(embedding, name="to_embedding")
+        self.to_embedding = Linear(embedding, name="to_embedding")
         self.drop_words = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
+        self.sampler = keras.random.SeedGenerator()
 
     def build(self, memory_depth: int) -> None:
         """Create the weights for a memory of `memory_depth` dimensions."""
-        size, depth = self.config["vocabulary"], self.config["embedding"]
         self.embedding = self.add_weight(
-            shape=(size, depth), initializer=keras.initializers.RandomNormal(stddev=depth**-0.5), name="embedding"
+            shape=(self.vocabulary, self.depth),
+            initializer=keras.initializers.RandomNormal(stddev=self.depth**-0.5),
+            name="embedding",
         )
-        self.bias = self.add_weight(shape=(size,), initializer="zeros", name="bias")
-        self.cell.build(depth, memory_depth)
+        self.bias = self.add_weight(shape=(self.vocabulary,), initializer="zeros", name="bias")
+        self.cell.build(self.depth, memory_depth)
         self.to_embedding.build((None, self.cell.output_depth))
-
-    def embed(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Look words up: int32 `[...]` → float32 `[..., embedding]`, scaled to unit variance."""
-        return tf.gather(self.embedding, tokens) * self.config["embedding"] ** 0.5
-
-    def outputs(self, memory: Memory, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Run over given words: tokens int32 `[batch, time]` → outputs `[batch, time, width]`."""
-        cache = self.cell.prepare(memory)
-        embedded = self.drop_words(self.embed(tokens), training=training)
-
-        def step(carry: Any, projected: tf.Tensor) -> Any:
-            output, state, _ = self.cell.step(projected, carry[1], cache)
-            return output, state
-
-        nothing = tf.zeros([tf.shape(tokens)[0], self.cell.output_depth])
-        outputs, _ = tf.scan(
-            step,
-            tf.transpose(self.cell.project(embedded), [1, 0, 2]),
-            (nothing, self.cell.initial_state(memory)),
-        )
-        return tf.transpose(outputs, [1, 0, 2])
-
-    def loss(
-        self, memory: Memory, tokens: tf.Tensor, *, smoothing: float = 0.0, sampling: tf.Tensor | float = 0.0,
-    ) -> tf.Tensor:
-        """Return the mean cross-entropy of each next word; padding costs nothing.
-
-        Args:
-            memory: what the words are about.
-            tokens: int32 `[batch, time]`: START, words, END, padding.
-            smoothing: see `models.losses.cross_entropy`.
-        """
-        inputs, targets = tokens[:, :-1], tokens[:, 1:]
-        outputs = self.outputs(memory, inputs, training=True)
-        real = targets != 0
-        logits = self.logits(tf.boolean_mask(outputs, real), training=True)
-        return tf.reduce_mean(cross_entropy(logits, tf.boolean_mask(targets, real), smoothing))
-
-    def logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Score every word: `[rows, width]` → `[rows, vocabulary]`."""
-        outputs = self.drop_outputs(self.to_embedding(outputs), training=training)
-        return tf.matmul(outputs, self.embedding, transpose_b=True) + self.bias
+        self.built = True
 
     def start(self, memory: Memory) -> tuple[Step, Any]:
         """Return the step function over this memory, for `models.decoding`, and its first state."""
         cache = self.cell.prepare(memory)
         return functools.partial(self._step, cache), self.cell.initial_state(memory)
 
-    def _step(self, cache: Cache, tokens: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
-        output, state, attention = self.cell.step(
-            self.cell.project(self.embed(tokens)), state, cache
-        )
+    def loss(
+        self,
+        memory: Memory,
+        tokens: tf.Tensor,
+        *,
+        smoothing: float = 0.0,
+        sampling: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Return the mean cross-entropy of each next word, in training; padding costs nothing.
+
+        Args:
+            memory: what the words are about.
+            tokens: int32 `[batch, time]`: START, words, END, padding.
+            smoothing: see `models.losses.cross_entropy`.
+            sampling: share of input words replaced by the model's own, or None for none.
+
+        Returns:
+            float32 scalar.
+        """
+        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        if sampling is not None:
+            inputs = self._sampled(memory, inputs, sampling)
+        real = tf.not_equal(targets, PAD)
+        outputs = self.outputs(memory, inputs, training=True)
+        logits = self.logits(tf.boolean_mask(outputs, real), training=True)
+        return tf.reduce_mean(cross_entropy(logits, tf.boolean_mask(targets, real), smoothing))
+
+    def outputs(self, memory: Memory, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Run over given words.
+
+        Args:
+            memory: of `batch` rows.
+            tokens: int32 `[batch, time]`, each the word before the one to be foretold.
+            training: whether to drop out word vectors.
+
+        Returns:
+            float32 `[batch, time, cell.output_depth]`, for `logits`.
+        """
+        return self.cell.unroll(self.drop_words(self._embed(tokens), training=training), memory)
+
+    def logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Score every word: `[rows, cell.output_depth]` → `[rows, vocabulary]`."""
+        outputs = self.drop_outputs(self.to_embedding(outputs), training=training)
+        return matmul(outputs, tf.transpose(self.embedding)) + self.bias
+
+    def _embed(self, tokens: tf.Tensor) -> tf.Tensor:
+        return tf.gather(self.embedding, tokens) * self.depth**0.5
+
+    def _step(
+        self, cache: Cache, tokens: tf.Tensor, state: Any
+    ) -> tuple[tf.Tensor, Any, tf.Tensor]:
+        projected = self.cell.project(self._embed(tokens))
+        output, state, attention = self.cell.step(projected, state, cache)
         return self.logits(output), state, attention
+
+    def _sampled(self, memory: Memory, inputs: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Replace a share of the input words by what the model would have said there.
+
+        Scheduled sampling (Bengio et al. 2015) in two passes over all steps at once (Mihaylova &
+        Martins 2019): the first foretells each word from the true ones before it.
+        """
+        foretold = self.logits(tf.reshape(self.outputs(memory, inputs), [-1, self.cell.output_depth]))
+        words = tf.reshape(tf.argmax(foretold, axis=-1, output_type=tf.int32), tf.shape(inputs))
+        words = tf.concat([inputs[:, :1], words[:, :-1]], axis=1)  # START stays
+        chance = keras.random.uniform(tf.shape(inputs), seed=self.sampler)
+        replace = (chance < share) & tf.not_equal(inputs, PAD)
+        return tf.stop_gradient(tf.where(replace, words, inputs))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
-        return {**super().get_config(), **self.config}
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "cell": self.cell_name,
+            "units": self.units,
+            "embedding": self.depth,
+            "dropout": self.rate,
+        }

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from pipelines.config import Config
+
+
+def precision(config: Config) -> tf.DType:
+    """Return the type of matrix products in training: bfloat16 where hardware multiplies it.
+
+    Decided by what the processor says of itself, not by a race, so that a run that is interrupted
+    goes on with the same numbers. Exports always compute in float32.
+    """
+    if config.precision != "auto":
+        return tf.as_dtype(config.precision)
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = tf.config.experimental.get_device_details(gpus[0])
+        fast = details.get("compute_capability", (0, 0)) >= (8, 0)
+    else:
+        cpuinfo = Path("/proc/cpuinfo")
+        flags = cpuinfo.read_text() if cpuinfo.exists() else ""
+        fast = "avx512_bf16" in flags or "amx_bf16" in flags
+    return tf.bfloat16 if fast else tf.float32
 
 
 def adamw(config: Config, steps: int) -> keras.optimizers.Optimizer:

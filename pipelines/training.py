@@ -18,8 +18,9 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from data.errors import UserError
+from models.linear import matmul_precision
 from pipelines.config import Config
-from pipelines.optimization import MovingAverage, adamw, backbone_adamw
+from pipelines.optimization import MovingAverage, adamw, backbone_adamw, precision
 
 LOG_EVERY = 50  # steps
 SAVE_EVERY = 60.0  # seconds
@@ -53,6 +54,7 @@ class Trainer:
         self.checkpoint = tf.train.Checkpoint(
             encoder=model.encoder,
             head=model.head,
+            seeds=_seeds(model.encoder) + _seeds(model.head),
             **({"backbone": model.backbone} if tuned else {}),
             optimizer=self.optimizer,
             backbone_optimizer=self.backbone_optimizer,
@@ -70,6 +72,7 @@ class Trainer:
             tf.train.Checkpoint(model=model), str(run_dir / "best"), max_to_keep=1
         )
         self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+        self.precision = precision(config)
         self._functions: dict[tuple[bool, bool], Any] = {}
 
     @property
@@ -155,7 +158,7 @@ class Trainer:
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Move the weights once; return the loss and the norms of each variable."""
         variables = self._variables(tune)
-        with tf.GradientTape() as tape:
+        with matmul_precision(self.precision), tf.GradientTape() as tape:
             loss = self.model.loss(
                 inputs,
                 targets,
@@ -200,6 +203,12 @@ class Trainer:
         with self.writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
+
+
+def _seeds(layer: Any) -> list[tf.Variable]:
+    """Return the states of a layer's random generators: TensorFlow does not find them itself."""
+    weights = {id(variable) for variable in layer.weights}
+    return [variable.value for variable in layer.variables if id(variable) not in weights]
 
 
 def _norms(tensors: list[tf.Tensor]) -> tf.Tensor:

@@ -1,0 +1,80 @@
+"""Captions as the output of a task: their words, batches, scores and search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from data.datasets import Prepared
+from data.vocabulary import Vocabulary
+from models.sequence_decoder import SequenceDecoder
+from pipelines.config import Config
+from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
+from pipelines.input import Captions, training_batches
+
+MONITOR = "CIDEr-D"
+
+
+class CaptionHead:
+    """The sentences of a prepared dataset, and the part of the model that makes them.
+
+    Attributes:
+        vocabulary: the words of the training captions.
+        layer: Memory → words.
+        monitor: the score by which the best epoch is chosen.
+    """
+
+    monitor = MONITOR
+
+    def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
+        """Collect the words, or read those that an earlier start of this run collected."""
+        self.config, self.prepared = config, prepared
+        self.options = search_options(config)
+        path = run_dir / "vocabulary.txt"
+        if not path.exists():
+            captions = (text for _, texts in prepared.captions(config.train_split) for text in texts)
+            Vocabulary.build(captions, config.min_count).save(path)
+        self.vocabulary = Vocabulary.load(path)
+        self.layer = SequenceDecoder(
+            len(self.vocabulary),
+            cell=config.decoder,
+            units=config.units,
+            embedding=config.units,
+            dropout=config.dropout,
+        )
+        self._examples: Captions | None = None
+        self._decoder: Decoder | None = None
+
+    def examples(self, source: Any) -> Captions:
+        """Return the training captions as ids, with the rows of their pictures."""
+        if self._examples is None:
+            config = self.config
+            positions = source.table(config.train_split, source.tuned(0)).positions()
+            captions = self.prepared.captions(config.train_split)
+            self._examples = Captions.of(captions, self.vocabulary, positions, config.max_words)
+        return self._examples
+
+    def steps_per_epoch(self, source: Any) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-len(self.examples(source).tokens) // self.config.batch_size)
+
+    def batches(self, source: Any, epoch: int, skip: int) -> Iterable[Any]:
+        """Return the batches of an epoch from number `skip` on."""
+        config = self.config
+        return training_batches(
+            self.examples(source),
+            source.table(config.train_split, source.tuned(epoch)),
+            config.batch_size,
+            flips=config.flips,
+            seed=config.seed,
+            epoch=epoch,
+            skip=skip,
+        )
+
+    def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> Evaluation:
+        """Decode a split with the model as it is after an epoch, and score it."""
+        if self._decoder is None:
+            self._decoder = Decoder(model, self.vocabulary, self.options)
+        table = source.table(split, source.tuned(epoch))
+        return evaluate(self._decoder, self.options, table, split, self.prepared.captions(split))

@@ -1,0 +1,69 @@
+"""Pictures as the input of a task: a backbone, an encoder, and tables of rows for both."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from data.datasets import Prepared
+from models.backbones import build_backbone, default_image_size, fingerprint
+from models.image_encoder import ImageEncoder
+from pipelines.config import Config
+from pipelines.features import Table, table
+
+
+class ImageSource:
+    """The pictures of a prepared dataset, and the parts of the model that see them.
+
+    Attributes:
+        size: pixels a side.
+        backbone: pixels → grid of features.
+        encoder: grid of features → Memory.
+        grid: rows and columns of the grid.
+    """
+
+    def __init__(self, config: Config, prepared: Prepared, cache: Path) -> None:
+        """Build the backbone; no picture is read yet."""
+        self.config, self.prepared, self.cache = config, prepared, cache
+        self.size = config.image_size or default_image_size(config.backbone)
+        self.backbone = build_backbone(
+            config.backbone, weights=config.weights, image_size=self.size
+        )
+        self.encoder = ImageEncoder(config.units, config.dropout)
+        _, rows, columns, _ = self.backbone.compute_output_shape((1, self.size, self.size, 3))
+        self.grid = (rows, columns)
+        self._fingerprint = fingerprint(self.backbone)
+        self.table = functools.cache(self._table)  # of (split, tuned)
+
+    def tuned(self, epoch: int) -> bool:
+        """Say whether the backbone learns in this epoch, counted from 0."""
+        start = self.config.fine_tune_from
+        return start is not None and epoch + 1 >= start
+
+    def pictures(self, split: str, ids: Collection[str]) -> dict[str, bytes]:
+        """Return some pictures of a split as they are stored, encoded."""
+        wanted = set(ids)
+        return {name: data for name, data in self.prepared.images(split) if name in wanted}
+
+    def _table(self, split: str, tuned: bool) -> Table:
+        """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
+        return table(
+            self.prepared,
+            whole_split(split),
+            self.cache,
+            size=self.size,
+            flips=self.config.flips and split == self.config.train_split,
+            backbone=None if tuned else self.backbone,
+            backbone_fingerprint="" if tuned else self._fingerprint,
+        )
+
+
+def whole_split(split: str) -> str:
+    """Return the split that a TFDS slice is cut from.
+
+    >>> whole_split("train[:95%]")
+    'train'
+    """
+    return re.split(r"[\[+]", split, maxsplit=1)[0]

@@ -1,0 +1,191 @@
+"""A run from data to export; started again, it goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from data.datasets import data_home, prepare
+from data.errors import UserError
+from data.files import atomic_write
+from data.problems import read_report, summary
+from models.encoder_decoder import EncoderHead
+from pipelines.config import Config, flag
+from pipelines.evaluation import Evaluation
+from pipelines.export import export
+from pipelines.image_source import whole_split
+from pipelines.metrics import write_results
+from pipelines.report import write_report
+from pipelines.tasks import TASKS
+from pipelines.training import Trainer
+
+COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
+
+
+def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
+    """Prepare, train, evaluate, export and report.
+
+    Args:
+        config: every choice.
+        run_dir: where all that the run makes is kept; by default a folder under `runs/` named by
+            the configuration, so that the same command finds it again.
+        command: what was typed, for the report.
+
+    Returns:
+        The run directory: config.json, vocabulary.txt, checkpoints/, best/, tensorboard/,
+        predictions-<split>.json, metrics.json, report.html, export/<version>/.
+
+    Raises:
+        UserError: for data that cannot be used, a directory of another run, or a full disk.
+    """
+    folder = open_run(config, run_dir)
+    if (folder / "metrics.json").exists():
+        print(f"This run is complete; remove {folder} to train anew.")
+        print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
+        return folder
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
+    prepared = prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+    _check_splits(config, prepared.splits)
+    task = TASKS[config.task]
+    head = task.head(config, prepared, folder)
+    source = task.source(config, prepared, data_home() / "tables")
+    model = EncoderHead(source.backbone, source.encoder, head.layer)
+    trainer = Trainer(model, config, folder, head.steps_per_epoch(source))
+
+    def validate() -> dict[str, float]:
+        evaluation = head.evaluate(model, source, config.validation_split, len(trainer.history))
+        print(f"  validation: {evaluation.scores}")
+        _warn_of_collapse(evaluation)
+        return evaluation.summary()
+
+    trainer.fit(lambda epoch, skip: head.batches(source, epoch, skip), validate, head.monitor)
+    last = len(trainer.history) - 1
+    evaluations = [
+        head.evaluate(model, source, split, last) for split in _test_splits(config, prepared.splits)
+    ]
+    return _finish(config, folder, model, head, source, trainer, evaluations, command)
+
+
+def open_run(config: Config, run_dir: Path | None) -> Path:
+    """Make a run's directory, or check that it holds a run of the same configuration.
+
+    Raises:
+        UserError: naming the options that differ, or why the directory cannot be written.
+    """
+    folder = run_dir or Path("runs") / f"{config.task}-{config.data}-{config.hash}"
+    path = folder / "config.json"
+    try:
+        if not path.exists():
+            with atomic_write(path) as file:
+                file.write(config.to_json())
+    except OSError as error:
+        raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
+    before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(config.to_json())
+    differences = [
+        f"{flag(name)} was {before.get(name)}, now {now[name]}"
+        for name in now
+        if before.get(name) != now[name]
+    ]
+    if differences:
+        raise UserError(
+            f"{folder} holds a run with other options ({'; '.join(differences)}). "
+            "Repeat them to go on with it, or choose another --run-dir."
+        )
+    return folder
+
+
+def _check_splits(config: Config, splits: Any) -> None:
+    """Refuse a split that is not there before any work is done."""
+    for name in ("train_split", "validation_split"):
+        if whole_split(getattr(config, name)) not in splits:
+            raise UserError(
+                f"{flag(name)} {getattr(config, name)!r}: the dataset has {', '.join(splits)}"
+            )
+
+
+def _test_splits(config: Config, splits: Any) -> list[str]:
+    """Return the splits to score at the end: those asked for that exist, else validation."""
+    asked = [name.strip() for name in config.test_splits.split(",")]
+    return [name for name in asked if whole_split(name) in splits] or [config.validation_split]
+
+
+def _warn_of_collapse(evaluation: Evaluation) -> str | None:
+    """Say so if most pictures get the same caption."""
+    diversity = evaluation.scores.diversity
+    if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
+        return None
+    text = (
+        f"warning: only {diversity.distinct} different captions for {diversity.captions} pictures "
+        f"of {evaluation.split}: the model hardly looks at them. Train longer, or check that "
+        "captions and pictures belong together."
+    )
+    print(text)
+    return text
+
+
+def _finish(
+    config: Config,
+    folder: Path,
+    model: Any,
+    head: Any,
+    source: Any,
+    trainer: Trainer,
+    evaluations: list[Evaluation],
+    command: str,
+) -> Path:
+    """Write what a finished run leaves: predictions, export, report, metrics, in that order."""
+    for evaluation in evaluations:
+        best = {name: found.captions[0] for name, found in evaluation.predictions.items()}
+        write_results(folder / f"predictions-{evaluation.split}.json", best)
+    metrics = {e.split: {**e.summary(), "signature": e.signature} for e in evaluations}
+    exported = export(
+        model,
+        head.vocabulary,
+        head.options,
+        source.size,
+        folder / "export",
+        {"config": json.loads(config.to_json()), "metrics": metrics},
+    )
+    problems = source.prepared.problems
+    notes = [text for e in evaluations if (text := _warn_of_collapse(e))]
+    if problems.exists() and (found := read_report(problems)):
+        notes.append(f"Problems in the data: {summary(found)}; see {problems}")
+    write_report(
+        folder / "report.html",
+        config=config,
+        history=trainer.history,
+        evaluations=evaluations,
+        picture_of=source.pictures,
+        grid=source.grid,
+        notes=notes,
+        command=command,
+        export=exported,
+    )
+    text = _summary(evaluations, folder, exported)
+    with atomic_write(folder / "summary.txt") as file:
+        file.write(text)
+    with atomic_write(folder / "metrics.json") as file:  # last: its presence says the run is over
+        json.dump({"history": trainer.history, "splits": metrics}, file, indent=2)
+    print(text, end="")
+    return folder
+
+
+def _summary(evaluations: list[Evaluation], folder: Path, exported: Path) -> str:
+    """Return what a person wants to see at the end."""
+    lines = []
+    for evaluation in evaluations:
+        lines += ["", f"{evaluation.split}: {evaluation.scores}"]
+        if evaluation.truth is not None:
+            true = sum(evaluation.truth.values())
+            share = 100 * true / len(evaluation.truth)
+            lines.append(f"  wholly true captions: {true} of {len(evaluation.truth)} ({share:.1f} %)")
+        lines.append(f"  {evaluation.signature}")
+        for name in list(evaluation.predictions)[:4]:
+            lines.append(f"  {name}: {evaluation.predictions[name].captions[0]}")
+    lines += ["", f"report  {folder / 'report.html'}", f"export  {exported}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,109 @@
+"""Batches: everything once, alike in length, in an order that only the seed decides."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data.vocabulary import END, PAD, START, Vocabulary
+from pipelines.features import Table
+from pipelines.input import Captions, pad, training_batches
+
+WORDS = "a red blue circle square above below the".split()
+VOCABULARY = Vocabulary.build([" ".join(WORDS)], min_count=1)
+
+
+def made_up(pictures: int, seed: int = 0) -> tuple[Captions, Table]:
+    rng = np.random.default_rng(seed)
+    names = [f"p{i}" for i in range(pictures)]
+    examples = [
+        (name, [" ".join(rng.choice(WORDS, rng.integers(1, 9))) for _ in range(rng.integers(1, 4))])
+        for name in names
+    ]
+    rows = rng.integers(0, 255, (pictures, 1, 4, 6, 3)).astype(np.uint8)
+    table = Table(tuple(names), rows)
+    return Captions.of(examples, VOCABULARY, table.positions(), max_words=6), table
+
+
+@given(pictures=st.integers(1, 60), batch=st.integers(1, 17), seed=st.integers(0, 9))
+@settings(max_examples=30, deadline=None)
+def test_an_epoch_holds_every_caption_once(pictures: int, batch: int, seed: int) -> None:
+    captions, _ = made_up(pictures)
+    batches = captions.batches(batch, seed, epoch=1)
+    assert sorted(np.concatenate(batches)) == list(range(len(captions.tokens)))
+    assert len(batches) == -(-len(captions.tokens) // batch)
+    assert sorted(map(len, batches))[1:] == [batch] * (len(batches) - 1)
+
+
+def test_order_depends_on_seed_and_epoch_alone() -> None:
+    captions, _ = made_up(200)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        return np.concatenate(captions.batches(8, seed, epoch)).tolist()
+
+    assert order(1, 2) == order(1, 2)
+    assert order(1, 2) != order(1, 3)
+    assert order(1, 2) != order(2, 2)
+
+
+def test_little_is_padding() -> None:
+    captions, table = made_up(600)
+    epoch = training_batches(captions, table, 16, flips=False, seed=0, epoch=0)
+    tokens = [batch.numpy() for _, batch in epoch]
+    padding = sum((batch == PAD).sum() for batch in tokens) / sum(batch.size for batch in tokens)
+    assert padding < 0.05
+
+
+def test_going_on_in_the_middle_gives_the_rest_of_the_epoch() -> None:
+    captions, table = made_up(40)
+    options = {"flips": True, "seed": 3, "epoch": 5}
+    whole = list(training_batches(captions, table, 8, **options))
+    rest = list(training_batches(captions, table, 8, **options, skip=4))
+    assert len(rest) == len(whole) - 4 > 0
+    for (rows, tokens), (rows_again, tokens_again) in zip(whole[4:], rest, strict=True):
+        np.testing.assert_array_equal(rows, rows_again)
+        np.testing.assert_array_equal(tokens, tokens_again)
+
+
+def test_each_caption_meets_its_own_picture() -> None:
+    captions, table = made_up(30)
+    epoch = training_batches(captions, table, 7, flips=False, seed=0, epoch=0)
+    seen = [
+        (rows[i].numpy().tobytes(), tuple(t for t in tokens[i].numpy().tolist() if t != PAD))
+        for rows, tokens in epoch
+        for i in range(len(tokens))
+    ]
+    expected = [
+        (table.rows[row, 0].tobytes(), tuple(tokens.tolist()))
+        for row, tokens in zip(captions.rows, captions.tokens, strict=True)
+    ]
+    assert sorted(seen) == sorted(expected)
+
+
+def test_mirrors_are_the_picture_or_its_mirror_image_and_both_occur() -> None:
+    captions, table = made_up(30)
+    epoch = training_batches(captions, table, 7, flips=True, seed=0, epoch=0)
+    pictures = {rows.tobytes() for rows in table.rows[:, 0]}
+    mirrored = {rows[:, ::-1].tobytes() for rows in table.rows[:, 0]}
+    seen = [row.numpy().tobytes() for rows, _ in epoch for row in rows]
+    assert set(seen) <= pictures | mirrored
+    assert 0.2 < np.mean([row in mirrored for row in seen]) < 0.8
+
+
+def test_mirrored_features_are_the_second_row() -> None:
+    rows = np.arange(2 * 2 * 3 * 1, dtype=np.float16).reshape(2, 2, 3, 1)
+    read = Table(("a", "b"), rows).read(np.array([1, 0]), np.array([True, False]))
+    np.testing.assert_array_equal(read, [rows[1, 1], rows[0, 0]])
+
+
+def test_captions_are_framed_and_cut() -> None:
+    table = Table(("x",), np.zeros((1, 1, 1, 1, 3), np.uint8))
+    captions = Captions.of([("x", ["a a a a a a a a"])], VOCABULARY, table.positions(), max_words=5)
+    tokens = captions.tokens[0]
+    assert tokens[0] == START and tokens[-1] == END and len(tokens) == 7
+
+
+def test_pad_keeps_every_sequence() -> None:
+    sequences = [np.array([1, 5, 2], np.int32), np.array([1, 2], np.int32)]
+    assert pad(sequences).tolist() == [[1, 5, 2], [1, 2, PAD]]

@@ -1,0 +1,165 @@
+"""The decoder: one step for training and search, for each of its cells."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.beam_search import beam_search
+from models.decoder_cells import DECODERS
+from models.decoding import greedy
+from models.memory import Memory
+from models.search import END, PAD, START, SearchOptions
+from models.sequence_decoder import SequenceDecoder
+
+BATCH, ITEMS, DEPTH, VOCABULARY = 3, 4, 8, 11
+
+pytestmark = pytest.mark.parametrize("cell", DECODERS)
+
+
+def decoder(cell: str, dropout: float = 0.0) -> SequenceDecoder:
+    keras.utils.set_random_seed(3)
+    layer = SequenceDecoder(VOCABULARY, cell=cell, units=6, embedding=5, dropout=dropout)
+    layer.build(DEPTH)
+    return layer
+
+
+def memory(rows: int = BATCH) -> Memory:
+    values = np.random.default_rng(0).normal(size=(rows, ITEMS, DEPTH)).astype(np.float32)
+    return Memory(
+        tf.constant(values), tf.ones([rows, ITEMS], tf.bool), tf.constant(values.mean(axis=1))
+    )
+
+
+def sentences() -> np.ndarray:
+    return np.array(
+        [
+            [START, 4, 5, 6, END, PAD],
+            [START, 7, END, PAD, PAD, PAD],
+            [START, 8, 9, 10, 4, END],
+        ],
+        np.int32,
+    )
+
+
+def test_training_and_search_take_the_same_step(cell: str) -> None:
+    layer, tokens = decoder(cell), sentences()[:, :-1]
+    outputs = layer.outputs(memory(), tf.constant(tokens))
+    together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
+    step, state = layer.start(memory())
+    for t in range(tokens.shape[1]):
+        logits, state, _ = step(tf.constant(tokens[:, t]), state)
+        np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
+
+
+def test_beams_do_not_disturb_each_other(cell: str) -> None:
+    """Rows of a step are batch * beams, yet the memory has batch rows."""
+    layer, beams = decoder(cell), 2
+    step, state = layer.start(memory())
+    wide = tf.nest.map_structure(lambda x: tf.repeat(x, beams, axis=0), state)
+    tokens = tf.constant([4, 5, 6, 7, 8, 9])
+    logits, _, attention = step(tokens, wide)
+    for beam in range(beams):
+        alone, _, looked = step(tokens[beam::beams], state)
+        np.testing.assert_allclose(logits[beam::beams], alone, atol=1e-5)
+        np.testing.assert_allclose(attention[beam::beams], looked, atol=1e-5)
+
+
+def test_loss_is_the_mean_over_real_words(cell: str) -> None:
+    layer, tokens = decoder(cell), sentences()
+    loss = layer.loss(memory(), tf.constant(tokens), smoothing=0.1)
+    step, state = layer.start(memory())
+    total, words = 0.0, 0
+    for t in range(tokens.shape[1] - 1):
+        logits, state, _ = step(tf.constant(tokens[:, t]), state)
+        log_p = tf.nn.log_softmax(logits).numpy()
+        for row, word in enumerate(tokens[:, t + 1]):
+            if word != PAD:
+                total -= 0.9 * log_p[row, word] + 0.1 * log_p[row].mean()
+                words += 1
+    assert words == 11
+    np.testing.assert_allclose(loss, total / words, rtol=1e-5)
+
+
+def test_padding_changes_nothing(cell: str) -> None:
+    layer = decoder(cell)
+    padded = np.pad(sentences(), ((0, 0), (0, 4)))
+    a, b = (layer.loss(memory(), tf.constant(tokens)) for tokens in (sentences(), padded))
+    np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_every_weight_learns(cell: str) -> None:
+    layer = decoder(cell)
+    with tf.GradientTape() as tape:
+        loss = layer.loss(memory(), tf.constant(sentences()))
+    gradients = tape.gradient(loss, layer.trainable_variables)
+    # A constant added to all energies leaves a softmax as it is, so no key bias is there to learn.
+    still = [
+        v.path
+        for v, g in zip(layer.trainable_variables, gradients, strict=True)
+        if g is None or not np.abs(tf.convert_to_tensor(g)).max() > 0
+    ]
+    assert still == []
+
+
+def test_learns_a_batch_by_heart_and_says_it(cell: str) -> None:
+    layer, tokens = decoder(cell), tf.constant(sentences())
+    optimizer = keras.optimizers.Adam(0.02)
+
+    @tf.function
+    def train() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = layer.loss(memory(), tokens)
+        gradients = tape.gradient(loss, layer.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, layer.trainable_variables, strict=True))
+        return loss
+
+    for _ in range(200):
+        loss = train()
+    assert loss < 0.05
+    options = SearchOptions(beams=3, max_words=5, n_best=1)
+    for found in (
+        greedy(*layer.start(memory()), BATCH, options),
+        beam_search(*layer.start(memory()), BATCH, options),
+    ):
+        np.testing.assert_array_equal(found.tokens[:, 0, :5], sentences()[:, 1:])
+
+
+def test_scheduled_sampling_replaces_its_share(cell: str) -> None:
+    layer, inputs = decoder(cell), tf.constant(sentences()[:, :-1])
+    none = layer._sampled(memory(), inputs, tf.constant(0.0))
+    np.testing.assert_array_equal(none, inputs)
+    every = layer._sampled(memory(), inputs, tf.constant(1.0)).numpy()
+    assert (every[:, 0] == START).all()
+    assert (every[inputs.numpy() == PAD] == PAD).all()
+    outputs = layer.outputs(memory(), inputs)
+    said = tf.argmax(layer.logits(outputs[:, 0]), axis=-1)
+    np.testing.assert_array_equal(every[:, 1], said)
+
+
+def test_dropout_only_in_training(cell: str) -> None:
+    layer = decoder(cell, dropout=0.5)
+    inputs = tf.constant(sentences()[:, :-1])
+    a, b = layer.outputs(memory(), inputs), layer.outputs(memory(), inputs)
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, layer.outputs(memory(), inputs, training=True))
+
+
+def test_config_round_trip(cell: str) -> None:
+    layer = decoder(cell, dropout=0.25)
+    copy = SequenceDecoder.from_config(layer.get_config())
+    copy.build(DEPTH)
+    copy.set_weights(layer.get_weights())
+    tokens = tf.constant(sentences())
+    np.testing.assert_array_equal(
+        copy.outputs(memory(), tokens), layer.outputs(memory(), tokens)
+    )
+    assert copy.rate == 0.25
+
+
+def test_memory_matters(cell: str) -> None:
+    layer, tokens = decoder(cell), tf.constant([[START]] * BATCH)
+    outputs = layer.outputs(memory(), tokens)
+    assert np.abs(outputs[0] - outputs[1]).max() > 1e-4

@@ -1,0 +1,167 @@
+"""The training loop: killed and started again, it ends in the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.errors import UserError
+from models.encoder_decoder import EncoderHead
+from models.image_encoder import ImageEncoder
+from models.sequence_decoder import SequenceDecoder
+from pipelines.config import Config
+from pipelines.training import Trainer
+
+STEPS, BATCH, VOCABULARY = 6, 8, 12
+
+
+def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Make pictures whose brightness says which word comes first."""
+    made = []
+    for number in range(skip, STEPS):
+        rng = np.random.default_rng([epoch, number])
+        words = rng.integers(4, VOCABULARY, (BATCH, 3))
+        pictures = np.repeat(words[:, 0] * 20.0, 16 * 16 * 3).reshape(BATCH, 16, 16, 3)
+        tokens = np.pad(words, ((0, 0), (1, 1)), constant_values=((0, 0), (1, 2)))
+        made.append((tf.constant(pictures, tf.float32), tf.constant(tokens, tf.int32)))
+    return made
+
+
+def trainer(run_dir: Path, **options: object) -> Trainer:
+    config = Config(
+        units=8, dropout=0.3, epochs=4, warmup_steps=2, patience=9, fine_tune_from=2, **options
+    )
+    keras.utils.set_random_seed(5)
+    backbone = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 8, 8), keras.layers.BatchNormalization()]
+    )
+    model = EncoderHead(
+        backbone,
+        ImageEncoder(8, config.dropout),
+        SequenceDecoder(VOCABULARY, units=8, embedding=8, dropout=config.dropout),
+    )
+    return Trainer(model, config, run_dir, STEPS)
+
+
+def weight_sum(it: Trainer) -> dict[str, float]:
+    return {"score": float(sum(tf.reduce_sum(v) for v in it.own))}
+
+
+def main(run_dir: str) -> None:
+    """Train as a process of its own, a checkpoint at every step, slowly enough to be killed."""
+    import pipelines.training
+
+    pipelines.training.SAVE_EVERY = 0.0
+    tf.config.experimental.enable_op_determinism()
+    it = trainer(Path(run_dir), scheduled_sampling=0.3)
+    it.fit(batches, lambda: weight_sum(it), "score")
+
+
+def start(run_dir: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import test_training; test_training.main({str(run_dir)!r})"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", "tests"])},
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def tensors(run_dir: Path) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
+    names = [n for n in reader.get_variable_to_shape_map() if "save_counter" not in n]
+    return {name: reader.get_tensor(name) for name in names if "OBJECT_GRAPH" not in name}
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_weights(tmp_path: Path) -> None:
+    assert start(tmp_path / "whole").wait() == 0
+    rng, kills = np.random.default_rng(), 0
+    process = start(tmp_path / "killed")
+    for after in (2, 9):  # checkpoints: once in the first epoch, once in the second
+        while not list((tmp_path / "killed/checkpoints").glob(f"ckpt-{after}*.index")):
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        process = start(tmp_path / "killed")
+    assert process.wait() == 0
+    assert kills == 2
+    whole, killed = tensors(tmp_path / "whole"), tensors(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    assert any("embedding" in name for name in whole)
+    different = [name for name in whole if not np.array_equal(whole[name], killed[name])]
+    assert different == []
+
+
+def test_the_backbone_learns_from_its_epoch_on_and_its_norms_stay(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    kernel, gamma, beta, mean, variance = (w.copy() for w in it.model.backbone.get_weights()[0:1] + it.model.backbone.get_weights()[2:])
+    seen = []
+
+    def validate() -> dict[str, float]:
+        seen.append(np.abs(it.model.backbone.get_weights()[0] - kernel).max())
+        return {"score": len(seen)}
+
+    it.fit(batches, validate, "score")
+    assert seen[0] == 0
+    assert seen[1] > 0
+    np.testing.assert_array_equal(it.model.backbone.get_weights()[-2:], [mean, variance])
+
+
+def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    it.config = Config(epochs=40, patience=2)
+    scores, weights = iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
+
+    def validate() -> dict[str, float]:
+        weights.append([v.numpy() for v in it.own])
+        return {"score": next(scores)}
+
+    it.fit(batches, validate, "score")
+    assert [record["score"] for record in it.history] == [0.1, 0.5, 0.4, 0.3]
+    for now, best in zip(it.own, weights[1], strict=True):
+        np.testing.assert_array_equal(now, best)
+
+
+def test_validation_sees_the_averaged_weights(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    averages: list[float] = []
+
+    def validate() -> dict[str, float]:
+        averages.append(float(tf.reduce_sum(it.own[0])))
+        return {"score": 1.0}
+
+    raw = []
+    save = it.manager.save
+    it.manager.save = lambda: (raw.append([float(tf.reduce_sum(v)) for v in (it.own[0], it.average.averages[0])]), save())
+    it.fit(batches, validate, "score")
+    for validated, (weights, averaged) in zip(averages, raw, strict=True):
+        assert validated == averaged != weights
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    spoiled = [(x * math.nan, y) for x, y in batches(0, 0)]
+    with pytest.raises(UserError, match=r"step 1: the loss is nan .*kernel.*--learning-rate"):
+        it.fit(lambda epoch, skip: spoiled, lambda: {"score": 0.0}, "score")
+    assert it.manager.latest_checkpoint is None
+
+
+def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    it.fit(batches, lambda: {"score": 1.0}, "score")
+    losses = [record["loss"] for record in it.history]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+    assert json.loads(it.history_json.numpy()) == it.history
