@@ -27,7 +27,7 @@ AS_STANFORD = {
     "dash - dash -- dash --- dash": "dash dash dash dash",
     "dash – dash — em … dots": "dash dash em dots",
     "bird's-eye-view of a who's-who": "bird 's eye-view of a who 's who",
-    "black/white and/or w/ 1/2 mile": "black/white and/or w / 1/2 mile",
+    "red/white/blue and/or w/ 1/2 mile": "red/white/blue and/or w / 1/2 mile",
     "50% of $5 by #1": "50 % of $ 5 by # 1",
     "at 3:00pm or 10:30 pm, 5 p.m.": "at 3:00 pm or 10:30 pm 5 p.m.",
     "1,000 or 10.5 or .5 or -5 or 9/11/2001": "1,000 or 10.5 or .5 or -5 or 9/11/2001",
