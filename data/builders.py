@@ -124,13 +124,18 @@ def build(
             builder = CaptionedPictures(
                 name, fingerprint, encoding=encoding, splits=splits, data_dir=data_dir
             )
-            config = tfds.download.DownloadConfig(try_download_gcs=False)
             builder.download_and_prepare(
-                download_dir=home / "downloads", download_config=config, file_format="tfrecord"
+                download_dir=home / "incomplete.downloads",  # TFDS makes it, for nothing
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+                file_format="tfrecord",
             )
-            shutil.rmtree(home / "downloads", ignore_errors=True)  # TFDS makes it, empty
-    except tf.errors.OpError as error:  # what TensorFlow raises where Python has OSError
-        raise OSError(None, error.message, str(home)) from error
+            shutil.rmtree(home / "incomplete.downloads", ignore_errors=True)
+    except (RuntimeError, tf.errors.OpError) as error:
+        cause = error.__cause__ or error  # TFDS wraps some, TensorFlow has its own OSErrors
+        if not isinstance(cause, (OSError, tf.errors.OpError)):
+            raise
+        reason = cause.message if isinstance(cause, tf.errors.OpError) else cause.strerror
+        raise OSError(None, reason, str(home)) from error
     return Path(builder.data_dir)
 
 
@@ -161,6 +166,7 @@ def checked_pictures(
     problems: list[Problem],
     *,
     max_side: int | None,
+    bar: tqdm[Any],
     finish: Callable[[], None],
 ) -> dict[str, Iterator[Example]]:
     """Return the pictures of each split, decoded once to see that they can be.
@@ -172,6 +178,7 @@ def checked_pictures(
         listing: the pictures.
         problems: what is wrong with a picture is added here.
         max_side: see `load_picture`.
+        bar: is told of each picture.
         finish: called when all pictures have been seen, before the dataset is there to be read,
             and when a split has none left; it raises if too many are bad.
     """
@@ -180,7 +187,6 @@ def checked_pictures(
         for split in ("test", "validation", "train")
     }
     splits = [split for split in by_split if by_split[split]]
-    bar = _progress(len(listing.entries), "checking pictures")
     first_seen: dict[bytes, Entry] = {}
 
     def examples(split: str) -> Iterator[Example]:
@@ -198,8 +204,6 @@ def checked_pictures(
                 continue
             kept += 1
             yield Example(entry.image_id, picture.jpeg, entry.captions)
-        if split == splits[-1]:
-            bar.close()
         if split == splits[-1] or not kept:
             finish()
         if not kept:
@@ -228,24 +232,21 @@ def _load(entries: Sequence[Entry], max_side: int | None) -> Iterator[tuple[Entr
             yield from zip(chunk, pool.map(load, chunk), strict=True)
 
 
-def drawn_scenes(seed: int) -> dict[str, Iterator[Example]]:
+def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
     """Return the drawn scenes of each split, as PNG: JPEG would blur their edges."""
-    bar = _progress(sum(scenes.SPLITS.values()), "drawing scenes")
 
     def examples(split: str) -> Iterator[Example]:
         for scene_id, scene in scenes.scenes(split, seed=seed):
             buffer = io.BytesIO()
-            Image.fromarray(scenes.draw(scene)).save(buffer, "PNG")
+            Image.fromarray(scenes.draw(scene)).save(buffer, "PNG", compress_level=1)
             bar.update()
             yield Example(scene_id, buffer.getvalue(), scenes.captions(scene))
-        if bar.n == bar.total:
-            bar.close()
 
     return {split: examples(split) for split in scenes.SPLITS}
 
 
-def _progress(total: int, what: str) -> tqdm[Any]:
-    """Return a bar of pictures a second and time left, shown from its first update on."""
+def progress(total: int, what: str) -> tqdm[Any]:
+    """Return a bar of pictures a second and time left, shown from its first picture on."""
     return tqdm(
         total=total,
         desc=what,

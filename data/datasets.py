@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UserError, unknown
-from data.prepared import Prepared, PreparedByTfds, count_splits
+from data.prepared import Prepared, PreparedByTfds, PreparedScenes, count_splits
 
 if TYPE_CHECKING:
     from data.listing import Listing
@@ -127,8 +127,8 @@ def prepare(
         raise UserError(f"--max-bad is a share between 0 and 1, not {max_bad}")
     if image_size is not None and image_size < 1:
         raise UserError(f"the size of stored pictures is at least 1 pixel, not {image_size}")
-    folder = _source_folder(DATASETS[name], source)
-    home = _data_dir(data_dir)
+    folder = source_folder(DATASETS[name], source)
+    home = data_home(data_dir)
     if name == "scenes":
         return _prepare_scenes(home, seed)
     if name == "coco_captions":
@@ -137,7 +137,13 @@ def prepare(
     return _prepare_pictures(name, folder, home, max_bad, image_size)
 
 
-def _source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
+def source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
+    """Return the folder a dataset lies in; None where it needs none.
+
+    Raises:
+        UserError: if the dataset needs a source and none is given, or none and one is; if the
+            folder is not there or has nothing in it.
+    """
     from data.sources import check_folder
 
     if source is None:
@@ -151,7 +157,8 @@ def _source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
     return folder
 
 
-def _data_dir(data_dir: Path | str | None) -> Path:
+def data_home(data_dir: Path | str | None = None) -> Path:
+    """Return the folder of prepared data: the given one, WORDREEL_DATA_DIR's, or the cache's."""
     if data_dir is None:
         data_dir = os.environ.get("WORDREEL_DATA_DIR") or None
     if data_dir is None:
@@ -181,14 +188,15 @@ def _prepare_pictures(
         write_report(report, problems)
         check_share(name, problems, total=listing.total, max_bad=max_bad, report=report)
 
-    from data.builders import build, checked_pictures, is_built
+    from data.builders import build, checked_pictures, is_built, progress
 
     built = is_built(home, name, fingerprint)
-    with _writing_to(home):
+    bar = progress(len(listing.entries), "checking pictures")
+    with _writing_to(home), bar:
         if built and report.is_file():
             problems = read_report(report)
         finish()  # what the listing shows need not wait for the pictures
-        splits = checked_pictures(listing, problems, max_side=max_side, finish=finish)
+        splits = checked_pictures(listing, problems, max_side=max_side, bar=bar, finish=finish)
         directory = build(name, fingerprint, encoding="jpeg", splits=splits, data_dir=home)
     prepared = Prepared(name, directory, fingerprint, count_splits(directory), report)
     _tell(prepared, problems, again=built)
@@ -210,9 +218,9 @@ def _fingerprint(listing: Listing, max_side: int) -> str:
     """Hash all that decides what is stored: names, sizes, times, captions, splits, problems."""
     digest = hashlib.sha256(json.dumps([_FORMAT, max_side]).encode())
     for entry in listing.entries:
-        status = entry.path.stat()
-        parts = [*entry._replace(path=Path()), status.st_size, status.st_mtime_ns]
-        digest.update(json.dumps(parts, default=str).encode())
+        file = entry.path.stat()
+        parts = [entry.image_id, entry.file, file.st_size, file.st_mtime_ns]
+        digest.update(json.dumps([*parts, entry.split, entry.captions]).encode())
     for problem in listing.problems:
         digest.update(json.dumps(asdict(problem)).encode())
     return digest.hexdigest()[:16]
@@ -220,7 +228,7 @@ def _fingerprint(listing: Listing, max_side: int) -> str:
 
 def _prepare_scenes(home: Path, seed: int) -> Prepared:
     from data import scenes
-    from data.builders import build, drawn_scenes, is_built
+    from data.builders import build, drawn_scenes, is_built, progress
     from data.problems import write_report
 
     code = Path(scenes.__file__).read_bytes()
@@ -228,48 +236,51 @@ def _prepare_scenes(home: Path, seed: int) -> Prepared:
     fingerprint = digest.hexdigest()[:16]
     report = home / "scenes" / fingerprint / "problems.jsonl"
     built = is_built(home, "scenes", fingerprint)
-    with _writing_to(home):
+    bar = progress(sum(scenes.SPLITS.values()), "drawing scenes")
+    with _writing_to(home), bar:
         write_report(report, [])
-        directory = build(
-            "scenes", fingerprint, encoding="png", splits=drawn_scenes(seed), data_dir=home
-        )
-    prepared = Prepared("scenes", directory, fingerprint, count_splits(directory), report)
+        splits = drawn_scenes(seed, bar)
+        directory = build("scenes", fingerprint, encoding="png", splits=splits, data_dir=home)
+    prepared = PreparedScenes("scenes", directory, fingerprint, count_splits(directory), report)
     _tell(prepared, [], again=built)
     return prepared
 
 
 def _prepare_coco_captions(source: Path | None, home: Path) -> Prepared:
-    import tensorflow_datasets as tfds
-
     from data.problems import write_report
+    from data.sources import nothing_found
 
-    builder = tfds.builder("coco_captions", data_dir=source)
-    built = builder.is_prepared()
-    if not built:
-        if source is not None:
-            from data.sources import nothing_found
-
-            raise nothing_found(source, "prepared coco_captions", [str(builder.data_dir)])
-        _say(f"coco_captions: downloading to {builder.data_dir}, which takes hours")
-        try:
-            builder.download_and_prepare()
-        except Exception as error:  # the network, the disk, the server: TFDS raises many kinds
-            raise UserError(
-                f"TFDS could not prepare coco_captions: {error}. Where a copy is prepared "
-                "already, name its TFDS data folder with --source"
-            ) from error
-    directory = Path(builder.data_dir)
-    content = [builder.info.full_name] + [
-        [split.name, split.num_examples, split.num_bytes] for split in builder.info.splits.values()
-    ]
-    fingerprint = hashlib.sha256(json.dumps([_FORMAT, content]).encode()).hexdigest()[:16]
+    # TFDS's own builder takes seconds to import: look first whether it has done its work.
+    root = source or Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    pattern = "coco_captions/*/*/dataset_info.json"
+    built = sorted(root.glob(pattern))
+    if not built and source:
+        raise nothing_found(source, "prepared coco_captions", [pattern])
+    directory = built[-1].parent if built else _download_coco_captions(root)
+    information = (directory / "dataset_info.json").read_bytes()
+    fingerprint = hashlib.sha256(information).hexdigest()[:16]
     report = home / "coco_captions" / fingerprint / "problems.jsonl"
     with _writing_to(home):
         write_report(report, [])
     counts = PreparedByTfds.count(count_splits(directory))
     prepared = PreparedByTfds("coco_captions", directory, fingerprint, counts, report)
-    _tell(prepared, [], again=built)
+    _tell(prepared, [], again=bool(built))
     return prepared
+
+
+def _download_coco_captions(root: Path) -> Path:
+    import tensorflow_datasets as tfds
+
+    _say(f"coco_captions: downloading 37 GB to {root}")
+    try:
+        builder = tfds.builder("coco_captions", data_dir=root)
+        builder.download_and_prepare()
+    except Exception as error:  # the network, the disk, the server: TFDS raises many kinds
+        raise UserError(
+            f"TFDS could not prepare coco_captions: {error}. Where a copy is prepared already, "
+            "name its TFDS data folder with --source"
+        ) from error
+    return Path(builder.data_dir)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from typing import NamedTuple
 
@@ -20,8 +21,8 @@ MAX_PIXELS = 80_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
-# `load_picture` has its own limit, and raises instead of warning.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Pillow prints warnings about odd metadata and sizes; `load_picture` judges for itself.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class BadPicture(UserError):
@@ -58,27 +59,37 @@ def load_picture(
         raise BadPicture("empty file (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise BadPicture(_too_large(f"{width:,} × {height:,}", max_pixels))
+            if image.width * image.height > max_pixels:
+                raise _too_large(image.width * image.height, max_pixels)
             return _convert(image, data, max_side)
     except BadPicture:
         raise
     except UnidentifiedImageError:
         raise BadPicture("not a picture") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise BadPicture(_too_large("the header's", max_pixels)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        pixels = re.findall(r"\d+", str(error))[0]  # Pillow has read the header, we have not
+        raise _too_large(int(pixels), max_pixels) from None
     except Exception as error:  # decoders fed with any bytes raise nearly anything
         text = "cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
         raise BadPicture(text) from None
 
 
-def _too_large(size: str, max_pixels: int) -> str:
-    return f"too large: {size} pixels, at most {max_pixels / 1e6:,.0f} million"
+def _too_large(pixels: int, max_pixels: int) -> BadPicture:
+    return BadPicture(
+        f"too large: {pixels / 1e6:,.0f} million pixels, at most {max_pixels / 1e6:,.0f}"
+    )
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Return whether EXIF says that the picture does not lie as it should be seen."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    except Exception:  # a damaged EXIF block does not make a bad picture
+        return False
 
 
 def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
-    turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
+    turned = _is_turned(image)
     fits = max_side is None or max(image.size) <= max_side
     if image.format == "JPEG" and image.mode == "RGB" and fits and not turned:
         image.load()  # raises where the data stops early
@@ -86,7 +97,7 @@ def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
     if max_side is not None:
         # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
         image.draft(None, (2 * max_side, 2 * max_side))
-    upright = _to_rgb(ImageOps.exif_transpose(image))
+    upright = _to_rgb(ImageOps.exif_transpose(image) if turned else image)
     if max_side is not None:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 MAX_WORDS = 200
+_SURROGATE = re.compile("[\ud800-\udfff]")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
 
 
@@ -220,7 +222,7 @@ def _key(file: str, pictures: Pictures) -> str:
 
 def _unfit(caption: str) -> str:
     """Return why a caption cannot be used; "" where it can."""
-    if any("\ud800" <= character <= "\udfff" for character in caption):
+    if _SURROGATE.search(caption):
         return "caption is not Unicode: half a surrogate pair"
     # The cheap tests first: hundreds of thousands of captions come by.
     if not any(map(str.isalnum, caption)) and not tokenize(caption):

@@ -83,6 +83,17 @@ class Prepared:
         return name + part
 
 
+class PreparedScenes(Prepared):
+    """Drawn scenes: what is in each is known, so captions can be checked against it."""
+
+    def is_true(self, image_id: str, caption: str) -> bool:
+        """Check every statement of a caption against the scene itself."""
+        from data.scene_truth import is_true
+        from data.scenes import scene_by_id
+
+        return is_true(caption, scene_by_id(image_id))
+
+
 class PreparedByTfds(Prepared):
     """TFDS's own coco_captions: other names for the same things."""
 
