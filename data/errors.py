@@ -13,8 +13,8 @@ class UserError(ValueError):
 def unknown(kind: str, got: str, known: Iterable[str]) -> UserError:
     """Return the error for a name that does not exist, with the nearest names that do.
 
-    >>> print(unknown("dataset", "flickr8", ["scenes", "flickr8k", "flickr30k"]))
-    unknown dataset 'flickr8': did you mean 'flickr8k' or 'flickr30k'? Known: flickr30k, flickr8k, scenes.
+    >>> print(unknown("dataset", "flickr8", ["scenes", "flickr8k"]))
+    unknown dataset 'flickr8': did you mean 'flickr8k'? Known: flickr8k, scenes.
     """
     names = sorted(known)
     near = difflib.get_close_matches(got, names, n=2)
