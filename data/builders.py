@@ -251,6 +251,6 @@ def progress(total: int, what: str) -> tqdm[Any]:
         total=total,
         desc=what,
         unit=" pictures",
-        delay=1e-9,
+        delay=0.1,
         mininterval=0.5 if sys.stderr.isatty() else 10,
     )

@@ -85,6 +85,7 @@ def test_flickr8k_as_kaggle_has_it_is_split_by_hash(tmp_path: Path) -> None:
     listing = read_flickr8k(tmp_path)
     assert captions(listing)["7.jpg"] == ('A man , and "gauges" 7.jpg .',)
     assert {entry.image_id: entry.split for entry in listing.entries} == hash_splits(names)
+    assert listing.notes[0].startswith("no splits given: 80 % train")
 
 
 def test_the_real_flickr8k(shared_data: Path) -> None:
