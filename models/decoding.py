@@ -1,0 +1,151 @@
+"""Search over a step function: greedy, sampled, by beam. The contract is in `models.search`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from models.beam_search import beam_search
+from models.search import (
+    END,
+    PAD,
+    START,
+    Hypotheses,
+    Paths,
+    SearchOptions,
+    Step,
+    attention_log,
+    candidates,
+    check_whole,
+    hypotheses,
+    state_shapes,
+    write,
+)
+
+__all__ = ["Hypotheses", "SearchOptions", "Step", "beam_search", "greedy", "sample"]
+
+
+def greedy(step: Step, state: Any, batch: tf.Tensor | int, options: SearchOptions) -> Hypotheses:
+    """Return the sentence of the likeliest next words (n = 1); ties go to the lower id.
+
+    `state` has leading dimension batch. `beam_search` with one beam finds the same.
+    """
+
+    def likeliest(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+        return tf.zeros_like(log_probs[:, :1], tf.int32)
+
+    return _follow(step, state, batch, options, likeliest, samples=1, choices=1)
+
+
+def sample(
+    step: Step,
+    state: Any,
+    batch: tf.Tensor | int,
+    options: SearchOptions,
+    seed: tf.Tensor | int,
+    temperature: tf.Tensor | float = 1.0,
+    top_k: tf.Tensor | int = 0,
+    top_p: tf.Tensor | float = 1.0,
+    samples: int = 1,
+) -> Hypotheses:
+    """Draw `samples` sentences per row, word by word; they stand in the order drawn.
+
+    Of the words the options admit, the `top_k` likeliest remain (0: all); of these, renormalised,
+    the fewest that hold `top_p` of the probability (Holtzman et al. 2020, "The Curious Case of
+    Neural Text Degeneration"); one is drawn with probability ~ p ** (1 / temperature), the
+    temperature being applied first. Log-probabilities returned are the model's, untempered.
+
+    Args:
+        step: see `models.search`.
+        state: nest of tensors [batch, ...].
+        batch: rows, an int or an int32 scalar.
+        options: see `SearchOptions`.
+        seed: whole number (scalar); the same seed on the same batch draws the same sentences.
+        temperature: > 0, scalar; 1 leaves the probabilities as they are.
+        top_k: >= 0, scalar.
+        top_p: in (0, 1], scalar.
+        samples: sentences per row; a Python int.
+
+    Raises:
+        ValueError: for a Python value out of its range.
+        tf.errors.InvalidArgumentError: for a tensor out of its range, when the graph runs.
+    """
+    check_whole("samples", samples, 1)
+    heat = _within(
+        "temperature", temperature, tf.float32, "> 0 and finite", lambda x: (x > 0) & (x < math.inf)
+    )
+    limit = _within("top_k", top_k, tf.int32, "whole and >= 0", lambda x: (x >= 0) & (x % 1 == 0))
+    mass = _within("top_p", top_p, tf.float32, "> 0 and <= 1", lambda x: (x > 0) & (x <= 1))
+
+    def draw(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+        # Best first, hence at most 0: no temperature makes all of them -inf.
+        logits = (log_probs - log_probs[:, :1]) / heat
+        rank = tf.range(tf.shape(logits)[1])
+        logits = tf.where((rank < limit) | (limit == 0), logits, -math.inf)
+        before = tf.cumsum(tf.nn.softmax(logits), axis=1, exclusive=True)  # 0 for the first
+        # A sum rounds to 1 before the last word is in it, so 1 is no limit of its own.
+        logits = tf.where((before < mass) | (mass >= 1), logits, -math.inf)
+        seeds = tf.stack([tf.cast(seed, tf.int64), tf.cast(time, tf.int64)])
+        return tf.random.stateless_categorical(logits, 1, seeds, dtype=tf.int32)
+
+    return _follow(step, state, batch, options, draw, samples, choices=None)
+
+
+def _follow(
+    step: Step,
+    state: Any,
+    batch: tf.Tensor | int,
+    options: SearchOptions,
+    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    samples: int,
+    choices: int | None,
+) -> Hypotheses:
+    """Grow `samples` independent hypotheses per row by what `choose` picks.
+
+    `choose(time, log_probs [N, choices])` returns int32 [N, 1], a column; None offers all V.
+    """
+    count = batch * samples
+    state = tf.nest.map_structure(lambda part: tf.repeat(part, samples, axis=0), state)
+    tokens = write(tf.zeros([count, options.columns], tf.int32), 0, START)
+
+    def unfinished(time: tf.Tensor, tokens: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
+        return (time == 0) | ~tf.reduce_all(done)
+
+    def body(
+        time: tf.Tensor, tokens: tf.Tensor, done: tf.Tensor, sums: tf.Tensor, state: Any, seen: Any
+    ) -> tuple[Any, ...]:
+        logits, state, attention = step(tokens[:, time], state)
+        log_probs, ids = candidates(logits, tokens, time, options, choices or logits.shape[1])
+        column = choose(time, log_probs)
+        chosen = tf.where(done, PAD, tf.gather(ids, column, batch_dims=1)[:, 0])
+        sums += tf.where(done, 0.0, tf.gather(log_probs, column, batch_dims=1)[:, 0])
+        tokens = write(tokens, time + 1, chosen[:, None])
+        return time + 1, tokens, done | (chosen == END), sums, state, seen.write(time, attention)
+
+    each = tf.TensorShape([None])
+    _, tokens, _, sums, _, seen = tf.while_loop(
+        unfinished,
+        body,
+        (0, tokens, tf.zeros([count], tf.bool), tf.zeros([count]), state, attention_log()),
+        (tf.TensorShape([]), tokens.shape, each, each, state_shapes(state), None),
+    )
+    rows = (tf.range(options.columns) - 1) * count + tf.range(count)[:, None]
+    rows = tf.where(tokens == PAD, 0, rows)  # steps past the last were not taken
+    parts = (tf.reshape(part, [batch, samples, *part.shape[1:]]) for part in (tokens, rows, sums))
+    return hypotheses(Paths(*parts), seen, options)
+
+
+def _within(
+    name: str, value: Any, dtype: tf.DType, rule: str, holds: Callable[[Any], Any]
+) -> tf.Tensor:
+    """Return a scalar tensor; refuse what breaks the rule: Python's now, a tensor's in the run."""
+    if tf.is_tensor(value):
+        kept = tf.debugging.Assert(holds(value), [f"{name} must be {rule}, not", value])
+        with tf.control_dependencies([kept]):
+            return tf.identity(tf.cast(value, dtype))
+    if isinstance(value, str) or not holds(value):
+        raise ValueError(f"{name} must be {rule}, not {value!r}")
+    return tf.constant(value, dtype)
