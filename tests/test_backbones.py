@@ -157,7 +157,8 @@ def test_weights_file_that_does_not_fit(tmp_path: Path) -> None:
 
 
 def test_failing_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    # An empty cache: KERAS_HOME is read only once, when Keras is imported.
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(ValueError, match=r"weights of VGG16 could not be fetched.*a weights file"):
         build_backbone("vgg16", image_size=SIZE)
