@@ -21,7 +21,7 @@ import tensorflow as tf
 from models.attention import AdditiveAttention
 from models.cells import LSTMCell, LSTMState, fused_lstm
 from models.linear import Linear, matmul
-from models.memory import Memory
+from models.memory import Memory, select
 
 StepResult = tuple[tf.Tensor, Any, tf.Tensor]
 
@@ -46,9 +46,19 @@ class _DecoderCell(keras.layers.Layer):
         self.units = units
         self.first_state = Linear(2 * units, activation="tanh", name="first_state")
 
-    def unroll(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
-        """Run along given words: `[batch, time, depth]` → `[batch, time, output_depth]`."""
-        cache = self.prepare(memory)
+    def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
+        """Run along given words.
+
+        Args:
+            embedded: float32 `[rows, time, depth]`.
+            memory: of `batch` pictures.
+            owners: int32 `[rows]`, the picture that each row of words is about.
+
+        Returns:
+            float32 `[rows, time, output_depth]`.
+        """
+        cache = select(self.prepare(memory), owners)
+        first = select(self.initial_state(memory), owners)
 
         def step(carry: tuple[tf.Tensor, Any], projected: tf.Tensor) -> tuple[tf.Tensor, Any]:
             output, state, _ = self.step(projected, carry[1], cache)
@@ -56,7 +66,7 @@ class _DecoderCell(keras.layers.Layer):
 
         nothing = tf.zeros([tf.shape(embedded)[0], self.output_depth])
         projected = tf.transpose(self.project(embedded), [1, 0, 2])
-        outputs, _ = tf.scan(step, projected, (nothing, self.initial_state(memory)))
+        outputs, _ = tf.scan(step, projected, (nothing, first))
         return tf.transpose(outputs, [1, 0, 2])
 
     def _first(self, memory: Memory) -> LSTMState:
@@ -86,11 +96,12 @@ class ShowTellCell(_DecoderCell):
         self.lstm.build((None, embedding_depth))
         self.output_depth = self.units
 
-    def unroll(self, embedded: tf.Tensor, memory: Memory) -> tf.Tensor:
+    def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
         """Run along given words, in one fused kernel where there is one."""
         if tf.config.list_physical_devices("GPU"):
-            return fused_lstm(self.lstm, embedded, self.initial_state(memory))
-        return super().unroll(embedded, memory)
+            first = select(self.initial_state(memory), owners)
+            return fused_lstm(self.lstm, embedded, first)
+        return super().unroll(embedded, memory, owners)
 
     def prepare(self, memory: Memory) -> Cache:
         """Return a cache in which nothing is used."""
@@ -126,7 +137,7 @@ class ShowAttendTellCell(_DecoderCell):
         """Make an LSTM and an attention of `units`."""
         super().__init__(units, **kwargs)
         self.lstm = LSTMCell(units, name="lstm")
-        self.attention = AdditiveAttention(units, name="attention")
+        self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
@@ -188,7 +199,7 @@ class UpDownCell(_DecoderCell):
         super().__init__(units, **kwargs)
         self.attend = LSTMCell(units, name="attend")
         self.language = LSTMCell(units, name="language")
-        self.attention = AdditiveAttention(units, name="attention")
+        self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights; those of [x_t; s; h²] lie apart, since x and s come early."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -19,3 +19,8 @@ class Memory(NamedTuple):
     values: tf.Tensor
     mask: tf.Tensor
     summary: tf.Tensor
+
+
+def select(nest: Any, rows: tf.Tensor) -> Any:
+    """Take rows, int32 `[n]`, of every tensor of a nest: `[batch, ...]` → `[n, ...]`."""
+    return tf.nest.map_structure(lambda x: tf.gather(x, rows), nest)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from models.decoder_cells import DECODERS, Cache
-from models.decoding import PAD, Step
+from models.search import PAD, Step
 from models.linear import Linear, matmul
 from models.losses import cross_entropy
 from models.memory import Memory
@@ -79,7 +79,7 @@ class SequenceDecoder(keras.layers.Layer):
     def loss(
         self,
         memory: Memory,
-        tokens: tf.Tensor,
+        targets: tuple[tf.Tensor, tf.Tensor],
         *,
         smoothing: float = 0.0,
         sampling: tf.Tensor | None = None,
@@ -87,34 +87,40 @@ class SequenceDecoder(keras.layers.Layer):
         """Return the mean cross-entropy of each next word, in training; padding costs nothing.
 
         Args:
-            memory: what the words are about.
-            tokens: int32 `[batch, time]`: START, words, END, padding.
+            memory: of `batch` pictures.
+            targets: int32 `[rows, time]`: START, words, END, padding; and int32 `[rows]`, the
+                picture that each row is about.
             smoothing: see `models.losses.cross_entropy`.
             sampling: share of input words replaced by the model's own, or None for none.
 
         Returns:
             float32 scalar.
         """
-        inputs, targets = tokens[:, :-1], tokens[:, 1:]
+        tokens, owners = targets
+        inputs, nexts = tokens[:, :-1], tokens[:, 1:]
         if sampling is not None:
-            inputs = self._sampled(memory, inputs, sampling)
-        real = tf.not_equal(targets, PAD)
-        outputs = self.outputs(memory, inputs, training=True)
+            inputs = self._sampled(memory, inputs, owners, sampling)
+        real = tf.not_equal(nexts, PAD)
+        outputs = self.outputs(memory, inputs, owners, training=True)
         logits = self.logits(tf.boolean_mask(outputs, real), training=True)
-        return tf.reduce_mean(cross_entropy(logits, tf.boolean_mask(targets, real), smoothing))
+        return tf.reduce_mean(cross_entropy(logits, tf.boolean_mask(nexts, real), smoothing))
 
-    def outputs(self, memory: Memory, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def outputs(
+        self, memory: Memory, tokens: tf.Tensor, owners: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         """Run over given words.
 
         Args:
-            memory: of `batch` rows.
-            tokens: int32 `[batch, time]`, each the word before the one to be foretold.
+            memory: of `batch` pictures.
+            tokens: int32 `[rows, time]`, each the word before the one to be foretold.
+            owners: int32 `[rows]`, the picture that each row is about.
             training: whether to drop out word vectors.
 
         Returns:
-            float32 `[batch, time, cell.output_depth]`, for `logits`.
+            float32 `[rows, time, cell.output_depth]`, for `logits`.
         """
-        return self.cell.unroll(self.drop_words(self._embed(tokens), training=training), memory)
+        embedded = self.drop_words(self._embed(tokens), training=training)
+        return self.cell.unroll(embedded, memory, owners)
 
     def logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Score every word: `[rows, cell.output_depth]` → `[rows, vocabulary]`."""
@@ -131,13 +137,16 @@ class SequenceDecoder(keras.layers.Layer):
         output, state, attention = self.cell.step(projected, state, cache)
         return self.logits(output), state, attention
 
-    def _sampled(self, memory: Memory, inputs: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    def _sampled(
+        self, memory: Memory, inputs: tf.Tensor, owners: tf.Tensor, share: tf.Tensor
+    ) -> tf.Tensor:
         """Replace a share of the input words by what the model would have said there.
 
         Scheduled sampling (Bengio et al. 2015) in two passes over all steps at once (Mihaylova &
         Martins 2019): the first foretells each word from the true ones before it.
         """
-        foretold = self.logits(tf.reshape(self.outputs(memory, inputs), [-1, self.cell.output_depth]))
+        outputs = self.outputs(memory, inputs, owners)
+        foretold = self.logits(tf.reshape(outputs, [-1, self.cell.output_depth]))
         words = tf.reshape(tf.argmax(foretold, axis=-1, output_type=tf.int32), tf.shape(inputs))
         words = tf.concat([inputs[:, :1], words[:, :-1]], axis=1)  # START stays
         chance = keras.random.uniform(tf.shape(inputs), seed=self.sampler)

@@ -66,6 +66,7 @@ class CaptionHead:
             self.examples(source),
             source.table(config.train_split, source.tuned(epoch)),
             config.batch_size,
+            by_picture=source.tuned(epoch),
             flips=config.flips,
             seed=config.seed,
             epoch=epoch,
@@ -77,4 +78,4 @@ class CaptionHead:
         if self._decoder is None:
             self._decoder = Decoder(model, self.vocabulary, self.options)
         table = source.table(split, source.tuned(epoch))
-        return evaluate(self._decoder, self.options, table, split, self.prepared.captions(split))
+        return evaluate(self._decoder, self.options, table, self.prepared, split)

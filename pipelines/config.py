@@ -25,7 +25,7 @@ class Config:
     """The resolved configuration of a run; written to its directory as `config.json`."""
 
     task: str = choice("data", "image-captioning", "what to learn")
-    data: str = choice("data", "scenes", "dataset (see --help-data)")
+    data: str = choice("data", "scenes", "dataset: one of those listed above")
     source: str | None = choice("data", None, "folder with the dataset as its distributors ship it")
     train_split: str = choice("data", "train", "split to learn from, TFDS slices allowed")
     validation_split: str = choice("data", "validation", "split that picks the best epoch")
@@ -41,10 +41,10 @@ class Config:
         "small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
     )
     weights: str | None = choice("encoder", None, "the backbone's weights: a file, or 'random'")
-    image_size: int | None = choice("encoder", None, "pixels a side; default: the backbone's own")
+    image_size: int | None = choice("encoder", None, "pixels a side; none: the backbone's own")
     flips: bool = choice("encoder", False, "learn from mirrored pictures as well")
     fine_tune_from: int | None = choice(
-        "encoder", None, "epoch (from 1) at which the backbone starts to learn; default: frozen"
+        "encoder", None, "epoch (from 1) at which the backbone starts to learn; none: frozen"
     )
     fine_tune_rate: float = choice("encoder", 1e-5, "the backbone's own learning rate")
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from data.prepared import Prepared
 from data.vocabulary import END, Vocabulary
 from models.beam_search import beam_search
-from models.decoding import SearchOptions
+from models.search import SearchOptions
 from pipelines.config import Config
 from pipelines.features import Table
 from pipelines.metrics import Scores, evaluate_captions, signature
@@ -132,19 +133,19 @@ def evaluate(
     decoder: Decoder,
     options: SearchOptions,
     table: Table,
+    prepared: Prepared,
     split: str,
-    examples: Sequence[tuple[str, Sequence[str]]],
 ) -> Evaluation:
     """Decode every picture of a split and score the best captions.
 
     Args:
         decoder: of the model to score.
         options: the search it uses, for the signature.
-        table: rows of at least these pictures.
-        split: its name, for the report.
-        examples: `(image_id, captions)` of the split.
+        table: rows of at least the split's pictures.
+        prepared: the dataset.
+        split: its name, or a TFDS slice.
     """
-    references = dict(examples)
+    references = dict(prepared.captions(split))
     predictions = decoder.captions(table, list(references))
     candidates = {name: prediction.captions[0] for name, prediction in predictions.items()}
     return Evaluation(
@@ -153,4 +154,12 @@ def evaluate(
         signature(references, search_name(options)),
         predictions,
         references,
+        check_truth(prepared, candidates),
     )
+
+
+def check_truth(prepared: Prepared, candidates: Mapping[str, str]) -> dict[str, bool] | None:
+    """Say of each caption whether all it states is so; None where nobody can know."""
+    truth = {name: prepared.is_true(name, caption) for name, caption in candidates.items()}
+    known = {name: true for name, true in truth.items() if true is not None}
+    return known or None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection
 from pathlib import Path
 
 from data.datasets import Prepared
@@ -36,16 +35,16 @@ class ImageSource:
         self.grid = (rows, columns)
         self._fingerprint = fingerprint(self.backbone)
         self.table = functools.cache(self._table)  # of (split, tuned)
+        self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
 
     def tuned(self, epoch: int) -> bool:
         """Say whether the backbone learns in this epoch, counted from 0."""
         start = self.config.fine_tune_from
         return start is not None and epoch + 1 >= start
 
-    def pictures(self, split: str, ids: Collection[str]) -> dict[str, bytes]:
-        """Return some pictures of a split as they are stored, encoded."""
-        wanted = set(ids)
-        return {name: data for name, data in self.prepared.images(split) if name in wanted}
+    def picture(self, split: str, image_id: str) -> bytes:
+        """Return a picture as it is stored, encoded."""
+        return self._pictures(split)[image_id]
 
     def _table(self, split: str, tuned: bool) -> Table:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""

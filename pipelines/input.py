@@ -45,13 +45,20 @@ class Captions:
             np.array([positions[name] for name, _ in pairs], np.int64),
         )
 
-    def batches(self, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-        """Return the caption numbers of each batch of an epoch, alike in length.
+    def batches(
+        self, batch_size: int, seed: int, epoch: int, *, by_picture: bool = False
+    ) -> list[np.ndarray]:
+        """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
-        Captions are shuffled, cut into pools of `POOL` batches, sorted by length within a pool,
-        cut into batches, and the batches shuffled. Only one batch an epoch may be smaller.
+        By length: captions are shuffled, cut into pools of `POOL` batches, sorted by length
+        within a pool, cut into batches, and the batches shuffled. By picture: pictures are
+        shuffled, and the captions of each stand side by side.
         """
         rng = np.random.default_rng([seed, epoch])
+        if by_picture:
+            rank = rng.permutation(self.rows.max() + 1)[self.rows]
+            order = np.argsort(rank, kind="stable")
+            return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         order = rng.permutation(len(self.tokens))
         lengths = np.array([len(tokens) for tokens in self.tokens])
         batches = []
@@ -64,27 +71,43 @@ class Captions:
 
 
 def training_batches(
-    captions: Captions, table: Table, batch_size: int, *, flips: bool, seed: int, epoch: int, skip: int = 0
+    captions: Captions,
+    table: Table,
+    batch_size: int,
+    *,
+    by_picture: bool,
+    flips: bool,
+    seed: int,
+    epoch: int,
+    skip: int = 0,
 ) -> tf.data.Dataset:
     """Return an epoch's batches from number `skip` on.
 
-    Yields:
-        `(rows, tokens)`: the pictures' rows, mirrored at random if `flips`, uint8
-        `[batch, height, width, 3]` or float16 `[batch, cells, depth]`; and int32
-        `[batch, time]`, padded with PAD.
-    """
-    batches = captions.batches(batch_size, seed, epoch)
+    Where a row is dear (pixels, for a backbone that learns), batches go by picture, so that each
+    is seen once an epoch with all its captions. Where it is cheap (features), they go by length,
+    so that little is padding.
 
-    def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    Yields:
+        `(rows, (tokens, owners))`: rows of pictures, mirrored at random if `flips`, uint8
+        `[pictures, height, width, 3]` or float16 `[pictures, cells, depth]`; int32
+        `[captions, time]`, padded with PAD; and int32 `[captions]`, the row each belongs to.
+    """
+    batches = captions.batches(batch_size, seed, epoch, by_picture=by_picture)
+
+    def generate() -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
         for number in range(skip, len(batches)):
             chosen = batches[number]
-            mirror = np.random.default_rng([seed, epoch, number]).random(len(chosen)) < 0.5
-            yield table.read(captions.rows[chosen], mirror & flips), pad([captions.tokens[i] for i in chosen])
+            rows = captions.rows[chosen]
+            owners = np.arange(len(rows))
+            if by_picture:
+                rows, owners = np.unique(rows, return_inverse=True)
+            mirror = np.random.default_rng([seed, epoch, number]).random(len(rows)) < 0.5
+            tokens = pad([captions.tokens[i] for i in chosen])
+            yield table.read(rows, mirror & flips), (tokens, owners.astype(np.int32))
 
-    row = table.rows.shape[2:]
     signature = (
-        tf.TensorSpec([None, *row], table.rows.dtype),
-        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([None, *table.rows.shape[2:]], table.rows.dtype),
+        (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
 

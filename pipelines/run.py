@@ -160,7 +160,7 @@ def _finish(
         config=config,
         history=trainer.history,
         evaluations=evaluations,
-        picture_of=source.pictures,
+        picture_of=source.picture,
         grid=source.grid,
         notes=notes,
         command=command,

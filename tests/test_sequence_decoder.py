@@ -16,6 +16,8 @@ from models.sequence_decoder import SequenceDecoder
 
 BATCH, ITEMS, DEPTH, VOCABULARY = 3, 4, 8, 11
 
+OWN = tf.range(BATCH)  # each picture has one sentence
+
 pytestmark = pytest.mark.parametrize("cell", DECODERS)
 
 
@@ -46,7 +48,7 @@ def sentences() -> np.ndarray:
 
 def test_training_and_search_take_the_same_step(cell: str) -> None:
     layer, tokens = decoder(cell), sentences()[:, :-1]
-    outputs = layer.outputs(memory(), tf.constant(tokens))
+    outputs = layer.outputs(memory(), tf.constant(tokens), OWN)
     together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
     step, state = layer.start(memory())
     for t in range(tokens.shape[1]):
@@ -69,7 +71,7 @@ def test_beams_do_not_disturb_each_other(cell: str) -> None:
 
 def test_loss_is_the_mean_over_real_words(cell: str) -> None:
     layer, tokens = decoder(cell), sentences()
-    loss = layer.loss(memory(), tf.constant(tokens), smoothing=0.1)
+    loss = layer.loss(memory(), (tf.constant(tokens), OWN), smoothing=0.1)
     step, state = layer.start(memory())
     total, words = 0.0, 0
     for t in range(tokens.shape[1] - 1):
@@ -83,17 +85,25 @@ def test_loss_is_the_mean_over_real_words(cell: str) -> None:
     np.testing.assert_allclose(loss, total / words, rtol=1e-5)
 
 
+def test_captions_of_one_picture_share_its_memory(cell: str) -> None:
+    layer, tokens = decoder(cell), tf.constant(sentences())
+    owners = tf.constant([1, 1, 0])
+    shared = layer.outputs(memory(2), tokens, owners)
+    repeated = Memory(*(tf.gather(part, owners) for part in memory(2)))
+    np.testing.assert_allclose(shared, layer.outputs(repeated, tokens, OWN), atol=1e-6)
+
+
 def test_padding_changes_nothing(cell: str) -> None:
     layer = decoder(cell)
     padded = np.pad(sentences(), ((0, 0), (0, 4)))
-    a, b = (layer.loss(memory(), tf.constant(tokens)) for tokens in (sentences(), padded))
+    a, b = (layer.loss(memory(), (tf.constant(tokens), OWN)) for tokens in (sentences(), padded))
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_every_weight_learns(cell: str) -> None:
     layer = decoder(cell)
     with tf.GradientTape() as tape:
-        loss = layer.loss(memory(), tf.constant(sentences()))
+        loss = layer.loss(memory(), (tf.constant(sentences()), OWN))
     gradients = tape.gradient(loss, layer.trainable_variables)
     # A constant added to all energies leaves a softmax as it is, so no key bias is there to learn.
     still = [
@@ -111,7 +121,7 @@ def test_learns_a_batch_by_heart_and_says_it(cell: str) -> None:
     @tf.function
     def train() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = layer.loss(memory(), tokens)
+            loss = layer.loss(memory(), (tokens, OWN))
         gradients = tape.gradient(loss, layer.trainable_variables)
         optimizer.apply_gradients(zip(gradients, layer.trainable_variables, strict=True))
         return loss
@@ -129,12 +139,12 @@ def test_learns_a_batch_by_heart_and_says_it(cell: str) -> None:
 
 def test_scheduled_sampling_replaces_its_share(cell: str) -> None:
     layer, inputs = decoder(cell), tf.constant(sentences()[:, :-1])
-    none = layer._sampled(memory(), inputs, tf.constant(0.0))
+    none = layer._sampled(memory(), inputs, OWN, tf.constant(0.0))
     np.testing.assert_array_equal(none, inputs)
-    every = layer._sampled(memory(), inputs, tf.constant(1.0)).numpy()
+    every = layer._sampled(memory(), inputs, OWN, tf.constant(1.0)).numpy()
     assert (every[:, 0] == START).all()
     assert (every[inputs.numpy() == PAD] == PAD).all()
-    outputs = layer.outputs(memory(), inputs)
+    outputs = layer.outputs(memory(), inputs, OWN)
     said = tf.argmax(layer.logits(outputs[:, 0]), axis=-1)
     np.testing.assert_array_equal(every[:, 1], said)
 
@@ -142,9 +152,9 @@ def test_scheduled_sampling_replaces_its_share(cell: str) -> None:
 def test_dropout_only_in_training(cell: str) -> None:
     layer = decoder(cell, dropout=0.5)
     inputs = tf.constant(sentences()[:, :-1])
-    a, b = layer.outputs(memory(), inputs), layer.outputs(memory(), inputs)
+    a, b = layer.outputs(memory(), inputs, OWN), layer.outputs(memory(), inputs, OWN)
     np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(a, layer.outputs(memory(), inputs, training=True))
+    assert not np.array_equal(a, layer.outputs(memory(), inputs, OWN, training=True))
 
 
 def test_config_round_trip(cell: str) -> None:
@@ -154,12 +164,12 @@ def test_config_round_trip(cell: str) -> None:
     copy.set_weights(layer.get_weights())
     tokens = tf.constant(sentences())
     np.testing.assert_array_equal(
-        copy.outputs(memory(), tokens), layer.outputs(memory(), tokens)
+        copy.outputs(memory(), tokens, OWN), layer.outputs(memory(), tokens, OWN)
     )
     assert copy.rate == 0.25
 
 
 def test_memory_matters(cell: str) -> None:
     layer, tokens = decoder(cell), tf.constant([[START]] * BATCH)
-    outputs = layer.outputs(memory(), tokens)
+    outputs = layer.outputs(memory(), tokens, OWN)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from pipelines.training import Trainer
 STEPS, BATCH, VOCABULARY = 6, 8, 12
 
 
-def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
+def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, Any]]:
     """Make pictures whose brightness says which word comes first."""
     made = []
     for number in range(skip, STEPS):
@@ -34,7 +35,8 @@ def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, tf.Tensor]]:
         words = rng.integers(4, VOCABULARY, (BATCH, 3))
         pictures = np.repeat(words[:, 0] * 20.0, 16 * 16 * 3).reshape(BATCH, 16, 16, 3)
         tokens = np.pad(words, ((0, 0), (1, 1)), constant_values=((0, 0), (1, 2)))
-        made.append((tf.constant(pictures, tf.float32), tf.constant(tokens, tf.int32)))
+        targets = tf.constant(tokens, tf.int32), tf.range(BATCH)
+        made.append((tf.constant(pictures, tf.float32), targets))
     return made
 
 
