@@ -7,16 +7,20 @@ import configparser
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from pipelines.arguments import parse
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
@@ -104,6 +108,42 @@ def test_python_in_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for document in DOCUMENTS:
         for line, code in blocks(document.read_text(encoding="utf-8"), "python"):
             exec(compile("\n" * (line - 1) + code, str(document), "exec"), {"__name__": "example"})
+
+
+def test_training_commands_in_documents_are_understood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
+    lines = [line for text in texts for _, code in blocks(text, "sh") for line in code.split("\n")]
+    commands = [shlex.split(part) for line in lines for part in line.split("&&")]
+    understood = 0
+    for words in commands:
+        if len(words) > 1 and words[0].endswith("python") and words[1] == "train.py":
+            for option, value in pairwise(words):
+                if option == "--source":
+                    (tmp_path / value / "images").mkdir(parents=True, exist_ok=True)
+            parse(words[2:])
+            understood += 1
+    assert understood >= 2, "README lost its training commands, or this test its eyes"
+
+
+@pytest.mark.parametrize("module", ["train"])
+def test_command_line_is_light(module: str) -> None:
+    script = f"""
+import contextlib, sys
+from {module} import main
+with contextlib.suppress(SystemExit):
+    main(["--help"])
+print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stderr.split())
+    assert module in loaded
+    heavy = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "PIL", "matplotlib"}
+    assert not heavy & loaded
 
 
 def test_links_in_documents_lead_somewhere() -> None:
