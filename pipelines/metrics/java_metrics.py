@@ -1,6 +1,6 @@
 """METEOR and SPICE: the original Java programs, for those who must compare with their figures.
 
-An extra: `pip install "wordreel[java-metrics]"` brings pycocoevalcap, which carries METEOR 1.5
+An extra: `pip install -e ".[java-metrics]"` brings pycocoevalcap, which carries METEOR 1.5
 (Denkowski & Lavie 2014, English settings, as in coco-caption) and SPICE 1.0 (Anderson et al.
 2016). Both want a `java` on the PATH, SPICE that of Java 8: it fails on later ones. When first
 called, SPICE downloads Stanford CoreNLP 3.6.0 (some 500 MB); it also wants 8 GB of memory.
@@ -58,6 +58,6 @@ def _load(name: str) -> Callable[[], Any]:
         loaded: Callable[[], Any] = getattr(importlib.import_module(module), scorer)
     except ImportError as error:
         raise UserError(
-            f'{name} needs pycocoevalcap: pip install "wordreel[java-metrics]"'
+            f'{name} needs pycocoevalcap: pip install -c constraints.txt -e ".[java-metrics]"'
         ) from error
     return loaded
