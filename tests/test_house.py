@@ -21,6 +21,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipelines.arguments import parse
+from pipelines.cli import parser as wordreel_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
@@ -110,31 +111,36 @@ def test_python_in_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             exec(compile("\n" * (line - 1) + code, str(document), "exec"), {"__name__": "example"})
 
 
-def test_training_commands_in_documents_are_understood(
+def test_commands_in_documents_are_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     texts = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
     lines = [line for text in texts for _, code in blocks(text, "sh") for line in code.split("\n")]
-    commands = [shlex.split(part) for line in lines for part in line.split("&&")]
-    understood = 0
-    for words in commands:
-        if len(words) > 1 and words[0].endswith("python") and words[1] == "train.py":
-            for option, value in pairwise(words):
-                if option == "--source":
-                    (tmp_path / value / "images").mkdir(parents=True, exist_ok=True)
+    commands = [shlex.split(part, comments=True) for line in lines for part in line.split("&&")]
+    understood = set()
+    for words in filter(None, commands):
+        for option, value in pairwise(words):
+            if option == "--source":
+                (tmp_path / value / "images").mkdir(parents=True, exist_ok=True)
+        if words[0].endswith("python") and words[1] == "train.py":
             parse(words[2:])
-            understood += 1
-    assert understood >= 2, "README lost its training commands, or this test its eyes"
+        elif words[0] == "wordreel":
+            wordreel_parser().parse(words[1:])
+        else:
+            continue
+        understood.add(words[0])
+    assert understood >= {".venv/bin/python", "python", "wordreel"}, "README lost its examples"
 
 
-@pytest.mark.parametrize("module", ["train"])
-def test_command_line_is_light(module: str) -> None:
+@pytest.mark.parametrize("entry", ["train.main", "pipelines.cli.run"])
+def test_command_line_is_light(entry: str) -> None:
+    module, function = entry.rsplit(".", 1)
     script = f"""
 import contextlib, sys
-from {module} import main
+from {module} import {function}
 with contextlib.suppress(SystemExit):
-    main(["--help"])
+    {function}(["--help"])
 print(*sys.modules, file=sys.stderr)
 """
     done = subprocess.run(
