@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.datasets import DATASETS
+from data.errors import UserError
+from pipelines.arguments import PLANNED_TASKS, TASKS, find_recipes, parse
+from pipelines.config import Config, flag
+
+ROOT = Path(__file__).resolve().parents[1]
+HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "matplotlib"}
+FIELDS = {field.name: field for field in dataclasses.fields(Config) if field.name != "task"}
+
+
+def config_of(*words: str) -> Config:
+    return parse(words)[0]
+
+
+def error_of(*words: str) -> str:
+    with pytest.raises(UserError) as caught:
+        parse(words)
+    return str(caught.value)
+
+
+def train(*words: str) -> tuple[int, str, str, set[str]]:
+    """Run train.py; return its exit code, what it printed, and the packages it imported."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", ROOT / "train.py", *words],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "100"},
+    )
+    trace = re.findall(r"^import time:.*\| +([\w.]+)$", done.stderr, re.MULTILINE)
+    said = re.sub(r"^import time:.*\n", "", done.stderr, flags=re.MULTILINE)
+    assert "argparse" in trace
+    return done.returncode, done.stdout, said, {name.partition(".")[0] for name in trace}
+
+
+@pytest.fixture
+def holiday(tmp_path: Path) -> Path:
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "captions.csv").write_text("image,caption\n")
+    return folder
+
+
+def other_value(field: dataclasses.Field[Any]) -> Any:
+    """Return a valid value that is not the field's own."""
+    if field.metadata["known"]:
+        return next(value for value in field.metadata["known"] if value != field.default)
+    kind = typing.get_type_hints(Config)[field.name]
+    if kind is bool:
+        return not field.default
+    options = typing.get_args(kind) or (kind,)
+    if int in options:
+        return 64 if field.name in ("image_size", "beams") else 3
+    return 0.25 if float in options else "some"
+
+
+@pytest.mark.parametrize("name", FIELDS.keys() - {"data", "source"})
+def test_every_field_is_a_flag_of_its_type(name: str) -> None:
+    value = other_value(FIELDS[name])
+    if isinstance(value, bool):
+        words = [flag(name) if value else flag(f"no_{name}")]
+    else:
+        words = [flag(name), str(value)]
+    got = getattr(config_of(*words), name)
+    assert (got, type(got)) == (value, type(value))
+
+
+def test_none_is_a_value_where_a_field_may_be_none() -> None:
+    config = config_of("--fine-tune-from", "none", "--image-size", "none", "--weights", "none")
+    assert (config.fine_tune_from, config.image_size, config.weights) == (None, None, None)
+
+
+def test_recipe_is_the_datasets_own_or_photos(holiday: Path) -> None:
+    recipes = find_recipes()
+    source = ["--source", str(holiday)]
+
+    def recipe_values(name: str) -> Config:
+        return recipes[name].config
+
+    assert config_of() == recipe_values("scenes")
+    for data, recipe in [("flickr8k", "flickr8k"), ("folder", "photos"), ("coco", "photos")]:
+        expected = dataclasses.replace(recipe_values(recipe), data=data, source=str(holiday))
+        assert config_of("--data", data, *source) == expected
+    assert config_of("--recipe", "flickr8k", *source).data == "flickr8k"
+    mixed = config_of("--recipe", "scenes", "--data", "folder", *source)
+    assert mixed == dataclasses.replace(recipe_values("scenes"), data="folder", source=str(holiday))
+
+
+def test_flags_override_the_recipe() -> None:
+    recipe = find_recipes()["scenes"].config
+    changed = config_of("image-captioning", "--epochs", "77", "--dropout=0")
+    assert changed == dataclasses.replace(recipe, epochs=77, dropout=0.0)
+
+
+def test_fewer_beams_bring_fewer_captions() -> None:
+    assert config_of("--beams", "1").n_best == 1
+    assert "--n-best must be at most --beams" in error_of("--beams", "1", "--n-best", "2")
+
+
+def test_run_dir_is_returned_beside_the_configuration() -> None:
+    assert parse(["--run-dir", "somewhere"]) == (config_of(), Path("somewhere"))
+    assert parse([])[1] is None
+
+
+def test_source_means_the_same_from_every_folder(
+    holiday: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(holiday.parent)
+    monkeypatch.setenv("HOME", str(holiday.parent))
+    for source in ("holiday", "./holiday/", "~/holiday", str(holiday)):
+        assert config_of("--data", "folder", "--source", source).source == str(holiday)
+
+
+def test_recipes_say_what_they_are() -> None:
+    for name, recipe in find_recipes().items():
+        text = sys.modules[f"pipelines.recipes.{name}"].__doc__ or ""
+        for part in ("Paper:", "Command:", "Time:", "Expected:"):
+            assert part in text, (name, part)
+        assert recipe.summary
+
+
+def test_recipes_are_what_their_commands_run(holiday: Path) -> None:
+    for name, recipe in find_recipes().items():
+        text = sys.modules[f"pipelines.recipes.{name}"].__doc__ or ""
+        command = re.search(r"^Command: +python train\.py ?(.*)$", text, re.MULTILINE)
+        assert command
+        words = [str(holiday) if word == "DIR" else word for word in command[1].split()]
+        assert dataclasses.replace(config_of(*words), source=None) == recipe.config
+
+
+@pytest.mark.parametrize(
+    "words, parts",
+    [
+        ("image-captionin", ["unknown task 'image-captionin'", "'image-captioning'"]),
+        ("translation", ["translation is planned", "works: image-captioning"]),
+        ("--data flickr9k", ["unknown dataset 'flickr9k'", "'flickr8k'"]),
+        ("--recipe flicker8k", ["unknown recipe 'flicker8k'", "'flickr8k'"]),
+        ("--decoder updwn", ["unknown --decoder 'updwn'", "'updown'"]),
+        ("--epoch 3", ["unknown option --epoch", "did you mean --epochs?"]),
+        ("--epoch=3", ["unknown option --epoch", "did you mean --epochs?"]),
+        ("image-captioning -q", ["unknown option -q", "train.py --help"]),
+        ("--no-epochs", ["unknown option --no-epochs"]),
+        ("image-captioning scenes", ["one word too many: 'scenes'"]),
+        ("--epochs", ["--epochs needs a value"]),
+        ("--data", ["--data needs a value"]),
+        ("--epochs many", ["--epochs takes a whole number, not 'many'"]),
+        ("--epochs 2.5", ["--epochs takes a whole number, not '2.5'"]),
+        ("--image-size big", ["--image-size takes a whole number or none, not 'big'"]),
+        ("--learning-rate nan", ["--learning-rate takes a number, not 'nan'"]),
+        ("--learning-rate -1", ["--learning-rate must be above 0, not -1"]),
+        ("--epochs 0", ["--epochs must be at least 1, not 0"]),
+        ("--data flickr8k", ["flickr8k needs --source DIR", "Flickr8k.token.txt"]),
+        ("--source here", ["--source needs --data", "folder (your own pictures)"]),
+        ("--data scenes --source here", ["scenes takes no --source"]),
+        ("--data folder --source /no/such/folder", ["no such folder: /no/such/folder"]),
+        ("--data folder --source {empty}", ["is empty"]),
+        ("--data folder --source {file}", ["is a file, not a folder"]),
+        ("--weights gone.h5", ["--weights: no such file", "gone.h5"]),
+        ("--backbone gone.keras", ["--backbone: no such file", "gone.keras"]),
+    ],
+)
+def test_mistakes_are_named_in_a_line_or_two(words: str, parts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    text = error_of(*words.format(empty=tmp_path / "empty", file=tmp_path / "file").split())
+    for part in parts:
+        assert part in text
+    assert "\n" not in text and len(text) < 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--epoch", "3"],
+        ["sentimant"],
+        ["--data", "coco"],
+        ["--data", "folder", "--source", "/no/such/folder"],
+        ["--epochs", "0"],
+    ],
+)
+def test_mistakes_need_no_tensorflow(words: list[str]) -> None:
+    code, out, said, imported = train(*words)
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"wordreel: error: [^\n]+\n", said)
+    assert not imported & HEAVY
+
+
+def test_help_tells_all_and_needs_no_tensorflow() -> None:
+    code, out, said, imported = train("--help")
+    assert (code, said) == (0, "")
+    assert not imported & HEAVY
+    flags = set(re.findall(r"--[a-z][a-z-]+", out))
+    assert flags >= {flag(name) for name in FIELDS}
+    extra = {"--help", "--recipe", "--run-dir", *(flag(f"no_{name}") for name in FIELDS)}
+    assert flags <= {flag(name) for name in FIELDS} | extra  # it advertises none that is not there
+    one_line = " ".join(out.split())
+    for info in DATASETS.values():
+        assert " ".join(info.summary.split()) in one_line
+        assert " ".join(info.layout.split()) in one_line
+    for name in [*TASKS, *PLANNED_TASKS, *find_recipes()]:
+        assert re.search(rf"^  {name} ", out, re.MULTILINE), name
+    assert out.count("  python train.py") == 3
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_help_shows_the_defaults_of_the_recipe_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, recipe in ([], "scenes"), (["--data", "folder"], "photos"):
+        with pytest.raises(SystemExit) as ended:
+            parse([*words, "--help"])
+        assert ended.value.code == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert f"recipe {recipe}." in out
+        assert f"at most (default: {find_recipes()[recipe].config.epochs})" in out
+
+
+def test_tasks_that_work_are_those_declared() -> None:
+    from pipelines import tasks
+
+    assert tasks.TASKS.keys() == TASKS.keys()
+    assert not TASKS.keys() & PLANNED_TASKS.keys()
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in TASKS:
+        assert re.search(rf"^\| {name} \|.*works", readme, re.MULTILINE)
+    for name in PLANNED_TASKS:
+        assert re.search(rf"^\| {name} \|.*planned", readme, re.MULTILINE)

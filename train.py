@@ -1,0 +1,28 @@
+"""Train a model, score it, export it and write a report: `python train.py --help`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from pipelines.arguments import parse
+from pipelines.console import exit_code, quiet_tensorflow
+
+
+def main(words: Sequence[str]) -> int:
+    """Do what the command line asks for; return 0.
+
+    Raises:
+        UserError: for what the user can mend.
+    """
+    config, run_dir = parse(words)
+    quiet_tensorflow()
+    from pipelines.run import run  # takes seconds: after the mistakes have been found
+
+    run(config, run_dir, shlex.join(["python", "train.py", *words]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(lambda: main(sys.argv[1:]), "stopped; the same command goes on from here"))
