@@ -1,0 +1,52 @@
+"""The command `wordreel`: what is done with a trained model.
+
+Nothing heavy is imported before the command line has been understood.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from data.errors import unknown
+from pipelines import caption_command, evaluate_command
+from pipelines.console import Parser, exit_code
+
+COMMANDS = {"caption": caption_command, "evaluate": evaluate_command}
+
+
+def main() -> int:
+    """Do what the command line asks for; the exit code is 0, 1 for bad pictures, 2 for mistakes."""
+    return exit_code(lambda: run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what `words` ask for.
+
+    Returns:
+        0, or 1 if a picture could not be read.
+
+    Raises:
+        UserError: for what the user can mend.
+        SystemExit: after printing the help that `--help` asks for.
+    """
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        raise unknown("command", words[0], COMMANDS)
+    given = parser().parse(words)
+    code: int = COMMANDS[given.command].run(given)
+    return code
+
+
+def parser() -> Parser:
+    """Return the parser of the whole command line."""
+    whole = Parser(prog="wordreel", description="Use what `python train.py` has trained.")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        module.add_arguments(
+            commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY)
+        )
+    return whole
+
+
+if __name__ == "__main__":
+    sys.exit(main())
