@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.linear import Linear
+from models.linear import Linear, matmul
 
 MASKED = -1e9  # finite: a row that is masked throughout stays a number
 
@@ -60,7 +60,7 @@ class AdditiveAttention(keras.layers.Layer):
         energies = tf.reshape(tf.matmul(compared, self.v), [batch, -1, items])
         energies = tf.where(mask[:, tf.newaxis], energies, MASKED)
         weights = tf.nn.softmax(energies)
-        context = tf.matmul(weights, values)
+        context = matmul(weights, values)
         return tf.reshape(context, [-1, depth]), tf.reshape(weights, [-1, items])
 
     def get_config(self) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from models.attention import AdditiveAttention
 from models.cells import LSTMCell, LSTMState, fused_lstm
 from models.linear import Linear, matmul
 from models.memory import Memory, select
+from models.recurrence import unroll
 
 StepResult = tuple[tf.Tensor, Any, tf.Tensor]
 
@@ -60,14 +61,11 @@ class _DecoderCell(keras.layers.Layer):
         cache = select(self.prepare(memory), owners)
         first = select(self.initial_state(memory), owners)
 
-        def step(carry: tuple[tf.Tensor, Any], projected: tf.Tensor) -> tuple[tf.Tensor, Any]:
-            output, state, _ = self.step(projected, carry[1], cache)
+        def step(projected: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
+            output, state, _ = self.step(projected, state, cache)
             return output, state
 
-        nothing = tf.zeros([tf.shape(embedded)[0], self.output_depth])
-        projected = tf.transpose(self.project(embedded), [1, 0, 2])
-        outputs, _ = tf.scan(step, projected, (nothing, first))
-        return tf.transpose(outputs, [1, 0, 2])
+        return unroll(step, self.project(embedded), first)
 
     def _first(self, memory: Memory) -> LSTMState:
         return LSTMState(*tf.split(self.first_state(memory.summary), 2, axis=-1))

@@ -53,10 +53,10 @@ def sample(
 ) -> Hypotheses:
     """Draw `samples` sentences per row, word by word; they stand in the order drawn.
 
-    Of the words the options admit, the `top_k` likeliest remain (0: all); of these, renormalised,
-    the fewest that hold `top_p` of the probability (Holtzman et al. 2020, "The Curious Case of
-    Neural Text Degeneration"); one is drawn with probability ~ p ** (1 / temperature), the
-    temperature being applied first. Log-probabilities returned are the model's, untempered.
+    The probabilities of the words that the options admit are raised to 1 / temperature. The `top_k`
+    likeliest remain (0: all); of these, renormalised, the fewest that hold `top_p` of the
+    probability (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"). One is
+    drawn. The log-probabilities returned are the model's own, whatever the temperature.
 
     Args:
         step: see `models.search`.

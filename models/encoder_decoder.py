@@ -19,10 +19,9 @@ class EncoderHead(keras.layers.Layer):
     """
 
     def __init__(self, backbone: keras.Model, encoder: Any, head: Any, **kwargs: Any) -> None:
-        """Join three parts and create their weights."""
+        """Join a backbone, a built encoder, and a head, whose weights are created."""
         super().__init__(**kwargs)
         self.backbone, self.encoder, self.head = backbone, encoder, head
-        encoder.build(backbone.output_shape[-1])
         head.build(encoder.depth)
 
     def remember(

@@ -15,24 +15,31 @@ from models.memory import Memory
 class ImageEncoder(keras.layers.Layer):
     """Grid cells become the items of a memory; their mean is the summary.
 
-    Each cell's features are projected, rectified and dropped out, m_i = ReLU(W v_i + b), so that
-    the decoder works in `depth` dimensions whatever the backbone's width.
+    Each cell's features are projected, told their place, rectified and dropped out,
+    m_i = ReLU(W v_i + b + p_i), so that the decoder works in `depth` dimensions whatever the
+    backbone's width, and can say where a thing is: attention alone does not know left from right.
     """
 
     def __init__(self, depth: int = 512, dropout: float = 0.5, **kwargs: Any) -> None:
         """Project to `depth` dimensions; drop out a share of them in training."""
         super().__init__(autocast=False, **kwargs)  # features may come as float16
         self.depth, self.rate = depth, dropout
-        self.project = Linear(depth, activation="relu", name="project")
+        self.project = Linear(depth, name="project")
         self.dropout = keras.layers.Dropout(dropout)
 
-    def build(self, features: int) -> None:
-        """Create W and b for cells of `features` dimensions."""
+    def build(self, cells: int, features: int) -> None:
+        """Create W, b and p for a grid of `cells` cells of `features` dimensions."""
         self.project.build((None, None, features))
+        self.place = self.add_weight(
+            shape=(cells, self.depth),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
+            name="place",
+        )
 
     def call(self, cells: tf.Tensor, training: bool = False) -> Memory:
         """Turn `[batch, cells, features]`, of any float type, into a Memory of `depth`."""
-        values = self.dropout(self.project(cells), training=training)
+        values = tf.nn.relu(self.project(cells) + self.place)
+        values = self.dropout(values, training=training)
         mask = tf.ones(tf.shape(values)[:2], tf.bool)
         return Memory(values, mask, tf.reduce_mean(values, axis=1))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -28,17 +28,45 @@ def matmul_precision(dtype: tf.DType) -> Iterator[None]:
         _dtype = before
 
 
-def matmul(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Return x W: `[..., depth]`, any float type, by `[depth, units]` → float32 `[..., units]`.
+def rounded(x: tf.Tensor) -> tf.Tensor:
+    """Return x in the precision of products."""
+    return tf.cast(x, _dtype)
 
-    Leading dimensions are flattened into one product.
+
+def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Multiply factors that are `rounded`: `[..., depth]` by `[depth, width]` or by a batch of such.
+
+    Returns:
+        float32 `[..., width]`.
     """
-    kernel = tf.cast(kernel, _dtype)
-    rows = tf.reshape(tf.cast(x, _dtype), [-1, x.shape[-1]])
-    product = tf.cast(tf.matmul(rows, kernel), tf.float32)
-    if x.shape.rank == 2:
-        return product
-    return tf.reshape(product, tf.concat([tf.shape(x)[:-1], [kernel.shape[-1]]], axis=0))
+    if x.shape.rank == kernel.shape.rank:
+        return tf.cast(tf.matmul(x, kernel), tf.float32)
+    rows = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)  # one product, not a batch of them
+    shape = tf.concat([tf.shape(x)[:-1], [kernel.shape[-1]]], axis=0)
+    return tf.reshape(tf.cast(rows, tf.float32), shape)
+
+
+def _plain(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    return product(rounded(x), rounded(kernel))
+
+
+_take: Callable[[tf.Tensor, Any], tf.Tensor] = _plain
+
+
+@contextlib.contextmanager
+def products_by(take: Callable[[tf.Tensor, Any], tf.Tensor]) -> Iterator[None]:
+    """Let `take(x, kernel)` answer for `matmul` in all that is traced inside."""
+    global _take
+    before, _take = _take, take
+    try:
+        yield
+    finally:
+        _take = before
+
+
+def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    """Return x W, for `product`'s shapes and any float types, in the precision of products."""
+    return _take(x, kernel)
 
 
 @keras.saving.register_keras_serializable(package="wordreel")

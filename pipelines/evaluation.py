@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.prepared import Prepared
+from data.prepared import Prepared, PreparedScenes
 from data.vocabulary import END, Vocabulary
 from models.beam_search import beam_search
 from models.search import SearchOptions
@@ -160,6 +160,6 @@ def evaluate(
 
 def check_truth(prepared: Prepared, candidates: Mapping[str, str]) -> dict[str, bool] | None:
     """Say of each caption whether all it states is so; None where nobody can know."""
-    truth = {name: prepared.is_true(name, caption) for name, caption in candidates.items()}
-    known = {name: true for name, true in truth.items() if true is not None}
-    return known or None
+    if not isinstance(prepared, PreparedScenes):
+        return None
+    return {name: prepared.is_true(name, caption) for name, caption in candidates.items()}

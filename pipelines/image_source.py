@@ -31,7 +31,9 @@ class ImageSource:
             config.backbone, weights=config.weights, image_size=self.size
         )
         self.encoder = ImageEncoder(config.units, config.dropout)
-        _, rows, columns, _ = self.backbone.compute_output_shape((1, self.size, self.size, 3))
+        shape = self.backbone.compute_output_shape((1, self.size, self.size, 3))
+        _, rows, columns, features = shape
+        self.encoder.build(rows * columns, features)
         self.grid = (rows, columns)
         self._fingerprint = fingerprint(self.backbone)
         self.table = functools.cache(self._table)  # of (split, tuned)
@@ -48,12 +50,13 @@ class ImageSource:
 
     def _table(self, split: str, tuned: bool) -> Table:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
+        split = whole_split(split)
         return table(
             self.prepared,
-            whole_split(split),
+            split,
             self.cache,
             size=self.size,
-            flips=self.config.flips and split == self.config.train_split,
+            flips=self.config.flips and split == whole_split(self.config.train_split),
             backbone=None if tuned else self.backbone,
             backbone_fingerprint="" if tuned else self._fingerprint,
         )

@@ -48,9 +48,11 @@ def trainer(run_dir: Path, **options: object) -> Trainer:
     backbone = keras.Sequential(
         [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 8, 8), keras.layers.BatchNormalization()]
     )
+    encoder = ImageEncoder(8, config.dropout)
+    encoder.build(2 * 2, 4)
     model = EncoderHead(
         backbone,
-        ImageEncoder(8, config.dropout),
+        encoder,
         SequenceDecoder(VOCABULARY, units=8, embedding=8, dropout=config.dropout),
     )
     return Trainer(model, config, run_dir, STEPS)

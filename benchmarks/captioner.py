@@ -1,0 +1,174 @@
+"""Speed of the captioner from cached features: training and search, beside the machine's own peak.
+
+    python -m benchmarks.captioner [--source FLICKR8K_DIR]
+
+Trains on features of 49 cells × 1280 (random numbers: speed does not depend on them) in batches of
+64, and searches with 5 beams in batches of 100. Caption lengths are those of Flickr8k's training
+captions if `--source` names its folder, else drawn with the same mean and spread. All ratios come
+from one run; close other programs first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.vocabulary import END, PAD, START, tokenize
+from models.beam_search import beam_search
+from models.image_encoder import ImageEncoder
+from models.linear import matmul_precision
+from models.search import SearchOptions
+from models.sequence_decoder import SequenceDecoder
+from pipelines.config import Config
+from pipelines.features import Table
+from pipelines.input import Captions, training_batches
+from pipelines.training import Trainer
+
+CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5
+
+
+def seconds(work: Callable[[], Any], repeats: int) -> float:
+    """Return the time of one call, after one to warm up."""
+    work()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        work()
+    return (time.perf_counter() - start) / repeats
+
+
+def matmul_peak(dtype: tf.DType, size: int = 2048) -> float:
+    """Return the best rate of a large square product, in FLOP a second."""
+    a = tf.cast(tf.random.normal([size, size]), dtype)
+    product = tf.function(lambda: tf.matmul(a, a))
+    return 2 * size**3 / min(seconds(product, 5) for _ in range(3))
+
+
+def caption_lengths(source: Path | None) -> np.ndarray:
+    """Return the number of words of each training caption."""
+    if source is None:
+        return np.clip(np.random.default_rng(0).normal(10.8, 3.8, 30_000), 3, 20).astype(int)
+    train = set((source / "Flickr_8k.trainImages.txt").read_text().split())
+    lines = (source / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("\t") for line in lines)
+    return np.array([min(20, len(tokenize(text))) for name, text in pairs if name[:-2] in train])
+
+
+def training_flops(decoder: str, steps: int) -> float:
+    """Return the FLOP of all products in a training step of a batch of `steps` time steps.
+
+    A product of an `[m, k]` by a `[k, n]` matrix is 2 m k n, and as much again for each of the two
+    gradients (one, for the features, which have none).
+    """
+    looks, depth = UNITS // 2, UNITS
+    once = 2 * BATCH * CELLS * FEATURES * depth * 2  # features → memory: forward and W's gradient
+    once += 3 * 2 * BATCH * CELLS * depth * looks  # keys
+    gates = 4 * UNITS
+    step = UNITS * gates + UNITS * looks + 2 * CELLS * (looks + depth) // 2
+    if decoder == "show-attend-tell":
+        step += UNITS * gates + depth * gates + UNITS * depth  # W_x, context, gate
+        output = UNITS + depth
+    else:
+        step += UNITS * gates + UNITS * gates + (depth + UNITS) * gates + UNITS * gates
+        output = UNITS
+    step += output * UNITS + UNITS * VOCABULARY
+    return once + 3 * 2 * BATCH * steps * step
+
+
+def made_up(lengths: np.ndarray) -> tuple[Captions, Table]:
+    """Return captions of these lengths and features of some pictures."""
+    rng = np.random.default_rng(0)
+    rows = rng.random((500, 1, CELLS, FEATURES), np.float32).astype(np.float16)
+    table = Table(tuple(map(str, range(500))), rows)
+    tokens = [
+        np.array([START, *rng.integers(4, VOCABULARY, n), END], np.int32) for n in lengths.tolist()
+    ]
+    return Captions(tokens, rng.integers(0, 500, len(tokens))), table
+
+
+class _Model(tf.Module):
+    """What `Trainer` trains: no backbone, features come from the table."""
+
+    def __init__(self, decoder: str) -> None:
+        super().__init__()
+        self.backbone = None
+        self.encoder = ImageEncoder(UNITS)
+        self.encoder.build(CELLS, FEATURES)
+        self.head = SequenceDecoder(VOCABULARY, cell=decoder, units=UNITS, embedding=UNITS)
+        self.head.build(UNITS)
+
+    def loss(self, rows: tf.Tensor, targets: Any, *, tune_backbone: bool, **options: Any) -> Any:
+        """Return the head's loss."""
+        del tune_backbone
+        return self.head.loss(self.encoder(rows, training=True), targets, **options)
+
+
+def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> tuple[float, float]:
+    """Return captions a second and FLOP a second, of 60 steps through the whole input pipeline."""
+    captions, table = made_up(lengths)
+    config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
+    trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
+    epoch = training_batches(
+        captions, table, BATCH, by_picture=False, flips=False, seed=0, epoch=0
+    )
+    count = flops = 0.0
+    start = 0.0
+    for number, (rows, targets) in enumerate(epoch):
+        if number == 10:
+            start = time.perf_counter()
+        trainer._train_step(rows, targets, tune=False, number=number + 1)
+        if number >= 10:
+            count += len(targets[1])
+            flops += training_flops(decoder, targets[0].shape[1] - 1)
+        if number == 69:
+            break
+    spent = time.perf_counter() - start
+    return count / spent, flops / spent
+
+
+def search_rate(decoder: str) -> float:
+    """Return captions a second by beam search; words are made to end as real captions do."""
+    model = _Model(decoder)
+    bias = np.zeros(VOCABULARY, np.float32)
+    bias[[PAD, START]] = -9
+    bias[END] = 4.5  # an untrained model would go on to max_words
+    model.head.bias.assign(bias)
+    options = SearchOptions(beams=BEAMS, length_penalty=1.0)
+    features = tf.random.uniform([100, CELLS, FEATURES])
+
+    @tf.function
+    def search() -> Any:
+        return beam_search(*model.head.start(model.encoder(features)), 100, options)
+
+    return 100 / seconds(lambda: search().tokens.numpy(), 5)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--source", type=Path, help="Flickr8k's folder, for its caption lengths")
+    lengths = caption_lengths(parser.parse_args().source)
+    peak = matmul_peak(tf.float32)
+    print(f"float32 product 2048³: {peak / 1e9:.0f} GFLOP/s (the peak of the shares below)")
+    print(f"bfloat16 product 2048³: {matmul_peak(tf.bfloat16) / 1e9:.0f} GFLOP/s")
+    print(f"caption lengths: mean {lengths.mean():.1f} words")
+    print("| decoder | precision | training captions/s | share of float32 peak | beam 5 captions/s |")
+    print("|---|---|---|---|---|")
+    import tempfile
+
+    for decoder in ("show-attend-tell", "updown"):
+        for precision in ("float32", "bfloat16"):
+            with tempfile.TemporaryDirectory() as tmp:
+                rate, flops = train_rate(decoder, precision, lengths, Path(tmp))
+            with matmul_precision(tf.as_dtype(precision)):
+                found = search_rate(decoder)
+            print(f"| {decoder} | {precision} | {rate:.0f} | {flops / peak:.0%} | {found:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
