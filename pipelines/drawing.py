@@ -1,0 +1,109 @@
+"""Where the model looked for each word, as a picture."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.font_manager import findSystemFonts
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from data.errors import UserError
+from data.images import load_picture
+
+TILE = 200  # pixels of a copy's longer side
+COLUMNS = 6  # copies beside each other, at most
+GAP, LINE = 12, 30  # pixels between copies, and for the word beneath one
+FONT_SIZES = range(18, 8, -1)  # the largest in which a word fits
+WARM = (255, 170, 60)  # a tint of what is looked at, to be seen on grey pictures as well
+
+
+def attention_figure(
+    picture: Image.Image | bytes, words: Sequence[str], attention: np.ndarray
+) -> Image.Image:
+    """Draw the picture, then a copy a word, lit where the model looked for that word.
+
+    Each word's attention is shown relative to its own highest.
+
+    Args:
+        picture: an image or an encoded one; drawn upright.
+        words: of the caption.
+        attention: float `[words, rows, columns]`, not negative.
+
+    Returns:
+        An RGB image, rows of at most `COLUMNS` copies, each with its word beneath.
+
+    Raises:
+        UserError: if there is no attention, or not one grid a word.
+    """
+    if attention.ndim != 3 or len(attention) != len(words):
+        raise UserError(
+            f"attention is [words, rows, columns] with {len(words)} words, not "
+            f"{list(attention.shape)}"
+        )
+    if not attention.size:
+        raise UserError("nothing to draw: this model has no attention, or the caption no words")
+    small = ImageOps.contain(_upright(picture), (TILE, TILE))
+    tiles = [small, *(_lit(small, weights) for weights in attention)]
+    lines = math.ceil(len(tiles) / COLUMNS)
+    columns = math.ceil(len(tiles) / lines)  # lines of nearly equal length
+    width, height = max(small.width, TILE // 2) + GAP, small.height + LINE + GAP
+    figure = Image.new("RGB", (columns * width + GAP, lines * height + GAP), "white")
+    draw = ImageDraw.Draw(figure)
+    for index, (tile, word) in enumerate(zip(tiles, ["", *words], strict=True)):
+        left, top = GAP + index % columns * width, GAP + index // columns * height
+        middle = left + (width - GAP) // 2
+        figure.paste(tile, (middle - tile.width // 2, top))
+        baseline = top + tile.height + LINE // 2 + 2
+        draw.text((middle, baseline), word, "black", _font(word, width - GAP), anchor="mm")
+    return figure
+
+
+def _upright(picture: Image.Image | bytes) -> Image.Image:
+    if isinstance(picture, bytes):
+        picture = Image.open(io.BytesIO(load_picture(picture).jpeg))
+    return ImageOps.exif_transpose(picture).convert("RGB")
+
+
+def _lit(picture: Image.Image, weights: np.ndarray) -> Image.Image:
+    """Grey and dim a picture except where the weights `[rows, columns]` are high."""
+    grid = Image.fromarray(weights.astype(np.float32))
+    light = np.asarray(grid.resize(picture.size, Image.Resampling.BICUBIC)).clip(0)
+    light = light[..., np.newaxis] / max(light.max(), 1e-9)
+    pixels = np.asarray(picture, np.float32)
+    dim = 0.35 * pixels.mean(axis=-1, keepdims=True)
+    bright = 0.75 * pixels + 0.25 * np.array(WARM)
+    return Image.fromarray((dim + light * (bright - dim)).astype(np.uint8))
+
+
+def _font(word: str, width: int) -> ImageFont.FreeTypeFont:
+    """Return a font that has the word's letters, in a size in which it fits the width."""
+    path = _font_file(word)
+    for size in FONT_SIZES:
+        font = ImageFont.truetype(path, size)
+        if font.getlength(word) <= width:
+            break
+    return font
+
+
+@functools.cache
+def _font_file(word: str) -> str:
+    """Return matplotlib's own font, or for letters that it lacks the first on this machine."""
+    own = str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
+    if _has(own, word):
+        return own
+    return next((path for path in sorted(findSystemFonts()) if _has(path, word)), own)
+
+
+def _has(path: str, word: str) -> bool:
+    try:
+        letters = FT2Font(path).get_charmap()
+    except RuntimeError:  # a format that only other programs read
+        return False
+    return all(ord(letter) in letters for letter in word)

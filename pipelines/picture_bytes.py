@@ -1,0 +1,59 @@
+"""Pictures from bytes that nobody has checked, with stock TensorFlow ops: what an export runs.
+
+A server is sent empty files, HTML, half a JPEG, a gigapixel. None of it may fail the other rows
+of a batch, or be given memory before its header has been read.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from pipelines.exif import orientation, upright
+from pipelines.features import decode_picture
+from pipelines.picture_headers import announced
+
+MAX_PIXELS = 50_000_000  # 150 MB once decoded; the cameras of 2024 stay below
+
+
+def decode_or_flag(
+    image_bytes: tf.Tensor, size: int, max_pixels: int = MAX_PIXELS
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decode a batch of pictures in parallel; flag what is no usable picture.
+
+    Usable are whole JPEG, PNG, GIF (the first frame) and BMP files, formats and sizes mixed.
+    They are decoded and resized as in training, JPEGs turned as their EXIF says.
+
+    Args:
+        image_bytes: string `[batch]`, any bytes.
+        size: pixels a side of what is returned; the whole picture is kept, squashed.
+        max_pixels: a picture whose header announces more is flagged, and never decoded.
+
+    Returns:
+        pictures: uint8 `[batch, size, size, 3]`; zeros where there is none.
+        valid: bool `[batch]`.
+    """
+    batch = tf.size(image_bytes, tf.int64)
+    pictures = (
+        tf.data.Dataset.from_tensor_slices((tf.range(batch), image_bytes))
+        .map(
+            lambda row, encoded: (row, _decode(encoded, size, max_pixels)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=False,  # each picture carries its row
+        )
+        .ignore_errors()
+    )
+    # One row more, so that there is something to return if no picture is usable.
+    spare = tf.data.Dataset.from_tensors((batch, tf.zeros([size, size, 3], tf.uint8)))
+    rows, pictures = pictures.concatenate(spare).batch(batch + 1).get_single_element()
+    rows = rows[:, tf.newaxis]
+    valid = tf.scatter_nd(rows, tf.ones_like(rows[:, 0], tf.bool), [batch + 1])
+    pictures = tf.scatter_nd(rows, pictures, [batch + 1, size, size, 3])[:batch]
+    return tf.ensure_shape(pictures, [None, size, size, 3]), valid[:batch]
+
+
+def _decode(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
+    """Return one upright picture, uint8 `[size, size, 3]`; an op fails if there is none."""
+    whole, pixels = announced(encoded)
+    fits = (pixels > 0) & (pixels <= max_pixels)
+    picture = decode_picture(tf.where(fits, whole, ""), size)  # the decoder refuses empty strings
+    return upright(picture, orientation(encoded))
