@@ -11,6 +11,7 @@ from one run; close other programs first.
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,9 +114,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     captions, table = made_up(lengths)
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
     trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
-    epoch = training_batches(
-        captions, table, BATCH, by_picture=False, flips=False, seed=0, epoch=0
-    )
+    epoch = training_batches(captions, table, BATCH, by_picture=False, flips=False, seed=0, epoch=0)
     count = flops = 0.0
     start = 0.0
     for number, (rows, targets) in enumerate(epoch):
@@ -157,10 +156,8 @@ def main() -> None:
     print(f"float32 product 2048³: {peak / 1e9:.0f} GFLOP/s (the peak of the shares below)")
     print(f"bfloat16 product 2048³: {matmul_peak(tf.bfloat16) / 1e9:.0f} GFLOP/s")
     print(f"caption lengths: mean {lengths.mean():.1f} words")
-    print("| decoder | precision | training captions/s | share of float32 peak | beam 5 captions/s |")
+    print("| decoder | precision | trained captions/s | share of the peak | found captions/s |")
     print("|---|---|---|---|---|")
-    import tempfile
-
     for decoder in ("show-attend-tell", "updown"):
         for precision in ("float32", "bfloat16"):
             with tempfile.TemporaryDirectory() as tmp:

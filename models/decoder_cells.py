@@ -79,8 +79,8 @@ class _DecoderCell(keras.layers.Layer):
 class ShowTellCell(_DecoderCell):
     """Show and Tell (Vinyals et al. 2015): the picture is seen once, in the first state.
 
-        h_0, c_0 = tanh(W_0 s)
-        h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
+    h_0, c_0 = tanh(W_0 s)
+    h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:

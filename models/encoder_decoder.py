@@ -38,7 +38,9 @@ class EncoderHead(keras.layers.Layer):
                 inputs = tf.stop_gradient(inputs)
         return self.encoder(inputs, training=training)
 
-    def loss(self, inputs: tf.Tensor, targets: Any, *, tune_backbone: bool = False, **options: Any) -> tf.Tensor:
+    def loss(
+        self, inputs: tf.Tensor, targets: Any, *, tune_backbone: bool = False, **options: Any
+    ) -> tf.Tensor:
         """Return the head's mean training loss, a scalar."""
         memory = self.remember(inputs, training=True, tune_backbone=tune_backbone)
         return self.head.loss(memory, targets, **options)

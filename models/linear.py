@@ -34,7 +34,7 @@ def rounded(x: tf.Tensor) -> tf.Tensor:
 
 
 def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Multiply factors that are `rounded`: `[..., depth]` by `[depth, width]` or by a batch of such.
+    """Multiply `rounded` factors: `[..., depth]` by `[depth, width]`, or by a batch of such.
 
     Returns:
         float32 `[..., width]`.

@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from models.decoder_cells import DECODERS, Cache
-from models.search import PAD, Step
 from models.linear import Linear, matmul
 from models.losses import cross_entropy
 from models.memory import Memory
+from models.search import PAD, Step
 
 
 @keras.saving.register_keras_serializable(package="wordreel")

@@ -33,7 +33,8 @@ class CaptionHead:
         self.options = search_options(config)
         path = run_dir / "vocabulary.txt"
         if not path.exists():
-            captions = (text for _, texts in prepared.captions(config.train_split) for text in texts)
+            examples = prepared.captions(config.train_split)
+            captions = (text for _, texts in examples for text in texts)
             Vocabulary.build(captions, config.min_count).save(path)
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(

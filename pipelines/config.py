@@ -90,9 +90,7 @@ class Config:
             if value is not None and not ok(value):
                 raise UserError(f"{flag(name)} must be {rule}, not {value}")
         if self.n_best > self.beams:
-            raise UserError(
-                f"--n-best must be at most --beams ({self.beams}), not {self.n_best}"
-            )
+            raise UserError(f"--n-best must be at most --beams ({self.beams}), not {self.n_best}")
 
     def to_json(self) -> str:
         """Return the fields as JSON, one a line."""

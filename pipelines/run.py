@@ -182,8 +182,8 @@ def _summary(evaluations: list[Evaluation], folder: Path, exported: Path) -> str
         lines += ["", f"{evaluation.split}: {evaluation.scores}"]
         if evaluation.truth is not None:
             true = sum(evaluation.truth.values())
-            share = 100 * true / len(evaluation.truth)
-            lines.append(f"  wholly true captions: {true} of {len(evaluation.truth)} ({share:.1f} %)")
+            count = len(evaluation.truth)
+            lines.append(f"  wholly true captions: {true} of {count} ({100 * true / count:.1f} %)")
         lines.append(f"  {evaluation.signature}")
         for name in list(evaluation.predictions)[:4]:
             lines.append(f"  {name}: {evaluation.predictions[name].captions[0]}")

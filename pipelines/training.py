@@ -188,7 +188,8 @@ class Trainer:
     def _check_finite(self, loss: float, norms: Any, number: int, tune: bool) -> None:
         if math.isfinite(loss) and all(map(math.isfinite, norms)):
             return
-        names = [v.path for v, n in zip(self._variables(tune), norms, strict=True) if not math.isfinite(n)]
+        pairs = zip(self._variables(tune), norms, strict=True)
+        names = [variable.path for variable, norm in pairs if not math.isfinite(norm)]
         raise UserError(
             f"step {number}: the loss is {loss} and the gradient of {', '.join(names[:5])} is not "
             "finite. Lower --learning-rate or --clip-norm, or use --precision float32; the last "

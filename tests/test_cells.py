@@ -33,7 +33,9 @@ def run(cell: LSTMCell, xs: np.ndarray) -> np.ndarray:
     return np.stack(hs, axis=1)
 
 
-def numpy_lstm(xs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def numpy_lstm(
+    xs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """Compute the equations gate by gate, in float64."""
 
     def sigmoid(x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from data.vocabulary import END, PAD, START, Vocabulary
 from pipelines.features import Table
 from pipelines.input import Captions, pad, training_batches
 
-WORDS = "a red blue circle square above below the".split()
+WORDS = ["a", "red", "blue", "circle", "square", "above", "below", "the"]
 VOCABULARY = Vocabulary.build([" ".join(WORDS)], min_count=1)
 
 

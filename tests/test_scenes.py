@@ -68,20 +68,21 @@ def test_held_out_combinations_are_in_unseen_only(splits: dict[str, list[Scene]]
     assert set.union(*map(kinds, splits["unseen"])) >= HELD_OUT
 
 
-def test_each_shape_and_colour_misses_one_partner_and_is_common_in_training(
+def test_each_shape_misses_one_colour_and_every_word_is_common_in_training(
     splits: dict[str, list[Scene]],
 ) -> None:
     assert sorted(shape for shape, _ in HELD_OUT) == sorted(SHAPES)
-    assert sorted(colour for _, colour in HELD_OUT) == sorted(COLOURS)
+    assert len({colour for _, colour in HELD_OUT}) == len(HELD_OUT)
     things = [thing for scene in splits["train"] for thing in scene.things]
     for word in (*SHAPES, *COLOURS):
         assert sum(word in (t.shape, t.colour) for t in things) > 0.8 * len(things) / 8, word
 
 
-def test_scenes_of_a_split_hardly_repeat(splits: dict[str, list[Scene]]) -> None:
+def test_scenes_of_two_things_hardly_repeat(splits: dict[str, list[Scene]]) -> None:
     for split, count in SPLITS.items():
         assert len(splits[split]) == count
-        assert len({scene.content() for scene in splits[split]}) > 0.9 * count
+        pairs = [scene.content() for scene in splits[split] if len(scene.things) == 2]
+        assert len(set(pairs)) > 0.9 * len(pairs) > 0.3 * count
 
 
 def test_a_shorter_split_is_the_beginning_of_a_longer_one() -> None:
@@ -136,7 +137,7 @@ def test_pictures_and_captions_are_the_same_everywhere() -> None:
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
-    assert ran.stdout.strip() == "544a8e6aeedede06"
+    assert ran.stdout.strip() == "276bb4494d2851e4"
 
 
 def test_importing_scenes_does_not_import_tensorflow() -> None:
@@ -155,11 +156,8 @@ def test_the_picture_shows_each_thing_in_its_colour(scene: Scene) -> None:
     for thing in scene.things:
         pixel = picture[int(64 * thing.y), int(64 * thing.x)]
         distance = {name: np.abs(pixel - rgb).max() for name, rgb in COLOURS.items()}
-        if thing.shape == "ring":  # the background shows through
-            assert min(distance.values()) > 20
-        else:
-            assert distance[thing.colour] <= 8
-            assert min(distance, key=lambda name: distance[name]) == thing.colour
+        assert distance[thing.colour] <= 8
+        assert min(distance, key=lambda name: distance[name]) == thing.colour
 
 
 @given(any_scene)
