@@ -72,7 +72,7 @@ def build_backbone(
             missing, cannot be fetched or do not fit, a `.keras` file with other inputs or outputs.
 
     >>> build_backbone("small-cnn").output_shape
-    (None, 4, 4, 128)
+    (None, 4, 4, 144)
     """
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
@@ -143,20 +143,25 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
 
 
 def _small_cnn(size: int, weights: str | None) -> keras.Model:
-    """Build five convolutions, four of them halving the picture.
+    """Build five convolutions, four of them halving the picture, and a way past them for colour.
 
     The norm (Wu & He 2018) takes its statistics from each picture, not from a batch, so that
-    training from scratch and inference are one function. It takes them over places as well as
-    channels: a norm over channels alone learned to tell shapes apart far more slowly.
+    training from scratch and inference are one function. It makes shapes easy to learn and colours
+    hard, since it levels what differs between channels: so the mean of a convolution without it
+    goes straight to the grid.
     """
     if weights == "imagenet":
         raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
     images = keras.Input((size, size, 3), name="images")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
+    pixels = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
+    x = pixels
     for kernel, filters, stride in _SMALL_CNN_LAYERS:
         y = keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False)(x)
         y = keras.layers.ReLU()(keras.layers.GroupNormalization(8)(y))
         x = keras.layers.Add()([x, y]) if x.shape == y.shape else y
+    colours = keras.layers.Conv2D(16, 3, 2, padding="same", activation="relu")(pixels)
+    colours = keras.layers.AveragePooling2D(8, padding="same")(colours)
+    x = keras.layers.Concatenate()([x, colours])
     model = keras.Model(images, x, name="small_cnn")
     if weights not in (None, "random"):
         _load_weights(model, weights)

@@ -47,10 +47,10 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         print(f"This run is complete; remove {folder} to train anew.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         return folder
-    keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
     prepared = prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
     _check_splits(config, prepared.splits)
+    keras.utils.set_random_seed(config.seed)
+    tf.config.experimental.enable_op_determinism()
     task = TASKS[config.task]
     head = task.head(config, prepared, folder)
     source = task.source(config, prepared, data_home() / "tables")
@@ -60,7 +60,8 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
     def validate() -> dict[str, float]:
         evaluation = head.evaluate(model, source, config.validation_split, len(trainer.history))
         print(f"  validation: {evaluation.scores}")
-        _warn_of_collapse(evaluation)
+        if trainer.history:  # after one epoch a model may well say little
+            _warn_of_collapse(evaluation)
         return evaluation.summary()
 
     trainer.fit(lambda epoch, skip: head.batches(source, epoch, skip), validate, head.monitor)

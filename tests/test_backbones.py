@@ -38,8 +38,8 @@ def conv_grid(size: int | None = 8, **options: Any) -> keras.Model:
 
 
 def test_small_cnn_returns_a_grid_at_any_size() -> None:
-    assert build_backbone("small-cnn").output_shape == (None, 4, 4, 128)
-    assert build_backbone("Small_CNN", image_size=96).output_shape == (None, 6, 6, 128)
+    assert build_backbone("small-cnn").output_shape == (None, 4, 4, 144)
+    assert build_backbone("Small_CNN", image_size=96).output_shape == (None, 6, 6, 144)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Drawn scenes, about 3 minutes on 2 CPU cores: at least 95 % wholly true captions, unseen 85 %.
+"""Drawn scenes, about 3 minutes on 2 CPU cores: nearly every caption wholly true.
 
 Paper:    Xu et al. 2015, "Show, Attend and Tell", on a backbone trained from scratch
 Command:  python train.py
@@ -13,14 +13,18 @@ CONFIG = Config(
     data="scenes",
     test_splits="test,unseen",
     min_count=1,
-    max_words=30,
     backbone="small-cnn",
     fine_tune_from=1,
-    fine_tune_rate=1e-3,
-    units=256,
-    dropout=0.2,
+    fine_tune_rate=2e-3,
+    units=128,
+    dropout=0.1,
+    epochs=10,
+    learning_rate=2e-3,
+    warmup_steps=100,
     label_smoothing=0.0,
-    epochs=8,
+    ema=0.99,
+    patience=10,
     beams=3,
     n_best=3,
+    length_penalty=0.0,
 )

@@ -1,0 +1,136 @@
+"""Tables of pictures and features: computed once, never stale, resumable."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from data.errors import UserError
+from data.prepared import Prepared
+from models.encoder_decoder import cells
+from pipelines import features
+from pipelines.features import decode_picture, table
+
+SIZE = 32
+
+
+def png(seed: int, width: int = 48, height: int = 40) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 255, (height, width, 3)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    return file.getvalue()
+
+
+class InMemory(Prepared):
+    """A dataset of a few made-up pictures; counts how many were read."""
+
+    read = 0
+
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        return [(f"{split}-{i}", ["x"]) for i in range(self.splits[split])]
+
+    def images(self, split: str) -> Iterator[tuple[str, bytes]]:
+        for i, (name, _) in enumerate(self.captions(split)):
+            InMemory.read += 1
+            yield name, png(i)
+
+
+def dataset(pictures: int = 70, fingerprint: str = "f") -> InMemory:
+    InMemory.read = 0
+    return InMemory("made-up", Path("."), fingerprint, {"train": pictures}, Path("."))
+
+
+def backbone(seed: int = 1) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(5, 8, 8)])
+
+
+def test_pixels_are_what_decoding_gives(tmp_path: Path) -> None:
+    found = table(dataset(), "train", tmp_path, size=SIZE)
+    assert found.rows.shape == (70, 1, SIZE, SIZE, 3)
+    for i in (0, 33, 69):
+        np.testing.assert_array_equal(found.rows[i, 0], decode_picture(png(i), SIZE))
+    assert found.positions()["train-33"] == 33
+
+
+def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) -> None:
+    net = backbone()
+    found = table(
+        dataset(), "train", tmp_path, size=SIZE, flips=True, backbone=net, backbone_fingerprint="a"
+    )
+    assert found.rows.shape == (70, 2, 16, 5)
+    picture = tf.cast(decode_picture(png(40), SIZE), tf.float32)
+    for view, pixels in enumerate((picture, picture[:, ::-1])):
+        expected = cells(net(pixels[tf.newaxis]))[0]
+        np.testing.assert_allclose(found.rows[40, view], expected, rtol=2e-3, atol=0.1)
+
+
+def test_computed_once(tmp_path: Path) -> None:
+    first = table(dataset(), "train", tmp_path, size=SIZE)
+    again = dataset()
+    second = table(again, "train", tmp_path, size=SIZE)
+    assert InMemory.read == 0
+    np.testing.assert_array_equal(first.rows, second.rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"size": 16}, {"backbone_fingerprint": "b"}, {"flips": True}, {"prepared": "other"}],
+)
+def test_whatever_changes_the_rows_is_computed_anew(tmp_path: Path, change: dict[str, Any]) -> None:
+    options: dict[str, Any] = {"size": SIZE, "backbone_fingerprint": "a", "backbone": backbone()}
+    table(dataset(), "train", tmp_path, **options)
+    prepared = dataset(fingerprint=change.pop("prepared", "f"))
+    table(prepared, "train", tmp_path, **{**options, **change})
+    assert InMemory.read > 0
+    assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+
+
+def test_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table(dataset(200), "train", tmp_path / "whole", size=SIZE)
+    monkeypatch.setattr(features, "BATCH", 8)  # progress is noted every 20 batches
+
+    class Interrupted(InMemory):
+        def images(self, split: str) -> Iterator[tuple[str, bytes]]:
+            for i, pair in enumerate(super().images(split)):
+                if i == 190:
+                    raise KeyboardInterrupt
+                yield pair
+
+    broken = Interrupted("made-up", Path("."), "f", {"train": 200}, Path("."))
+    with pytest.raises(Exception):  # noqa: B017 - TensorFlow wraps it
+        table(broken, "train", tmp_path / "cut", size=SIZE)
+    (partial,) = (tmp_path / "cut").glob("*.partial")
+    assert json.loads((partial / "progress.json").read_text())["done"] == 160
+    rows = np.load(partial / "rows.npy", mmap_mode="r+")
+    rows[3] = 7  # a mark: what was done is not done again
+    rows.flush()
+    found = table(dataset(200), "train", tmp_path / "cut", size=SIZE)
+    assert (found.rows[3] == 7).all()
+    np.testing.assert_array_equal(found.rows[4:], whole.rows[4:])
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(UserError, match=r"cannot keep picture features in .*file.*WORDREEL_DATA"):
+        table(dataset(), "train", blocked, size=SIZE)
+
+
+def test_decoding_keeps_the_whole_picture_squashed() -> None:
+    half = np.zeros((40, 80, 3), np.uint8)
+    half[:, 40:] = 255
+    file = io.BytesIO()
+    Image.fromarray(half).save(file, "PNG")
+    pixels = decode_picture(file.getvalue(), SIZE).numpy()
+    assert (pixels[:, : SIZE // 2 - 1] == 0).all()
+    assert (pixels[:, SIZE // 2 + 1 :] == 255).all()
