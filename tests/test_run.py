@@ -99,7 +99,7 @@ def test_other_options_do_not_mix_into_a_run(folder: Path, config: Config) -> No
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Config) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write to the run directory .*file"):
+    with pytest.raises(UserError, match=r"cannot write to the run directory .*file"):
         open_run(config, tmp_path / "file" / "run")
 
 
