@@ -43,7 +43,7 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "pink": (246, 132, 190),
 }
 # The radius of the circle a thing fits in, as a fraction of the picture: from, to.
-SIZES: Mapping[str, tuple[float, float]] = {"small": (0.1, 0.11), "large": (0.17, 0.185)}
+SIZES: Mapping[str, tuple[float, float]] = {"small": (0.12, 0.13), "large": (0.17, 0.185)}
 COLUMNS = ("left", "middle", "right")
 ROWS = ("top", "middle", "bottom")
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data.datasets import Prepared
+from data.prepared import Prepared
 from data.vocabulary import Vocabulary
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from data.datasets import Prepared
+from data.prepared import Prepared
 from data.errors import UserError
 from data.files import atomic_write
 from models.encoder_decoder import cells

@@ -6,7 +6,7 @@ import functools
 import re
 from pathlib import Path
 
-from data.datasets import Prepared
+from data.prepared import Prepared
 from models.backbones import build_backbone, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
 from pipelines.config import Config

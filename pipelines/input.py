@@ -66,7 +66,7 @@ class Captions:
             pool = order[start : start + POOL * batch_size]
             pool = pool[np.argsort(lengths[pool], kind="stable")]
             batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-        rng.shuffle(batches)  # type: ignore[arg-type]
+        rng.shuffle(batches)
         return batches
 
 

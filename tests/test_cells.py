@@ -55,7 +55,9 @@ def numpy_lstm(
 
 
 def test_equals_the_equations_in_numpy(cell: LSTMCell) -> None:
-    expected = numpy_lstm(inputs().astype(np.float64), *map(np.float64, cell.get_weights()))
+    expected = numpy_lstm(
+        inputs().astype(np.float64), *(weight.astype(np.float64) for weight in cell.get_weights())
+    )
     np.testing.assert_allclose(run(cell, inputs()), expected, atol=1e-6)
 
 

@@ -220,7 +220,15 @@ def test_evaluate_scores_captions_of_anyone(source: Path, tmp_path: Path, capsys
     results.write_text(
         json.dumps([{"image_id": name, "caption": text} for name, text in texts.items()])
     )
-    words = ["evaluate", "--results", results, "--data", "folder", "--source", source]
+    words: list[str | Path] = [
+        "evaluate",
+        "--results",
+        results,
+        "--data",
+        "folder",
+        "--source",
+        source,
+    ]
     assert command(*words) == 0
     assert "BLEU-4 100.0" in capsys.readouterr().out
     with pytest.raises(UserError, match="must have the same ids"):
@@ -234,14 +242,22 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
 
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path))
     for split in scenes.SPLITS:
-        monkeypatch.setitem(scenes.SPLITS, split, 4)  # type: ignore[misc]
+        monkeypatch.setitem(scenes.SPLITS, split, 4)
     said = {name: scenes.captions(scene)[0] for name, scene in scenes.scenes("unseen")}
     said[next(iter(said))] = "a picture of no scene"
     results = tmp_path / "results.json"
     results.write_text(
         json.dumps([{"image_id": name, "caption": text} for name, text in said.items()])
     )
-    words = ["evaluate", "--results", results, "--data", "scenes", "--split", "unseen"]
+    words: list[str | Path] = [
+        "evaluate",
+        "--results",
+        results,
+        "--data",
+        "scenes",
+        "--split",
+        "unseen",
+    ]
     assert command(*words) == 0
     assert "wholly true captions: 3 of 4 (75.0 %)\n" in capsys.readouterr().out
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -66,7 +68,7 @@ def test_little_is_padding() -> None:
 
 def test_going_on_in_the_middle_gives_the_rest_of_the_epoch() -> None:
     captions, table = made_up(40)
-    options = {"by_picture": True, "flips": True, "seed": 3, "epoch": 5}
+    options: dict[str, Any] = {"by_picture": True, "flips": True, "seed": 3, "epoch": 5}
     whole = list(training_batches(captions, table, 8, **options))
     rest = list(training_batches(captions, table, 8, **options, skip=4))
     assert len(rest) == len(whole) - 4 > 0

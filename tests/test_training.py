@@ -40,7 +40,7 @@ def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, Any]]:
     return made
 
 
-def trainer(run_dir: Path, **options: object) -> Trainer:
+def trainer(run_dir: Path, **options: Any) -> Trainer:
     config = Config(
         units=8, dropout=0.3, epochs=4, warmup_steps=2, patience=9, fine_tune_from=2, **options
     )
