@@ -22,9 +22,9 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from data.prepared import Prepared
 from data.errors import UserError
 from data.files import atomic_write
+from data.prepared import Prepared
 from models.encoder_decoder import cells
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
