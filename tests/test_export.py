@@ -77,7 +77,10 @@ def answers(exports: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
         [sys.executable, "-I", "stranger.py", *CELLS], cwd=exports, env=environment, check=True
     )
     names = [(cell, name) for cell in CELLS for name in ("serving_default", "greedy")]
-    return {(cell, name): dict(np.load(exports / f"{cell}-{name}.npz")) for cell, name in names}
+    return {
+        (cell, name): dict(np.load(exports / f"{cell}-{name}.npz", allow_pickle=True))
+        for cell, name in names
+    }
 
 
 @pytest.fixture(scope="module")
