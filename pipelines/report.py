@@ -94,6 +94,8 @@ def _options(config: Config) -> dict[str, list[tuple[str, str]]]:
     """Return flags and values by group; None as a dash."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for field in dataclasses.fields(config):
+        if field.name == "task":  # no flag: the title says it
+            continue
         value = getattr(config, field.name)
         shown = "–" if value is None else value if isinstance(value, str) else json.dumps(value)
         groups.setdefault(field.metadata["group"], []).append((flag(field.name), shown))
@@ -221,6 +223,8 @@ def _chart(name: str, epochs: Sequence[int], values: Sequence[float], best: int)
         axes = figure.add_subplot()
         axes.plot(epochs, values, color=accent, linewidth=2, marker="o", markersize=3)
         axes.plot(epochs[best], values[best], "o", markersize=8, color=accent)
+        if np.ptp(values) < 0.01:  # no slope where there is nothing but rounding
+            axes.set_ylim(values[0] - 0.5, values[0] + 0.5)
         axes.set_xlabel("epoch", color=ink)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)

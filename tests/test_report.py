@@ -169,6 +169,13 @@ def test_curves_are_of_the_measures_recorded_and_mark_the_best_epoch(
     assert len(page.all("svg")) == 3
 
 
+def test_rounding_errors_are_no_slope(tmp_path: Path) -> None:
+    flat = [{"epoch": epoch, "loss": 1.0, "BLEU-4": 1e-14 / epoch} for epoch in (1, 2)]
+    text, page = report(tmp_path, history=flat)
+    assert len(page.all("svg")) == 2
+    assert "1e" not in " ".join(re.findall(r"<text[^>]*>([^<]*)<", text))
+
+
 def test_pictures_are_small_and_keep_their_shape(usual: tuple[str, Page]) -> None:
     _, page = usual
     sizes = set()
