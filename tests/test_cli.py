@@ -50,6 +50,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run_dir(source: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a run of a tiny model that has learned nothing, exported."""
+    import keras
+
     from data.datasets import prepare
     from models.encoder_decoder import EncoderHead
     from pipelines.caption_head import CaptionHead
@@ -69,10 +71,13 @@ def run_dir(source: Path, home: Path, tmp_path_factory: pytest.TempPathFactory) 
         beams=2,
         n_best=2,
     )
+    keras.utils.set_random_seed(0)
     folder = tmp_path_factory.mktemp("run")
     prepared = prepare("folder", source)
     images, head = ImageSource(config, prepared, home), CaptionHead(config, prepared, folder)
     model = EncoderHead(images.backbone, images.encoder, head.layer)
+    for weight in [*images.encoder.trainable_variables, *head.layer.trainable_variables]:
+        weight.assign(3 * weight)  # strong enough for another caption for another picture
     info = {"config": json.loads(config.to_json())}
     export(model, head.vocabulary, head.options, images.size, folder / "export", info)
     return folder
@@ -84,10 +89,17 @@ def expected(run_dir: Path, source: Path) -> dict[str, Any]:
     from pipelines.serving import Captioner
 
     pictures = sorted((source / "images").iterdir())
-    return {
+    answers = {
         picture.name: answer
         for picture, answer in zip(pictures, Captioner(run_dir).caption(pictures), strict=True)
     }
+    assert len({answer.captions[0] for answer in answers.values()}) > 6
+    return answers
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"), int)
 
 
 def command(*words: Path | str) -> int:
