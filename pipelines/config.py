@@ -89,6 +89,10 @@ class Config:
             value = getattr(self, name)
             if value is not None and not ok(value):
                 raise UserError(f"{flag(name)} must be {rule}, not {value}")
+        if self.min_words > self.max_words:
+            raise UserError(
+                f"--min-words must be at most --max-words ({self.max_words}), not {self.min_words}"
+            )
         if self.n_best > self.beams:
             raise UserError(f"--n-best must be at most --beams ({self.beams}), not {self.n_best}")
 

@@ -6,6 +6,7 @@ import functools
 import re
 from pathlib import Path
 
+from data.errors import UserError
 from data.prepared import Prepared
 from models.backbones import build_backbone, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
@@ -26,10 +27,13 @@ class ImageSource:
     def __init__(self, config: Config, prepared: Prepared, cache: Path) -> None:
         """Build the backbone; no picture is read yet."""
         self.config, self.prepared, self.cache = config, prepared, cache
-        self.size = config.image_size or default_image_size(config.backbone)
-        self.backbone = build_backbone(
-            config.backbone, weights=config.weights, image_size=self.size
-        )
+        try:
+            self.size = config.image_size or default_image_size(config.backbone)
+            self.backbone = build_backbone(
+                config.backbone, weights=config.weights, image_size=self.size
+            )
+        except ValueError as error:
+            raise UserError(f"--backbone {config.backbone}: {error}") from error
         self.encoder = ImageEncoder(config.units, config.dropout)
         shape = self.backbone.compute_output_shape((1, self.size, self.size, 3))
         _, rows, columns, features = shape

@@ -1,10 +1,10 @@
-"""Drawn scenes, about 3 minutes on 2 CPU cores: nearly every caption wholly true.
+"""Drawn scenes, with a backbone trained from scratch: 84 % wholly true captions on `test`.
 
-Paper:    Xu et al. 2015, "Show, Attend and Tell", on a backbone trained from scratch
+Paper:    Xu et al. 2015, "Show, Attend and Tell"
 Command:  python train.py
-Time:     about 3 minutes on 2 CPU cores
-Expected: at least 95 % wholly true captions on `test`, 85 % on `unseen` (combinations of colour
-          and shape that training never shows)
+Time:     about 7 minutes of processor time, shared by 2 CPU cores
+Expected: 84 % wholly true captions on `test`, 49 % on `unseen` (combinations of colour and shape
+          that training never shows); one seed
 """
 
 from pipelines.config import Config
