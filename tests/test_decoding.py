@@ -142,11 +142,12 @@ def test_top_k_and_top_p_leave_exactly_their_words(how: Any, support: set[int]) 
     assert {word for (word,) in every(found)} == support
 
 
-def test_of_equal_words_top_k_leaves_no_more_than_k() -> None:
+@pytest.mark.parametrize("how", [{"top_k": 2}, {"top_p": 0.5}])
+def test_of_four_equal_words_two_remain(how: dict[str, Any]) -> None:
     toy = Toy.chain(
         {START: dict.fromkeys(FIRST, 0.25)} | {word: {END: 1.0} for word in FIRST}, size=8
     )
-    found = toy.sample(ONE_WORD, 3, samples=500, top_k=2)
+    found = toy.sample(ONE_WORD, 3, samples=500, **how)
     assert {word for (word,) in every(found)} == {4, 5}
 
 
