@@ -132,7 +132,7 @@ class ShowAttendTellCell(_DecoderCell):
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make an LSTM and an attention of `units`."""
+        """Make an LSTM of `units`; the attention, the dearest part, compares in half."""
         super().__init__(units, **kwargs)
         self.lstm = LSTMCell(units, name="lstm")
         self.attention = AdditiveAttention(units // 2, name="attention")
@@ -193,7 +193,7 @@ class UpDownCell(_DecoderCell):
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make two LSTMs and an attention of `units`."""
+        """Make two LSTMs of `units`; the attention compares in half."""
         super().__init__(units, **kwargs)
         self.attend = LSTMCell(units, name="attend")
         self.language = LSTMCell(units, name="language")

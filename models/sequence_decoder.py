@@ -40,7 +40,7 @@ class SequenceDecoder(keras.layers.Layer):
         Args:
             vocabulary: number of word ids.
             cell: a name in `models.decoder_cells.DECODERS`.
-            units: width of the LSTMs and of the attention.
+            units: width of the LSTMs; the attention compares in half as many dimensions.
             embedding: width d of a word vector.
             dropout: share of word vectors' and outputs' values dropped in training.
             kwargs: of `keras.layers.Layer`.

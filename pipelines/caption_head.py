@@ -13,8 +13,6 @@ from pipelines.config import Config
 from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
 from pipelines.input import Captions, training_batches
 
-MONITOR = "CIDEr-D"
-
 
 class CaptionHead:
     """The sentences of a prepared dataset, and the part of the model that makes them.
@@ -25,7 +23,7 @@ class CaptionHead:
         monitor: the score by which the best epoch is chosen.
     """
 
-    monitor = MONITOR
+    monitor = "CIDEr-D"
 
     def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""

@@ -49,7 +49,7 @@ class Config:
     fine_tune_rate: float = choice("encoder", 1e-5, "the backbone's own learning rate")
 
     decoder: str = choice("decoder", "show-attend-tell", "how words look at the picture", DECODERS)
-    units: int = choice("decoder", 512, "width of the LSTMs and of the attention")
+    units: int = choice("decoder", 512, "width of the LSTMs; attention has half")
     dropout: float = choice("decoder", 0.5, "share of values dropped while training")
 
     epochs: int = choice("training", 10, "passes over the training captions, at most")
