@@ -30,7 +30,7 @@ import numpy.typing as npt
 
 from data.errors import UserError, unknown
 
-SPLITS: Mapping[str, int] = {"train": 4000, "validation": 300, "test": 500, "unseen": 300}
+SPLITS: Mapping[str, int] = {"train": 8000, "validation": 300, "test": 500, "unseen": 300}
 
 COLOURS: Mapping[str, tuple[int, int, int]] = {
     "red": (214, 36, 42),

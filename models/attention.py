@@ -40,7 +40,12 @@ class AdditiveAttention(keras.layers.Layer):
         return self.to_key(values)
 
     def call(
-        self, query: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor
+        self,
+        query: tf.Tensor,
+        keys: tf.Tensor,
+        values: tf.Tensor,
+        mask: tf.Tensor,
+        asked: tf.Tensor | float = 0.0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Look once.
 
@@ -49,12 +54,13 @@ class AdditiveAttention(keras.layers.Layer):
             keys: float32 `[batch, items, units]` from `keys`.
             values: float32 `[batch, items, depth]`.
             mask: bool `[batch, items]`.
+            asked: float32 `[batch * beams, units]`, added to W_q h: what else the query says.
 
         Returns:
             The context `[batch * beams, depth]` and α `[batch * beams, items]`.
         """
         batch, items, depth = tf.unstack(tf.shape(values))
-        queries = tf.reshape(self.to_query(query), [batch, -1, 1, self.units])
+        queries = tf.reshape(self.to_query(query) + asked, [batch, -1, 1, self.units])
         compared = tf.reshape(tf.tanh(keys[:, tf.newaxis] + queries), [-1, self.units])
         # A flat product: TF 2.21's batched one crashes on CPUs when v is broadcast to 4-D.
         energies = tf.reshape(tf.matmul(compared, self.v), [batch, -1, items])

@@ -29,12 +29,13 @@ class EncoderHead(keras.layers.Layer):
     ) -> Memory:
         """Encode a batch.
 
-        The backbone always runs in inference mode: a small batch's statistics would spoil its
-        batch norms. `tune_backbone` lets gradients into its weights.
+        Only with `training` and `tune_backbone` does the backbone learn; else it is a function
+        of the pixels alone.
         """
         if inputs.shape.rank == 4:
-            inputs = cells(self.backbone(tf.cast(inputs, tf.float32), training=False))
-            if not tune_backbone:
+            learns = training and tune_backbone
+            inputs = cells(self.backbone(tf.cast(inputs, tf.float32), training=learns))
+            if not learns:
                 inputs = tf.stop_gradient(inputs)
         return self.encoder(inputs, training=training)
 

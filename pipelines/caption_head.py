@@ -65,7 +65,7 @@ class CaptionHead:
             self.examples(source),
             source.table(config.train_split, source.tuned(epoch)),
             config.batch_size,
-            by_picture=source.tuned(epoch),
+            together=config.captions_together if source.tuned(epoch) else 1,
             flips=config.flips,
             seed=config.seed,
             epoch=epoch,

@@ -46,7 +46,10 @@ class Config:
     fine_tune_from: int | None = choice(
         "encoder", None, "epoch (from 1) at which the backbone starts to learn; none: frozen"
     )
-    fine_tune_rate: float = choice("encoder", 1e-5, "the backbone's own learning rate")
+    fine_tune_rate: float = choice("encoder", 1e-5, "the backbone's own highest learning rate")
+    captions_together: int = choice(
+        "encoder", 5, "captions that share a pass of their picture through a backbone that learns"
+    )
 
     decoder: str = choice("decoder", "show-attend-tell", "how words look at the picture", DECODERS)
     units: int = choice("decoder", 512, "width of the LSTMs; attention has half")
@@ -131,6 +134,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "image_size": ("at least 32", lambda x: x >= 32),
     "fine_tune_from": _POSITIVE,
     "fine_tune_rate": _ABOVE_ZERO,
+    "captions_together": _POSITIVE,
     "units": _POSITIVE,
     "dropout": _SHARE,
     "epochs": _POSITIVE,

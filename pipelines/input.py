@@ -46,18 +46,19 @@ class Captions:
         )
 
     def batches(
-        self, batch_size: int, seed: int, epoch: int, *, by_picture: bool = False
+        self, batch_size: int, seed: int, epoch: int, *, together: int = 1
     ) -> list[np.ndarray]:
         """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
-        By length: captions are shuffled, cut into pools of `POOL` batches, sorted by length
-        within a pool, cut into batches, and the batches shuffled. By picture: pictures are
-        shuffled, and the captions of each stand side by side.
+        Captions are shuffled, cut into pools of `POOL` batches, sorted by length within a pool,
+        cut into batches, and the batches shuffled. With `together` above 1, pictures are shuffled
+        instead, and so many captions of each stand side by side.
         """
         rng = np.random.default_rng([seed, epoch])
-        if by_picture:
-            rank = rng.permutation(self.rows.max() + 1)[self.rows]
-            order = np.argsort(rank, kind="stable")
+        if together > 1:
+            visit = self._number_within_picture(rng) // together
+            rank = rng.random((visit.max() + 1, self.rows.max() + 1))[visit, self.rows]
+            order = np.lexsort((rank, visit))
             return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         order = rng.permutation(len(self.tokens))
         lengths = np.array([len(tokens) for tokens in self.tokens])
@@ -69,13 +70,21 @@ class Captions:
         rng.shuffle(batches)
         return batches
 
+    def _number_within_picture(self, rng: np.random.Generator) -> np.ndarray:
+        """Number the captions of each picture from 0 in an order of chance: int64 `[captions]`."""
+        order = np.lexsort((rng.random(len(self.rows)), self.rows))
+        first = np.searchsorted(self.rows[order], self.rows[order])
+        numbers = np.empty(len(order), np.int64)
+        numbers[order] = np.arange(len(order)) - first
+        return numbers
+
 
 def training_batches(
     captions: Captions,
     table: Table,
     batch_size: int,
     *,
-    by_picture: bool,
+    together: int,
     flips: bool,
     seed: int,
     epoch: int,
@@ -83,23 +92,22 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Return an epoch's batches from number `skip` on.
 
-    Where a row is dear (pixels, for a backbone that learns), batches go by picture, so that each
-    is seen once an epoch with all its captions. Where it is cheap (features), they go by length,
-    so that little is padding.
+    Batches go by length, so that little is padding, with a row for each caption. Where a row is
+    dear (pixels, for a backbone that learns), several captions can share one: see `together`.
 
     Yields:
         `(rows, (tokens, owners))`: rows of pictures, mirrored at random if `flips`, uint8
         `[pictures, height, width, 3]` or float16 `[pictures, cells, depth]`; int32
         `[captions, time]`, padded with PAD; and int32 `[captions]`, the row each belongs to.
     """
-    batches = captions.batches(batch_size, seed, epoch, by_picture=by_picture)
+    batches = captions.batches(batch_size, seed, epoch, together=together)
 
     def generate() -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
         for number in range(skip, len(batches)):
             chosen = batches[number]
             rows = captions.rows[chosen]
             owners = np.arange(len(rows))
-            if by_picture:
+            if together > 1:
                 rows, owners = np.unique(rows, return_inverse=True)
             mirror = np.random.default_rng([seed, epoch, number]).random(len(rows)) < 0.5
             tokens = pad([captions.tokens[i] for i in chosen])

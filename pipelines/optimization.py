@@ -31,26 +31,17 @@ def precision(config: Config) -> tf.DType:
     return tf.bfloat16 if fast else tf.float32
 
 
-def adamw(config: Config, steps: int) -> keras.optimizers.Optimizer:
+def adamw(config: Config, rate: float, steps: int) -> keras.optimizers.Optimizer:
     """Return AdamW (Loshchilov & Hutter 2019): linear warm-up, then a cosine to 2 % at `steps`."""
     warmup = min(config.warmup_steps, steps // 2)
-    rate = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else config.learning_rate,
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else rate,
         max(1, steps - warmup),
         alpha=0.02,
-        warmup_target=config.learning_rate if warmup else None,
+        warmup_target=rate if warmup else None,
         warmup_steps=warmup,
     )
-    return _decayed(rate, config)
-
-
-def backbone_adamw(config: Config) -> keras.optimizers.Optimizer:
-    """Return the backbone's optimizer, with its own constant rate."""
-    return _decayed(config.fine_tune_rate, config)
-
-
-def _decayed(rate: Any, config: Config) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

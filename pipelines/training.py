@@ -20,7 +20,7 @@ from tqdm import tqdm
 from data.errors import UserError
 from models.linear import matmul_precision
 from pipelines.config import Config
-from pipelines.optimization import MovingAverage, adamw, backbone_adamw, precision
+from pipelines.optimization import MovingAverage, adamw, precision
 
 LOG_EVERY = 50  # steps
 SAVE_EVERY = 60.0  # seconds
@@ -43,9 +43,12 @@ class Trainer:
         self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
         tuned = config.fine_tune_from is not None
         self.tuned = list(model.backbone.trainable_variables) if tuned else []
-        self.optimizer = adamw(config, config.epochs * steps_per_epoch)
+        self.optimizer = adamw(config, config.learning_rate, config.epochs * steps_per_epoch)
         self.optimizer.build(self.own)
-        self.backbone_optimizer = backbone_adamw(config)
+        tuned_epochs = max(1, config.epochs + 1 - (config.fine_tune_from or 1))
+        self.backbone_optimizer = adamw(
+            config, config.fine_tune_rate, tuned_epochs * steps_per_epoch
+        )
         self.backbone_optimizer.build(self.tuned)
         self.average = MovingAverage(self.own + self.tuned, config.ema)
         self.steps = tf.Variable(0, dtype=tf.int64)

@@ -41,6 +41,15 @@ def test_equals_the_formula(attention: AdditiveAttention) -> None:
         np.testing.assert_allclose(context[row], alpha @ values[row].numpy(), atol=1e-5)
 
 
+def test_what_is_asked_besides_adds_to_the_query(attention: AdditiveAttention) -> None:
+    values, query, mask = memory(), queries(BATCH), tf.ones([BATCH, ITEMS], tf.bool)
+    keys = attention.keys(values)
+    asked = attention.to_query(queries(BATCH) * 0.5)
+    both, _ = attention(query, keys, values, mask, asked)
+    once, _ = attention(query * 1.5, keys, values, mask)
+    np.testing.assert_allclose(both, once, atol=1e-5)
+
+
 def test_masked_items_get_nothing(attention: AdditiveAttention) -> None:
     values = memory()
     mask = tf.constant([[True, False, True, False, True], [True] * 5])

@@ -38,8 +38,8 @@ def conv_grid(size: int | None = 8, **options: Any) -> keras.Model:
 
 
 def test_small_cnn_returns_a_grid_at_any_size() -> None:
-    assert build_backbone("small-cnn").output_shape == (None, 4, 4, 144)
-    assert build_backbone("Small_CNN", image_size=96).output_shape == (None, 6, 6, 144)
+    assert build_backbone("small-cnn").output_shape == (None, 4, 4, 128)
+    assert build_backbone("Small_CNN", image_size=96).output_shape == (None, 6, 6, 128)
 
 
 @pytest.mark.parametrize(
@@ -256,13 +256,14 @@ def test_fingerprint_sees_how_layers_are_joined() -> None:
 
 
 def test_fine_tuning_moves_convolutions_and_keeps_statistics(
-    mobilenet: keras.Model, photos: NDArray[np.float32]
+    tmp_path: Path, mobilenet: keras.Model, photos: NDArray[np.float32]
 ) -> None:
-    model = keras.models.clone_model(mobilenet)
+    mobilenet.save(tmp_path / "mobilenet.keras")
+    model = build_backbone(str(tmp_path / "mobilenet.keras"))
     before = [variable.numpy() for variable in model.non_trainable_variables]
-    assert len(before) == 104  # a mean and a variance for each of 52 batch norms
+    assert len(before) == 208  # scale, shift, mean and variance of each of 52 batch norms
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.square(model(photos, training=False) - 1.0))
+        loss = tf.reduce_mean(tf.square(model(photos, training=True) - 1.0))
     gradients = tape.gradient(loss, model.trainable_variables)
     for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
         assert gradient is not None, variable.path
@@ -270,3 +271,12 @@ def test_fine_tuning_moves_convolutions_and_keeps_statistics(
             assert np.abs(gradient).max() > 0, variable.path
     for variable, value in zip(model.non_trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
+    model = build_backbone("small-cnn")
+    assert not np.allclose(model(pictures, training=True), model(pictures), atol=1e-3)
+    model.save(tmp_path / "cnn.keras")
+    frozen = build_backbone(str(tmp_path / "cnn.keras"))
+    np.testing.assert_array_equal(frozen(pictures, training=True), frozen(pictures))

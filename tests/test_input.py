@@ -34,14 +34,14 @@ def made_up(pictures: int, seed: int = 0) -> tuple[Captions, Table]:
     pictures=st.integers(1, 60),
     batch=st.integers(1, 17),
     seed=st.integers(0, 9),
-    by_picture=st.booleans(),
+    together=st.integers(1, 6),
 )
 @settings(max_examples=30, deadline=None)
 def test_an_epoch_holds_every_caption_once(
-    pictures: int, batch: int, seed: int, by_picture: bool
+    pictures: int, batch: int, seed: int, together: int
 ) -> None:
     captions, _ = made_up(pictures)
-    batches = captions.batches(batch, seed, epoch=1, by_picture=by_picture)
+    batches = captions.batches(batch, seed, epoch=1, together=together)
     assert sorted(np.concatenate(batches)) == list(range(len(captions.tokens)))
     assert len(batches) == -(-len(captions.tokens) // batch)
     assert sorted(map(len, batches))[1:] == [batch] * (len(batches) - 1)
@@ -60,7 +60,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_little_is_padding() -> None:
     captions, table = made_up(600)
-    epoch = training_batches(captions, table, 16, by_picture=False, flips=False, seed=0, epoch=0)
+    epoch = training_batches(captions, table, 16, together=1, flips=False, seed=0, epoch=0)
     tokens = [batch.numpy() for _, (batch, _) in epoch]
     padding = sum((batch == PAD).sum() for batch in tokens) / sum(batch.size for batch in tokens)
     assert padding < 0.05
@@ -68,7 +68,7 @@ def test_little_is_padding() -> None:
 
 def test_going_on_in_the_middle_gives_the_rest_of_the_epoch() -> None:
     captions, table = made_up(40)
-    options: dict[str, Any] = {"by_picture": True, "flips": True, "seed": 3, "epoch": 5}
+    options: dict[str, Any] = {"together": 3, "flips": True, "seed": 3, "epoch": 5}
     whole = list(training_batches(captions, table, 8, **options))
     rest = list(training_batches(captions, table, 8, **options, skip=4))
     assert len(rest) == len(whole) - 4 > 0
@@ -76,12 +76,10 @@ def test_going_on_in_the_middle_gives_the_rest_of_the_epoch() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("by_picture", [False, True])
-def test_each_caption_meets_its_own_picture(by_picture: bool) -> None:
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_each_caption_meets_its_own_picture(together: int) -> None:
     captions, table = made_up(30)
-    epoch = training_batches(
-        captions, table, 7, by_picture=by_picture, flips=False, seed=0, epoch=0
-    )
+    epoch = training_batches(captions, table, 7, together=together, flips=False, seed=0, epoch=0)
     seen = [
         (rows[owner].numpy().tobytes(), tuple(t for t in words.numpy().tolist() if t != PAD))
         for rows, (tokens, owners) in epoch
@@ -94,16 +92,26 @@ def test_each_caption_meets_its_own_picture(by_picture: bool) -> None:
     assert sorted(seen) == sorted(expected)
 
 
-def test_by_picture_few_pictures_are_seen_twice() -> None:
+@pytest.mark.parametrize("together", [2, 5])
+def test_captions_together_share_a_row(together: int) -> None:
     captions, table = made_up(60)
-    epoch = training_batches(captions, table, 16, by_picture=True, flips=False, seed=0, epoch=0)
+    visits = sum(-(-n // together) for n in np.bincount(captions.rows))
+    epoch = training_batches(captions, table, 16, together=together, flips=False, seed=0, epoch=0)
     batches = [rows.shape[0] for rows, _ in epoch]
-    assert 60 <= sum(batches) <= 60 + len(batches) - 1
+    assert visits <= sum(batches) <= visits + len(batches) - 1  # a batch's end can part a group
+
+
+def test_captions_together_are_others_in_another_epoch() -> None:
+    captions, _ = made_up(60)
+    first = [
+        set(np.concatenate(captions.batches(999, 0, epoch, together=2))[:2]) for epoch in (0, 1)
+    ]
+    assert first[0] != first[1]
 
 
 def test_mirrors_are_the_picture_or_its_mirror_image_and_both_occur() -> None:
     captions, table = made_up(30)
-    epoch = training_batches(captions, table, 7, by_picture=True, flips=True, seed=0, epoch=0)
+    epoch = training_batches(captions, table, 7, together=5, flips=True, seed=0, epoch=0)
     pictures = {rows.tobytes() for rows in table.rows[:, 0]}
     mirrored = {rows[:, ::-1].tobytes() for rows in table.rows[:, 0]}
     seen = [row.numpy().tobytes() for rows, _ in epoch for row in rows]

@@ -173,3 +173,11 @@ def test_memory_matters(cell: str) -> None:
     layer, tokens = decoder(cell), tf.constant([[START]] * BATCH)
     outputs = layer.outputs(memory(), tokens, OWN)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
+
+
+def test_attention_knows_the_last_word(cell: str) -> None:
+    """After "a red", a decoder that does not know it cannot look for the red thing."""
+    step, state = decoder(cell).start(memory())
+    _, _, after_one = step(tf.constant([4, 4, 4]), state)
+    _, _, after_another = step(tf.constant([9, 9, 9]), state)
+    assert after_one.shape[1] == 0 or np.abs(after_one - after_another).max() > 1e-3

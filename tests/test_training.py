@@ -46,7 +46,11 @@ def trainer(run_dir: Path, **options: Any) -> Trainer:
     )
     keras.utils.set_random_seed(5)
     backbone = keras.Sequential(
-        [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 8, 8), keras.layers.BatchNormalization()]
+        [
+            keras.Input((16, 16, 3)),
+            keras.layers.Conv2D(4, 8, 8),
+            keras.layers.BatchNormalization(trainable=False),
+        ]
     )
     encoder = ImageEncoder(8, config.dropout)
     encoder.build(2 * 2, 4)
