@@ -79,7 +79,7 @@ class SequenceDecoder(keras.layers.Layer):
     def loss(
         self,
         memory: Memory,
-        targets: tuple[tf.Tensor, tf.Tensor],
+        targets: tuple[tf.Tensor, ...],
         *,
         smoothing: float = 0.0,
         sampling: tf.Tensor | None = None,
@@ -88,22 +88,26 @@ class SequenceDecoder(keras.layers.Layer):
 
         Args:
             memory: of `batch` pictures.
-            targets: int32 `[rows, time]`: START, words, END, padding; and int32 `[rows]`, the
-                picture that each row is about.
+            targets: int32 `[rows, time]`: START, words, END, padding; int32 `[rows]`, the
+                picture that each row is about; and, if rows do not all count alike, their
+                weights, float32 `[rows]`.
             smoothing: see `models.losses.cross_entropy`.
             sampling: share of input words replaced by the model's own, or None for none.
 
         Returns:
             float32 scalar.
         """
-        tokens, owners = targets
+        tokens, owners, *weights = targets
         inputs, nexts = tokens[:, :-1], tokens[:, 1:]
         if sampling is not None:
             inputs = self._sampled(memory, inputs, owners, sampling)
         real = tf.not_equal(nexts, PAD)
         outputs = self.outputs(memory, inputs, owners, training=True)
         logits = self.logits(tf.boolean_mask(outputs, real), training=True)
-        return tf.reduce_mean(cross_entropy(logits, tf.boolean_mask(nexts, real), smoothing))
+        losses = cross_entropy(logits, tf.boolean_mask(nexts, real), smoothing)
+        for weight in weights:
+            losses *= tf.gather(weight, tf.where(real)[:, 0])
+        return tf.reduce_mean(losses)
 
     def outputs(
         self, memory: Memory, tokens: tf.Tensor, owners: tf.Tensor, training: bool = False

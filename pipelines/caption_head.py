@@ -12,6 +12,7 @@ from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
 from pipelines.input import Captions, training_batches
+from pipelines.self_critical import SelfCritical
 
 
 class CaptionHead:
@@ -71,6 +72,11 @@ class CaptionHead:
             epoch=epoch,
             skip=skip,
         )
+
+    def critic(self, model: Any, source: Any, epoch: int) -> SelfCritical:
+        """Return what trains a model further after an epoch, on captions of its own."""
+        table = source.table(self.config.train_split, source.tuned(epoch))
+        return SelfCritical(model, self.examples(source), table, self.config)
 
     def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> Evaluation:
         """Decode a split with the model as it is after an epoch, and score it."""

@@ -69,6 +69,10 @@ class Config:
     precision: str = choice(
         "training", "auto", "of matrix products", ("auto", "float32", "bfloat16")
     )
+    reward_epochs: int = choice(
+        "training", 0, "then so many epochs that raise the score of the model's own captions"
+    )
+    reward_rate: float = choice("training", 2e-5, "AdamW's highest rate in those epochs")
     patience: int = choice("training", 3, "stop after so many epochs without a better CIDEr-D")
     seed: int = choice("training", 0, "of weights, order, dropout and mirrors")
 
@@ -146,6 +150,8 @@ _RULES: dict[str, tuple[str, Any]] = {
     "label_smoothing": _SHARE,
     "scheduled_sampling": ("between 0 and 1", lambda x: 0 <= x <= 1),
     "ema": _SHARE,
+    "reward_epochs": _COUNT,
+    "reward_rate": _ABOVE_ZERO,
     "patience": _POSITIVE,
     "seed": _COUNT,
     "beams": _POSITIVE,

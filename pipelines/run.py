@@ -20,6 +20,7 @@ from pipelines.export import export
 from pipelines.image_source import whole_split
 from pipelines.metrics import write_results
 from pipelines.report import write_report
+from pipelines.self_critical import stage
 from pipelines.tasks import TASKS
 from pipelines.training import Trainer
 
@@ -55,21 +56,12 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
     head = task.head(config, prepared, folder)
     source = task.source(config, prepared, data_home() / "tables")
     model = EncoderHead(source.backbone, source.encoder, head.layer)
-    trainer = Trainer(model, config, folder, head.steps_per_epoch(source))
-
-    def validate() -> dict[str, float]:
-        evaluation = head.evaluate(model, source, config.validation_split, len(trainer.history))
-        print(f"  validation: {evaluation.scores}")
-        if trainer.history:  # after one epoch a model may well say little
-            _warn_of_collapse(evaluation)
-        return evaluation.summary()
-
-    trainer.fit(lambda epoch, skip: head.batches(source, epoch, skip), validate, head.monitor)
-    last = len(trainer.history) - 1
+    history = _train(config, folder, model, head, source)
     evaluations = [
-        head.evaluate(model, source, split, last) for split in _test_splits(config, prepared.splits)
+        head.evaluate(model, source, split, config.epochs - 1)
+        for split in _test_splits(config, prepared.splits)
     ]
-    return _finish(config, folder, model, head, source, trainer, evaluations, command)
+    return _finish(config, folder, model, head, source, history, evaluations, command)
 
 
 def open_run(config: Config, run_dir: Path | None) -> Path:
@@ -98,6 +90,41 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
             "Repeat them to go on with it, or choose another --run-dir."
         )
     return folder
+
+
+def _train(
+    config: Config, folder: Path, model: Any, head: Any, source: Any
+) -> list[dict[str, float]]:
+    """Train, with the self-critical stage if asked; return the history, leave the best weights."""
+
+    def validate(epoch: int) -> dict[str, float]:
+        evaluation = head.evaluate(model, source, config.validation_split, epoch)
+        print(f"  validation: {evaluation.scores}")
+        if epoch:  # after one epoch a model may well say little
+            _warn_of_collapse(evaluation)
+        return evaluation.summary()
+
+    first = Trainer(model, config, folder, head.steps_per_epoch(source))
+    first.fit(
+        lambda epoch, skip: head.batches(source, epoch, skip),
+        lambda: validate(len(first.history)),
+        head.monitor,
+    )
+    if not config.reward_epochs:
+        return first.history
+    last = len(first.history) - 1
+    print("  now from captions of its own, by their CIDEr-D and BLEU-4")
+    critic = head.critic(model, source, last)
+    second = Trainer(model, stage(config), folder / "self-critical", critic.steps_per_epoch)
+    second.fit(critic.batches, lambda: validate(last), head.monitor)
+    best = [max(record[head.monitor] for record in it.history) for it in (first, second)]
+    if best[0] > best[1]:
+        first.load_best()
+    else:
+        first.best.save()  # where all look for a run's best weights
+    return first.history + [
+        {**record, "epoch": record["epoch"] + last + 1} for record in second.history
+    ]
 
 
 def _check_splits(config: Config, splits: Any) -> None:
@@ -135,7 +162,7 @@ def _finish(
     model: Any,
     head: Any,
     source: Any,
-    trainer: Trainer,
+    history: list[dict[str, float]],
     evaluations: list[Evaluation],
     command: str,
 ) -> Path:
@@ -159,7 +186,7 @@ def _finish(
     write_report(
         folder / "report.html",
         config=config,
-        history=trainer.history,
+        history=history,
         evaluations=evaluations,
         picture_of=source.picture,
         grid=source.grid,
@@ -171,7 +198,7 @@ def _finish(
     with atomic_write(folder / "summary.txt") as file:
         file.write(text)
     with atomic_write(folder / "metrics.json") as file:  # last: its presence says the run is over
-        json.dump({"history": trainer.history, "splits": metrics}, file, indent=2)
+        json.dump({"history": history, "splits": metrics}, file, indent=2)
     print(text, end="")
     return folder
 

@@ -34,12 +34,8 @@ def bleu(
     matched, possible = [0] * longest, [0] * longest
     candidate_length = reference_length = 0
     for candidate, item_references in zip(candidates, references, strict=True):
-        ceiling: Counter[NGram] = Counter()
-        for reference in item_references:
-            ceiling |= count_ngrams(reference, longest)
-        for ngram, count in (count_ngrams(candidate, longest) & ceiling).items():
-            matched[len(ngram) - 1] += count
-        for n in range(longest):
+        for n, count in enumerate(_matched(candidate, item_references, longest)):
+            matched[n] += count
             possible[n] += max(0, len(candidate) - n)
         candidate_length += len(candidate)
         reference_length += _closest(len(candidate), map(len, item_references))
@@ -50,6 +46,34 @@ def bleu(
         product *= (matched[n] + _TINY) / (possible[n] + _SMALL)
         scores.append(brevity_penalty * product ** (1 / (n + 1)))
     return tuple(scores)
+
+
+def sentence_bleu(candidate: Tokens, references: Sequence[Tokens], added: float = 0.1) -> float:
+    """Return BLEU-4 of one caption as a fraction, with `added` to all counts of n-grams.
+
+    A caption mostly shares no four words with its references, and BLEU-4 would be 0 for good and
+    bad alike (Lin & Och 2004, "ORANGE", add 1 for the same reason). A reward, not for reports.
+
+    >>> round(sentence_bleu("a red dog runs".split(), ["a dog runs".split()]), 3)
+    0.185
+    """
+    logs = [
+        math.log((count + added) / (max(1, len(candidate) - n) + added))
+        for n, count in enumerate(_matched(candidate, references, 4))
+    ]
+    closest = _closest(len(candidate), map(len, references))
+    return math.exp(sum(logs) / 4 + min(0.0, 1 - closest / max(1, len(candidate))))
+
+
+def _matched(candidate: Tokens, references: Sequence[Tokens], longest: int) -> list[int]:
+    """Count the candidate's n-grams of 1 to `longest` words that stand in a reference."""
+    ceiling: Counter[NGram] = Counter()
+    for reference in references:
+        ceiling |= count_ngrams(reference, longest)
+    matched = [0] * longest
+    for ngram, count in (count_ngrams(candidate, longest) & ceiling).items():
+        matched[len(ngram) - 1] += count
+    return matched
 
 
 def _closest(length: int, lengths: Iterable[int]) -> int:
