@@ -12,7 +12,8 @@ CONFIG = Config(
     data="folder",
     backbone="efficientnet-lite2",
     flips=True,
-    weight_decay=0.05,
+    weight_decay=0.5,
     epochs=8,
     patience=8,
+    reward_epochs=3,
 )
