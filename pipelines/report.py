@@ -197,15 +197,13 @@ def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
 
 
 def _curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Return a chart of each measure that the records have."""
-    if not history:
-        return []
-    best = max(range(len(history)), key=lambda i: history[i].get("CIDEr-D", 0.0))
-    epochs = [int(record["epoch"]) for record in history]
+    """Return a chart of each measure, over the records that have it."""
     curves = []
     for name, (title, factor) in _MEASURES.items():
-        if name in history[0]:
-            values = [factor * record[name] for record in history]
+        if records := [record for record in history if name in record]:
+            best = max(range(len(records)), key=lambda i: records[i].get("CIDEr-D", 0.0))
+            epochs = [int(record["epoch"]) for record in records]
+            values = [factor * record[name] for record in records]
             alt = (
                 f"{title}: {values[0]:.3g} after epoch {epochs[0]}, {values[-1]:.3g} after epoch "
                 f"{epochs[-1]}, {values[best]:.3g} at the best, epoch {epochs[best]}"

@@ -122,9 +122,10 @@ def _train(
         first.load_best()
     else:
         first.best.save()  # where all look for a run's best weights
-    return first.history + [
-        {**record, "epoch": record["epoch"] + last + 1} for record in second.history
-    ]
+    polished = [{**record, "epoch": record["epoch"] + last + 1} for record in second.history]
+    for record in polished:
+        del record["loss"]  # of advantages: around 0, whatever is learned
+    return first.history + polished
 
 
 def _check_splits(config: Config, splits: Any) -> None:

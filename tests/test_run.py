@@ -41,7 +41,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     files["captions.csv"] = "\n".join(rows) + "\n"
     source = fill(tmp_path_factory.mktemp("source"), files)
     options = "--backbone small-cnn --image-size 32 --no-flips --units 16 --max-words 5 --beams 2"
-    rest = "--n-best 2 --min-count 1 --epochs 2 --batch-size 4"
+    rest = "--n-best 2 --min-count 1 --epochs 2 --reward-epochs 1 --batch-size 4"
     return ["--data", "folder", "--source", str(source), *options.split(), *rest.split()]
 
 
@@ -62,7 +62,8 @@ def folder(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_directory_holds_everything(folder: Path, config: Config) -> None:
     assert Config.from_json((folder / "config.json").read_text()) == config
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert len(metrics["history"]) == 2
+    assert [record["epoch"] for record in metrics["history"]] == [1, 2, 3]
+    assert ["loss" in record for record in metrics["history"]] == [True, True, False]
     assert "refs:2|items:4|search:beam2.lp" in metrics["splits"]["test"]["signature"]
     assert len(json.loads((folder / "predictions-test.json").read_text())) == 4
     assert "CIDEr-D" in (folder / "report.html").read_text(encoding="utf-8")
