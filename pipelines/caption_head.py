@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from data.prepared import Prepared
+from data.prepared import Prepared, PreparedScenes
 from data.vocabulary import Vocabulary
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
@@ -24,12 +24,11 @@ class CaptionHead:
         monitor: the score by which the best epoch is chosen.
     """
 
-    monitor = "CIDEr-D"
-
     def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
+        self.monitor = "true" if isinstance(prepared, PreparedScenes) else "CIDEr-D"
         path = run_dir / "vocabulary.txt"
         if not path.exists():
             examples = prepared.captions(config.train_split)
@@ -66,7 +65,7 @@ class CaptionHead:
             self.examples(source),
             source.table(config.train_split, source.tuned(epoch)),
             config.batch_size,
-            together=config.captions_together if source.tuned(epoch) else 1,
+            together=config.captions_together if source.tuned(epoch) else 0,
             flips=config.flips,
             seed=config.seed,
             epoch=epoch,

@@ -46,16 +46,16 @@ class Captions:
         )
 
     def batches(
-        self, batch_size: int, seed: int, epoch: int, *, together: int = 1
+        self, batch_size: int, seed: int, epoch: int, *, together: int = 0
     ) -> list[np.ndarray]:
         """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
-        Captions are shuffled, cut into pools of `POOL` batches, sorted by length within a pool,
-        cut into batches, and the batches shuffled. With `together` above 1, pictures are shuffled
-        instead, and so many captions of each stand side by side.
+        By length (`together` is 0): captions are shuffled, cut into pools of `POOL` batches,
+        sorted by length within a pool, cut into batches, and the batches shuffled. Else by
+        picture: pictures are shuffled, and `together` captions of each stand side by side.
         """
         rng = np.random.default_rng([seed, epoch])
-        if together > 1:
+        if together:
             visit = self._number_within_picture(rng) // together
             rank = rng.random((visit.max() + 1, self.rows.max() + 1))[visit, self.rows]
             order = np.lexsort((rank, visit))
@@ -92,8 +92,9 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Return an epoch's batches from number `skip` on.
 
-    Batches go by length, so that little is padding, with a row for each caption. Where a row is
-    dear (pixels, for a backbone that learns), several captions can share one: see `together`.
+    Where rows are features, batches go by length, so that little is padding. A backbone that
+    learns needs pictures of all kinds in a batch, lest its norms see only those that are told in
+    nine words; several captions can share its pass over a picture: see `together`.
 
     Yields:
         `(rows, (tokens, owners))`: rows of pictures, mirrored at random if `flips`, uint8
@@ -107,7 +108,7 @@ def training_batches(
             chosen = batches[number]
             rows = captions.rows[chosen]
             owners = np.arange(len(rows))
-            if together > 1:
+            if together:
                 rows, owners = np.unique(rows, return_inverse=True)
             mirror = np.random.default_rng([seed, epoch, number]).random(len(rows)) < 0.5
             tokens = pad([captions.tokens[i] for i in chosen])

@@ -198,10 +198,11 @@ def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
 
 def _curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
     """Return a chart of each measure, over the records that have it."""
+    judge = "true" if history and "true" in history[0] else "CIDEr-D"
     curves = []
     for name, (title, factor) in _MEASURES.items():
         if records := [record for record in history if name in record]:
-            best = max(range(len(records)), key=lambda i: records[i].get("CIDEr-D", 0.0))
+            best = max(range(len(records)), key=lambda i: records[i].get(judge, 0.0))
             epochs = [int(record["epoch"]) for record in records]
             values = [factor * record[name] for record in records]
             alt = (
