@@ -26,6 +26,7 @@ from data.errors import UserError
 from data.files import atomic_write
 from data.prepared import Prepared
 from models.encoder_decoder import cells
+from pipelines.picture_headers import is_transparent
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
 BATCH = 32
@@ -57,7 +58,7 @@ class Table:
 
 
 def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """Decode and resize one picture as training and serving both do.
+    """Decode and resize one picture as training and serving both do; what is transparent is white.
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
@@ -66,10 +67,21 @@ def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         uint8 `[size, size, 3]`.
     """
-    picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    picture = tf.cond(
+        is_transparent(encoded),
+        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
     picture.set_shape([None, None, 3])
     resized = tf.image.resize(picture, [size, size], antialias=True)
     return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
+
+
+def _on_white(picture: tf.Tensor) -> tf.Tensor:
+    """Lay a picture, uint8 `[height, width, 4]`, on white; return uint8 `[height, width, 3]`."""
+    # 16 bits hold it: 255 · 255 + 127. Floats would take twice the memory.
+    colours, opacity = tf.cast(picture[..., :3], tf.uint16), tf.cast(picture[..., 3:], tf.uint16)
+    return tf.cast((opacity * colours + (255 - opacity) * 255 + 127) // 255, tf.uint8)
 
 
 def table(
