@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -243,14 +242,3 @@ def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
             yield Example(scene_id, buffer.getvalue(), scenes.captions(scene))
 
     return {split: examples(split) for split in scenes.SPLITS}
-
-
-def progress(total: int, what: str) -> tqdm[Any]:
-    """Return a bar of pictures a second and time left, shown from its first picture on."""
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=" pictures",
-        delay=0.1,
-        mininterval=0.5 if sys.stderr.isatty() else 10,
-    )

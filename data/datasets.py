@@ -188,7 +188,8 @@ def _prepare_pictures(
         write_report(report, problems)
         check_share(name, problems, total=listing.total, max_bad=max_bad, report=report)
 
-    from data.builders import build, checked_pictures, is_built, progress
+    from data.builders import build, checked_pictures, is_built
+    from data.progress import progress
 
     built = is_built(home, name, fingerprint)
     bar = progress(len(listing.entries), "checking pictures")
@@ -228,8 +229,9 @@ def _fingerprint(listing: Listing, max_side: int) -> str:
 
 def _prepare_scenes(home: Path, seed: int) -> Prepared:
     from data import scenes
-    from data.builders import build, drawn_scenes, is_built, progress
+    from data.builders import build, drawn_scenes, is_built
     from data.problems import write_report
+    from data.progress import progress
 
     code = Path(scenes.__file__).read_bytes()
     digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)

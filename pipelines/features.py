@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from data.errors import UserError
 from data.files import atomic_write
 from data.prepared import Prepared
+from data.progress import progress
 from models.encoder_decoder import cells
 from pipelines.picture_headers import is_transparent
 
@@ -139,8 +139,8 @@ def _compute(
     """Fill a partial folder row by row, then rename it."""
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(exist_ok=True)
-    progress, path = partial / "progress.json", partial / "rows.npy"
-    done = json.loads(progress.read_text())["done"] if progress.exists() else 0
+    note, path = partial / "progress.json", partial / "rows.npy"
+    done = json.loads(note.read_text())["done"] if note.exists() else 0
     to_rows, shape, dtype = _row_function(size, mirrored, backbone)
     count = prepared.splits[split]
     if not done:
@@ -149,7 +149,7 @@ def _compute(
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     rows = np.lib.format.open_memmap(path, "r+")
     what = "reading pictures" if backbone is None else "computing features"
-    with tqdm(total=count, initial=done, unit=" pictures", desc=f"{what} ({split})") as bar:
+    with progress(count, f"{what} ({split})", initial=done) as bar:
         for number, batch in enumerate(_decoded(prepared, split, size, done), 1):
             new = to_rows(batch).numpy()
             rows[done : done + len(new)] = new
@@ -157,10 +157,10 @@ def _compute(
             bar.update(len(new))
             if number % 20 == 0:
                 rows.flush()
-                _write_json(progress, {"done": done})
+                _write_json(note, {"done": done})
     rows.flush()
     _write_json(partial / "ids.json", [name for name, _ in prepared.captions(split)])
-    progress.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
     os.replace(partial, folder)
 
 
