@@ -54,8 +54,7 @@ class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True)
     """
 
     VERSION = tfds.core.Version(VERSION)
-    # Nothing is downloaded. Looking for checksums, TFDS 4.9.10 would import importlib_resources,
-    # which it no longer installs.
+    # Nothing is downloaded: TFDS need not look for checksums.
     url_infos: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
