@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pipelines.arguments import parse
 from pipelines.console import exit_code, quiet_tensorflow
+from pipelines.run_directory import open_run
 
 
 def main(words: Sequence[str]) -> int:
@@ -17,10 +18,11 @@ def main(words: Sequence[str]) -> int:
         UserError: for what the user can mend.
     """
     config, run_dir = parse(words)
+    folder = open_run(config, run_dir)
     quiet_tensorflow()
     from pipelines.run import run  # takes seconds: after the mistakes have been found
 
-    run(config, run_dir, shlex.join(["python", "train.py", *words]))
+    run(config, folder, shlex.join(["python", "train.py", *words]))
     return 0
 
 

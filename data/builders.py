@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,8 +54,7 @@ class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True)
     """
 
     VERSION = tfds.core.Version(VERSION)
-    # Nothing is downloaded. Looking for checksums, TFDS 4.9.10 would import importlib_resources,
-    # which it no longer installs.
+    # Nothing is downloaded: TFDS need not look for checksums.
     url_infos: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
@@ -243,14 +241,3 @@ def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
             yield Example(scene_id, buffer.getvalue(), scenes.captions(scene))
 
     return {split: examples(split) for split in scenes.SPLITS}
-
-
-def progress(total: int, what: str) -> tqdm[Any]:
-    """Return a bar of pictures a second and time left, shown from its first picture on."""
-    return tqdm(
-        total=total,
-        desc=what,
-        unit=" pictures",
-        delay=0.1,
-        mininterval=0.5 if sys.stderr.isatty() else 10,
-    )

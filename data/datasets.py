@@ -15,7 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,17 +170,19 @@ def data_home(data_dir: Path | str | None = None) -> Path:
 def _prepare_pictures(
     name: str, source: Path, home: Path, max_bad: float, image_size: int | None
 ) -> Prepared:
+    from data.fingerprints import fingerprint_of
     from data.images import MAX_SIDE
     from data.problems import check_share, read_report, write_report
 
     max_side = image_size or MAX_SIDE
     try:
         listing = _readers()[name](source)
-        fingerprint = _fingerprint(listing, max_side)
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     for note in listing.notes:
         _say(f"{name}: {note}")
+    with _writing_to(home):
+        fingerprint = fingerprint_of(listing, [_FORMAT, max_side], home / "fingerprints")
     report = home / name / fingerprint / "problems.jsonl"
     problems = list(listing.problems)
 
@@ -188,7 +190,8 @@ def _prepare_pictures(
         write_report(report, problems)
         check_share(name, problems, total=listing.total, max_bad=max_bad, report=report)
 
-    from data.builders import build, checked_pictures, is_built, progress
+    from data.builders import build, checked_pictures, is_built
+    from data.progress import progress
 
     built = is_built(home, name, fingerprint)
     bar = progress(len(listing.entries), "checking pictures")
@@ -214,22 +217,11 @@ def _readers() -> Mapping[str, Callable[[Path], Listing]]:
     }
 
 
-def _fingerprint(listing: Listing, max_side: int) -> str:
-    """Hash all that decides what is stored: names, sizes, times, captions, splits, problems."""
-    digest = hashlib.sha256(json.dumps([_FORMAT, max_side]).encode())
-    for entry in listing.entries:
-        file = entry.path.stat()
-        parts = [entry.image_id, entry.file, file.st_size, file.st_mtime_ns]
-        digest.update(json.dumps([*parts, entry.split, entry.captions]).encode())
-    for problem in listing.problems:
-        digest.update(json.dumps(asdict(problem)).encode())
-    return digest.hexdigest()[:16]
-
-
 def _prepare_scenes(home: Path, seed: int) -> Prepared:
     from data import scenes
-    from data.builders import build, drawn_scenes, is_built, progress
+    from data.builders import build, drawn_scenes, is_built
     from data.problems import write_report
+    from data.progress import progress
 
     code = Path(scenes.__file__).read_bytes()
     digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)

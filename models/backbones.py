@@ -6,42 +6,19 @@ how its weights want it scaled. What a caller stores beside features is `fingerp
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import inspect
 import json
-import re
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from models.efficientnet_lite import VARIANTS, efficientnet_lite
+from models.backbone_names import IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve
+from models.efficientnet_lite import efficientnet_lite
 
-SMALL_CNN = "small-cnn"
 _SMALL_CNN_LAYERS = ((5, 16, 2), (3, 48, 2), (3, 96, 2), (3, 96, 1), (3, 128, 2))
-# Pixels a side that the ImageNet weights were trained on, where it is not 224.
-_IMAGE_SIZES = {
-    "EfficientNetB1": 240,
-    "EfficientNetB2": 260,
-    "EfficientNetB3": 300,
-    "EfficientNetB4": 380,
-    "EfficientNetB5": 456,
-    "EfficientNetB6": 528,
-    "EfficientNetB7": 600,
-    "EfficientNetV2B1": 240,
-    "EfficientNetV2B2": 260,
-    "EfficientNetV2B3": 300,
-    "EfficientNetV2S": 384,
-    "EfficientNetV2M": 480,
-    "EfficientNetV2L": 480,
-    "InceptionResNetV2": 299,
-    "InceptionV3": 299,
-    "NASNetLarge": 331,
-    "Xception": 299,
-}
 
 
 def build_backbone(
@@ -78,7 +55,7 @@ def build_backbone(
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     if name.endswith(".keras"):
         return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
-    name = _resolve(name)
+    name = resolve(name)
     size = image_size or default_image_size(name)
     if name == SMALL_CNN:
         return _small_cnn(size, weights)
@@ -109,10 +86,10 @@ def default_image_size(name: str) -> int:
     """
     if name.endswith(".keras"):
         return _read_keras_file(Path(name)).input_shape[1] or 224
-    name = _resolve(name)
+    name = resolve(name)
     if name == SMALL_CNN:
         return 64
-    return VARIANTS[name].image_size if name in VARIANTS else _IMAGE_SIZES.get(name, 224)
+    return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)
 
 
 def fingerprint(model: keras.Model) -> str:
@@ -181,7 +158,7 @@ def _efficientnet_lite(name: str, size: int, weights: str | None) -> keras.Model
 
 def _application(name: str, size: int, weights: str | None) -> keras.Model:
     """Build a model of `keras.applications` behind its own family's preprocessing."""
-    build = _APPLICATIONS[name]
+    build = getattr(keras.applications, name)
     imagenet = weights in (None, "imagenet")
     from_file = not imagenet and weights != "random"
     if from_file and name.startswith("EfficientNetB"):
@@ -262,33 +239,3 @@ def _rank(shape: Any) -> int | None:
     """Return the rank of one tensor's shape, None for many tensors or none."""
     one = isinstance(shape, tuple) and all(isinstance(size, int | None) for size in shape)
     return len(shape) if one else None
-
-
-_APPLICATIONS: dict[str, Callable[..., keras.Model]] = {
-    name: build for name, build in vars(keras.applications).items() if inspect.isfunction(build)
-}
-
-
-def _resolve(name: str) -> str:
-    """Return the one spelling of a backbone's name.
-
-    >>> _resolve("mobilenet_v2"), _resolve("Small_CNN")
-    ('MobileNetV2', 'small-cnn')
-    >>> _resolve("resnet5")
-    Traceback (most recent call last):
-    ...
-    ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...
-    """
-    known = {_plain(right): right for right in (SMALL_CNN, *VARIANTS, *_APPLICATIONS)}
-    if right := known.get(_plain(name)):
-        return right
-    near = difflib.get_close_matches(_plain(name), known, n=2)
-    hint = " or ".join(repr(known[match]) for match in near)
-    raise ValueError(
-        f"unknown backbone {name!r}: {f'did you mean {hint}? ' if near else ''}Known: "
-        f"{', '.join(sorted(known.values()))}, or the path of a .keras file."
-    )
-
-
-def _plain(name: str) -> str:
-    return re.sub("[-_ ]", "", name).lower()

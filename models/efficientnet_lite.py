@@ -22,22 +22,9 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from models.backbone_names import VARIANTS
+
 CLASSES = 1000
-
-
-class Variant(NamedTuple):
-    """How far a variant is scaled from Lite0."""
-
-    width: float
-    depth: float
-    image_size: int  # pixels a side, as trained
-
-
-VARIANTS = {
-    "efficientnet-lite0": Variant(1.0, 1.0, 224),
-    "efficientnet-lite1": Variant(1.0, 1.1, 240),
-    "efficientnet-lite2": Variant(1.1, 1.2, 260),
-}
 
 
 class Stage(NamedTuple):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from data.datasets import DATASETS, source_folder
 from data.errors import UserError, unknown
+from models.backbone_names import resolve
 from pipelines import recipes
 from pipelines.config import Config, flag
 from pipelines.console import Parser, number
@@ -184,6 +185,12 @@ def _check_names(given: Mapping[str, Any]) -> None:
         known, value = field.metadata["known"], given.get(field.name)
         if known and value is not None and value not in known:
             raise unknown(flag(field.name), value, known)
+    backbone = given.get("backbone")
+    if backbone is not None and not backbone.endswith(".keras"):
+        try:
+            resolve(backbone)
+        except ValueError as error:
+            raise UserError(f"{flag('backbone')}: {error}") from None
     source_folder(DATASETS[given["data"]], given.get("source"))
 
 

@@ -158,11 +158,11 @@ def _drawings(out: Path | None, pictures: Sequence[Path]) -> dict[Path, Path]:
 
 
 def _answers(captioner: Captioner, pictures: Sequence[Path]) -> Iterator[tuple[Path, Answer]]:
-    from tqdm import tqdm
+    from data.progress import progress
 
     # On a terminal the captions themselves show the progress.
-    quiet = len(pictures) <= BATCH or sys.stdout.isatty() or not sys.stderr.isatty()
-    with tqdm(total=len(pictures), unit=" pictures", disable=quiet) as bar:
+    quiet = len(pictures) <= BATCH or sys.stdout.isatty()
+    with progress(len(pictures), None, disable=quiet) as bar:
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
             yield from zip(batch, captioner.caption(batch), strict=True)

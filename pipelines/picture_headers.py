@@ -9,13 +9,17 @@ import tensorflow as tf
 
 _HEAD = 2048  # bytes; a BMP's header with its palette is the longest read here
 
+_PNG = b"\x89PNG\r\n\x1a\n"
+_GRAPHIC_CONTROL = 0xF9  # a GIF's extension that names its transparent colour
+
 Announced = tuple[tf.Tensor, tf.Tensor]
 
 
 def announced(encoded: tf.Tensor) -> Announced:
     """Return the bytes to decode and the number of pixels that they announce.
 
-    Of a GIF only the first frame is left: TensorFlow would decode all the others as well.
+    Of a GIF only the first frame is left: TensorFlow would decode all the others as well. Its
+    transparent colour, black to TensorFlow, is made an opaque white.
 
     Args:
         encoded: scalar string, any bytes. An op fails if they begin as a JPEG but are none.
@@ -27,7 +31,7 @@ def announced(encoded: tf.Tensor) -> Announced:
     """
     readers: dict[bytes, Callable[[tf.Tensor], Announced]] = {
         b"\xff\xd8\xff": _jpeg,
-        b"\x89PNG\r\n\x1a\n": _png,
+        _PNG: _png,
         b"GIF8": _gif,
         b"BM": _bmp,
     }
@@ -35,6 +39,25 @@ def announced(encoded: tf.Tensor) -> Announced:
     return tf.switch_case(
         tf.argmax([*fits, True], output_type=tf.int32),
         [functools.partial(read, encoded) for read in (*readers.values(), _unknown)],
+    )
+
+
+def is_transparent(encoded: tf.Tensor) -> tf.Tensor:
+    """Return whether a picture is a PNG with an alpha channel or a transparent colour.
+
+    Asked of any other PNG for four channels, TensorFlow can make up an alpha that is not opaque;
+    asked for them of any other format, it fails.
+
+    Args:
+        encoded: scalar string, any bytes.
+
+    Returns:
+        bool scalar.
+    """
+    return tf.cond(
+        tf.strings.substr(encoded, 0, len(_PNG)) == _PNG,
+        lambda: _has_alpha(to_bytes(encoded)),
+        lambda: False,
     )
 
 
@@ -75,6 +98,19 @@ def _png(encoded: tf.Tensor) -> Announced:
     return encoded, height * width
 
 
+def _has_alpha(png: tf.Tensor) -> tf.Tensor:
+    """Look at a PNG's type of colour, and for a chunk tRNS before the pixels."""
+    names = tf.constant([int.from_bytes(name) for name in (b"tRNS", b"IDAT")], tf.int64)
+    end = tf.size(png, tf.int64)
+    (chunk,) = tf.while_loop(
+        lambda at: (at < end) & ~tf.reduce_any(number(png, at + 4, 4) == names),
+        lambda at: [at + 12 + number(png, at, 4)],
+        [tf.constant(8, tf.int64)],
+    )
+    with_alpha = tf.reduce_any(number(png, 25, 1) == tf.constant([4, 6], tf.int64))
+    return with_alpha | (number(png, chunk + 4, 4) == names[0])
+
+
 def _bmp(encoded: tf.Tensor) -> Announced:
     """Read a BMP's header; TensorFlow takes 8-bit ones for grey, so a palette of colours is no."""
     head = to_bytes(encoded, _HEAD)
@@ -90,15 +126,35 @@ def _bmp(encoded: tf.Tensor) -> Announced:
 def _gif(encoded: tf.Tensor) -> Announced:
     """Cut a GIF after its first frame, whose own size counts, not that of the screen."""
     data = to_bytes(encoded)
+    none = tf.size(data, tf.int64)  # past the end, where all numbers are 0
     colours = 13 + _palette(data, 10)
-    (frame,) = tf.while_loop(
-        lambda at: number(data, at, 1) == ord("!"),
-        lambda at: [_after_blocks(data, at + 2)],
-        [colours],
+
+    def pass_extension(at: tf.Tensor, control: tf.Tensor) -> list[tf.Tensor]:
+        is_control = number(data, at + 1, 1) == _GRAPHIC_CONTROL
+        return [_after_blocks(data, at + 2), tf.where(is_control, at, control)]
+
+    frame, control = tf.while_loop(
+        lambda at, _: number(data, at, 1) == ord("!"), pass_extension, [colours, none]
     )
     width, height = tf.unstack(number(data, tf.stack([frame + 5, frame + 7]), 2, big=False))
-    end = _after_blocks(data, frame + 10 + _palette(data, frame + 9) + 1)
-    return tf.strings.substr(encoded, tf.zeros_like(end), end) + ";", height * width
+    own_colours = _palette(data, frame + 9)
+    end = _after_blocks(data, frame + 10 + own_colours + 1)
+    first = tf.strings.substr(encoded, tf.zeros_like(end), end) + ";"
+    palette = tf.where(own_colours > 0, frame + 10, 13)
+    entry = palette + 3 * number(data, control + 6, 1)
+    is_transparent = number(data, control + 3, 1) % 2 == 1
+    has_entry = entry < tf.where(own_colours > 0, frame + 10 + own_colours, colours)
+    return tf.cond(
+        is_transparent & has_entry,
+        lambda: _replace(_replace(first, control + 3, b"\0"), entry, b"\xff\xff\xff"),
+        lambda: first,
+    ), height * width
+
+
+def _replace(text: tf.Tensor, at: tf.Tensor, new: bytes) -> tf.Tensor:
+    """Put `new` in the place of as many bytes of a scalar string, from `at` on."""
+    rest = tf.strings.substr(text, at + len(new), tf.cast(tf.strings.length(text), tf.int64))
+    return tf.strings.substr(text, tf.zeros_like(at), at) + new + rest
 
 
 def _palette(data: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:

@@ -20,6 +20,7 @@ from pipelines.export import export
 from pipelines.image_source import whole_split
 from pipelines.metrics import write_results
 from pipelines.report import write_report
+from pipelines.run_directory import open_run
 from pipelines.self_critical import stage
 from pipelines.tasks import TASKS
 from pipelines.training import Trainer
@@ -62,34 +63,6 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         for split in _test_splits(config, prepared.splits)
     ]
     return _finish(config, folder, model, head, source, history, evaluations, command)
-
-
-def open_run(config: Config, run_dir: Path | None) -> Path:
-    """Make a run's directory, or check that it holds a run of the same configuration.
-
-    Raises:
-        UserError: naming the options that differ, or why the directory cannot be written.
-    """
-    folder = run_dir or Path("runs") / f"{config.task}-{config.data}-{config.hash}"
-    path = folder / "config.json"
-    try:
-        if not path.exists():
-            with atomic_write(path) as file:
-                file.write(config.to_json())
-    except OSError as error:
-        raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
-    before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(config.to_json())
-    differences = [
-        f"{flag(name)} was {before.get(name)}, now {now[name]}"
-        for name in now
-        if before.get(name) != now[name]
-    ]
-    if differences:
-        raise UserError(
-            f"{folder} holds a run with other options ({'; '.join(differences)}). "
-            "Repeat them to go on with it, or choose another --run-dir."
-        )
-    return folder
 
 
 def _train(

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from tqdm import tqdm
 
 from data.errors import UserError
+from data.progress import progress
 from models.linear import matmul_precision
 from pipelines.config import Config
 from pipelines.optimization import MovingAverage, adamw, precision
@@ -127,7 +127,7 @@ class Trainer:
         tune = self.config.fine_tune_from is not None and epoch + 1 >= self.config.fine_tune_from
         saved = time.monotonic()
         name = f"epoch {epoch + 1}/{self.config.epochs}"
-        with tqdm(total=self.steps_per_epoch, initial=done, desc=name, unit=" steps") as bar:
+        with progress(self.steps_per_epoch, name, "steps", initial=done) as bar:
             for inputs, targets in batches(epoch, done):
                 number = int(self.steps.numpy()) + 1
                 self._train_step(inputs, targets, tune, number)

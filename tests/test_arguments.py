@@ -15,6 +15,7 @@ from data.datasets import DATASETS
 from data.errors import UserError
 from pipelines.arguments import PLANNED_TASKS, TASKS, find_recipes, parse
 from pipelines.config import Config, flag
+from pipelines.run_directory import open_run
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "matplotlib"}
@@ -60,6 +61,8 @@ def other_value(field: dataclasses.Field[Any]) -> Any:
     kind = typing.get_type_hints(Config)[field.name]
     if kind is bool:
         return not field.default
+    if field.name == "backbone":
+        return "resnet50"
     options = typing.get_args(kind) or (kind,)
     if int in options:
         return 64 if field.name in ("image_size", "beams") else 3
@@ -188,6 +191,7 @@ def test_mistakes_are_named_in_a_line_or_two(words: str, parts: list[str], tmp_p
         ["--data", "coco"],
         ["--data", "folder", "--source", "/no/such/folder"],
         ["--epochs", "0"],
+        ["--backbone", "resnet5"],
     ],
 )
 def test_mistakes_need_no_tensorflow(words: list[str]) -> None:
@@ -195,6 +199,21 @@ def test_mistakes_need_no_tensorflow(words: list[str]) -> None:
     assert (code, out) == (2, "")
     assert re.fullmatch(r"wordreel: error: [^\n]+\n", said)
     assert not imported & HEAVY
+
+
+def test_options_of_another_run_are_refused_without_tensorflow(tmp_path: Path) -> None:
+    open_run(config_of(), tmp_path)
+    code, out, said, imported = train("--run-dir", str(tmp_path), "--units", "7")
+    assert (code, out) == (2, "")
+    assert re.fullmatch(r"wordreel: error: [^\n]+--units was \d+, now 7[^\n]+\n", said)
+    assert not imported & HEAVY
+
+
+def test_a_backbone_that_is_none_is_named_with_the_nearest() -> None:
+    text = error_of("--backbone", "resnet5")
+    assert "--backbone: unknown backbone 'resnet5': did you mean 'ResNet50'" in text
+    for name in ("small-cnn", "efficientnet_lite2", "mobilenet_v2", "ConvNeXtBase"):
+        assert config_of("--backbone", name).backbone == name
 
 
 def test_help_tells_all_and_needs_no_tensorflow() -> None:

@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from models.backbone_names import applications
 from models.backbones import build_backbone, default_image_size, fingerprint
 
 # Keras 3.15 saving a variable under NumPy 2.
@@ -55,6 +56,12 @@ def test_small_cnn_returns_a_grid_at_any_size() -> None:
 )
 def test_default_image_size(name: str, size: int) -> None:
     assert default_image_size(name) == size
+
+
+def test_names_are_those_that_keras_has() -> None:
+    functions = {name for name, value in vars(keras.applications).items() if callable(value)}
+    assert set(applications()) == functions
+    assert len(functions) > 30
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,23 @@ def test_captions_and_pictures_come_in_one_stable_order(source: Path, tmp_path: 
             prepared.captions(wrong)
     with pytest.raises(UserError, match="split 'train"):
         prepared.captions("train[:many]")
+
+
+def test_a_copy_is_the_same_dataset_and_an_edit_is_not(source: Path, tmp_path: Path) -> None:
+    data_dir, copy = tmp_path / "data", tmp_path / "elsewhere"
+    whole = jpeg(3) + b"a"  # decoders stop before that
+    (source / "images" / "3.jpg").write_bytes(whole)
+    first = prepare("folder", source, data_dir=data_dir)
+    shutil.copytree(source, copy, copy_function=shutil.copyfile)  # with times of its own
+    assert prepare("folder", copy, data_dir=data_dir) == first
+    picture = copy / "images" / "3.jpg"
+    kept = picture.stat()
+    picture.write_bytes(jpeg(3) + b"b")
+    os.utime(picture, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    assert picture.stat().st_size == kept.st_size
+    assert prepare("folder", copy, data_dir=data_dir).fingerprint != first.fingerprint
+    picture.write_bytes(whole)
+    assert prepare("folder", copy, data_dir=data_dir) == first
 
 
 def test_a_dataset_is_built_once_and_never_stale(source: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.backbone_names import VARIANTS
 from models.efficientnet_lite import (
-    VARIANTS,
     efficientnet_lite,
     load_torch_weights,
     read_torch_checkpoint,

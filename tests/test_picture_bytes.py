@@ -6,6 +6,7 @@ import io
 import resource
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from tiny_captioner import encode, picture
 
+from data.images import _to_rgb
 from pipelines.exif import orientation, upright
 from pipelines.features import decode_picture
 from pipelines.picture_bytes import decode_or_flag
@@ -128,6 +130,49 @@ def test_pngs_of_other_modes(mode: str) -> None:
     pictures, valid = decode(tf.constant([encode(image, "PNG")]))
     assert valid.numpy().all()
     np.testing.assert_array_equal(pictures[0], squashed(image))
+
+
+def transparent_pictures() -> dict[str, bytes]:
+    """Pictures of 60 × 40 pixels with transparency, in every way that files have it."""
+    image = picture(4, mode="RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    drawn, grey, few = image.convert("RGB"), picture(4, mode="L"), picture(4).quantize(16)
+    shades = bytes(range(0, 256, 16))
+    frames = [picture(seed).quantize(64) for seed in (4, 5)]
+    animation: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "disposal": 2}
+    return {
+        "RGBA": encode(image, "PNG"),
+        "grey and alpha": encode(image.convert("LA"), "PNG"),
+        "a palette with a shade each": encode(few, "PNG", transparency=shades),
+        "one colour of a palette": encode(few, "PNG", transparency=3),
+        "one colour": encode(drawn, "PNG", transparency=drawn.getpixel((9, 9))),
+        "one grey": encode(grey, "PNG", transparency=grey.getpixel((9, 9))),
+        "GIF": encode(few, "GIF", transparency=3),
+        "animated GIF": encode(frames[0], "GIF", transparency=5, comment=b"x" * 700, **animation),
+    }
+
+
+@pytest.mark.parametrize("kind", transparent_pictures())
+def test_what_is_transparent_is_white_as_in_training(kind: str) -> None:
+    encoded = transparent_pictures()[kind]
+    with Image.open(io.BytesIO(encoded)) as image:
+        assert image.has_transparency_data
+        image.load()
+        seen_in_training = squashed(_to_rgb(image))
+    opaque = encode(picture(0, 33, 21), "BMP")
+    found, valid = decode(tf.constant([encoded, b"no picture", encoded[:99], opaque]))
+    assert valid.numpy().tolist() == [True, False, False, True]
+    assert np.abs(found[0].numpy().astype(int) - seen_in_training).max() <= 1
+    np.testing.assert_array_equal(found[3], squashed(picture(0, 33, 21)))
+
+
+def test_a_gif_whose_transparent_colour_is_beyond_its_palette_is_left_as_it_is() -> None:
+    gif = encode(picture(4).quantize(16), "GIF", transparency=3)
+    control = gif.index(b"!\xf9")
+    odd = gif[: control + 6] + b"\xfe" + gif[control + 7 :]
+    pictures, valid = decode(tf.constant([odd]))
+    assert valid.numpy().all()
+    np.testing.assert_array_equal(pictures[0], squashed(picture(4).quantize(16)))
 
 
 def test_sixteen_bits_are_scaled_to_eight() -> None:

@@ -16,7 +16,8 @@ from source_files import fill, jpeg
 from data.errors import UserError
 from pipelines.arguments import parse
 from pipelines.config import Config
-from pipelines.run import open_run, run
+from pipelines.run import run
+from pipelines.run_directory import open_run
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
