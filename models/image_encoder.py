@@ -32,7 +32,7 @@ class ImageEncoder(keras.layers.Layer):
         self.project.build((None, None, features))
         self.place = self.add_weight(
             shape=(cells, self.depth),
-            initializer=keras.initializers.RandomNormal(stddev=0.1),
+            initializer=keras.initializers.RandomNormal(stddev=0.5),
             name="place",
         )
 

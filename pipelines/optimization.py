@@ -42,7 +42,7 @@ def adamw(config: Config, rate: float, steps: int) -> keras.optimizers.Optimizer
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "place"])
     return optimizer
 
 
