@@ -30,6 +30,7 @@ from data.scenes import COLOURS, COLUMNS, ROWS, SHAPES, Scene, Thing
 
 SPLITS: Mapping[str, int] = {"train": 4000, "validation": 300, "test": 500}
 FRAMES = 12
+RATE = 6  # frames a second: a clip takes two
 DIRECTIONS: Mapping[str, tuple[int, int]] = {
     "left": (-1, 0),
     "right": (1, 0),
