@@ -33,6 +33,7 @@ MAX_PIXELS = 80_000_000
 # A clip asked for more is a mistake in the rate or the window, and would fill the memory.
 MAX_FRAMES = 1024
 MAX_RATE = 1000
+MAX_MOMENTS = 1_000_000  # of a clip that stands still, few have a frame of their own
 MAX_BYTES = 2e9  # of all frames taken from one clip
 # Encoders put a key frame every 10 seconds at most, by habit; below, decoding on is cheaper.
 _SEEK_SECONDS = 20.0
@@ -133,10 +134,10 @@ class Sampling:
             return start + segments * (end - start) - interval / 2
         assert self.rate is not None
         count = (end - start) * min(self.rate, 1 / interval)  # no clip has more than it has
-        if count > MAX_FRAMES:
+        if count > MAX_FRAMES or (end - start) * self.rate > MAX_MOMENTS:
             raise BadClip(
-                f"too long: {self.rate:g} frames a second of {end - start:,.1f} s are {count:,.0f} "
-                f"frames, at most {MAX_FRAMES:,}: lower the rate or name a window"
+                f"too long: {self.rate:g} frames a second of {end - start:,.1f} s; at most "
+                f"{MAX_FRAMES:,} frames are taken: lower the rate or name a window"
             )
         count = math.ceil((end - start) * self.rate - _ROUNDING)
         return start + np.arange(max(count, 1)) / self.rate
@@ -272,8 +273,7 @@ class _Reader:
 
     def _restart(self) -> None:
         self.seeking = True
-        self.ended, self.time, self.end = False, -math.inf, 0.0
-        self.first = 0.0
+        self.ended, self.time, self.first = False, -math.inf, 0.0
         if not self.capture.grab():
             raise BadClip("no frame can be decoded")
         self.first, self.grabbed = self._stamp(), 1
