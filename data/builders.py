@@ -21,14 +21,14 @@ from tqdm import tqdm
 
 from data import scenes
 from data.errors import UserError
-from data.images import BadPicture, Picture, load_picture
+from data.images import BadPicture, load_picture
 from data.listing import Entry, Listing
 from data.problems import Problem
 
 VERSION = "1.0.0"
 # No picture that can be decoded within `images.MAX_PIXELS` is a larger file.
 MAX_BYTES = 400_000_000
-_CHUNK = 256  # pictures read ahead of the writer
+_CHUNK = 64  # pictures or clips read ahead of the writer
 
 
 class Example(NamedTuple):
@@ -113,15 +113,23 @@ def build(
     Raises:
         OSError: if the disk is full or `data_dir` cannot be written.
     """
-    home = data_dir / name / fingerprint
+
+    def make() -> CaptionedPictures:
+        return CaptionedPictures(
+            name, fingerprint, encoding=encoding, splits=splits, data_dir=data_dir
+        )
+
+    return write(make, data_dir / name / fingerprint)
+
+
+def write(make: Callable[[], tfds.core.GeneratorBasedBuilder], home: Path) -> Path:
+    """Write the dataset of a builder, which is made when its turn has come: see `build`."""
     home.mkdir(parents=True, exist_ok=True)
     try:
         with _alone(home / ".lock"), _quiet():
             for leftover in home.glob("incomplete.*"):
                 shutil.rmtree(leftover)
-            builder = CaptionedPictures(
-                name, fingerprint, encoding=encoding, splits=splits, data_dir=data_dir
-            )
+            builder = make()
             builder.download_and_prepare(
                 download_dir=home / "incomplete.downloads",  # TFDS makes it, for nothing
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
@@ -159,6 +167,14 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
 
 
+class Loaded(NamedTuple):
+    """What is stored of an entry, a hash of what it shows, and what was odd about its file."""
+
+    example: Any
+    digest: bytes
+    remarks: Sequence[str] = ()
+
+
 def checked_pictures(
     listing: Listing,
     problems: list[Problem],
@@ -167,18 +183,40 @@ def checked_pictures(
     bar: tqdm[Any],
     finish: Callable[[], None],
 ) -> dict[str, Iterator[Example]]:
-    """Return the pictures of each split, decoded once to see that they can be.
+    """Return the pictures of each split, shrunk to `max_side`: see `checked`, `load_picture`."""
+
+    def load(entry: Entry) -> Loaded:
+        if entry.path.stat().st_size > MAX_BYTES:
+            raise BadPicture(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
+        jpeg = load_picture(entry.path.read_bytes(), max_side=max_side).jpeg
+        digest = hashlib.blake2b(jpeg, digest_size=16).digest()
+        return Loaded(Example(entry.image_id, jpeg, entry.captions), digest)
+
+    return checked(listing, problems, load, kind="picture", bar=bar, finish=finish)
+
+
+def checked(
+    listing: Listing,
+    problems: list[Problem],
+    load: Callable[[Entry], Loaded],
+    *,
+    kind: str,
+    bar: tqdm[Any],
+    finish: Callable[[], None],
+) -> dict[str, Iterator[Any]]:
+    """Return the examples of each split, decoded once to see that they can be.
 
     The splits stand with training last: a picture that is in two of them under two names leaves
     the training split, never the ones that are measured on.
 
     Args:
-        listing: the pictures.
-        problems: what is wrong with a picture is added here.
-        max_side: see `load_picture`.
-        bar: is told of each picture.
-        finish: called when all pictures have been seen, before the dataset is there to be read,
-            and when a split has none left; it raises if too many are bad.
+        listing: the pictures, or clips.
+        problems: what is wrong with one is added here.
+        load: reads one; raises a UserError that says in a few words why it cannot be decoded.
+        kind: what messages call one.
+        bar: is told of each.
+        finish: called when all have been seen, before the dataset is there to be read, and when
+            a split has none left; it raises if too many are bad.
     """
     by_split = {
         split: [entry for entry in listing.entries if entry.split == split]
@@ -187,47 +225,48 @@ def checked_pictures(
     splits = [split for split in by_split if by_split[split]]
     first_seen: dict[bytes, Entry] = {}
 
-    def examples(split: str) -> Iterator[Example]:
+    def examples(split: str) -> Iterator[Any]:
         kept = 0
-        for entry, picture in _load(by_split[split], max_side):
+        for entry, loaded in _load(by_split[split], load):
             bar.update()
-            if isinstance(picture, str):
-                problems.append(Problem(entry.file, picture, str(entry.path)))
+            if isinstance(loaded, str):
+                problems.append(Problem(entry.file, loaded, str(entry.path)))
                 continue
-            digest = hashlib.blake2b(picture.jpeg, digest_size=16).digest()
-            first = first_seen.setdefault(digest, entry)
+            first = first_seen.setdefault(loaded.digest, entry)
             if first.split != split:
-                reason = f"in two splits: {first.file} in {first.split} (kept) is the same picture"
+                reason = f"in two splits: {first.file} in {first.split} (kept) is the same {kind}"
                 problems.append(Problem(entry.file, reason, str(entry.path)))
                 continue
+            for remark in loaded.remarks:
+                problems.append(Problem(entry.file, remark, str(entry.path), bad=False))
             kept += 1
-            yield Example(entry.image_id, picture.jpeg, entry.captions)
+            yield loaded.example
         if split == splits[-1] or not kept:
             finish()
         if not kept:
-            raise UserError(f"no picture of the {split} split can be used: {problems[-1].reason}")
+            raise UserError(f"no {kind} of the {split} split can be used: {problems[-1].reason}")
 
     return {split: examples(split) for split in splits}
 
 
-def _load(entries: Sequence[Entry], max_side: int | None) -> Iterator[tuple[Entry, Picture | str]]:
-    """Yield each picture, or the reason why it cannot be used, in order."""
+def _load(
+    entries: Sequence[Entry], load: Callable[[Entry], Loaded]
+) -> Iterator[tuple[Entry, Loaded | str]]:
+    """Yield what is loaded of each entry, or the reason why it cannot be used, in order."""
 
-    def load(entry: Entry) -> Picture | str:
+    def attempt(entry: Entry) -> Loaded | str:
         try:
-            if entry.path.stat().st_size > MAX_BYTES:
-                return f"undecodable: file of more than {MAX_BYTES / 1e6:,.0f} MB"
-            return load_picture(entry.path.read_bytes(), max_side=max_side)
-        except BadPicture as error:
+            return load(entry)
+        except UserError as error:
             return f"undecodable: {error}"
         except OSError as error:
             return f"unreadable: {error.strerror}"
 
-    # Threads are enough: Pillow decodes outside Python's lock.
+    # Threads are enough: Pillow and OpenCV decode outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
-            yield from zip(chunk, pool.map(load, chunk), strict=True)
+            yield from zip(chunk, pool.map(attempt, chunk), strict=True)
 
 
 def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UserError, unknown
-from data.prepared import Prepared, PreparedByTfds, PreparedScenes, count_splits
+from data.prepared import Prepared, PreparedByTfds, PreparedScenes, Stored, count_splits
 
 if TYPE_CHECKING:
     from data.listing import Listing
@@ -150,8 +150,8 @@ def source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
         if info.needs_source:
             raise UserError(f"{info.name} needs --source DIR, a folder with: {info.layout}")
         return None
-    if info.name == "scenes":
-        raise UserError(f"scenes takes no --source: it needs {info.layout}")
+    if not info.needs_source and info.layout.startswith("nothing"):
+        raise UserError(f"{info.name} takes no --source: it needs {info.layout}")
     folder = Path(source).expanduser()
     check_folder(folder)
     return folder
@@ -180,8 +180,8 @@ def _prepare_pictures(
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     for note in listing.notes:
-        _say(f"{name}: {note}")
-    with _writing_to(home):
+        say(f"{name}: {note}")
+    with writing_to(home):
         fingerprint = fingerprint_of(listing, [_FORMAT, max_side], home / "fingerprints")
     report = home / name / fingerprint / "problems.jsonl"
     problems = list(listing.problems)
@@ -195,14 +195,14 @@ def _prepare_pictures(
 
     built = is_built(home, name, fingerprint)
     bar = progress(len(listing.entries), "checking pictures")
-    with _writing_to(home), bar:
+    with writing_to(home), bar:
         if built and report.is_file():
             problems = read_report(report)
         finish()  # what the listing shows need not wait for the pictures
         splits = checked_pictures(listing, problems, max_side=max_side, bar=bar, finish=finish)
         directory = build(name, fingerprint, encoding="jpeg", splits=splits, data_dir=home)
     prepared = Prepared(name, directory, fingerprint, count_splits(directory), report)
-    _tell(prepared, problems, again=built)
+    tell(prepared, problems, again=built)
     return prepared
 
 
@@ -229,12 +229,12 @@ def _prepare_scenes(home: Path, seed: int) -> Prepared:
     report = home / "scenes" / fingerprint / "problems.jsonl"
     built = is_built(home, "scenes", fingerprint)
     bar = progress(sum(scenes.SPLITS.values()), "drawing scenes")
-    with _writing_to(home), bar:
+    with writing_to(home), bar:
         write_report(report, [])
         splits = drawn_scenes(seed, bar)
         directory = build("scenes", fingerprint, encoding="png", splits=splits, data_dir=home)
     prepared = PreparedScenes("scenes", directory, fingerprint, count_splits(directory), report)
-    _tell(prepared, [], again=built)
+    tell(prepared, [], again=built)
     return prepared
 
 
@@ -252,18 +252,18 @@ def _prepare_coco_captions(source: Path | None, home: Path) -> Prepared:
     information = (directory / "dataset_info.json").read_bytes()
     fingerprint = hashlib.sha256(information).hexdigest()[:16]
     report = home / "coco_captions" / fingerprint / "problems.jsonl"
-    with _writing_to(home):
+    with writing_to(home):
         write_report(report, [])
     counts = PreparedByTfds.count(count_splits(directory))
     prepared = PreparedByTfds("coco_captions", directory, fingerprint, counts, report)
-    _tell(prepared, [], again=bool(built))
+    tell(prepared, [], again=bool(built))
     return prepared
 
 
 def _download_coco_captions(root: Path) -> Path:
     import tensorflow_datasets as tfds
 
-    _say(f"coco_captions: downloading 37 GB to {root}")
+    say(f"coco_captions: downloading 37 GB to {root}")
     try:
         builder = tfds.builder("coco_captions", data_dir=root)
         builder.download_and_prepare()
@@ -276,7 +276,8 @@ def _download_coco_captions(root: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _writing_to(home: Path) -> Iterator[None]:
+def writing_to(home: Path) -> Iterator[None]:
+    """Say of a failed write where the dataset was to go, and what to do."""
     try:
         yield
     except OSError as error:
@@ -286,14 +287,18 @@ def _writing_to(home: Path) -> Iterator[None]:
         ) from error
 
 
-def _tell(prepared: Prepared, problems: Sequence[Problem], *, again: bool) -> None:
+def tell(
+    prepared: Stored, problems: Sequence[Problem], *, again: bool, kind: str = "pictures"
+) -> None:
+    """Say on the screen how much there is of a dataset, and what is wrong with it."""
     from data.problems import summary
 
     counts = ", ".join(f"{split} {count:,}" for split, count in prepared.splits.items())
-    _say(f"{prepared.name}: {counts} pictures{' (prepared before)' * again}")
+    say(f"{prepared.name}: {counts} {kind}{' (prepared before)' * again}")
     if problems:
-        _say(f"{prepared.name}: {summary(problems)}; each is named in {prepared.problems}")
+        say(f"{prepared.name}: {summary(problems)}; each is named in {prepared.problems}")
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line where it does not mix with results."""
     print(line, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """From rows of a caption file to the pictures of a dataset: every reader's common half.
 
 A reader yields `Row`s as its file has them; `assemble` finds the pictures, gathers their
-captions, and names whatever does not fit.
+captions, and names whatever does not fit. Clips are listed by the same rules.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from data.vocabulary import tokenize
 SPLITS: Mapping[str, str] = {
     "train": "train", "training": "train", "restval": "train",
     "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "validate": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
 MAX_WORDS = 200
@@ -42,6 +43,8 @@ class Row(NamedTuple):
         image_id: None: the file's name is the id.
         number: tells captions of one picture apart; two rows with the same number and caption
             are one row written twice.
+        label: the class, where there are classes.
+        group: pictures of one group are never put into two splits; None: a group of its own.
     """
 
     file: str
@@ -50,23 +53,38 @@ class Row(NamedTuple):
     where: str
     image_id: str | None = None
     number: str | None = None
+    label: str | None = None
+    group: str | None = None
 
 
 class Entry(NamedTuple):
-    """A picture of a dataset, with its captions."""
+    """A picture of a dataset, with its captions, its label ("" where it has none) and its group."""
 
     image_id: str
     file: str
     path: Path
     captions: tuple[str, ...]
     split: str
+    label: str = ""
+    group: str = ""
 
 
 class Pictures(NamedTuple):
-    """The files of an image folder by their name relative to it, in Unicode's NFC form."""
+    """The files of an image folder by their name relative to it, in Unicode's NFC form.
+
+    Attributes:
+        root: the folder.
+        files: a part of a clip has a name of its own for the same file: "a.mp4#t=1.5,4".
+        kind: what messages call one of them.
+        untold: the reason why one is of no use of which nothing is said.
+        suffixes: of the files that need a caption or a label.
+    """
 
     root: Path
     files: Mapping[str, Path]
+    kind: str = "picture"
+    untold: str = "without captions"
+    suffixes: frozenset[str] = frozenset(SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,8 @@ class _Draft:
     where: str
     image_id: str
     split: str | None = None
+    label: str = ""
+    group: str = ""
     captions: list[str] = field(default_factory=list)
     seen: set[tuple[str | None, str]] = field(default_factory=set)
 
@@ -147,8 +167,8 @@ def assemble(
     """
     found, notes = list(problems), list[str]()
     drafts = _gather(rows, pictures, found)
-    if not any(draft.captions for draft in drafts.values()):
-        raise UserError(f"no captions for the pictures in {pictures.root}")
+    if not any(draft.captions or draft.label for draft in drafts.values()):
+        raise UserError(f"no captions for the {pictures.kind}s in {pictures.root}")
     declared = any(draft.split for draft in drafts.values())
     used = _leave_out(drafts, pictures, found, notes) if partial and declared else drafts
     kept = {}
@@ -157,31 +177,37 @@ def assemble(
             found.append(Problem(key, reason, draft.where))
         else:
             kept[key] = draft
+    told = {pictures.files[key] for key in drafts if key in pictures.files}
     found += [
-        Problem(key, "without captions", pictures.root.name)
+        Problem(key, pictures.untold, pictures.root.name)
         for key, path in pictures.files.items()
-        if key not in drafts and path.suffix.lower() in SUFFIXES
+        if path not in told and path.suffix.lower() in pictures.suffixes
     ]
     if used and not any(key in pictures.files for key in used):
         raise UserError(
-            f"none of the {len(used):,} pictures with captions is in {pictures.root}: the first "
-            f"is {next(iter(used))!r}, there lie {_some(pictures.files)}"
+            f"none of the {len(used):,} {pictures.kind}s with captions is in {pictures.root}: "
+            f"the first is {next(iter(used))!r}, there lie {_some(pictures.files)}"
         )
-    splits = {} if declared else hash_splits(draft.image_id for draft in kept.values())
+    splits = {} if declared else hash_splits(draft.group for draft in kept.values())
     if splits:
-        notes.append("no splits given: 80 % train, 10 % validation, 10 % test by a hash of the ids")
+        of = "ids" if splits.keys() == {draft.image_id for draft in kept.values()} else "groups"
+        notes.append(
+            f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {of}"
+        )
     entries = tuple(
         Entry(
             draft.image_id,
             key,
             pictures.files[key],
             tuple(draft.captions),
-            draft.split or splits[draft.image_id],
+            draft.split or splits[draft.group],
+            draft.label,
+            draft.group,
         )
         for key, draft in kept.items()
     )
     listing = Listing(entries, tuple(found), tuple(notes))
-    _check_splits(listing)
+    _check_splits(listing, pictures.kind)
     return listing
 
 
@@ -189,12 +215,19 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
     """Group the rows by picture; drop captions that are none."""
     drafts: dict[str, _Draft] = {}
     for row in rows:
-        key = _key(row.file, pictures)
+        key = key_of(row.file, pictures)
         draft = drafts.setdefault(key, _Draft(row.file, row.where, row.image_id or key))
         if draft.split and row.split and row.split != draft.split:
             reason = f"in two splits: {draft.split} (kept) and {row.split}"
             problems.append(Problem(key, reason, row.where))
         draft.split = draft.split or row.split
+        if draft.label and row.label and row.label != draft.label:
+            reason = f"two labels: {draft.label!r} (kept) and {row.label!r}"
+            problems.append(Problem(key, reason, row.where))
+        elif row.label and row.label == draft.label and row.caption is None:
+            problems.append(Problem(key, "listed twice", row.where, bad=False))
+        draft.label = draft.label or row.label or ""
+        draft.group = draft.group or row.group or draft.image_id
         if row.caption is None:
             continue
         caption = " ".join(unicodedata.normalize("NFC", row.caption).split())
@@ -209,7 +242,7 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
     return drafts
 
 
-def _key(file: str, pictures: Pictures) -> str:
+def key_of(file: str, pictures: Pictures) -> str:
     """Return the name under which `pictures` has, or would have, the file."""
     file = unicodedata.normalize("NFC", file)
     if file in pictures.files:
@@ -240,10 +273,10 @@ def _leave_out(
     """Return what a distributor's lists ask for and a copy has; say in a line what goes."""
     listed = {key: draft for key, draft in drafts.items() if draft.split}
     if others := len(drafts) - len(listed):
-        notes.append(f"{others:,} pictures with captions are in no split list: left out")
+        notes.append(f"{others:,} {pictures.kind}s with captions are in no split list: left out")
     test = {key for key, draft in listed.items() if draft.split == "test"}
     if test and not any(key in pictures.files for key in test):
-        notes.append(f"none of the {len(test):,} test pictures is here: no test split")
+        notes.append(f"none of the {len(test):,} test {pictures.kind}s is here: no test split")
         listed = {key: draft for key, draft in listed.items() if key not in test}
     return listed
 
@@ -253,10 +286,10 @@ def _unusable(key: str, draft: _Draft, pictures: Pictures, declared: bool) -> st
     if key not in pictures.files:
         path = PurePosixPath(key)
         if path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
-            return f"outside {pictures.root.name}: name pictures relative to it"
+            return f"outside {pictures.root.name}: name {pictures.kind}s relative to it"
         return "missing"
-    if not draft.captions:
-        return "without captions"
+    if not draft.captions and not draft.label:
+        return pictures.untold
     return "" if draft.split or not declared else "without a split, which others have"
 
 
@@ -287,7 +320,7 @@ def hash_splits(image_ids: Iterable[str]) -> dict[str, str]:
     return splits
 
 
-def _check_splits(listing: Listing) -> None:
+def _check_splits(listing: Listing, kind: str) -> None:
     counts = defaultdict[str, int](int)
     for entry in listing.entries:
         counts[entry.split] += 1
@@ -295,12 +328,12 @@ def _check_splits(listing: Listing) -> None:
         return
     if len(listing.entries) < 2:
         raise UserError(
-            f"{len(listing.entries)} usable picture(s): at least two are needed, one to train on "
+            f"{len(listing.entries)} usable {kind}(s): at least two are needed, one to train on "
             "and one to validate with" + _first_problem(listing)
         )
     empty = "validation" if counts["train"] else "train"
     raise UserError(
-        f"no usable picture in the {empty} split (there are {dict(counts)}): name it in the "
+        f"no usable {kind} in the {empty} split (there are {dict(counts)}): name it in the "
         "split lists or the split column" + _first_problem(listing)
     )
 

@@ -12,14 +12,14 @@ from data.errors import UserError, unknown
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A dataset on disk, ready to read.
+class Stored:
+    """A dataset on disk, ready to read: what pictures and clips have in common.
 
     Attributes:
         name: of the dataset.
         directory: that `tfds.builder_from_directory` reads.
         fingerprint: changes with the content.
-        splits: the number of pictures of each split.
+        splits: the number of pictures, or clips, of each split.
         problems: the report file, one JSON object a line: file, reason, where, bad.
     """
 
@@ -28,9 +28,10 @@ class Prepared:
     fingerprint: str
     splits: Mapping[str, int]
     problems: Path
+    ENCODED: ClassVar[str] = "image"  # the feature that is not decoded
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
-        """Return `(image_id, captions)` of each picture, without decoding one.
+        """Return `(id, captions)` of each picture or clip, without decoding one.
 
         Args:
             split: a split's name, or a slice as TFDS writes it: "train[:95%]".
@@ -42,14 +43,6 @@ class Prepared:
             (image_id.decode(), [caption.decode() for caption in captions])
             for image_id, captions in self._read(split, self._captions)
         ]
-
-    def images(self, split: str) -> Iterator[tuple[str, bytes]]:
-        """Yield `(image_id, encoded bytes)` of each picture in the order of `captions`.
-
-        The bytes are JPEG; of scenes PNG. `tf.io.decode_image(…, channels=3)` reads both.
-        """
-        for image_id, image in self._read(split, lambda example: example["image"]):
-            yield image_id.decode(), image
 
     def _read(self, split: str, feature: Callable[[Any], Any]) -> Iterator[tuple[bytes, Any]]:
         import tensorflow_datasets as tfds
@@ -63,7 +56,7 @@ class Prepared:
         try:
             examples = tfds.builder_from_directory(self.directory).as_dataset(
                 split="+".join(stored),
-                decoders={"image": tfds.decode.SkipDecoding()},
+                decoders={self.ENCODED: tfds.decode.SkipDecoding()},
                 # One shard after the other: the same order every time.
                 read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
             )
@@ -81,6 +74,68 @@ class Prepared:
 
     def _stored_split(self, name: str, part: str) -> str:
         return name + part
+
+
+class Prepared(Stored):
+    """Pictures with captions."""
+
+    def images(self, split: str) -> Iterator[tuple[str, bytes]]:
+        """Yield `(image_id, encoded bytes)` of each picture in the order of `captions`.
+
+        The bytes are JPEG; of scenes PNG. `tf.io.decode_image(…, channels=3)` reads both.
+        """
+        for image_id, image in self._read(split, lambda example: example["image"]):
+            yield image_id.decode(), image
+
+
+class PreparedClips(Stored):
+    """Clips: frames of each, with captions, a label, or both."""
+
+    ENCODED: ClassVar[str] = "frames"
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(clip_id, label)` of each clip in the order of `captions`; "" where none is."""
+        return [
+            (clip_id.decode(), label.decode())
+            for clip_id, label in self._read(split, lambda example: example["label"])
+        ]
+
+    def groups(self, split: str) -> list[tuple[str, str]]:
+        """Return `(clip_id, group)`: to fold a split without tearing what belongs together."""
+        return [
+            (clip_id.decode(), group.decode())
+            for clip_id, group in self._read(split, lambda example: example["group"])
+        ]
+
+    def frames(self, split: str) -> Iterator[tuple[str, list[bytes]]]:
+        """Yield `(clip_id, encoded frames)` of each clip in the order of `captions`.
+
+        The bytes are JPEG; of drawn clips PNG. `tf.io.decode_image(…, channels=3)` reads both.
+        """
+        for clip_id, frames in self._read(split, lambda example: example["frames"]):
+            yield clip_id.decode(), list(frames)
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """Which frames of a clip are stored: the fields of `data.video.Sampling`."""
+        import tensorflow_datasets as tfds
+
+        metadata = tfds.builder_from_directory(self.directory).info.metadata
+        return dict(metadata["sampling"])
+
+    def _image_id(self, example: Any) -> Any:
+        return example["clip_id"]
+
+
+class PreparedDrawnClips(PreparedClips):
+    """Drawn clips: what happens in each is known, so captions can be checked against it."""
+
+    def is_true(self, clip_id: str, caption: str) -> bool:
+        """Check every statement of a caption against the clip itself."""
+        from data.clip_truth import is_true
+        from data.drawn_clips import clip_by_id
+
+        return is_true(caption, clip_by_id(clip_id))
 
 
 class PreparedScenes(Prepared):

@@ -200,7 +200,7 @@ def _compose(rng: random.Random, unseen: bool) -> Scene:
             math.hypot(a.x - b.x, a.y - b.y) >= a.radius + b.radius + _GAP
             for a, b in itertools.combinations(things, 2)
         ):
-            return Scene(things, _background(rng), rng.getrandbits(32))
+            return Scene(things, background(rng), rng.getrandbits(32))
 
 
 def _place(rng: random.Random, shape: str, colour: str, size: str) -> Thing:
@@ -210,8 +210,8 @@ def _place(rng: random.Random, shape: str, colour: str, size: str) -> Thing:
     return Thing(shape, colour, size, round(x, 4), round(y, 4), round(radius, 4), round(tilt, 4))
 
 
-def _background(rng: random.Random) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Pick two pale or two dark tones: every colour stands out from both."""
+def background(rng: random.Random) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Return two pale or two dark tones: every colour stands out from both."""
     low, high = rng.choice([(208, 246), (14, 48)])
     first, second = (tuple(rng.randint(low, high) for _ in range(3)) for _ in range(2))
     return (first[0], first[1], first[2]), (second[0], second[1], second[2])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from data.errors import UserError
 
@@ -66,3 +69,42 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield number, line.rstrip("\r")
+
+
+class Table(NamedTuple):
+    """A CSV file: its first line, what separates its fields, and the place and cells of the rest.
+
+    The place is that of the row's first line: "captions.csv:12". Rows without text are left out.
+    """
+
+    header: list[str]
+    delimiter: str
+    rows: Iterator[tuple[str, list[str]]]
+
+
+def read_csv(path: Path) -> Table:
+    """Read a file whose fields are separated by commas, semicolons or tabs.
+
+    Raises:
+        UserError: naming file and line, where it is not UTF-8 or not CSV; of a row, when it is
+            its turn.
+    """
+    text = read_text(path)
+    first = text.lstrip().partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+    def rows() -> Iterator[tuple[str, list[str]]]:
+        end = 0
+        try:
+            for cells in reader:
+                where, end = f"{path.name}:{end + 1}", reader.line_num
+                if any(map(str.strip, cells)):
+                    yield where, cells
+        except csv.Error as error:
+            raise UserError(
+                f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
+            ) from None
+
+    content = rows()
+    return Table(next(content, ("", []))[1], delimiter, content)

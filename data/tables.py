@@ -9,8 +9,6 @@ Without splits, pictures are split 80 : 10 : 10 by a hash of their names.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from pathlib import Path
 from data.errors import UserError
 from data.listing import SPLITS, Listing, Row, assemble, scan
 from data.problems import Problem
-from data.sources import find, lines, nothing_found, read_text
+from data.sources import find, lines, nothing_found, read_csv
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
 FILE_COLUMNS = ("image", "file", "filename", "file_name", "image_name")
@@ -67,38 +65,25 @@ def read_table(path: Path) -> tuple[list[Row], list[Problem]]:
 
 
 def _csv_lines(path: Path) -> Iterator[Row | Problem]:
-    text = read_text(path)
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        header = next((row for row in reader if row), [])
-        file_column, caption_columns, split_column = _columns(path, header)
-        end = reader.line_num
-        for cells in reader:
-            where, end = f"{path.name}:{end + 1}", reader.line_num
-            if not any(map(str.strip, cells)):
-                continue
-            if len(cells) != len(header):
-                reason = (
-                    f"wrong number of fields: {len(cells)}, the header has {len(header)}; "
-                    f"put captions that hold {delimiter!r} in double quotes"
-                )
-                yield Problem(cells[min(file_column, len(cells) - 1)], reason, where)
-                continue
-            file = cells[file_column].strip()
-            split = cells[split_column].strip() or None if split_column is not None else None
-            if not file:
-                yield Problem(where, "row without a picture's name", where)
-                continue
-            texts = [cells[column] for column in caption_columns]
-            # Of caption_1, caption_2, … a picture may use fewer than there are columns.
-            for caption in [text for text in texts if text.strip()] or [""]:
-                yield Row(file, caption, split, where)
-    except csv.Error as error:
-        raise UserError(
-            f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
-        ) from None
+    header, delimiter, rows = read_csv(path)
+    file_column, caption_columns, split_column = _columns(path, header)
+    for where, cells in rows:
+        if len(cells) != len(header):
+            reason = (
+                f"wrong number of fields: {len(cells)}, the header has {len(header)}; "
+                f"put captions that hold {delimiter!r} in double quotes"
+            )
+            yield Problem(cells[min(file_column, len(cells) - 1)], reason, where)
+            continue
+        file = cells[file_column].strip()
+        split = cells[split_column].strip() or None if split_column is not None else None
+        if not file:
+            yield Problem(where, "row without a picture's name", where)
+            continue
+        texts = [cells[column] for column in caption_columns]
+        # Of caption_1, caption_2, … a picture may use fewer than there are columns.
+        for caption in [text for text in texts if text.strip()] or [""]:
+            yield Row(file, caption, split, where)
 
 
 def _columns(path: Path, header: list[str]) -> tuple[int, list[int], int | None]:

@@ -59,7 +59,9 @@ class Config:
     batch_size: int = choice("training", 64, "captions in a step")
     learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
     warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
-    weight_decay: float = choice("training", 0.01, "AdamW's decay, on all but biases, norms and places")
+    weight_decay: float = choice(
+        "training", 0.01, "AdamW's decay, on all but biases, norms and places"
+    )
     clip_norm: float = choice("training", 5.0, "largest global norm of the gradients")
     label_smoothing: float = choice("training", 0.1, "share of the target spread over all words")
     scheduled_sampling: float = choice(

@@ -1,0 +1,113 @@
+"""Clips a second on one core, beside PyAV and decord on the same clips and frames.
+
+    python -m benchmarks.video FOLDER [FOLDER …]
+
+takes 16 frames, the middles of equal segments, of every clip under each folder, and all readers
+give RGB at full size. Each reader goes through all the clips, one after the other, a few times;
+the fastest pass counts. Readers that are not installed are left out (`pip install av decord`).
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.video import SUFFIXES, Sampling, sample
+
+COUNT = 16
+PASSES = 3
+
+
+def indices(length: int) -> list[int]:
+    """Return the frames in the middle of equal segments, by number."""
+    return np.unique(((np.arange(COUNT) + 0.5) * length / COUNT).astype(int)).tolist()
+
+
+def by_wordreel(path: Path) -> Any:
+    """Read by the sampler under test, which also looks whether the clip is whole."""
+    return sample(path, Sampling(count=COUNT)).frames
+
+
+def by_pyav(path: Path) -> Any:
+    """Decode up to the last frame that is wanted, convert the wanted ones."""
+    av = importlib.import_module("av")
+    with av.open(os.fspath(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"
+        wanted = indices(stream.frames)
+        frames = list[Any]()
+        for number, frame in enumerate(container.decode(stream)):
+            if number == wanted[len(frames)]:
+                frames.append(frame.to_ndarray(format="rgb24"))
+                if len(frames) == len(wanted):
+                    break
+    return np.stack(frames)
+
+
+def by_decord(path: Path) -> Any:
+    """Read a batch by frame numbers."""
+    decord = importlib.import_module("decord")
+    reader = decord.VideoReader(os.fspath(path), num_threads=1)
+    return reader.get_batch(indices(len(reader))).asnumpy()
+
+
+READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    "wordreel": ("cv2", by_wordreel),
+    "PyAV": ("av", by_pyav),
+    "decord": ("decord", by_decord),
+}
+
+
+def available() -> dict[str, Callable[[Path], Any]]:
+    """Return the readers that can be imported here."""
+    found = {}
+    for name, (module, read) in READERS.items():
+        try:
+            importlib.import_module(module)
+        except (ImportError, OSError) as error:
+            print(f"without {name}: {error}")
+        else:
+            found[name] = read
+    return found
+
+
+def seconds(read: Callable[[Path], Any], clips: Sequence[Path]) -> float:
+    """Return the processor's time for one pass over the clips: others may use the machine."""
+    start = time.process_time()
+    for clip in clips:
+        frames = read(clip)
+        assert frames.ndim == 4 and len(frames) <= COUNT
+    return time.process_time() - start
+
+
+def main() -> None:
+    """Print the table."""
+    folders = [Path(each) for each in sys.argv[1:]]
+    if not folders:
+        sys.exit(__doc__)
+    readers = available()
+    print(f"{'':24} {'clips':>6}" + "".join(f"{name:>20}" for name in readers))
+    for folder in folders:
+        clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        times = {name: list[float]() for name in readers}
+        for _ in range(PASSES):  # in turn, so that a slow moment hits them alike
+            for name, read in readers.items():
+                times[name].append(seconds(read, clips))
+        best = {name: min(each) for name, each in times.items()}
+        cells = [
+            f"{len(clips) / each:9.1f}/s ({each / best['wordreel']:5.2f}x)"
+            for each in best.values()
+        ]
+        print(f"{folder.name:24} {len(clips):6}" + "".join(f"{cell:>20}" for cell in cells))
+    print("\n(…x): processor time per clip, in units of wordreel's")
+
+
+if __name__ == "__main__":
+    main()

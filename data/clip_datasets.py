@@ -1,0 +1,236 @@
+"""The datasets of clips, and how to prepare and read them.
+
+    prepared = prepare_clips("clip-folder", "~/juggling", sampling=Sampling(count=16))
+    for clip_id, frames in prepared.frames("validation"):
+        ...
+
+Nothing heavy is imported before it is needed: the command line lists datasets from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.datasets import (
+    DatasetInfo,
+    data_home,
+    say,
+    source_folder,
+    tell,
+    writing_to,
+)
+from data.errors import UserError, unknown
+from data.prepared import PreparedClips, PreparedDrawnClips, count_splits
+
+if TYPE_CHECKING:
+    from data.listing import Listing
+    from data.video import Sampling
+
+# Raised when what is stored for the same source changes, so that no older dataset is reused.
+_FORMAT = 1
+
+CLIP_DATASETS: Mapping[str, DatasetInfo] = {
+    info.name: info
+    for info in (
+        DatasetInfo(
+            "drawn-clips",
+            "drawn shapes that move, with an action and five true captions each",
+            False,
+            "nothing: drawn from a seed",
+        ),
+        DatasetInfo(
+            "clip-folder",
+            "your own clips with labels, captions in any language, or both",
+            True,
+            "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); if you "
+            "like with the columns split, start and end in seconds, group",
+        ),
+        DatasetInfo(
+            "grid",
+            "one speaker's sentences of six words, filmed",
+            True,
+            "videos/ and sentences.csv (columns id, split, sentence)",
+        ),
+        DatasetInfo(
+            "fight-surveillance",
+            "240 surveillance clips, fight or none",
+            True,
+            "clips.csv (columns file, label, group) beside the clips",
+        ),
+        DatasetInfo(
+            "ucf101",
+            "13,320 clips of 101 actions",
+            True,
+            "UCF-101/ with trainlist01.txt and testlist01.txt",
+        ),
+        DatasetInfo(
+            "hmdb51",
+            "6,766 clips of 51 actions",
+            True,
+            "a folder a class, in hmdb51_org/, with the lists *_test_split1.txt",
+        ),
+        DatasetInfo(
+            "kinetics",
+            "clips of hundreds of actions, as their owner's CSV files list them",
+            True,
+            "train.csv and validate.csv (columns label, youtube_id, time_start, time_end, split) "
+            "above the clips",
+        ),
+        DatasetInfo(
+            "msrvtt",
+            "10,000 clips, 20 English captions each",
+            True,
+            "videodatainfo.json, or train_val_videodatainfo.json and test_videodatainfo.json, "
+            "with TrainValVideo/ and TestVideo/ or videos/",
+        ),
+        DatasetInfo(
+            "msvd",
+            "1,970 clips, about 40 English captions each",
+            True,
+            "YouTubeClips/ with AllVideoDescriptions.txt or the original CSV, and "
+            "youtube_mapping.txt for the usual splits",
+        ),
+        DatasetInfo(
+            "vatex",
+            "35,000 clips, 10 English captions each",
+            True,
+            "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
+        ),
+    )
+}
+
+
+def default_sampling(name: str) -> Sampling:
+    """Return which frames of a clip are stored unless the user says otherwise."""
+    from data.video import Sampling
+
+    if name == "grid":  # a letter is spoken in a tenth of a second, by lips 60 pixels wide
+        return Sampling(rate=25, max_side=360)
+    return Sampling(count=16, max_side=256)
+
+
+def prepare_clips(
+    name: str,
+    source: Path | str | None = None,
+    *,
+    sampling: Sampling | None = None,
+    data_dir: Path | str | None = None,
+    max_bad: float = 0.01,
+    seed: int = 0,
+) -> PreparedClips:
+    """Return the dataset, its frames written to `data_dir` unless they are there already.
+
+    What is wrong with the source goes to a report file and, counted, to the screen.
+
+    Args:
+        name: a key of `CLIP_DATASETS`.
+        source: the folder it lies in.
+        sampling: which frames are stored; None: see `default_sampling`. Of drawn clips, all are.
+        data_dir: see `data.datasets.data_home`.
+        max_bad: the share of clips that may have problems, 0 to 1.
+        seed: of the drawn clips. The splits of others do not depend on it.
+
+    Raises:
+        UserError: for an unknown name, a source that is not there or not in the expected layout,
+            too many bad clips, or a `data_dir` that cannot be written.
+    """
+    if name not in CLIP_DATASETS:
+        raise unknown("dataset", name, CLIP_DATASETS)
+    if not 0 <= max_bad <= 1:
+        raise UserError(f"--max-bad is a share between 0 and 1, not {max_bad}")
+    folder = source_folder(CLIP_DATASETS[name], source)
+    home = data_home(data_dir)
+    if folder is None:
+        return _prepare_drawn(home, seed)
+    return _prepare_files(name, folder, home, max_bad, sampling or default_sampling(name))
+
+
+def _prepare_files(
+    name: str, source: Path, home: Path, max_bad: float, sampling: Sampling
+) -> PreparedClips:
+    from data.fingerprints import fingerprint_of
+    from data.problems import check_share, read_report, write_report
+
+    try:
+        listing = _readers()[name](source)
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+    for note in listing.notes:
+        say(f"{name}: {note}")
+    with writing_to(home):
+        told = [(entry.label, entry.group) for entry in listing.entries]
+        options = [_FORMAT, sampling.fingerprint, told]
+        fingerprint = fingerprint_of(listing, options, home / "fingerprints")
+    report = home / name / fingerprint / "problems.jsonl"
+    problems = list(listing.problems)
+
+    def finish() -> None:
+        write_report(report, problems)
+        check_share(
+            name, problems, total=listing.total, max_bad=max_bad, report=report, kind="clip"
+        )
+
+    from data.builders import is_built
+    from data.clip_builders import build_clips, checked_clips
+    from data.progress import progress
+
+    built = is_built(home, name, fingerprint)
+    bar = progress(len(listing.entries), "reading clips", "clips")
+    with writing_to(home), bar:
+        if built and report.is_file():
+            problems = read_report(report)
+        finish()  # what the listing shows need not wait for the clips
+        splits = checked_clips(listing, problems, sampling, bar=bar, finish=finish)
+        directory = build_clips(
+            name, fingerprint, encoding="jpeg", sampling=sampling, splits=splits, data_dir=home
+        )
+    prepared = PreparedClips(name, directory, fingerprint, count_splits(directory), report)
+    tell(prepared, problems, again=built, kind="clips")
+    return prepared
+
+
+def _readers() -> Mapping[str, Callable[[Path], Listing]]:
+    from data import clip_readers, clip_tables
+
+    return {
+        "clip-folder": clip_tables.read_clip_folder,
+        "grid": clip_readers.read_grid,
+        "fight-surveillance": clip_readers.read_fight_surveillance,
+        "ucf101": clip_readers.read_ucf101,
+        "hmdb51": clip_readers.read_hmdb51,
+        "kinetics": clip_readers.read_kinetics,
+        "msrvtt": clip_readers.read_msrvtt,
+        "msvd": clip_readers.read_msvd,
+        "vatex": clip_readers.read_vatex,
+    }
+
+
+def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
+    from data import drawn_clips, scenes
+    from data.builders import is_built
+    from data.clip_builders import build_clips, drawn
+    from data.problems import write_report
+    from data.progress import progress
+    from data.video import Sampling
+
+    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (drawn_clips, scenes))
+    digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)
+    fingerprint, name = digest.hexdigest()[:16], "drawn-clips"
+    report = home / name / fingerprint / "problems.jsonl"
+    built = is_built(home, name, fingerprint)
+    bar = progress(sum(drawn_clips.SPLITS.values()), "drawing clips", "clips")
+    sampling = Sampling(count=drawn_clips.FRAMES, placing="uniform")
+    with writing_to(home), bar:
+        write_report(report, [])
+        splits = drawn(seed, bar)
+        directory = build_clips(
+            name, fingerprint, encoding="png", sampling=sampling, splits=splits, data_dir=home
+        )
+    counts = count_splits(directory)
+    prepared = PreparedDrawnClips(name, directory, fingerprint, counts, report)
+    tell(prepared, [], again=built, kind="clips")
+    return prepared

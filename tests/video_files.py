@@ -1,0 +1,65 @@
+"""Small clips whose frames carry their number, for the tests of what reads clips."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Frames = npt.NDArray[np.uint8]
+
+BITS = 16
+# What OpenCV can write on any machine: file name → codec. GIFs come from Pillow.
+FORMATS = {
+    "a.mp4": "mp4v",
+    "a.avi": "MJPG",
+    "old.avi": "XVID",
+    "a.mpg": "MPG1",
+    "a.webm": "VP80",
+    "a.mkv": "FFV1",
+    "a.gif": "GIF",
+}
+
+
+def frame(number: int) -> Frames:
+    """Return uint8 `[48, 64, 3]`: the number in 16 stripes, black or white."""
+    bits = [255 * (number >> bit & 1) for bit in reversed(range(BITS))]
+    return np.repeat(np.tile(np.array(bits, np.uint8).repeat(4), (48, 1))[..., None], 3, axis=2)
+
+
+def numbers(frames: Frames) -> list[int]:
+    """Read the numbers of frames, uint8 `[frames, 48, 64, 3]`."""
+    stripes = frames.reshape(len(frames), 48, BITS, 4, 3).mean((1, 3, 4)) > 127
+    return [int("".join("01"[bit] for bit in row), 2) for row in stripes.astype(int)]
+
+
+def write_clip(path: Path, content: Iterable[int], codec: str | None = None) -> Path:
+    """Write a clip of 25 frames a second and return its path."""
+    codec = codec or FORMATS.get(path.name) or FORMATS[f"a{path.suffix}"]
+    if codec == "GIF":
+        content = list(content)
+        return write_gif(path, content, [40] * len(content))
+    target = path if path.suffix else path.with_suffix(_suffix(codec))
+    fourcc = cv2.VideoWriter.fourcc(*codec)
+    writer = cv2.VideoWriter(os.fspath(target), cv2.CAP_FFMPEG, fourcc, 25, (64, 48))
+    assert writer.isOpened(), codec
+    for number in content:
+        writer.write(frame(number))
+    writer.release()
+    return target
+
+
+def _suffix(codec: str) -> str:
+    return next(Path(name).suffix for name, each in FORMATS.items() if each == codec)
+
+
+def write_gif(path: Path, content: Iterable[int], durations: Sequence[int]) -> Path:
+    """Write a GIF whose frames stand for so many milliseconds each."""
+    first, *rest = [Image.fromarray(frame(number)) for number in content]
+    first.save(path, save_all=True, append_images=rest, duration=list(durations), loop=0)
+    return path
