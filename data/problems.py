@@ -57,9 +57,15 @@ def read_report(path: Path) -> list[Problem]:
 
 
 def check_share(
-    name: str, problems: Iterable[Problem], *, total: int, max_bad: float, report: Path
+    name: str,
+    problems: Iterable[Problem],
+    *,
+    total: int,
+    max_bad: float,
+    report: Path,
+    what: str = "pictures",
 ) -> None:
-    """Stop where too large a share of the pictures is bad.
+    """Stop where too large a share of the pictures (or texts) is bad.
 
     Args:
         name: of the dataset, for the message.
@@ -67,6 +73,7 @@ def check_share(
         total: how many pictures there are, the bad ones included.
         max_bad: the largest share allowed, 0 to 1.
         report: the file that names every problem, for the message.
+        what: is counted, for the message.
 
     Raises:
         UserError: if more than `max_bad` of the `total` pictures are bad.
@@ -77,7 +84,7 @@ def check_share(
         return
     enough = min(1.0, math.ceil(1000 * bad / total) / 1000)
     raise UserError(
-        f"{name}: {bad:,} of {total:,} pictures ({bad / total:.1%}) have problems, more than the "
+        f"{name}: {bad:,} of {total:,} {what} ({bad / total:.1%}) have problems, more than the "
         f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. "
         f"Mend them, or go on without them: --max-bad {enough:g}"
     )
