@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 from data.errors import UserError
+from pipelines.config import CELLS
 from pipelines.console import number, quiet_tensorflow
 
 SUMMARY = "measure how much of a gradient comes back through a recurrent cell"
-CELLS, INITIAL = ("rnn", "lstm", "gru"), ("orthogonal", "glorot", "identity")
+INITIAL = ("orthogonal", "glorot", "identity")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
