@@ -80,6 +80,12 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
         raise unknown("recipe", given.recipe, known)
     task = _choose_task(words, known.get(given.recipe))
     if given.data is not None and given.data not in task.datasets:
+        for other in TASKS.values():
+            if given.data in other.datasets:
+                raise UserError(
+                    f"{given.data} is a dataset of {other.name}, not of {task.name}: "
+                    f"train.py {other.name} --data {given.data}"
+                )
         raise unknown(f"dataset of {task.name}", given.data, task.datasets)
     if given.recipe is not None:
         recipe = known[given.recipe]

@@ -259,7 +259,9 @@ def test_each_task_has_what_it_names(task: Task) -> None:
 
 
 def test_a_dataset_or_recipe_of_another_task_is_refused() -> None:
-    assert "unknown dataset of sentiment 'scenes'" in error_of("sentiment", "--data", "scenes")
+    assert "scenes is a dataset of image-captioning" in error_of("sentiment", "--data", "scenes")
+    assert "train.py sentiment --data sst2" in error_of("--data", "sst2", "--source", ".")
+    assert "unknown dataset of sentiment 'sst'" in error_of("sentiment", "--data", "sst")
     assert "the recipe scenes is one of image-captioning" in error_of(
         "sentiment", "--recipe", "scenes"
     )
