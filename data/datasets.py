@@ -39,12 +39,14 @@ class DatasetInfo:
         summary: one line.
         needs_source: whether the user has to say where it lies (`--source`).
         layout: what is expected there.
+        made: whether it is made on the spot, so that it takes no source.
     """
 
     name: str
     summary: str
     needs_source: bool
     layout: str
+    made: bool = False
 
 
 DATASETS: Mapping[str, DatasetInfo] = {
@@ -55,6 +57,7 @@ DATASETS: Mapping[str, DatasetInfo] = {
             "drawn scenes with five true captions each, made on the spot",
             False,
             "nothing: drawn from a seed",
+            made=True,
         ),
         DatasetInfo(
             "flickr8k",
@@ -150,7 +153,7 @@ def source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
         if info.needs_source:
             raise UserError(f"{info.name} needs --source DIR, a folder with: {info.layout}")
         return None
-    if not info.needs_source and info.layout.startswith("nothing"):
+    if info.made:
         raise UserError(f"{info.name} takes no --source: it needs {info.layout}")
     folder = Path(source).expanduser()
     check_folder(folder)

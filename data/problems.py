@@ -65,7 +65,7 @@ def check_share(
     report: Path,
     kind: str = "picture",
 ) -> None:
-    """Stop where too large a share of the pictures is bad.
+    """Stop where too large a share of the pictures (or texts) is bad.
 
     Args:
         name: of the dataset, for the message.

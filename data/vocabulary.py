@@ -17,13 +17,15 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
 
 # Scripts written without spaces: one character, one token.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+# What a token is made of, each an expression for one character.
+CLASSES = {
+    "unspaced": rf"[{_UNSPACED}]",
+    "letter": rf"(?![{_UNSPACED}_])[\w\u0300-\u036f\u0900-\u0d7f\u0e00-\u0eff]",
+    "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
+    "sign": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
+}
 # Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens; then emoji.
-_TOKEN = re.compile(
-    rf"[{_UNSPACED}]"
-    rf"|(?:(?![{_UNSPACED}_])[\w\u0300-\u036f\u0900-\u0d7f\u0e00-\u0eff])+"
-    rf"(?:['’-](?:(?![{_UNSPACED}_])\w)+)*"
-    r"|[\U0001f000-\U0001faff\u2600-\u27bf]"
-)
+_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{sign}".format(**CLASSES))
 
 
 def tokenize(text: str) -> list[str]:

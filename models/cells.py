@@ -2,12 +2,13 @@
 
 A cell is split in two so that a sequence costs one large product instead of many small ones:
 `project` multiplies the inputs of all steps by W_x at once, `step` does what must wait for
-h_{t-1}.
+h_{t-1}. All cells share that protocol (`Cell`), so that one is chosen by its name in `CELLS`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -15,11 +16,77 @@ import tensorflow as tf
 from models.linear import matmul
 
 
+class State(Protocol):
+    """What a cell remembers: a named tuple of float32 `[batch, units]`, of which `h` is said."""
+
+    @property
+    def h(self) -> tf.Tensor:
+        """The hidden state, the cell's output."""
+
+
+class Cell(Protocol):
+    """What every cell can do; each is a Keras layer of `units` hidden units besides."""
+
+    units: int
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights for inputs of `input_shape[-1]` dimensions."""
+
+    def initial_state(self, batch: int | tf.Tensor) -> Any:
+        """Return the state before the first step."""
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return what no step need wait for: `[..., depth]` → `[..., width]`."""
+
+    def step(self, projected: tf.Tensor, state: Any) -> Any:
+        """Return the state after one step."""
+
+
+class RNNState(NamedTuple):
+    """The state of a vanilla RNN or a GRU: `h` alone, float32 `[batch, units]`."""
+
+    h: tf.Tensor
+
+
 class LSTMState(NamedTuple):
     """The state of an LSTM: `h` (hidden) and `c` (cell), both float32 `[batch, units]`."""
 
     h: tf.Tensor
     c: tf.Tensor
+
+
+def rnn_step(preactivation: tf.Tensor) -> RNNState:
+    """One step of the vanilla RNN (Elman 1990), W_hh h_{t-1} + W_xh x_t + b being given.
+
+        h_t = tanh(W_hh h_{t-1} + W_xh x_t + b)
+
+    Its Jacobian ∂h_t/∂h_{t-1} = diag(tanh′(·)) W_hh = diag(1 - h_t²) W_hh is what a gradient is
+    multiplied by at every step it goes back: see `pipelines.gradient_flow`.
+
+    Args:
+        preactivation: float32 `[batch, units]`.
+    """
+    return RNNState(tf.tanh(preactivation))
+
+
+def gru_step(projected: tf.Tensor, recurrent: tf.Tensor, h_prev: tf.Tensor) -> RNNState:
+    """One step of the GRU (Cho et al. 2014), reset after the product as cuDNN and Keras do.
+
+        z_t = σ(W_hz h_{t-1} + W_xz x_t + b_z)
+        r_t = σ(W_hr h_{t-1} + W_xr x_t + b_r)
+        g_t = tanh(r_t ⊙ (W_hg h_{t-1} + b_hg) + W_xg x_t + b_g)
+        h_t = z_t ⊙ h_{t-1} + (1 - z_t) ⊙ g_t
+
+    Args:
+        projected: W_x x_t + b_x, float32 `[batch, 3 * units]`, in Keras's gate order z, r, g.
+        recurrent: W_h h_{t-1} + b_h, likewise; b_z and b_r are the sums of both biases.
+        h_prev: float32 `[batch, units]`.
+    """
+    x_z, x_r, x_g = tf.split(projected, 3, axis=-1)
+    h_z, h_r, h_g = tf.split(recurrent, 3, axis=-1)
+    z = tf.sigmoid(x_z + h_z)
+    g = tf.tanh(x_g + tf.sigmoid(x_r + h_r) * h_g)
+    return RNNState(z * h_prev + (1.0 - z) * g)
 
 
 def lstm_step(preactivation: tf.Tensor, c_prev: tf.Tensor) -> LSTMState:
@@ -44,9 +111,95 @@ def lstm_step(preactivation: tf.Tensor, c_prev: tf.Tensor) -> LSTMState:
     return LSTMState(tf.sigmoid(o) * tf.tanh(c), c)
 
 
+class _Cell(keras.layers.Layer):
+    """What the three cells share: see the protocol `Cell`."""
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        """Make a cell of `units` hidden units."""
+        super().__init__(**kwargs)
+        self.units = units
+
+    def call(self, inputs: tf.Tensor, state: Any) -> Any:
+        """Go one step from inputs `[batch, depth]`."""
+        return self.step(self.project(inputs), state)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "units": self.units}
+
+    def _add_weights(
+        self, depth: int | None, width: int, bias: tuple[int, ...], initial: Any = "zeros"
+    ) -> None:
+        """Create what all cells have, under Keras's names: W_x, W_h and b of shape `bias`."""
+        self.kernel = self.add_weight(
+            shape=(depth, width), initializer="glorot_uniform", name="kernel"
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, width), initializer="orthogonal", name="recurrent_kernel"
+        )
+        self.bias = self.add_weight(shape=bias, initializer=initial, name="bias")
+
+
 @keras.saving.register_keras_serializable(package="wordreel")
-class LSTMCell(keras.layers.Layer):
+class RNNCell(_Cell):
+    """A vanilla RNN cell whose weights are those of `keras.layers.SimpleRNN`.
+
+    >>> cell = RNNCell(3)
+    >>> cell.build((None, 2))
+    >>> [tuple(weight.shape) for weight in cell.get_weights()]
+    [(2, 3), (3, 3), (3,)]
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create W_xh `[depth, units]`, W_hh `[units, units]` and b `[units]`."""
+        self._add_weights(input_shape[-1], self.units, (self.units,))
+
+    def initial_state(self, batch: int | tf.Tensor) -> RNNState:
+        """Return zeros, `[batch, units]`."""
+        return RNNState(tf.zeros([batch, self.units]))
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return W_xh x + b for any number of steps: `[..., depth]` → `[..., units]`."""
+        return matmul(inputs, self.kernel) + self.bias
+
+    def step(self, projected: tf.Tensor, state: RNNState) -> RNNState:
+        """Go one step: `projected` `[batch, units]` from `project`, and h before it."""
+        return rnn_step(projected + matmul(state.h, self.recurrent_kernel))
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class GRUCell(_Cell):
+    """A GRU cell whose weights are those of `keras.layers.GRU`.
+
+    >>> cell = GRUCell(3)
+    >>> cell.build((None, 2))
+    >>> [tuple(weight.shape) for weight in cell.get_weights()]
+    [(2, 9), (3, 9), (2, 9)]
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create W_x `[depth, 3 * units]`, W_h `[units, 3 * units]`, and b_x over b_h."""
+        self._add_weights(input_shape[-1], 3 * self.units, (2, 3 * self.units))
+
+    def initial_state(self, batch: int | tf.Tensor) -> RNNState:
+        """Return zeros, `[batch, units]`."""
+        return RNNState(tf.zeros([batch, self.units]))
+
+    def project(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Return W_x x + b_x for any number of steps: `[..., depth]` → `[..., 3 * units]`."""
+        return matmul(inputs, self.kernel) + self.bias[0]
+
+    def step(self, projected: tf.Tensor, state: RNNState) -> RNNState:
+        """Go one step: `projected` `[batch, 3 * units]` from `project`, and h before it."""
+        recurrent = matmul(state.h, self.recurrent_kernel) + self.bias[1]
+        return gru_step(projected, recurrent, state.h)
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class LSTMCell(_Cell):
     """An LSTM cell whose weights are those of `keras.layers.LSTM`: same names, shapes, order.
+
+    The forget gate's bias starts at 1.
 
     >>> cell = LSTMCell(3)
     >>> cell.build((None, 2))
@@ -57,21 +210,10 @@ class LSTMCell(keras.layers.Layer):
     (5, 3)
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make a cell of `units` hidden units; the forget gate's bias starts at 1."""
-        super().__init__(**kwargs)
-        self.units = units
-
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W_x `[depth, 4 * units]`, W_h `[units, 4 * units]` and b `[4 * units]`."""
-        units = self.units
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], 4 * units), initializer="glorot_uniform", name="kernel"
-        )
-        self.recurrent_kernel = self.add_weight(
-            shape=(units, 4 * units), initializer="orthogonal", name="recurrent_kernel"
-        )
-        self.bias = self.add_weight(shape=(4 * units,), initializer=forget_bias_one, name="bias")
+        width = 4 * self.units
+        self._add_weights(input_shape[-1], width, (width,), forget_bias_one)
 
     def initial_state(self, batch: int | tf.Tensor) -> LSTMState:
         """Return zeros, `[batch, units]` each."""
@@ -86,13 +228,8 @@ class LSTMCell(keras.layers.Layer):
         """Go one step: `projected` `[batch, 4 * units]` from `project`, and h, c before it."""
         return lstm_step(projected + matmul(state.h, self.recurrent_kernel), state.c)
 
-    def call(self, inputs: tf.Tensor, state: LSTMState) -> LSTMState:
-        """Go one step from inputs `[batch, depth]`."""
-        return self.step(self.project(inputs), state)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
-        return {**super().get_config(), "units": self.units}
+CELLS: dict[str, Callable[..., Any]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
 
 
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:

@@ -13,13 +13,15 @@ from models.memory import Memory
 class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, in that order.
 
-    Inputs come in two forms and the rank tells which: pixels, float `[batch, height, width, 3]`
-    in 0..255, pass through the backbone; its features, `[batch, cells, depth]`, computed earlier
-    by a frozen one, go straight to the encoder.
+    Inputs come in forms that the rank tells apart: pixels, float `[batch, height, width, 3]` in
+    0..255, pass through the backbone; its features, `[batch, cells, depth]`, computed earlier by a
+    frozen one, go straight to the encoder, and so do word ids, int32 `[batch, time]`.
     """
 
-    def __init__(self, backbone: keras.Model, encoder: Any, head: Any, **kwargs: Any) -> None:
-        """Join a backbone, a built encoder, and a head, whose weights are created."""
+    def __init__(
+        self, backbone: keras.Model | None, encoder: Any, head: Any, **kwargs: Any
+    ) -> None:
+        """Join a backbone (texts have none), a built encoder, and a head, which gets weights."""
         super().__init__(**kwargs)
         self.backbone, self.encoder, self.head = backbone, encoder, head
         head.build(encoder.depth)
@@ -32,7 +34,7 @@ class EncoderHead(keras.layers.Layer):
         Only with `training` and `tune_backbone` does the backbone learn; else it is a function
         of the pixels alone.
         """
-        if inputs.shape.rank == 4:
+        if self.backbone is not None and inputs.shape.rank == 4:
             learns = training and tune_backbone
             inputs = cells(self.backbone(tf.cast(inputs, tf.float32), training=learns))
             if not learns:

@@ -18,30 +18,20 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
 
-from data.datasets import DATASETS, source_folder
+from data.datasets import source_folder
 from data.errors import UserError, unknown
 from models.backbone_names import resolve
 from pipelines import recipes
 from pipelines.config import Config, flag
 from pipelines.console import Parser, number
+from pipelines.tasks import TASKS, Task
 
-TASKS: Mapping[str, str] = {"image-captioning": "picture → sentence"}
 PLANNED_TASKS: Mapping[str, str] = {
     "image-classification": "picture → label",
     "video-captioning": "clip → sentence",
     "action-recognition": "clip → label",
     "translation": "sentence → sentence",
-    "sentiment": "sentence → label",
 }
-
-_EXAMPLES = """\
-examples:
-  python train.py
-      the drawn scenes: minutes, no download
-  python train.py image-captioning --data folder --source holiday
-      your own pictures: holiday/images/ and holiday/captions.csv
-  python train.py image-captioning --data flickr8k --source Flickr8k --seed 1 --run-dir runs/second
-      Flickr8k by its recipe, but for the seed"""
 
 
 class Recipe(NamedTuple):
@@ -59,8 +49,8 @@ def parse(words: Sequence[str]) -> tuple[Config, Path | None]:
         UserError: for a name, option or value that does not exist or cannot be used.
         SystemExit: after printing the help that `--help` asks for.
     """
-    recipe = _choose_recipe(words)
-    given = vars(_parser(recipe).parse(words))
+    task, recipe = _choose_recipe(words)
+    given = vars(_parser(task, recipe).parse(words))
     del given["recipe"]
     run_dir = given.pop("run_dir")
     given.setdefault("data", recipe.config.data)
@@ -80,46 +70,63 @@ def find_recipes() -> dict[str, Recipe]:
     return found
 
 
-def _choose_recipe(words: Sequence[str]) -> Recipe:
-    """Return the recipe named, else that of the dataset's name, else `photos`."""
+def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
+    """Return the task, and the recipe named, else that of the dataset's name, else the task's."""
     first = Parser(add_help=False, prog="train.py")
     for name in ("--recipe", "--data", "--source"):
         first.add_argument(name)
     given, _ = first.parse_known_args(words)
     known = find_recipes()
-    if given.data is not None and given.data not in DATASETS:
-        raise unknown("dataset", given.data, DATASETS)
+    if given.recipe is not None and given.recipe not in known:
+        raise unknown("recipe", given.recipe, known)
+    task = _choose_task(words, known.get(given.recipe))
+    if given.data is not None and given.data not in task.datasets:
+        for other in TASKS.values():
+            if given.data in other.datasets:
+                raise UserError(
+                    f"{given.data} is a dataset of {other.name}, not of {task.name}: "
+                    f"train.py {other.name} --data {given.data}"
+                )
+        raise unknown(f"dataset of {task.name}", given.data, task.datasets)
     if given.recipe is not None:
-        if given.recipe not in known:
-            raise unknown("recipe", given.recipe, known)
-        return known[given.recipe]
+        recipe = known[given.recipe]
+        if recipe.config.task != task.name:
+            raise UserError(f"the recipe {recipe.name} is one of {recipe.config.task}")
+        return task, recipe
     if given.data is None and given.source is not None:
-        raise UserError(
-            "--source needs --data, which says what lies there: folder (your own pictures), "
-            + ", ".join(name for name in DATASETS if name not in ("scenes", "folder"))
-        )
-    return known.get(given.data or "scenes", known["photos"])
+        own = [name for name, info in task.datasets.items() if not info.made]
+        raise UserError(f"--source needs --data, which says what lies there: {', '.join(own)}")
+    return task, known.get(given.data or task.data, known[task.recipe])
 
 
-def _parser(recipe: Recipe) -> Parser:
+def _choose_task(words: Sequence[str], recipe: Recipe | None) -> Task:
+    """Return the task among `words`, else the recipe's, else image captioning."""
+    for word in words:
+        if word in TASKS:
+            return TASKS[word]
+    return TASKS[recipe.config.task if recipe else "image-captioning"]
+
+
+def _parser(task: Task, recipe: Recipe) -> Parser:
     parser = Parser(
         prog="train.py",
         usage="python train.py [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
-        description=_description(recipe),
-        epilog=_EXAMPLES,
+        description=_description(task, recipe),
+        epilog=f"examples:\n{task.examples}",
     )
     parser.add_argument(
         "task",
         nargs="?",
-        default="image-captioning",
+        default=task.name,
         metavar="TASK",
-        help="what to learn (default: image-captioning)",
+        help="what to learn, with options of its own: see train.py TASK --help "
+        "(default: image-captioning)",
     )
     parser.add_argument(
         "--recipe",
         metavar="NAME",
         help="where values come from that no option gives "
-        "(default: the dataset's own, else photos)",
+        f"(default: the dataset's own, else {task.recipe})",
     )
     parser.add_argument(
         "--run-dir",
@@ -131,7 +138,7 @@ def _parser(recipe: Recipe) -> Parser:
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
-        if field.name == "task":
+        if field.name == "task" or not task.uses(field):
             continue
         name = field.metadata["group"]
         if name not in groups:
@@ -191,7 +198,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             resolve(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
-    source_folder(DATASETS[given["data"]], given.get("source"))
+    source_folder(TASKS[task].datasets[given["data"]], given.get("source"))
 
 
 def _with_absolute_paths(config: Config) -> Config:
@@ -213,14 +220,14 @@ def _absolute(path: str) -> str:
     return os.path.abspath(Path(path).expanduser())
 
 
-def _description(recipe: Recipe) -> str:
+def _description(task: Task, recipe: Recipe) -> str:
     sections = {
         "tasks": [
-            *TASKS.items(),
+            *((each.name, each.summary) for each in TASKS.values()),
             *((name, f"{what} (planned)") for name, what in PLANNED_TASKS.items()),
         ],
-        "datasets": [
-            (each.name, f"{each.summary}. Wants {each.layout}") for each in DATASETS.values()
+        f"datasets of {task.name}": [
+            (each.name, f"{each.summary}. Wants {each.layout}") for each in task.datasets.values()
         ],
         "recipes": [(each.name, each.summary) for each in find_recipes().values()],
     }

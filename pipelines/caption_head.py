@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from data.vocabulary import Vocabulary
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
+from pipelines.export import export
 from pipelines.input import Captions, training_batches
+from pipelines.report import write_report
 from pipelines.self_critical import SelfCritical
 
 
@@ -83,3 +85,11 @@ class CaptionHead:
             self._decoder = Decoder(model, self.vocabulary, self.options)
         table = source.table(split, source.tuned(epoch))
         return evaluate(self._decoder, self.options, table, self.prepared, split)
+
+    def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
+        """Write the model with its search as a SavedModel; return its folder."""
+        return export(model, self.vocabulary, self.options, source.size, directory, info)
+
+    def report(self, path: Path, source: Any, **facts: Any) -> None:
+        """Write the report; `facts` are those that `write_report` takes of any head."""
+        write_report(path, picture_of=source.picture, grid=source.grid, **facts)

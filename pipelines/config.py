@@ -10,14 +10,30 @@ from typing import Any
 from data.errors import UserError
 
 
-def choice(group: str, default: Any, help: str, known: tuple[str, ...] | None = None) -> Any:
-    """Declare one field: its flag's group, default, explanation and known values."""
-    return dataclasses.field(
-        default=default, metadata={"group": group, "help": help, "known": known}
-    )
+def choice(
+    group: str,
+    default: Any,
+    help: str,
+    known: tuple[str, ...] | None = None,
+    *,
+    parts: tuple[str, ...] = (),
+) -> Any:
+    """Declare one field.
+
+    Args:
+        group: of its flag in the help.
+        default: its value if neither recipe nor flag gives one.
+        help: what it is.
+        known: the values it may have, if these are few.
+        parts: of which a task must have one for the field to be its option; none: all tasks.
+    """
+    metadata = {"group": group, "help": help, "known": known, "parts": parts}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
+CELLS = ("rnn", "lstm", "gru")
+IMAGE, TEXT, CAPTIONS, LABELS = ("image",), ("text",), ("captions",), ("labels",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,59 +46,95 @@ class Config:
     train_split: str = choice("data", "train", "split to learn from, TFDS slices allowed")
     validation_split: str = choice("data", "validation", "split that picks the best epoch")
     test_splits: str = choice("data", "test", "splits scored at the end, with commas")
-    max_bad: float = choice("data", 0.01, "largest share of pictures that may be unusable")
+    max_bad: float = choice("data", 0.01, "largest share of examples that may be unusable")
 
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
-    max_words: int = choice("words", 20, "longer training captions are cut")
+    max_words: int = choice("words", 20, "what is longer is cut: training captions, texts")
+    embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
 
     backbone: str = choice(
         "encoder",
         "efficientnet-lite0",
         "small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
+        parts=IMAGE,
     )
-    weights: str | None = choice("encoder", None, "the backbone's weights: a file, or 'random'")
-    image_size: int | None = choice("encoder", None, "pixels a side; none: the backbone's own")
-    flips: bool = choice("encoder", False, "learn from mirrored pictures as well")
+    weights: str | None = choice(
+        "encoder", None, "the backbone's weights: a file, or 'random'", parts=IMAGE
+    )
+    image_size: int | None = choice(
+        "encoder", None, "pixels a side; none: the backbone's own", parts=IMAGE
+    )
+    flips: bool = choice("encoder", False, "learn from mirrored pictures as well", parts=IMAGE)
     fine_tune_from: int | None = choice(
-        "encoder", None, "epoch (from 1) at which the backbone starts to learn; none: frozen"
+        "encoder",
+        None,
+        "epoch (from 1) at which the backbone starts to learn; none: frozen",
+        parts=IMAGE,
     )
-    fine_tune_rate: float = choice("encoder", 1e-5, "the backbone's own highest learning rate")
+    fine_tune_rate: float = choice(
+        "encoder", 1e-5, "the backbone's own highest learning rate", parts=IMAGE
+    )
     captions_together: int = choice(
-        "encoder", 5, "captions that share a pass of their picture through a backbone that learns"
+        "encoder",
+        5,
+        "captions that share a pass of their picture through a backbone that learns",
+        parts=CAPTIONS,
+    )
+    cell: str = choice("encoder", "lstm", "what reads the words", CELLS, parts=TEXT)
+    layers: int = choice("encoder", 1, "recurrent layers that stand upon each other", parts=TEXT)
+    two_way: bool = choice("encoder", True, "read backwards as well", parts=TEXT)
+
+    decoder: str = choice(
+        "decoder", "show-attend-tell", "how words look at the picture", DECODERS, parts=CAPTIONS
+    )
+    units: int = choice("model", 512, "hidden units of a cell; attention has half")
+    dropout: float = choice("model", 0.5, "share of values dropped while training")
+    class_weights: bool = choice(
+        "model", False, "let all classes count alike, however rare", parts=LABELS
     )
 
-    decoder: str = choice("decoder", "show-attend-tell", "how words look at the picture", DECODERS)
-    units: int = choice("decoder", 512, "width of the LSTMs; attention has half")
-    dropout: float = choice("decoder", 0.5, "share of values dropped while training")
-
-    epochs: int = choice("training", 10, "passes over the training captions, at most")
-    batch_size: int = choice("training", 64, "captions in a step")
+    epochs: int = choice("training", 10, "passes over the training examples, at most")
+    batch_size: int = choice("training", 64, "captions or texts in a step")
     learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
     warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
     weight_decay: float = choice(
         "training", 0.01, "AdamW's decay, on all but biases, norms and places"
     )
     clip_norm: float = choice("training", 5.0, "largest global norm of the gradients")
-    label_smoothing: float = choice("training", 0.1, "share of the target spread over all words")
+    label_smoothing: float = choice(
+        "training", 0.1, "share of the target spread over all words or classes"
+    )
     scheduled_sampling: float = choice(
-        "training", 0.0, "share of input words taken from the model itself, reached at the end"
+        "training",
+        0.0,
+        "share of input words taken from the model itself, reached at the end",
+        parts=CAPTIONS,
     )
     ema: float = choice("training", 0.999, "decay of the averaged weights that are evaluated")
     precision: str = choice(
         "training", "auto", "of matrix products", ("auto", "float32", "bfloat16")
     )
     reward_epochs: int = choice(
-        "training", 0, "then so many epochs that raise the score of the model's own captions"
+        "training",
+        0,
+        "then so many epochs that raise the score of the model's own captions",
+        parts=CAPTIONS,
     )
-    reward_rate: float = choice("training", 2e-5, "AdamW's highest rate in those epochs")
-    patience: int = choice("training", 3, "stop after so many epochs without a better CIDEr-D")
+    reward_rate: float = choice(
+        "training", 2e-5, "AdamW's highest rate in those epochs", parts=CAPTIONS
+    )
+    patience: int = choice("training", 3, "stop after so many epochs without a better score")
     seed: int = choice("training", 0, "of weights, order, dropout and mirrors")
 
-    beams: int = choice("search", 5, "width of the beam search; 1 is greedy")
-    length_penalty: float = choice("search", 1.0, "exponent of the length a score is divided by")
-    min_words: int = choice("search", 0, "shortest caption")
-    no_repeat_ngram: int = choice("search", 0, "no run of so many words twice; 0: allowed")
-    n_best: int = choice("search", 5, "captions returned a picture")
+    beams: int = choice("search", 5, "width of the beam search; 1 is greedy", parts=CAPTIONS)
+    length_penalty: float = choice(
+        "search", 1.0, "exponent of the length a score is divided by", parts=CAPTIONS
+    )
+    min_words: int = choice("search", 0, "shortest caption", parts=CAPTIONS)
+    no_repeat_ngram: int = choice(
+        "search", 0, "no run of so many words twice; 0: allowed", parts=CAPTIONS
+    )
+    n_best: int = choice("search", 5, "captions returned a picture", parts=CAPTIONS)
 
     def __post_init__(self) -> None:
         """Refuse values no run could use.
@@ -141,6 +193,8 @@ _RULES: dict[str, tuple[str, Any]] = {
     "fine_tune_from": _POSITIVE,
     "fine_tune_rate": _ABOVE_ZERO,
     "captions_together": _POSITIVE,
+    "embedding": _POSITIVE,
+    "layers": _POSITIVE,
     "units": _POSITIVE,
     "dropout": _SHARE,
     "epochs": _POSITIVE,

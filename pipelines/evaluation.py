@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from models.beam_search import beam_search
 from models.search import SearchOptions
 from pipelines.config import Config
 from pipelines.features import Table
-from pipelines.metrics import Scores, evaluate_captions, signature
+from pipelines.metrics import Scores, evaluate_captions, signature, write_results
 
 BATCH = 100
+COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +61,37 @@ class Evaluation:
         if self.truth is not None:
             values["true"] = sum(self.truth.values()) / len(self.truth)
         return values
+
+    def __str__(self) -> str:
+        return str(self.scores)
+
+    def warning(self) -> str | None:
+        """Say so if most pictures get the same caption."""
+        diversity = self.scores.diversity
+        if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
+            return None
+        return (
+            f"warning: only {diversity.distinct} different captions for {diversity.captions} "
+            f"pictures of {self.split}: the model hardly looks at them. Train longer, or check "
+            "that captions and pictures belong together."
+        )
+
+    def lines(self) -> list[str]:
+        """Return what a person wants to see at the end."""
+        lines = [f"{self.split}: {self.scores}"]
+        if self.truth is not None:
+            true = sum(self.truth.values())
+            count = len(self.truth)
+            lines.append(f"  wholly true captions: {true} of {count} ({100 * true / count:.1f} %)")
+        lines.append(f"  {self.signature}")
+        for name in list(self.predictions)[:4]:
+            lines.append(f"  {name}: {self.predictions[name].captions[0]}")
+        return lines
+
+    def write(self, folder: Path) -> None:
+        """Write the best captions in COCO's results format."""
+        best = {name: found.captions[0] for name, found in self.predictions.items()}
+        write_results(folder / f"predictions-{self.split}.json", best)
 
 
 def search_options(config: Config) -> SearchOptions:

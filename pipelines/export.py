@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
-import json
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from data.errors import UserError
@@ -22,6 +18,7 @@ from data.vocabulary import Vocabulary
 from models.decoding import Hypotheses, SearchOptions, beam_search, greedy, sample
 from models.search import END, PAD
 from pipelines.picture_bytes import decode_or_flag
+from pipelines.saved_model import write_version
 
 # What each signature takes; in assets.extra/wordreel.json for whoever meets the export.
 SIGNATURES = {
@@ -69,18 +66,11 @@ def export(
         UserError: if the vocabulary is not the model's, or the directory cannot be written.
     """
     _check(model, vocabulary)
-    directory = Path(directory)
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
-            folder = Path(scratch) / "export"
-            _save(model, vocabulary, options, image_size, folder)
-            _describe(folder, model, vocabulary, options, image_size, info)
-            versions = [int(path.name) for path in directory.iterdir() if path.name.isdigit()]
-            return folder.rename(directory / str(1 + max(versions, default=0)))
-    except (OSError, tf.errors.OpError) as error:
-        reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
-        raise UserError(f"cannot write the export to {directory}: {reason}") from error
+    return write_version(
+        directory,
+        lambda folder: _save(model, vocabulary, options, image_size, folder),
+        _description(model, vocabulary, options, image_size) | dict(info),
+    )
 
 
 def _check(model: Any, vocabulary: Vocabulary) -> None:
@@ -177,37 +167,16 @@ def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
     return tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
 
 
-def _describe(
-    folder: Path,
-    model: Any,
-    vocabulary: Vocabulary,
-    options: SearchOptions,
-    image_size: int,
-    info: Mapping[str, Any],
-) -> None:
-    """Write assets.extra/wordreel.json, which servers ignore and clients read."""
+def _description(
+    model: Any, vocabulary: Vocabulary, options: SearchOptions, image_size: int
+) -> dict[str, Any]:
+    """Return what assets.extra/wordreel.json says."""
     _, rows, columns, _ = model.backbone.compute_output_shape((1, image_size, image_size, 3))
-    description = {
+    return {
         "task": "image-captioning",
         "image_size": image_size,
         "grid": [rows, columns],
         "vocabulary": {"size": len(vocabulary), "hash": vocabulary.hash},
         "search": dataclasses.asdict(options),
         "signatures": SIGNATURES,
-        "versions": {
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "wordreel": _own_version(),
-        },
-        **info,
     }
-    path = folder / "assets.extra" / "wordreel.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _own_version() -> str:
-    try:
-        return importlib.metadata.version("wordreel")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "not installed"

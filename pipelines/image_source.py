@@ -6,6 +6,7 @@ import functools
 import re
 from pathlib import Path
 
+from data.datasets import data_home, prepare
 from data.errors import UserError
 from data.prepared import Prepared
 from models.backbones import build_backbone, default_image_size, fingerprint
@@ -21,12 +22,15 @@ class ImageSource:
         size: pixels a side.
         backbone: pixels → grid of features.
         encoder: grid of features → Memory.
+        notes: what the report has to say of the inputs.
         grid: rows and columns of the grid.
     """
 
-    def __init__(self, config: Config, prepared: Prepared, cache: Path) -> None:
-        """Build the backbone; no picture is read yet."""
-        self.config, self.prepared, self.cache = config, prepared, cache
+    def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
+        """Build the backbone; no picture is read yet, and nothing of it lies in `run_dir`."""
+        self.config, self.prepared = config, prepared
+        self.cache = data_home() / "tables"  # all runs share them
+        self.notes: list[str] = []
         try:
             self.size = config.image_size or default_image_size(config.backbone)
             self.backbone = build_backbone(
@@ -42,6 +46,11 @@ class ImageSource:
         self._fingerprint = fingerprint(self.backbone)
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
+
+    @staticmethod
+    def prepare(config: Config) -> Prepared:
+        """Return the dataset of a run, written first unless it is there."""
+        return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
 
     def tuned(self, epoch: int) -> bool:
         """Say whether the backbone learns in this epoch, counted from 0."""

@@ -50,9 +50,8 @@ class Captions:
     ) -> list[np.ndarray]:
         """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
-        By length (`together` is 0): captions are shuffled, cut into pools of `POOL` batches,
-        sorted by length within a pool, cut into batches, and the batches shuffled. Else by
-        picture: pictures are shuffled, and `together` captions of each stand side by side.
+        By length (`together` is 0), see `batches_by_length`. Else by picture: pictures are shuffled
+        and `together` captions of each stand side by side.
         """
         rng = np.random.default_rng([seed, epoch])
         if together:
@@ -60,15 +59,7 @@ class Captions:
             rank = rng.random((visit.max() + 1, self.rows.max() + 1))[visit, self.rows]
             order = np.lexsort((rank, visit))
             return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        order = rng.permutation(len(self.tokens))
-        lengths = np.array([len(tokens) for tokens in self.tokens])
-        batches = []
-        for start in range(0, len(order), POOL * batch_size):
-            pool = order[start : start + POOL * batch_size]
-            pool = pool[np.argsort(lengths[pool], kind="stable")]
-            batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
-        rng.shuffle(batches)
-        return batches
+        return batches_by_length([len(tokens) for tokens in self.tokens], batch_size, rng)
 
     def _number_within_picture(self, rng: np.random.Generator) -> np.ndarray:
         """Number the captions of each picture from 0 in an order of chance: int64 `[captions]`."""
@@ -77,6 +68,24 @@ class Captions:
         numbers = np.empty(len(order), np.int64)
         numbers[order] = np.arange(len(order)) - first
         return numbers
+
+
+def batches_by_length(
+    lengths: Sequence[int], batch_size: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Return the example numbers of each batch of an epoch; at most one batch is smaller.
+
+    Examples are shuffled, cut into pools of `POOL` batches, sorted by length within a pool, cut
+    into batches, and the batches shuffled.
+    """
+    order, size = rng.permutation(len(lengths)), np.array(lengths)
+    batches = []
+    for start in range(0, len(order), POOL * batch_size):
+        pool = order[start : start + POOL * batch_size]
+        pool = pool[np.argsort(size[pool], kind="stable")]
+        batches += [pool[i : i + batch_size] for i in range(0, len(pool), batch_size)]
+    rng.shuffle(batches)
+    return batches
 
 
 def training_batches(

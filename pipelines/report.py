@@ -1,29 +1,18 @@
-"""The report of a run: one HTML file that shows what was learned, and where it fails.
-
-It holds all it needs (pictures as base64, curves as SVG) and asks nothing of any server, so it can
-be sent by mail and opened in ten years.
-"""
+"""The report of a run that learned captions: what was learned, and where it fails."""
 
 from __future__ import annotations
 
 import base64
-import dataclasses
 import io
-import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
-from data.files import atomic_write
-from pipelines.config import Config, flag
+from pipelines.config import Config
+from pipelines.report_page import write_page
 
 if TYPE_CHECKING:
     from pipelines.evaluation import Evaluation, Prediction
@@ -68,38 +57,18 @@ def write_report(
     Raises:
         OSError: if the file cannot be written; one that was there stays as it was.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("report.html").render(
+    write_page(
+        path,
+        "report.html",
         config=config,
-        options=_options(config),
-        curves=_curves(history),
         history=history,
-        columns=[name for name in _MEASURES if history and name in history[0]],
+        measures=_MEASURES,
+        monitor="true" if history and "true" in history[0] else "CIDEr-D",
         splits=[_split(evaluation, picture_of, grid) for evaluation in evaluations],
         notes=notes,
         command=command,
         export=export,
     )
-    with atomic_write(path) as file:
-        file.write(text)
-
-
-def _options(config: Config) -> dict[str, list[tuple[str, str]]]:
-    """Return flags and values by group; None as a dash."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for field in dataclasses.fields(config):
-        if field.name == "task":  # no flag: the title says it
-            continue
-        value = getattr(config, field.name)
-        shown = "–" if value is None else value if isinstance(value, str) else json.dumps(value)
-        groups.setdefault(field.metadata["group"], []).append((flag(field.name), shown))
-    return groups
 
 
 def _split(evaluation: Evaluation, picture_of: Picture, grid: tuple[int, int] | None) -> Any:
@@ -194,52 +163,3 @@ def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def _curves(history: Sequence[Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Return a chart of each measure, over the records that have it."""
-    judge = "true" if history and "true" in history[0] else "CIDEr-D"
-    curves = []
-    for name, (title, factor) in _MEASURES.items():
-        if records := [record for record in history if name in record]:
-            best = max(range(len(records)), key=lambda i: records[i].get(judge, 0.0))
-            epochs = [int(record["epoch"]) for record in records]
-            values = [factor * record[name] for record in records]
-            alt = (
-                f"{title}: {values[0]:.3g} after epoch {epochs[0]}, {values[-1]:.3g} after epoch "
-                f"{epochs[-1]}, {values[best]:.3g} at the best, epoch {epochs[best]}"
-            )
-            svg = _chart(name, epochs, values, best)
-            curves.append({"title": title, "alt": alt, "svg": svg})
-    return curves
-
-
-def _chart(name: str, epochs: Sequence[int], values: Sequence[float], best: int) -> str:
-    """Return a line chart as SVG that takes its colours from the page around it."""
-    ink, accent = "#010203", "#040506"  # stand-ins, replaced below
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure = Figure(figsize=(3.6, 2.2), layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot(epochs, values, color=accent, linewidth=2, marker="o", markersize=3)
-        axes.plot(epochs[best], values[best], "o", markersize=8, color=accent)
-        if np.ptp(values) < 0.01:  # no slope where there is nothing but rounding
-            axes.set_ylim(values[0] - 0.5, values[0] + 0.5)
-        axes.set_xlabel("epoch", color=ink)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(ink)
-        axes.tick_params(colors=ink)
-        axes.grid(color=ink, alpha=0.15)
-        buffer = io.StringIO()
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace(ink, "currentColor").replace(accent, "var(--accent)")
-    # Several charts stand in one page, where an id may occur once.
-    prefix = name.lower()
-    svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
-    svg = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", svg)
-    return re.sub(
-        r'<svg [^>]*viewBox="([^"]*)"[^>]*>', r'<svg viewBox="\1" aria-hidden="true">', svg
-    )

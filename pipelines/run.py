@@ -9,23 +9,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from data.datasets import data_home, prepare
 from data.errors import UserError
 from data.files import atomic_write
 from data.problems import read_report, summary
 from models.encoder_decoder import EncoderHead
 from pipelines.config import Config, flag
-from pipelines.evaluation import Evaluation
-from pipelines.export import export
 from pipelines.image_source import whole_split
-from pipelines.metrics import write_results
-from pipelines.report import write_report
 from pipelines.run_directory import open_run
 from pipelines.self_critical import stage
 from pipelines.tasks import TASKS
 from pipelines.training import Trainer
-
-COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
 
 
 def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
@@ -38,8 +31,8 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         command: what was typed, for the report.
 
     Returns:
-        The run directory: config.json, vocabulary.txt, checkpoints/, best/, tensorboard/,
-        predictions-<split>.json, metrics.json, report.html, export/<version>/.
+        The run directory: config.json, the words or labels, checkpoints/, best/, tensorboard/,
+        predictions-<split>.*, metrics.json, report.html, export/<version>/.
 
     Raises:
         UserError: for data that cannot be used, a directory of another run, or a full disk.
@@ -49,13 +42,14 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         print(f"This run is complete; remove {folder} to train anew.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         return folder
-    prepared = prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+    task = TASKS[config.task]
+    source_class, head_class = task.source_class(), task.head_class()
+    prepared = source_class.prepare(config)
     _check_splits(config, prepared.splits)
     keras.utils.set_random_seed(config.seed)
     tf.config.experimental.enable_op_determinism()
-    task = TASKS[config.task]
-    head = task.head(config, prepared, folder)
-    source = task.source(config, prepared, data_home() / "tables")
+    head = head_class(config, prepared, folder)
+    source = source_class(config, prepared, folder)
     model = EncoderHead(source.backbone, source.encoder, head.layer)
     history = _train(config, folder, model, head, source)
     evaluations = [
@@ -72,9 +66,9 @@ def _train(
 
     def validate(epoch: int) -> dict[str, float]:
         evaluation = head.evaluate(model, source, config.validation_split, epoch)
-        print(f"  validation: {evaluation.scores}")
+        print(f"  validation: {evaluation}")
         if epoch:  # after one epoch a model may well say little
-            _warn_of_collapse(evaluation)
+            _warnings([evaluation])
         return evaluation.summary()
 
     first = Trainer(model, config, folder, head.steps_per_epoch(source))
@@ -116,18 +110,12 @@ def _test_splits(config: Config, splits: Any) -> list[str]:
     return [name for name in asked if whole_split(name) in splits] or [config.validation_split]
 
 
-def _warn_of_collapse(evaluation: Evaluation) -> str | None:
-    """Say so if most pictures get the same caption."""
-    diversity = evaluation.scores.diversity
-    if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
-        return None
-    text = (
-        f"warning: only {diversity.distinct} different captions for {diversity.captions} pictures "
-        f"of {evaluation.split}: the model hardly looks at them. Train longer, or check that "
-        "captions and pictures belong together."
-    )
-    print(text)
-    return text
+def _warnings(evaluations: list[Any]) -> list[str]:
+    """Return, and print, what is wrong with what the model says."""
+    texts = [text for evaluation in evaluations if (text := evaluation.warning())]
+    for text in texts:
+        print(text)
+    return texts
 
 
 def _finish(
@@ -137,33 +125,25 @@ def _finish(
     head: Any,
     source: Any,
     history: list[dict[str, float]],
-    evaluations: list[Evaluation],
+    evaluations: list[Any],
     command: str,
 ) -> Path:
     """Write what a finished run leaves: predictions, export, report, metrics, in that order."""
     for evaluation in evaluations:
-        best = {name: found.captions[0] for name, found in evaluation.predictions.items()}
-        write_results(folder / f"predictions-{evaluation.split}.json", best)
+        evaluation.write(folder)
     metrics = {e.split: {**e.summary(), "signature": e.signature} for e in evaluations}
-    exported = export(
-        model,
-        head.vocabulary,
-        head.options,
-        source.size,
-        folder / "export",
-        {"config": json.loads(config.to_json()), "metrics": metrics},
-    )
+    info = {"config": json.loads(config.to_json()), "metrics": metrics}
+    exported = head.export(model, source, folder / "export", info)
     problems = source.prepared.problems
-    notes = [text for e in evaluations if (text := _warn_of_collapse(e))]
+    notes = [*_warnings(evaluations), *source.notes]
     if problems.exists() and (found := read_report(problems)):
         notes.append(f"Problems in the data: {summary(found)}; see {problems}")
-    write_report(
+    head.report(
         folder / "report.html",
+        source,
         config=config,
         history=history,
         evaluations=evaluations,
-        picture_of=source.picture,
-        grid=source.grid,
         notes=notes,
         command=command,
         export=exported,
@@ -177,17 +157,8 @@ def _finish(
     return folder
 
 
-def _summary(evaluations: list[Evaluation], folder: Path, exported: Path) -> str:
+def _summary(evaluations: list[Any], folder: Path, exported: Path) -> str:
     """Return what a person wants to see at the end."""
-    lines = []
-    for evaluation in evaluations:
-        lines += ["", f"{evaluation.split}: {evaluation.scores}"]
-        if evaluation.truth is not None:
-            true = sum(evaluation.truth.values())
-            count = len(evaluation.truth)
-            lines.append(f"  wholly true captions: {true} of {count} ({100 * true / count:.1f} %)")
-        lines.append(f"  {evaluation.signature}")
-        for name in list(evaluation.predictions)[:4]:
-            lines.append(f"  {name}: {evaluation.predictions[name].captions[0]}")
+    lines = [line for evaluation in evaluations for line in ("", *evaluation.lines())]
     lines += ["", f"report  {folder / 'report.html'}", f"export  {exported}", ""]
     return "\n".join(lines)

@@ -26,9 +26,9 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
         raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
     before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(config.to_json())
     differences = [
-        f"{flag(name)} was {before.get(name)}, now {now[name]}"
+        f"{flag(name)} was {before[name]}, now {now[name]}"
         for name in now
-        if before.get(name) != now[name]
+        if name in before and before[name] != now[name]  # an older version had fewer options
     ]
     if differences:
         raise UserError(

@@ -77,6 +77,11 @@ class Captioner:
             raise UserError(f"cannot load the export {self.folder}: {error}") from error
         self._search = self._model.signatures[signature]
         specs = self._search.structured_input_signature[1]
+        if "image_bytes" not in specs:
+            raise UserError(
+                f"{self.folder} is an export of {self.info['task']}: it takes {', '.join(specs)}, "
+                "not pictures"
+            )
         self._inputs = {name: tf.constant(inputs[name], specs[name].dtype) for name in inputs}
 
     def caption(self, pictures: Iterable[Path | str | bytes]) -> list[Answer]:

@@ -1,15 +1,19 @@
 """A task is a declared value: a source of inputs and a head that answers.
 
 Three sources (image, video, text) × two heads (classifier, captions) are the six tasks. The
-training loop, evaluation, export and report know only this declaration.
+training loop, evaluation, export, report and command line know only this declaration. Sources and
+heads are named, not imported, so that the command line answers at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import pkgutil
+from collections.abc import Mapping
+from typing import Any
 
-from pipelines.caption_head import CaptionHead
-from pipelines.image_source import ImageSource
+from data.datasets import DATASETS, DatasetInfo
+from data.texts import TEXT_DATASETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,13 +22,76 @@ class Task:
 
     Attributes:
         name: as on the command line.
-        source: builds tables of inputs, and the encoder that turns them into a Memory.
-        head: builds the layer that turns a Memory into answers, its batches and its scores.
+        summary: what goes in and what comes out.
+        source: names the class that reads inputs and builds the encoder from them to a Memory.
+        head: names the class that builds the layer from a Memory to answers, and scores them.
+        parts: whose options it has, see `pipelines.config.choice`.
+        datasets: what it can learn from.
+        data: the dataset if none is named.
+        recipe: where values come from for a dataset without a recipe of its own.
+        examples: commands, each with what it does.
     """
 
     name: str
-    source: type[ImageSource]
-    head: type[CaptionHead]
+    summary: str
+    source: str
+    head: str
+    parts: frozenset[str]
+    datasets: Mapping[str, DatasetInfo]
+    data: str
+    recipe: str
+    examples: str
+
+    def source_class(self) -> Any:
+        """Import the source."""
+        return pkgutil.resolve_name(self.source)
+
+    def head_class(self) -> Any:
+        """Import the head."""
+        return pkgutil.resolve_name(self.head)
+
+    def uses(self, field: dataclasses.Field[Any]) -> bool:
+        """Say whether a field of `Config` is an option of this task."""
+        parts: tuple[str, ...] = field.metadata["parts"]
+        return not parts or bool(self.parts & set(parts))
 
 
-TASKS = {task.name: task for task in (Task("image-captioning", ImageSource, CaptionHead),)}
+TASKS = {
+    task.name: task
+    for task in (
+        Task(
+            "image-captioning",
+            "picture → sentence",
+            source="pipelines.image_source:ImageSource",
+            head="pipelines.caption_head:CaptionHead",
+            parts=frozenset({"image", "captions"}),
+            datasets=DATASETS,
+            data="scenes",
+            recipe="photos",
+            examples="""\
+  python train.py
+      the drawn scenes: minutes, no download
+  python train.py image-captioning --data folder --source holiday
+      your own pictures: holiday/images/ and holiday/captions.csv
+  python train.py image-captioning --data flickr8k --source Flickr8k --seed 1 --run-dir runs/second
+      Flickr8k by its recipe, but for the seed""",
+        ),
+        Task(
+            "sentiment",
+            "sentence → label",
+            source="pipelines.text_source:TextSource",
+            head="pipelines.label_head:LabelHead",
+            parts=frozenset({"text", "labels"}),
+            datasets=TEXT_DATASETS,
+            data="opinions",
+            recipe="texts",
+            examples="""\
+  python train.py sentiment
+      made-up reviews: a minute, no download
+  python train.py sentiment --data texts --source letters --cell gru
+      your own texts: letters/texts.csv with the columns text and label
+  python train.py sentiment --data sst2 --source SST-2 --seed 1 --run-dir runs/second
+      film reviews with another seed""",
+        ),
+    )
+}

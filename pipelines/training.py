@@ -167,7 +167,7 @@ class Trainer:
                 targets,
                 tune_backbone=tune,
                 smoothing=self.config.label_smoothing,
-                sampling=sampling if self.config.scheduled_sampling else None,
+                **({"sampling": sampling} if self.config.scheduled_sampling else {}),
             )
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
         norms = {"gradient": _norms(gradients)}

@@ -13,9 +13,10 @@ import pytest
 
 from data.datasets import DATASETS
 from data.errors import UserError
-from pipelines.arguments import PLANNED_TASKS, TASKS, find_recipes, parse
+from pipelines.arguments import PLANNED_TASKS, find_recipes, parse
 from pipelines.config import Config, flag
 from pipelines.run_directory import open_run
+from pipelines.tasks import TASKS, Task
 
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "matplotlib"}
@@ -69,6 +70,11 @@ def other_value(field: dataclasses.Field[Any]) -> Any:
     return 0.25 if float in options else "some"
 
 
+def task_with(name: str) -> str:
+    """Return a task that has a field as its option."""
+    return next(task.name for task in TASKS.values() if task.uses(FIELDS[name]))
+
+
 @pytest.mark.parametrize("name", FIELDS.keys() - {"data", "source"})
 def test_every_field_is_a_flag_of_its_type(name: str) -> None:
     value = other_value(FIELDS[name])
@@ -76,7 +82,7 @@ def test_every_field_is_a_flag_of_its_type(name: str) -> None:
         words = [flag(name) if value else flag(f"no_{name}")]
     else:
         words = [flag(name), str(value)]
-    got = getattr(config_of(*words), name)
+    got = getattr(config_of(task_with(name), *words), name)
     assert (got, type(got)) == (value, type(value))
 
 
@@ -147,8 +153,8 @@ def test_recipes_are_what_their_commands_run(holiday: Path) -> None:
     "words, parts",
     [
         ("image-captionin", ["unknown task 'image-captionin'", "'image-captioning'"]),
-        ("translation", ["translation is planned", "works: image-captioning"]),
-        ("--data flickr9k", ["unknown dataset 'flickr9k'", "'flickr8k'"]),
+        ("translation", ["translation is planned", "works: image-captioning, sentiment"]),
+        ("--data flickr9k", ["unknown dataset of image-captioning 'flickr9k'", "'flickr8k'"]),
         ("--recipe flicker8k", ["unknown recipe 'flicker8k'", "'flickr8k'"]),
         ("--decoder updwn", ["unknown --decoder 'updwn'", "'updown'"]),
         ("--epoch 3", ["unknown option --epoch", "did you mean --epochs?"]),
@@ -165,7 +171,7 @@ def test_recipes_are_what_their_commands_run(holiday: Path) -> None:
         ("--learning-rate -1", ["--learning-rate must be above 0, not -1"]),
         ("--epochs 0", ["--epochs must be at least 1, not 0"]),
         ("--data flickr8k", ["flickr8k needs --source DIR", "Flickr8k.token.txt"]),
-        ("--source here", ["--source needs --data", "folder (your own pictures)"]),
+        ("--source here", ["--source needs --data", "folder"]),
         ("--data scenes --source here", ["scenes takes no --source"]),
         ("--data folder --source /no/such/folder", ["no such folder: /no/such/folder"]),
         ("--data folder --source {empty}", ["is empty"]),
@@ -221,9 +227,10 @@ def test_help_tells_all_and_needs_no_tensorflow() -> None:
     assert (code, said) == (0, "")
     assert not imported & HEAVY
     flags = set(re.findall(r"--[a-z][a-z-]+", out))
-    assert flags >= {flag(name) for name in FIELDS}
-    extra = {"--help", "--recipe", "--run-dir", *(flag(f"no_{name}") for name in FIELDS)}
-    assert flags <= {flag(name) for name in FIELDS} | extra  # it advertises none that is not there
+    own = [name for name, field in FIELDS.items() if TASKS["image-captioning"].uses(field)]
+    assert flags >= {flag(name) for name in own}
+    extra = {"--help", "--recipe", "--run-dir", *(flag(f"no_{name}") for name in own)}
+    assert flags <= {flag(name) for name in own} | extra  # it advertises none that is not there
     one_line = " ".join(out.split())
     for info in DATASETS.values():
         assert " ".join(info.summary.split()) in one_line
@@ -244,10 +251,44 @@ def test_help_shows_the_defaults_of_the_recipe_in_use(capsys: pytest.CaptureFixt
         assert f"at most (default: {find_recipes()[recipe].config.epochs})" in out
 
 
-def test_tasks_that_work_are_those_declared() -> None:
-    from pipelines import tasks
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_each_task_explains_itself(task: Task, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse([task.name, "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    one_line = " ".join(out.split())
+    for info in task.datasets.values():
+        assert " ".join(info.summary.split()) in one_line
+    assert task.examples in out
+    for name, field in FIELDS.items():
+        assert (re.search(rf"^  {flag(name)}\b", out, re.MULTILINE) is not None) == task.uses(field)
 
-    assert tasks.TASKS.keys() == TASKS.keys()
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_each_task_has_what_it_names(task: Task) -> None:
+    for part in (task.source_class(), task.head_class()):
+        assert isinstance(part, type)
+    recipes = find_recipes()
+    assert task.data in task.datasets
+    assert {recipes[task.recipe].config.task, config_of(task.name).task} == {task.name}
+    for recipe in recipes.values():
+        if recipe.config.task == task.name:
+            assert recipe.config.data in task.datasets
+
+
+def test_a_dataset_or_recipe_of_another_task_is_refused() -> None:
+    assert "scenes is a dataset of image-captioning" in error_of("sentiment", "--data", "scenes")
+    assert "train.py sentiment --data sst2" in error_of("--data", "sst2", "--source", ".")
+    assert "unknown dataset of sentiment 'sst'" in error_of("sentiment", "--data", "sst")
+    assert "the recipe scenes is one of image-captioning" in error_of(
+        "sentiment", "--recipe", "scenes"
+    )
+    assert "unknown option --beams" in error_of("sentiment", "--beams", "3")
+    assert "unknown option --cell" in error_of("--cell", "gru")
+
+
+def test_tasks_that_work_are_in_the_readme() -> None:
     assert not TASKS.keys() & PLANNED_TASKS.keys()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in TASKS:

@@ -1,13 +1,16 @@
-"""The LSTM's equations against NumPy and against Keras."""
+"""The cells' equations against NumPy and against Keras."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.cells import LSTMCell, LSTMState, fused_lstm, lstm_step
+from models.cells import CELLS, LSTMCell, LSTMState, fused_lstm, lstm_step
 
 BATCH, TIME, DEPTH, UNITS = 3, 7, 5, 4
 
@@ -25,7 +28,7 @@ def inputs() -> np.ndarray:
     return np.random.default_rng(1).normal(size=(BATCH, TIME, DEPTH)).astype(np.float32)
 
 
-def run(cell: LSTMCell, xs: np.ndarray) -> np.ndarray:
+def run(cell: Any, xs: np.ndarray) -> np.ndarray:
     state, hs = cell.initial_state(len(xs)), []
     for t in range(xs.shape[1]):
         state = cell(tf.constant(xs[:, t]), state)
@@ -33,14 +36,14 @@ def run(cell: LSTMCell, xs: np.ndarray) -> np.ndarray:
     return np.stack(hs, axis=1)
 
 
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
 def numpy_lstm(
     xs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
     """Compute the equations gate by gate, in float64."""
-
-    def sigmoid(x: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-x))
-
     gates = {}
     h = c = np.zeros((len(xs), UNITS))
     hs = []
@@ -54,18 +57,71 @@ def numpy_lstm(
     return np.stack(hs, axis=1)
 
 
-def test_equals_the_equations_in_numpy(cell: LSTMCell) -> None:
-    expected = numpy_lstm(
-        inputs().astype(np.float64), *(weight.astype(np.float64) for weight in cell.get_weights())
-    )
+def numpy_rnn(
+    xs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    h, hs = np.zeros((len(xs), UNITS)), []
+    for t in range(xs.shape[1]):
+        h = np.tanh(xs[:, t] @ kernel + h @ recurrent + bias)
+        hs.append(h)
+    return np.stack(hs, axis=1)
+
+
+def numpy_gru(
+    xs: np.ndarray, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    """Compute the equations gate by gate, in float64."""
+    h, hs = np.zeros((len(xs), UNITS)), []
+    z, r, g = (slice(k * UNITS, (k + 1) * UNITS) for k in range(3))
+    for t in range(xs.shape[1]):
+        x = xs[:, t]
+        update = sigmoid(x @ kernel[:, z] + bias[0, z] + h @ recurrent[:, z] + bias[1, z])
+        reset = sigmoid(x @ kernel[:, r] + bias[0, r] + h @ recurrent[:, r] + bias[1, r])
+        new = x @ kernel[:, g] + bias[0, g] + reset * (h @ recurrent[:, g] + bias[1, g])
+        h = update * h + (1 - update) * np.tanh(new)
+        hs.append(h)
+    return np.stack(hs, axis=1)
+
+
+NUMPY: dict[str, Callable[..., np.ndarray]] = {
+    "rnn": numpy_rnn,
+    "lstm": numpy_lstm,
+    "gru": numpy_gru,
+}
+KERAS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.layers.GRU}
+
+
+@pytest.fixture(params=CELLS)
+def named(request: pytest.FixtureRequest) -> tuple[str, Any]:
+    """Each cell by its name, with biases that are not zeros."""
+    keras.utils.set_random_seed(1)
+    cell = CELLS[request.param](UNITS)
+    cell.build((None, DEPTH))
+    cell.bias.assign(np.random.default_rng(0).normal(size=cell.bias.shape))
+    return request.param, cell
+
+
+def test_every_cell_equals_its_equations_in_numpy(named: tuple[str, Any]) -> None:
+    name, cell = named
+    weights = [weight.astype(np.float64) for weight in cell.get_weights()]
+    expected = NUMPY[name](inputs().astype(np.float64), *weights)
     np.testing.assert_allclose(run(cell, inputs()), expected, atol=1e-6)
 
 
-def test_equals_keras_on_the_same_weights(cell: LSTMCell) -> None:
-    layer = keras.layers.LSTM(UNITS, return_sequences=True)
+def test_every_cell_equals_keras_on_the_same_weights(named: tuple[str, Any]) -> None:
+    name, cell = named
+    layer = KERAS[name](UNITS, return_sequences=True)
     layer.build((None, TIME, DEPTH))
     layer.set_weights(cell.get_weights())
-    np.testing.assert_allclose(run(cell, inputs()), layer(inputs()).numpy(), atol=1e-5)
+    np.testing.assert_allclose(run(cell, inputs()), layer(inputs()).numpy(), atol=1e-6)
+
+
+def test_every_cell_comes_back_from_its_configuration(named: tuple[str, Any]) -> None:
+    _, cell = named
+    copy = type(cell).from_config(cell.get_config())
+    copy.build((None, DEPTH))
+    copy.set_weights(cell.get_weights())
+    np.testing.assert_array_equal(run(copy, inputs()), run(cell, inputs()))
 
 
 def test_weights_come_back_from_keras(cell: LSTMCell) -> None:
@@ -112,10 +168,3 @@ def test_a_saturated_forget_gate_keeps_the_cell() -> None:
     state = lstm_step(big, tf.constant([[0.7]]))
     np.testing.assert_allclose(state.c, [[0.7]], atol=1e-6)
     np.testing.assert_allclose(state.h, np.tanh([[0.7]]), atol=1e-6)
-
-
-def test_config_round_trip(cell: LSTMCell) -> None:
-    copy = LSTMCell.from_config(cell.get_config())
-    copy.build((None, DEPTH))
-    copy.set_weights(cell.get_weights())
-    np.testing.assert_array_equal(run(copy, inputs()), run(cell, inputs()))

@@ -1,0 +1,223 @@
+"""Texts with a label each: how their files are read, and what is refused.
+
+    read_tables(Path("sst2"))  # train.tsv, dev.tsv: sentence<TAB>label
+    read_polarity(Path("rt_polarity"))  # rt-polarity.pos and rt-polarity.neg
+
+A table's header names the column of texts (text or sentence), that of labels (label) and, if you
+like, one of splits; a .tsv without a header has the text first and the label last. A line of JSON
+has the same names: {"text": "…", "label": "…"}.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from data.errors import UserError
+from data.listing import SPLITS, hash_splits
+from data.problems import Problem
+from data.sources import find, lines, nothing_found, read_text
+
+TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "review"), ("label", "class")
+SUFFIXES = (".tsv", ".csv", ".jsonl")
+WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
+POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
+
+
+class Text(NamedTuple):
+    """A labelled text; `text_id` is its file and line, `split` None where nothing says it."""
+
+    text_id: str
+    text: str
+    label: str
+    split: str | None
+
+
+def read_tables(source: Path) -> Iterator[Text]:
+    """Read train, dev (or validation) and test files, or one file named texts, of any suffix.
+
+    Raises:
+        UserError: naming file and line, for what is not UTF-8, not of its format, or has no label.
+    """
+    whole = find(source, WHOLE)
+    if whole is not None:
+        yield from _read_table(whole, None)
+        return
+    files = [(name, find(source, [f"{name}{suffix}" for suffix in SUFFIXES])) for name in SPLITS]
+    present = [(name, path) for name, path in files if path is not None]
+    if "train" not in {SPLITS[name] for name, _ in present}:
+        raise nothing_found(source, "labelled texts", [*WHOLE, *(f"train{s}" for s in SUFFIXES)])
+    for name, path in present:
+        yield from _read_table(path, SPLITS[name])
+
+
+def read_sst2(source: Path) -> Iterator[Text]:
+    """Read SST-2's train.tsv and dev.tsv, where 0 is negative and 1 positive."""
+    names = {"0": "negative", "1": "positive"}
+    for text in read_tables(source):
+        yield text._replace(label=names.get(text.label, text.label))
+
+
+def read_polarity(source: Path) -> Iterator[Text]:
+    """Read rt-polarity's two files, a text a line; nothing says what is in which split."""
+    for name, label in POLARITY.items():
+        path = find(source, [name])
+        if path is None:
+            raise nothing_found(source, "texts", list(POLARITY))
+        for number, line in lines(path):
+            yield Text(f"{path.name}:{number}", line.strip(), label, None)
+
+
+def _read_table(path: Path, split: str | None) -> Iterator[Text]:
+    read = {".tsv": _tsv, ".csv": _csv, ".jsonl": _json_lines}[path.suffix]
+    for number, text, label, own in read(path):
+        where = f"{path.name}:{number}"
+        if not label.strip():
+            raise UserError(f"{path}, line {number}: no label; give one or take the line out")
+        if own is not None and own.strip().lower() not in SPLITS:
+            raise UserError(
+                f"{path}, line {number}: the split {own!r} is not train, validation or test"
+            )
+        chosen = split if own is None else SPLITS[own.strip().lower()]
+        yield Text(where, text.strip(), label.strip(), chosen)
+
+
+Row = tuple[int, str, str, str | None]  # line, text, label, split
+
+
+def _tsv(path: Path) -> Iterator[Row]:
+    """Read cells between tabs as they stand: quotes are part of a text."""
+    rows = ((number, line.split("\t")) for number, line in lines(path))
+    yield from _table(path, rows, header_needed=False)
+
+
+def _csv(path: Path) -> Iterator[Row]:
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    try:
+        rows = ((reader.line_num, cells) for cells in reader if any(map(str.strip, cells)))
+        yield from _table(path, rows, header_needed=True)
+    except csv.Error as error:
+        raise UserError(
+            f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
+        ) from None
+
+
+def _table(
+    path: Path, rows: Iterator[tuple[int, list[str]]], *, header_needed: bool
+) -> Iterator[Row]:
+    first, cells = next(rows, (1, [""]))
+    names = [cell.strip().lower() for cell in cells]
+    texts = [i for i, name in enumerate(names) if name in TEXT_COLUMNS]
+    labels = [i for i, name in enumerate(names) if name in LABEL_COLUMNS]
+    split = names.index("split") if "split" in names else None
+    headed = len(texts) == 1 and len(labels) == 1
+    if not headed and (header_needed or len(cells) != 2):
+        raise UserError(
+            f"{path}: its first line must name a column of texts ({', '.join(TEXT_COLUMNS)}) and "
+            f"one of labels ({', '.join(LABEL_COLUMNS)}); it is {cells!r:.200}"
+        )
+    text, label = (texts[0], labels[0]) if headed else (0, 1)
+    for number, row in rows if headed else _chain((first, cells), rows):
+        if len(row) != len(cells):
+            raise UserError(f"{path}, line {number}: {len(row)} fields, not {len(cells)}")
+        own = row[split].strip() if headed and split is not None else ""
+        yield number, row[text], row[label], own or None
+
+
+def _chain(
+    first: tuple[int, list[str]], rest: Iterable[tuple[int, list[str]]]
+) -> Iterator[tuple[int, list[str]]]:
+    yield first
+    yield from rest
+
+
+def _json_lines(path: Path) -> Iterator[Row]:
+    for number, line in lines(path):
+        try:
+            item = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UserError(f"{path}, line {number}: not JSON: {error}") from None
+        item = item if isinstance(item, dict) else {}
+        text = next((item[name] for name in TEXT_COLUMNS if name in item), None)
+        label = next((item[name] for name in LABEL_COLUMNS if name in item), None)
+        split = item.get("split")
+        label = str(label) if isinstance(label, int) else label
+        good = isinstance(text, str) and isinstance(label, str) and isinstance(split, str | None)
+        if not good:
+            raise UserError(
+                f"{path}, line {number}: not an object of strings, as "
+                f'{{"text": "…", "label": "…"}}: {line!r:.80}'
+            )
+        yield number, str(text), str(label), split
+
+
+READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
+    "sst2": read_sst2,
+    "rt-polarity": read_polarity,
+    "texts": read_tables,
+}
+
+
+def sort_out(
+    name: str, texts: Iterable[Text]
+) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem]]:
+    """Put texts into splits, in an order that a hash of their ids gives; refuse what cannot be.
+
+    Empty texts are left out, and so is a training text that a split to be measured on holds too.
+    Where no text names a split, they go 80 : 10 : 10 by the hash.
+
+    Returns:
+        The texts of each split, the classes in order, and what is wrong with the source.
+
+    Raises:
+        UserError: if labels of a held-out split do not occur in training, or there is but one.
+    """
+    kept: list[Text] = []
+    problems: list[Problem] = []
+    for text in texts:
+        if text.text:
+            kept.append(text)
+        else:
+            problems.append(Problem(text.text_id, "empty text", text.text_id.partition(":")[0]))
+    if not any(text.split for text in kept):
+        chosen = hash_splits(text.text_id for text in kept)
+        kept = [text._replace(split=chosen[text.text_id]) for text in kept]
+    kept = [text if text.split else text._replace(split="train") for text in kept]
+    held_out = {text.text: text.text_id for text in kept if text.split != "train"}
+    splits: dict[str, list[Text]] = {}
+    for text in sorted(kept, key=lambda text: hashlib.sha256(text.text_id.encode()).digest()):
+        if text.split == "train" and text.text in held_out:
+            reason = f"in two splits: the same text as {held_out[text.text]}, which is kept"
+            problems.append(
+                Problem(text.text_id, reason, text.text_id.partition(":")[0], bad=False)
+            )
+        else:
+            splits.setdefault(str(text.split), []).append(text)
+    classes = _classes(name, splits)
+    order = ("train", "validation", "test")
+    return {split: splits[split] for split in order if split in splits}, classes, problems
+
+
+def _classes(name: str, splits: Mapping[str, Sequence[Text]]) -> tuple[str, ...]:
+    """Return the labels of the training texts, sorted."""
+    counts = Counter(text.label for text in splits.get("train", ()))
+    if len(counts) < 2:
+        found = ", ".join(f"{label!r} ({count:,} texts)" for label, count in counts.items())
+        raise UserError(
+            f"{name}: a classifier needs two classes or more; the training texts have "
+            f"{found or 'none'}"
+        )
+    for split, texts in splits.items():
+        for text in texts:
+            if text.label not in counts:
+                raise UserError(
+                    f"{name}: {text.text_id} ({split}) has the label {text.label!r}, which no "
+                    f"training text has; known: {', '.join(sorted(counts)[:20])}"
+                )
+    return tuple(sorted(counts))

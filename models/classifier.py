@@ -1,0 +1,76 @@
+"""Memory → a label: one vector for the whole, a score for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.linear import Linear
+from models.losses import cross_entropy
+from models.memory import Memory
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class Classifier(keras.layers.Layer):
+    """logits = W s + b, of a memory's summary s.
+
+    >>> head = Classifier(3)
+    >>> head.build(8)
+    >>> memory = Memory(tf.zeros([2, 5, 8]), tf.ones([2, 5], tf.bool), tf.zeros([2, 8]))
+    >>> tuple(head(memory).shape)
+    (2, 3)
+    """
+
+    def __init__(
+        self, classes: int, class_weights: Sequence[float] | None = None, **kwargs: Any
+    ) -> None:
+        """Make a head.
+
+        Args:
+            classes: their number K.
+            class_weights: what an example of each class counts in the loss, K values; None for 1.
+            kwargs: of `keras.layers.Layer`.
+
+        Raises:
+            ValueError: if there is not one weight a class.
+        """
+        super().__init__(**kwargs)
+        if class_weights is not None and len(class_weights) != classes:
+            raise ValueError(f"{len(class_weights)} weights for {classes} classes")
+        self.classes = classes
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+        self.project = Linear(classes, name="project")
+
+    def build(self, memory_depth: int) -> None:
+        """Create W and b for a memory of `memory_depth` dimensions."""
+        self.project.build((None, memory_depth))
+        self.built = True
+
+    def call(self, memory: Memory) -> tf.Tensor:
+        """Return logits, float32 `[batch, classes]`."""
+        return self.project(memory.summary)
+
+    def loss(self, memory: Memory, targets: tf.Tensor, *, smoothing: float = 0.0) -> tf.Tensor:
+        """Return the mean cross-entropy, a scalar; with class weights the weighted mean.
+
+        Args:
+            memory: of `batch` examples.
+            targets: int32 `[batch]`, the class of each.
+            smoothing: see `models.losses.cross_entropy`.
+        """
+        losses = cross_entropy(self(memory), targets, smoothing)
+        if self.class_weights is None:
+            return tf.reduce_mean(losses)
+        weights = tf.gather(tf.constant(self.class_weights), targets)
+        return tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "class_weights": self.class_weights,
+        }

@@ -1,0 +1,86 @@
+"""A text's word ids → Memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.memory import Memory
+from models.recurrent import Recurrent
+from models.search import PAD
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class TextEncoder(keras.layers.Layer):
+    """Word vectors through recurrent layers: the items of the memory are h after each word.
+
+    The summary is the state at the end: of a two-way layer, that after the last word going
+    forwards beside that after the first going backwards. Padding leaves both as they were.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        cell: str = "lstm",
+        units: int = 128,
+        layers: int = 1,
+        two_way: bool = True,
+        embedding: int = 128,
+        dropout: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        """Make an encoder.
+
+        Args:
+            vocabulary: number of word ids.
+            cell: a name in `models.cells.CELLS`.
+            units: hidden units of each cell.
+            layers: recurrent layers that stand upon each other.
+            two_way: whether each reads backwards as well.
+            embedding: width of a word vector.
+            dropout: share of the word vectors' and the outputs' values dropped in training.
+            kwargs: of `keras.layers.Layer`.
+        """
+        super().__init__(**kwargs)
+        self.vocabulary, self.embedding_depth, self.rate = vocabulary, embedding, dropout
+        self.recurrent = Recurrent(
+            cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
+        )
+        self.drop_words = keras.layers.Dropout(dropout)
+        self.drop_outputs = keras.layers.Dropout(dropout)
+        self.depth = self.recurrent.depth
+
+    def build(self) -> None:
+        """Create the word vectors E `[vocabulary, embedding]` and the weights of the cells."""
+        self.embedding = self.add_weight(
+            shape=(self.vocabulary, self.embedding_depth),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
+            name="embedding",
+        )
+        self.recurrent.build((None, None, self.embedding_depth))
+        self.built = True
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> Memory:
+        """Encode int32 `[batch, time]`, padded with PAD, into a Memory of `self.depth`."""
+        mask = tf.not_equal(tokens, PAD)
+        words = self.drop_words(tf.gather(self.embedding, tokens), training=training)
+        values, summary = self.recurrent(words, mask, training=training)
+        values = self.drop_outputs(values, training=training)
+        return Memory(values, mask, self.drop_outputs(summary, training=training))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        recurrent = self.recurrent
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "cell": recurrent.cell,
+            "units": recurrent.units,
+            "layers": recurrent.layers,
+            "two_way": recurrent.two_way,
+            "embedding": self.embedding_depth,
+            "dropout": self.rate,
+        }

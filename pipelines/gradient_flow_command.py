@@ -1,0 +1,94 @@
+"""`wordreel gradient-flow`: what becomes of a gradient on its way back through time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from data.errors import UserError
+from pipelines.config import CELLS
+from pipelines.console import number, quiet_tensorflow
+
+SUMMARY = "measure how much of a gradient comes back through a recurrent cell"
+INITIAL = ("orthogonal", "glorot", "identity")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "--cell",
+        nargs="+",
+        choices=CELLS,
+        default=["rnn", "lstm"],
+        metavar="CELL",
+        help="cells to compare: rnn, lstm, gru (default: rnn lstm)",
+    )
+    whole = number(int, "a whole number")
+    for name, default, what in (
+        ("--length", 200, "steps of the sequence"),
+        ("--units", 64, "hidden units, and dimensions of the random inputs"),
+        ("--examples", 8, "sequences; the table has the median of their gradients"),
+        ("--seed", 0, "of weights, inputs and the gradient's direction"),
+    ):
+        parser.add_argument(
+            name, type=whole, default=default, metavar="N", help=f"{what} (default: {default})"
+        )
+    parser.add_argument(
+        "--initial",
+        choices=INITIAL,
+        default="orthogonal",
+        metavar="NAME",
+        help="how the recurrent weights begin: orthogonal, glorot, identity (default: orthogonal)",
+    )
+    parser.add_argument(
+        "--scale",
+        type=number(float, "a number"),
+        default=1.0,
+        metavar="X",
+        help="what they are multiplied by; a vanilla RNN explodes from about 2 on (default: 1)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("gradient-flow.png"),
+        metavar="FILE.png",
+        help="the picture; a .csv table goes beside it (default: gradient-flow.png)",
+    )
+
+
+def run(given: argparse.Namespace) -> int:
+    """Measure, draw, write the table, and print what became of the gradient; return 0."""
+    for name in ("length", "units", "examples"):
+        if getattr(given, name) < 1:
+            raise UserError(f"--{name} must be at least 1, not {getattr(given, name)}")
+    if given.seed < 0:
+        raise UserError(f"--seed must be 0 or more, not {given.seed}")
+    if not 0 < given.scale <= 1e6:
+        raise UserError(f"--scale must be above 0 and at most 1e6, not {given.scale:g}")
+    if given.out.suffix != ".png":
+        raise UserError(f"--out names a .png file, not {str(given.out)!r}")
+    quiet_tensorflow()
+    import tensorflow as tf
+
+    from pipelines.gradient_flow import draw, make_cell, measure, verdict, write_table
+
+    shape = (given.examples, given.length, given.units)
+    inputs = tf.random.stateless_normal(shape, [given.seed, 0])
+    flows = []
+    for name in dict.fromkeys(given.cell):
+        cell = make_cell(
+            name,
+            given.units,
+            given.units,
+            initial=given.initial,
+            scale=given.scale,
+            seed=given.seed,
+        )
+        flows.append(measure(name, cell, inputs, seed=given.seed))
+        print(verdict(flows[-1]))
+    table = given.out.with_suffix(".csv")
+    title = f"{given.units} units, {given.initial} × {given.scale:g}, seed {given.seed}"
+    write_table(table, flows)
+    draw(given.out, flows, title)
+    print(f"picture {given.out}\ntable   {table}")
+    return 0

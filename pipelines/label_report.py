@@ -1,0 +1,100 @@
+"""The report of a run that learned labels: scores, who is taken for whom, the worst mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipelines.config import Config
+from pipelines.label_evaluation import LabelEvaluation
+from pipelines.report_page import write_page
+
+SAMPLES, WORST, MOST_CLASSES = 8, 12, 20
+_MEASURES = {
+    "loss": ("Training loss", 1),
+    "accuracy": ("Accuracy on validation, %", 100),
+    "top-5": ("Top 5 on validation, %", 100),
+    "macro-F1": ("Mean F1 on validation", 100),
+}
+
+
+def write_label_report(
+    path: Path | str,
+    *,
+    config: Config,
+    history: Sequence[Mapping[str, float]],
+    evaluations: Sequence[LabelEvaluation],
+    shown: Callable[[str], Mapping[str, str]],
+    notes: Sequence[str],
+    command: str,
+    export: Path | None,
+) -> None:
+    """Write the report of a run.
+
+    Args:
+        path: the file to write.
+        config: what was run.
+        history: a record an epoch: epoch, loss and the validation scores.
+        evaluations: of the splits scored at the end.
+        shown: split → the text of each of its examples, by id.
+        notes: warnings, shown at the top.
+        command: that started the run.
+        export: the folder of the SavedModel.
+
+    Raises:
+        OSError: if the file cannot be written; one that was there stays as it was.
+    """
+    write_page(
+        path,
+        "labels.html",
+        config=config,
+        history=history,
+        measures=_MEASURES,
+        monitor="accuracy",
+        splits=[_split(evaluation, shown(evaluation.split)) for evaluation in evaluations],
+        notes=notes,
+        command=command,
+        export=export,
+    )
+
+
+def _split(evaluation: LabelEvaluation, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the template shows of a split."""
+    step = max(1, len(evaluation.ids) // SAMPLES)
+    confusion, classes = evaluation.confusion, evaluation.classes
+    pairs = [
+        (int(confusion[i, j]), classes[i], classes[j])
+        for i in range(len(classes))
+        for j in range(len(classes))
+        if i != j and confusion[i, j]
+    ]
+    return {
+        "name": evaluation.split,
+        "scores": {name: 100 * value for name, value in evaluation.summary().items()},
+        "signature": evaluation.signature,
+        "classes": evaluation.per_class(),
+        "confusion": (
+            [(name, row.tolist()) for name, row in zip(classes, confusion, strict=True)]
+            if len(classes) <= MOST_CLASSES
+            else None
+        ),
+        "pairs": sorted(pairs, reverse=True)[:MOST_CLASSES],
+        "samples": [
+            _row(evaluation, n, texts) for n in range(0, len(evaluation.ids), step)[:SAMPLES]
+        ],
+        "worst": [_row(evaluation, n, texts) for n in evaluation.worst(WORST)],
+    }
+
+
+def _row(evaluation: LabelEvaluation, number: int, texts: Mapping[str, str]) -> dict[str, Any]:
+    said, true = int(evaluation.said[number]), int(evaluation.truth[number])
+    name = evaluation.ids[number]
+    return {
+        "id": name,
+        "text": texts[name],
+        "said": evaluation.classes[said],
+        "sure": 100 * float(evaluation.probabilities[number, said]),
+        "true": evaluation.classes[true],
+        "right": said == true,
+    }

@@ -1,0 +1,65 @@
+"""What every export is: a numbered folder, whole or not there, that says what it holds."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from data.errors import UserError
+
+
+def write_version(
+    directory: Path | str, save: Callable[[Path], None], description: Mapping[str, Any]
+) -> Path:
+    """Write the next version of an export.
+
+    Args:
+        directory: gets the version as a folder named 1, 2, …, whole or not at all.
+        save: writes the SavedModel to the folder it is given; beside it lies room for scratch.
+        description: JSON values for `assets.extra/wordreel.json`, beside the software's versions;
+            servers ignore it, clients read it.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        UserError: if the directory cannot be written.
+    """
+    directory = Path(directory)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
+            folder = Path(scratch) / "export"
+            save(folder)
+            _describe(folder, description)
+            versions = [int(path.name) for path in directory.iterdir() if path.name.isdigit()]
+            return folder.rename(directory / str(1 + max(versions, default=0)))
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
+        raise UserError(f"cannot write the export to {directory}: {reason}") from error
+
+
+def _describe(folder: Path, description: Mapping[str, Any]) -> None:
+    versions = {
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "wordreel": _own_version(),
+    }
+    path = folder / "assets.extra" / "wordreel.json"
+    path.parent.mkdir()
+    text = json.dumps({"versions": versions, **description}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _own_version() -> str:
+    try:
+        return importlib.metadata.version("wordreel")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        return "not installed"

@@ -1,0 +1,135 @@
+"""Texts as the input of a task: their words, an encoder, and tables of ids for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.texts import PreparedTexts, prepare_texts
+from data.vocabulary import Vocabulary, tokenize
+from models.text_encoder import TextEncoder
+from pipelines import text_graph
+from pipelines.config import Config
+from pipelines.input import pad
+
+
+@dataclasses.dataclass(frozen=True)
+class TextTable:
+    """One row of word ids a text.
+
+    Attributes:
+        ids: the texts' ids, in the order of the rows.
+        rows: int32 arrays `[START, words…, END]`.
+    """
+
+    ids: tuple[str, ...]
+    rows: Sequence[np.ndarray]
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """What `read` returns: int32 `[texts, time]`."""
+        return tf.TensorSpec([None, None], tf.int32)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return the ids in each row."""
+        return [len(row) for row in self.rows]
+
+    def positions(self) -> dict[str, int]:
+        """Return the row of each id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def read(self, positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
+        """Return some rows, padded to the longest; a text has no mirror."""
+        del mirror
+        return pad([self.rows[position] for position in positions])
+
+
+class TextSource:
+    """The texts of a prepared dataset, and the part of the model that reads them.
+
+    Attributes:
+        vocabulary: the words of the training texts.
+        encoder: word ids → Memory.
+        backbone: None; a text has none.
+        notes: what the report has to say of the inputs.
+    """
+
+    backbone = None
+
+    def __init__(self, config: Config, prepared: PreparedTexts, run_dir: Path) -> None:
+        """Collect the words, or read those that an earlier start of this run collected."""
+        self.config, self.prepared = config, prepared
+        path = run_dir / "source-vocabulary.txt"
+        if not path.exists():
+            texts = (text for _, text in prepared.texts(config.train_split))
+            Vocabulary.build(texts, config.min_count).save(path)
+        self.vocabulary = Vocabulary.load(path)
+        self.encoder = TextEncoder(
+            len(self.vocabulary),
+            cell=config.cell,
+            units=config.units,
+            layers=config.layers,
+            two_way=config.two_way,
+            embedding=config.embedding,
+            dropout=config.dropout,
+        )
+        self.encoder.build()
+        self.notes: list[str] = []
+        self.table = functools.cache(self._table)  # of (split, tuned)
+
+    @staticmethod
+    def prepare(config: Config) -> PreparedTexts:
+        """Return the dataset of a run."""
+        return prepare_texts(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+
+    def tuned(self, epoch: int) -> bool:
+        """Say that no backbone learns in any epoch."""
+        del epoch
+        return False
+
+    def shown(self, split: str) -> dict[str, str]:
+        """Return what the report shows of each example: the text."""
+        return dict(self.prepared.texts(split))
+
+    def _table(self, split: str, tuned: bool) -> TextTable:
+        """Return a split's rows; say how many texts had to be cut."""
+        del tuned
+        texts, most = self.prepared.texts(split), self.config.max_words
+        long = [length for _, text in texts if (length := len(tokenize(text))) > most]
+        if long:
+            self.notes.append(
+                f"{len(long):,} of {len(texts):,} texts of {split} have more than {most} words, "
+                f"the longest {max(long):,}; the rest of each is cut: see --max-words"
+            )
+            print(self.notes[-1])
+        rows = [np.array(self.vocabulary.encode(text, most), np.int32) for _, text in texts]
+        return TextTable(tuple(name for name, _ in texts), rows)
+
+    # What an export takes.
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """The input of an export."""
+        return tf.TensorSpec([None], tf.string, "text")
+
+    def read_in_graph(self, texts: tf.Tensor) -> tf.Tensor:
+        """Turn an export's input, at least one row, into the encoder's."""
+        return text_graph.encode(texts, self.vocabulary, self.config.max_words)
+
+    def write_assets(self, folder: Path) -> list[Path]:
+        """Write what an export carries of the source beside its graph."""
+        path = folder / "vocabulary.txt"
+        self.vocabulary.save(path)
+        return [path]
+
+    def description(self) -> dict[str, Any]:
+        """Return what an export's wordreel.json says of the input."""
+        words = {"size": len(self.vocabulary), "hash": self.vocabulary.hash}
+        return {"vocabulary": words, "max_words": self.config.max_words}

@@ -1,0 +1,61 @@
+"""Texts into memories: padding changes nothing, order does; saved and loaded alike."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.cells import CELLS
+from models.text_encoder import TextEncoder
+
+TOKENS = np.array([[1, 7, 5, 2, 0, 0], [1, 5, 7, 9, 4, 2], [1, 2, 0, 0, 0, 0]], np.int32)
+
+
+def encoder(**options: object) -> TextEncoder:
+    keras.utils.set_random_seed(2)
+    made = TextEncoder(11, **{"units": 4, "embedding": 3} | options)  # type: ignore[arg-type]
+    made.build()
+    return made
+
+
+@pytest.mark.parametrize("two_way", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_memory_of_words_with_its_mask(cell: str, two_way: bool) -> None:
+    made = encoder(cell=cell, two_way=two_way)
+    memory = made(tf.constant(TOKENS))
+    assert memory.values.shape == (3, 6, made.depth) == (3, 6, 8 if two_way else 4)
+    np.testing.assert_array_equal(memory.mask, TOKENS > 0)
+    assert memory.summary.shape == (3, made.depth)
+    np.testing.assert_allclose(memory.summary[0, :4], memory.values[0, 3, :4], atol=1e-6)
+    if two_way:
+        np.testing.assert_allclose(memory.summary[:, 4:], memory.values[:, 0, 4:], atol=1e-6)
+
+
+def test_a_row_does_not_depend_on_its_padding() -> None:
+    made = encoder(layers=2)
+    together, alone = made(tf.constant(TOKENS)), made(tf.constant(TOKENS[:1, :4]))
+    np.testing.assert_allclose(together.summary[0], alone.summary[0], atol=1e-6)
+    np.testing.assert_allclose(together.values[0, :4], alone.values[0], atol=1e-6)
+
+
+def test_the_order_of_words_counts() -> None:
+    turned = TOKENS[1:2, [0, 4, 3, 2, 1, 5]]
+    made = encoder()
+    assert np.abs(made(TOKENS[1:2]).summary - made(turned).summary).max() > 1e-4
+
+
+def test_dropout_is_for_training_alone() -> None:
+    made = encoder(dropout=0.5)
+    np.testing.assert_array_equal(made(TOKENS).summary, made(TOKENS).summary)
+    once, again = made(TOKENS, training=True), made(TOKENS, training=True)
+    assert (once.summary != again.summary).numpy().any()
+
+
+def test_comes_back_from_its_configuration() -> None:
+    made = encoder(cell="gru", layers=2)
+    copy = TextEncoder.from_config(made.get_config())
+    copy.build()
+    copy.set_weights(made.get_weights())
+    np.testing.assert_array_equal(copy(TOKENS).summary, made(TOKENS).summary)
