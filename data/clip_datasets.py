@@ -41,6 +41,7 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
             "drawn shapes that move, with an action and five true captions each",
             False,
             "nothing: drawn from a seed",
+            made=True,
         ),
         DatasetInfo(
             "clip-folder",
