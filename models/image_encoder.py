@@ -20,10 +20,20 @@ class ImageEncoder(keras.layers.Layer):
     backbone's width, and can say where a thing is: attention alone does not know left from right.
     """
 
-    def __init__(self, depth: int = 512, dropout: float = 0.5, **kwargs: Any) -> None:
-        """Project to `depth` dimensions; drop out a share of them in training."""
+    def __init__(
+        self, depth: int = 512, dropout: float = 0.5, spread: float = 0.1, **kwargs: Any
+    ) -> None:
+        """Make an encoder.
+
+        Args:
+            depth: dimensions to project to.
+            dropout: share of them dropped in training.
+            spread: standard deviation of the places at first. Of drawn scenes, 0.5 soon teaches
+                which thing is left of which; photos are told slightly better with 0.1.
+            kwargs: of `keras.layers.Layer`.
+        """
         super().__init__(autocast=False, **kwargs)  # features may come as float16
-        self.depth, self.rate = depth, dropout
+        self.depth, self.rate, self.spread = depth, dropout, spread
         self.project = Linear(depth, name="project")
         self.dropout = keras.layers.Dropout(dropout)
 
@@ -32,7 +42,7 @@ class ImageEncoder(keras.layers.Layer):
         self.project.build((None, None, features))
         self.place = self.add_weight(
             shape=(cells, self.depth),
-            initializer=keras.initializers.RandomNormal(stddev=0.5),
+            initializer=keras.initializers.RandomNormal(stddev=self.spread),
             name="place",
         )
 
@@ -45,4 +55,5 @@ class ImageEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
-        return {**super().get_config(), "depth": self.depth, "dropout": self.rate}
+        own = {"depth": self.depth, "dropout": self.rate, "spread": self.spread}
+        return {**super().get_config(), **own}

@@ -80,6 +80,12 @@ class Config:
         "captions that share a pass of their picture through a backbone that learns",
         parts=CAPTIONS,
     )
+    firm_places: bool = choice(
+        "encoder",
+        False,
+        "let grid cells know their place from the start, for telling left from right",
+        parts=IMAGE,
+    )
     cell: str = choice("encoder", "lstm", "what reads the words", CELLS, parts=TEXT)
     layers: int = choice("encoder", 1, "recurrent layers that stand upon each other", parts=TEXT)
     two_way: bool = choice("encoder", True, "read backwards as well", parts=TEXT)
@@ -98,7 +104,7 @@ class Config:
     learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
     warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
     weight_decay: float = choice(
-        "training", 0.01, "AdamW's decay, on all but biases, norms and places"
+        "training", 0.01, "AdamW's decay, on all but biases, norms and firm places"
     )
     clip_norm: float = choice("training", 5.0, "largest global norm of the gradients")
     label_smoothing: float = choice(

@@ -38,7 +38,9 @@ class ImageSource:
             )
         except ValueError as error:
             raise UserError(f"--backbone {config.backbone}: {error}") from error
-        self.encoder = ImageEncoder(config.units, config.dropout)
+        self.encoder = ImageEncoder(
+            config.units, config.dropout, spread=0.5 if config.firm_places else 0.1
+        )
         shape = self.backbone.compute_output_shape((1, self.size, self.size, 3))
         _, rows, columns, features = shape
         self.encoder.build(rows * columns, features)

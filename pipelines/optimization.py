@@ -42,7 +42,8 @@ def adamw(config: Config, rate: float, steps: int) -> keras.optimizers.Optimizer
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "place"])
+    kept = ["bias", "gamma", "beta"] + ["place"] * config.firm_places
+    optimizer.exclude_from_weight_decay(var_names=kept)
     return optimizer
 
 

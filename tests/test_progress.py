@@ -55,4 +55,6 @@ def test_every_bar_is_made_in_one_place() -> None:
     folders = ("data", "models", "pipelines")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     found = {file.name for file in files if "import tqdm" in file.read_text(encoding="utf-8")}
-    assert found - {"builders.py", "clip_builders.py"} == {"progress.py"}  # the builders name its type
+    assert found - {"builders.py", "clip_builders.py"} == {
+        "progress.py"
+    }  # the builders name its type

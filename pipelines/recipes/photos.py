@@ -15,5 +15,5 @@ CONFIG = Config(
     weight_decay=1.0,
     epochs=8,
     patience=8,
-    reward_epochs=2,
+    reward_epochs=3,
 )

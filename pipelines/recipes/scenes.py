@@ -20,6 +20,7 @@ CONFIG = Config(
     fine_tune_from=1,
     fine_tune_rate=3e-3,
     captions_together=1,
+    firm_places=True,
     units=128,
     dropout=0.0,
     epochs=4,
