@@ -163,8 +163,7 @@ def _prepare_files(
     for note in listing.notes:
         say(f"{name}: {note}")
     with writing_to(home):
-        told = [(entry.label, entry.group) for entry in listing.entries]
-        options = [_FORMAT, sampling.fingerprint, told]
+        options = [_FORMAT, sampling.fingerprint]
         fingerprint = fingerprint_of(listing, options, home / "fingerprints")
     report = home / name / fingerprint / "problems.jsonl"
     problems = list(listing.problems)

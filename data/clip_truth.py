@@ -24,8 +24,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from data.drawn_clips import Actor, DrawnClip
+from data.phrases import NoSentenceError, Phrase, PhraseParser, split_phrases
 from data.scenes import COLOURS, SHAPES
-from data.vocabulary import tokenize
 
 MOVED = 0.15  # of the picture's side: from here on a thing has moved
 RESIZED = 1.3  # times as large
@@ -148,50 +148,18 @@ def parse(caption: str) -> Claims | None:
     ([(0, 'up')], [(0, 'meet', 1)], [[('colour', 'red'), ('shape', 'star')], [('shape', 'heart')]])
     >>> parse("a star moves")
     """
-    text, phrases, start = " ".join(tokenize(caption)), [], 0
-    while start < len(text):
-        match = _PHRASES.match(text, start)
-        if match is None or text[match.end() : match.end() + 1].strip():
-            return None
-        kind, _, name = str(match.lastgroup).partition("_")
-        phrases.append((kind, name or match[str(match.lastgroup)]))
-        start = match.end() + 1
     try:
-        return _Parser(phrases).sentence()
-    except _NoSentenceError:
+        return _Parser(split_phrases(_PHRASES, caption)).sentence()
+    except NoSentenceError:
         return None
 
 
-class _NoSentenceError(Exception):
-    """The phrases do not fit the grammar."""
+class _Parser(PhraseParser):
+    """A method per rule of the grammar above."""
 
-
-class _Parser:
-    """Recursive descent: a method per rule of the grammar, each moving `self.at` on."""
-
-    def __init__(self, phrases: list[tuple[str, str]]) -> None:
-        self.phrases = phrases  # kind and text
-        self.at = 0
+    def __init__(self, phrases: list[Phrase]) -> None:
+        super().__init__(phrases)
         self.claims = Claims()
-
-    def kind(self, ahead: int = 0) -> str:
-        """Return the kind of a phrase to come; "" past the last."""
-        at = self.at + ahead
-        return self.phrases[at][0] if at < len(self.phrases) else ""
-
-    def accept(self, kind: str) -> str | None:
-        """Step over the next phrase if it is of this kind, and return its text."""
-        if self.kind() != kind:
-            return None
-        self.at += 1
-        return self.phrases[self.at - 1][1]
-
-    def expect(self, kind: str) -> str:
-        """Step over the next phrase, which has to be of this kind."""
-        text = self.accept(kind)
-        if text is None:
-            raise _NoSentenceError
-        return text
 
     def sentence(self) -> Claims:
         self.accept("opening")
@@ -206,13 +174,13 @@ class _Parser:
     def clause(self) -> None:
         if self.accept("they") is not None:
             if len(self.claims.mentions) < 2:
-                raise _NoSentenceError
+                raise NoSentenceError
             self.pair(0, 1)
             return
         if self.accept("it") is not None:
             subject = self.first()
             if self.kind() not in ("is", "motion", "relation"):
-                raise _NoSentenceError
+                raise NoSentenceError
         else:
             place = self.accept("place")
             self.accept("there")
@@ -252,7 +220,7 @@ class _Parser:
             elif text := self.accept("place") or (linked and self.accept("adjectives")):
                 self.describe(about, text)
             elif linked:
-                raise _NoSentenceError
+                raise NoSentenceError
             else:
                 return
 
@@ -268,7 +236,7 @@ class _Parser:
 
     def first(self) -> int:
         if not self.claims.mentions:
-            raise _NoSentenceError
+            raise NoSentenceError
         return 0
 
     def describe(self, mention: int, text: str) -> None:

@@ -13,10 +13,8 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import random
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -25,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data import scenes
-from data.errors import UserError, unknown
+from data.errors import unknown
 from data.scenes import COLOURS, COLUMNS, ROWS, SHAPES, Scene, Thing
 
 SPLITS: Mapping[str, int] = {"train": 4000, "validation": 300, "test": 500}
@@ -130,25 +128,14 @@ def clip_by_id(clip_id: str) -> DrawnClip:
     Raises:
         UserError: if the id does not read so.
     """
-    match = re.fullmatch(r"(\w+)-(\d+)-(\d{5,})", clip_id)
-    if match is None or match[1] not in SPLITS:
-        raise UserError(
-            f"a drawn clip's id is SPLIT-SEED-INDEX such as 'test-0-00003' "
-            f"with a split of {', '.join(SPLITS)}; got {clip_id!r}"
-        )
+    split = scenes.split_in_id(clip_id, SPLITS)
     # Seeding by a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(f"clip {clip_id}")
     action = rng.choice(ACTIONS)  # once, so that every split has as many of each
     while True:
         clip = _compose(rng, action)
-        if _split_of(clip) == match[1]:
+        if scenes.split_of(clip.content()) == split:
             return clip
-
-
-def _split_of(clip: DrawnClip) -> str:
-    """Return the one split that may hold a clip, by its content."""
-    bucket = hashlib.sha256(clip.content().encode()).digest()[0]
-    return "validation" if bucket < 26 else "test" if bucket < 64 else "train"
 
 
 def _compose(rng: random.Random, action: str) -> DrawnClip:

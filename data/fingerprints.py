@@ -16,7 +16,7 @@ from data.listing import Listing
 
 
 def fingerprint_of(listing: Listing, options: Sequence[Any], known: Path) -> str:
-    """Hash all that decides what is stored: names, captions, splits, problems, every picture.
+    """Hash all that decides what is stored: names, captions, labels, splits, problems, every file.
 
     Times of files do not count: a folder that was copied, unpacked again or mounted elsewhere is
     the dataset it was, and neither it nor its features are computed anew, which takes minutes to
@@ -51,8 +51,8 @@ def fingerprint_of(listing: Listing, options: Sequence[Any], known: Path) -> str
 def _digest(listing: Listing, options: Sequence[Any], pictures: Iterable[Any]) -> str:
     digest = hashlib.sha256(json.dumps(options).encode())
     for entry, picture in zip(listing.entries, pictures, strict=True):
-        parts = [entry.image_id, entry.file, entry.split, entry.captions, picture]
-        digest.update(json.dumps(parts).encode())
+        told = [entry.captions, entry.label, entry.group]
+        digest.update(json.dumps([entry.image_id, entry.file, entry.split, told, picture]).encode())
     for problem in listing.problems:
         digest.update(json.dumps(asdict(problem)).encode())
     return digest.hexdigest()[:16]

@@ -22,8 +22,8 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from data.phrases import NoSentenceError, Phrase, PhraseParser, split_phrases
 from data.scenes import COLOURS, SHAPES, Scene, Thing
-from data.vocabulary import tokenize
 
 APART = 0.14  # of the picture's side: from here on one thing is left of or above another
 
@@ -112,51 +112,19 @@ def parse(caption: str) -> Claims | None:
     (2, ((1, 'above', 0),), [[('shape', 'star'), ('size', 'large')], [('shape', 'heart')]])
     >>> parse("a star above")
     """
-    text, phrases, start = " ".join(tokenize(caption)), [], 0
-    while start < len(text):
-        match = _PHRASES.match(text, start)
-        if match is None or text[match.end() : match.end() + 1].strip():
-            return None
-        kind = str(match.lastgroup)
-        phrases.append((kind, match[kind]))
-        start = match.end() + 1
     try:
-        return _Parser(phrases).sentence()
-    except _NoSentenceError:
+        return _Parser(split_phrases(_PHRASES, caption)).sentence()
+    except NoSentenceError:
         return None
 
 
-class _NoSentenceError(Exception):
-    """The phrases do not fit the grammar."""
+class _Parser(PhraseParser):
+    """A method per rule of the grammar above."""
 
-
-class _Parser:
-    """Recursive descent: a method per rule of the grammar, each moving `self.at` on."""
-
-    def __init__(self, phrases: list[tuple[str, str]]) -> None:
-        self.phrases = phrases  # kind and text
-        self.at = 0
+    def __init__(self, phrases: list[Phrase]) -> None:
+        super().__init__(phrases)
         self.mentions: list[set[Statement]] = []
         self.relations: list[tuple[int, str, int]] = []
-
-    def kind(self, ahead: int = 0) -> str:
-        """Return the kind of a coming phrase, "" past the end."""
-        index = self.at + ahead
-        return self.phrases[index][0] if index < len(self.phrases) else ""
-
-    def accept(self, *kinds: str) -> str | None:
-        """Step over the next phrase and return its text if it is of these kinds."""
-        if self.kind() not in kinds:
-            return None
-        self.at += 1
-        return self.phrases[self.at - 1][1]
-
-    def expect(self, *kinds: str) -> str:
-        """Step over the next phrase, which has to be of these kinds."""
-        text = self.accept(*kinds)
-        if text is None:
-            raise _NoSentenceError
-        return text
 
     def sentence(self) -> Claims:
         self.accept("opening", "there")
@@ -225,7 +193,7 @@ class _Parser:
 
     def first_mention(self) -> int:
         if not self.mentions:
-            raise _NoSentenceError
+            raise NoSentenceError
         return 0
 
     def describe(self, mention: int, text: str) -> None:

@@ -166,23 +166,33 @@ def scene_by_id(scene_id: str) -> Scene:
     Raises:
         UserError: if the id does not read so.
     """
-    match = re.fullmatch(r"(\w+)-(\d+)-(\d{5,})", scene_id)
-    if match is None or match[1] not in SPLITS:
-        raise UserError(
-            f"a scene's id is SPLIT-SEED-INDEX such as 'test-0-00003' "
-            f"with a split of {', '.join(SPLITS)}; got {scene_id!r}"
-        )
+    split = split_in_id(scene_id, SPLITS)
     # Seeding by a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(scene_id)
     while True:
-        scene = _compose(rng, unseen=match[1] == "unseen")
-        if match[1] == "unseen" or _split_of(scene) == match[1]:
+        scene = _compose(rng, unseen=split == "unseen")
+        if split in ("unseen", split_of(scene.content())):
             return scene
 
 
-def _split_of(scene: Scene) -> str:
-    """Return the one split that may hold a scene without held-out things, by its content."""
-    bucket = hashlib.sha256(scene.content().encode()).digest()[0]
+def split_in_id(drawn_id: str, splits: Mapping[str, int]) -> str:
+    """Return the split that the id of a drawn scene or clip names.
+
+    Raises:
+        UserError: if the id does not read so.
+    """
+    match = re.fullmatch(r"(\w+)-(\d+)-(\d{5,})", drawn_id)
+    if match is None or match[1] not in splits:
+        raise UserError(
+            f"the id of what is drawn is SPLIT-SEED-INDEX such as 'test-0-00003' "
+            f"with a split of {', '.join(splits)}; got {drawn_id!r}"
+        )
+    return match[1]
+
+
+def split_of(content: str) -> str:
+    """Return the one split that may hold what is drawn, by its content."""
+    bucket = hashlib.sha256(content.encode()).digest()[0]
     return "validation" if bucket < 26 else "test" if bucket < 64 else "train"
 
 

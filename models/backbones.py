@@ -131,8 +131,8 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
 def _small_cnn(size: int, weights: str | None) -> keras.Model:
     """Build five convolutions, four of them halving the picture, with batch norms that learn.
 
-    Batch norms (Ioffe & Szegedy 2015) made shapes and colours learnable in a quarter of the steps
-    that norms over one picture took (Wu & He 2018), which level what differs between channels.
+    Batch norms (Ioffe & Szegedy 2015) learn shapes and colours sooner than norms over one picture
+    (Wu & He 2018), which level what differs between channels.
     """
     if weights == "imagenet":
         raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
