@@ -15,6 +15,7 @@ from pipelines.export import export
 from pipelines.input import Captions, training_batches
 from pipelines.report import write_report
 from pipelines.self_critical import SelfCritical
+from pipelines.tasks import TASKS
 
 
 class CaptionHead:
@@ -88,8 +89,10 @@ class CaptionHead:
 
     def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
         """Write the model with its search as a SavedModel; return its folder."""
-        return export(model, self.vocabulary, self.options, source.size, directory, info)
+        info = {"task": self.config.task, **info}
+        answer = TASKS[self.config.task].answer
+        return export(model, source, self.vocabulary, self.options, directory, info, answer)
 
     def report(self, path: Path, source: Any, **facts: Any) -> None:
         """Write the report; `facts` are those that `write_report` takes of any head."""
-        write_report(path, picture_of=source.picture, grid=source.grid, **facts)
+        write_report(path, shown=source.shown, **facts)

@@ -1,4 +1,4 @@
-"""From a model to a SavedModel: picture bytes in, sentences out, nothing but stock ops inside.
+"""From a model to a SavedModel: raw inputs in, sentences out, nothing but stock ops inside.
 
 It needs neither Keras nor this project: any TensorFlow, and any server of SavedModels, runs it.
 """
@@ -17,47 +17,47 @@ from data.errors import UserError
 from data.vocabulary import Vocabulary
 from models.decoding import Hypotheses, SearchOptions, beam_search, greedy, sample
 from models.search import END, PAD
-from pipelines.picture_bytes import decode_or_flag
-from pipelines.saved_model import write_version
+from pipelines.saved_model import at_least_one_row, write_version
 
-# What each signature takes; in assets.extra/wordreel.json for whoever meets the export.
+# What each signature does; in assets.extra/wordreel.json for whoever meets the export.
 SIGNATURES = {
-    "serving_default": "beam search; image_bytes: string [batch]",
-    "greedy": "the likeliest next word each time; image_bytes: string [batch]",
-    "sample": "captions drawn at random; image_bytes: string [batch]; scalars: temperature, "
-    "float32 > 0; top_p, float32 in (0, 1], 1 for no limit; top_k, int32, 0 for no limit; "
-    "seed, int64",
+    "serving_default": "beam search",
+    "greedy": "the likeliest next word each time",
+    "sample": "sentences drawn at random; scalars: temperature, float32 > 0; top_p, float32 in "
+    "(0, 1], 1 for no limit; top_k, int32, 0 for no limit; seed, int64",
 }
-IMAGE_BYTES = tf.TensorSpec([None], tf.string, "image_bytes")
 
 
 def export(
     model: Any,
+    source: Any,
     vocabulary: Vocabulary,
     options: SearchOptions,
-    image_size: int,
     directory: Path | str,
     info: Mapping[str, Any],
+    answer: str = "caption",
 ) -> Path:
     """Write the next version of an export: the model as it is now, with its search and its words.
 
-    All signatures answer alike, n being `options.n_best`, 1 for `greedy`, and T `max_words` + 1:
+    All signatures take what `source` reads, encoded pictures as string `[batch]` for one, and
+    answer alike, n being `options.n_best`, 1 for `greedy`, and T `max_words` + 1:
 
         caption    string [batch], the best one
         score      float32 [batch], its log P / length penalty
         captions   string [batch, n], the best first; sampled ones as they were drawn
         scores     float32 [batch, n]; -inf where the search found fewer than n
         tokens     int32 [batch, n, T], word ids up to END = 2, then 0
-        attention  float32 [batch, n, T, cells], where the model looked at each token
+        attention  float32 [batch, n, T, M], where the model looked at each token
         valid      bool [batch]; where false, captions are empty and all the rest is 0
 
     Args:
-        model: an `EncoderHead` from pictures to sentences.
+        model: an `EncoderHead` that ends in sentences.
+        source: what the signatures take and how it is read, see `pipelines.picture_bytes`.
         vocabulary: its words.
         options: the search of `serving_default`; the others obey its rules of length and words.
-        image_size: pixels a side that the backbone takes.
         directory: gets the version as a folder named 1, 2, …, whole or not at all.
         info: JSON values to keep in `assets.extra/wordreel.json` beside what stands there anyway.
+        answer: what outputs call a sentence.
 
     Returns:
         The version's folder.
@@ -68,8 +68,8 @@ def export(
     _check(model, vocabulary)
     return write_version(
         directory,
-        lambda folder: _save(model, vocabulary, options, image_size, folder),
-        _description(model, vocabulary, options, image_size) | dict(info),
+        lambda folder: _save(model, source, vocabulary, options, answer, folder),
+        _description(source, vocabulary, options, answer) | dict(info),
     )
 
 
@@ -83,28 +83,37 @@ def _check(model: Any, vocabulary: Vocabulary) -> None:
 
 
 def _save(
-    model: Any, vocabulary: Vocabulary, options: SearchOptions, image_size: int, folder: Path
+    model: Any,
+    source: Any,
+    vocabulary: Vocabulary,
+    options: SearchOptions,
+    name: str,
+    folder: Path,
 ) -> None:
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
-    vocabulary_file = folder.with_name("vocabulary.txt")
-    vocabulary.save(vocabulary_file)
+    words = folder.with_name("vocabulary.txt")
+    vocabulary.save(words)
+    files = [words, *source.write_assets(folder.parent)]
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    module.vocabulary = tf.saved_model.Asset(str(vocabulary_file))
-    answer = functools.partial(_answer, model, vocabulary, options, image_size)
-    tf.saved_model.save(module, str(folder), signatures=_signatures(answer, options))
+    module.files = [tf.saved_model.Asset(str(path)) for path in files]
+    answer = functools.partial(_answer, model, source, vocabulary, options, name)
+    signatures = _signatures(answer, source.signature, options)
+    tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def _signatures(answer: Callable[..., Any], options: SearchOptions) -> dict[str, Any]:
-    """Return a function a signature; `answer(image_bytes, search)` does the work."""
+def _signatures(
+    answer: Callable[..., Any], takes: tf.TensorSpec, options: SearchOptions
+) -> dict[str, Any]:
+    """Return a function a signature; `answer(given, search)` does the work."""
 
-    @tf.function(input_signature=[IMAGE_BYTES], autograph=False)
-    def by_beam(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(image_bytes, beam_search)
+    @tf.function(input_signature=[takes], autograph=False)
+    def by_beam(given: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(given, beam_search)
 
-    @tf.function(input_signature=[IMAGE_BYTES], autograph=False)
-    def greedily(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(image_bytes, greedy)
+    @tf.function(input_signature=[takes], autograph=False)
+    def greedily(given: tf.Tensor) -> dict[str, tf.Tensor]:
+        return answer(given, greedy)
 
     # Scalars, which TensorFlow Serving's REST takes beside a batch in its columnar form
     # ("inputs"); it fills in the defaults of those left out.
@@ -116,48 +125,46 @@ def _signatures(answer: Callable[..., Any], options: SearchOptions) -> dict[str,
     )
     scalars = [tf.TensorSpec([], value.dtype, name) for name, value in defaults.items()]
 
-    @tf.function(input_signature=[IMAGE_BYTES, *scalars], autograph=False)
+    @tf.function(input_signature=[takes, *scalars], autograph=False)
     def at_random(
-        image_bytes: tf.Tensor,
+        given: tf.Tensor,
         temperature: tf.Tensor = defaults["temperature"],
         top_p: tf.Tensor = defaults["top_p"],
         top_k: tf.Tensor = defaults["top_k"],
         seed: tf.Tensor = defaults["seed"],
     ) -> dict[str, tf.Tensor]:
-        given = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
-        return answer(image_bytes, functools.partial(sample, samples=options.n_best, **given))
+        how = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
+        return answer(given, functools.partial(sample, samples=options.n_best, **how))
 
     return dict(zip(SIGNATURES, (by_beam, greedily, at_random), strict=True))
 
 
 def _answer(
     model: Any,
+    source: Any,
     vocabulary: Vocabulary,
     options: SearchOptions,
-    image_size: int,
-    image_bytes: tf.Tensor,
+    name: str,
+    given: tf.Tensor,
     search: Callable[..., Hypotheses],
 ) -> dict[str, tf.Tensor]:
-    """Return the outputs of a signature for a batch of encoded pictures."""
-    batch = tf.size(image_bytes)
-    # No rows become one bad row: not every op takes an empty batch.
-    image_bytes = tf.concat([image_bytes, tf.fill([tf.cast(batch == 0, tf.int32)], "")], axis=0)
-    pictures, valid = decode_or_flag(image_bytes, image_size)
-    step, state = model.head.start(model.remember(pictures))
-    found = search(step, state, tf.size(image_bytes), options)
+    """Return the outputs of a signature for a batch of what the source reads."""
+    rows, valid = source.read_in_graph(at_least_one_row(given))
+    step, state = model.head.start(model.remember(rows))
+    found = search(step, state, tf.size(valid), options)
     tokens = tf.where(valid[:, None, None], found.tokens, PAD)
     scores = tf.where(valid[:, None], found.scores, 0.0)
-    captions = _sentences(tokens, vocabulary)
+    sentences = _sentences(tokens, vocabulary)
     outputs = {
-        "caption": captions[:, 0],
+        name: sentences[:, 0],
         "score": scores[:, 0],
-        "captions": captions,
+        f"{name}s": sentences,
         "scores": scores,
         "tokens": tokens,
         "attention": tf.where(valid[:, None, None, None], found.attention, 0.0),
         "valid": valid,
     }
-    return {name: output[:batch] for name, output in outputs.items()}
+    return {key: output[: tf.shape(given)[0]] for key, output in outputs.items()}
 
 
 def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
@@ -168,15 +175,14 @@ def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
 
 
 def _description(
-    model: Any, vocabulary: Vocabulary, options: SearchOptions, image_size: int
+    source: Any, vocabulary: Vocabulary, options: SearchOptions, answer: str
 ) -> dict[str, Any]:
     """Return what assets.extra/wordreel.json says."""
-    _, rows, columns, _ = model.backbone.compute_output_shape((1, image_size, image_size, 3))
+    takes = f"; {source.signature.name}: string {list(source.signature.shape)}"
     return {
-        "task": "image-captioning",
-        "image_size": image_size,
-        "grid": [rows, columns],
+        "answer": answer,
+        "input": source.description(),
         "vocabulary": {"size": len(vocabulary), "hash": vocabulary.hash},
         "search": dataclasses.asdict(options),
-        "signatures": SIGNATURES,
+        "signatures": {name: text + takes for name, text in SIGNATURES.items()},
     }

@@ -44,6 +44,16 @@ class Table:
     ids: tuple[str, ...]
     rows: np.ndarray
 
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """What `read` returns, with any number of rows."""
+        return tf.TensorSpec([None, *self.rows.shape[2:]], self.rows.dtype)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return how long each row is: all alike."""
+        return [1] * len(self.ids)
+
     def positions(self) -> dict[str, int]:
         """Return the row of each id."""
         return {name: row for row, name in enumerate(self.ids)}

@@ -13,17 +13,17 @@ from models.backbones import build_backbone, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
 from pipelines.config import Config
 from pipelines.features import Table, table
+from pipelines.picture_bytes import PictureBytes
+from pipelines.shown import Shown
 
 
-class ImageSource:
+class ImageSource(PictureBytes):
     """The pictures of a prepared dataset, and the parts of the model that see them.
 
     Attributes:
-        size: pixels a side.
         backbone: pixels → grid of features.
         encoder: grid of features → Memory.
         notes: what the report has to say of the inputs.
-        grid: rows and columns of the grid.
     """
 
     def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
@@ -32,19 +32,16 @@ class ImageSource:
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
         try:
-            self.size = config.image_size or default_image_size(config.backbone)
-            self.backbone = build_backbone(
-                config.backbone, weights=config.weights, image_size=self.size
-            )
+            size = config.image_size or default_image_size(config.backbone)
+            self.backbone = build_backbone(config.backbone, weights=config.weights, image_size=size)
         except ValueError as error:
             raise UserError(f"--backbone {config.backbone}: {error}") from error
         self.encoder = ImageEncoder(
             config.units, config.dropout, spread=0.5 if config.firm_places else 0.1
         )
-        shape = self.backbone.compute_output_shape((1, self.size, self.size, 3))
-        _, rows, columns, features = shape
-        self.encoder.build(rows * columns, features)
-        self.grid = (rows, columns)
+        _, rows, columns, depth = self.backbone.compute_output_shape((1, size, size, 3))
+        self.encoder.build(rows * columns, depth)
+        super().__init__(size, (rows, columns))
         self._fingerprint = fingerprint(self.backbone)
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
@@ -59,9 +56,9 @@ class ImageSource:
         start = self.config.fine_tune_from
         return start is not None and epoch + 1 >= start
 
-    def picture(self, split: str, image_id: str) -> bytes:
-        """Return a picture as it is stored, encoded."""
-        return self._pictures(split)[image_id]
+    def shown(self, split: str, name: str) -> Shown:
+        """Return what the report shows of an example: the picture as it is stored."""
+        return Shown(picture=self._pictures(split)[name], grid=self.grid)
 
     def _table(self, split: str, tuned: bool) -> Table:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""

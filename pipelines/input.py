@@ -124,7 +124,7 @@ def training_batches(
             yield table.read(rows, mirror & flips), (tokens, owners.astype(np.int32))
 
     signature = (
-        tf.TensorSpec([None, *table.rows.shape[2:]], table.rows.dtype),
+        table.spec,
         (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)

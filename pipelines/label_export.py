@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipelines.saved_model import write_version
+from pipelines.saved_model import at_least_one_row, write_version
 
 
 def export_labels(
@@ -24,6 +24,7 @@ def export_labels(
 
         label          string [batch], the likeliest class
         probabilities  float32 [batch, classes], in the order of assets/labels.txt
+        valid          bool [batch]; where false, the label is empty and all the rest is 0
 
     Args:
         model: an `EncoderHead` with a classifier.
@@ -40,9 +41,9 @@ def export_labels(
     """
     takes = source.signature
     description = {
-        "signatures": {"serving_default": f"the label; {takes.name}: string [batch]"},
+        "signatures": {"serving_default": f"the label; {takes.name}: string {list(takes.shape)}"},
         "labels": list(classes),
-        **source.description(),
+        "input": source.description(),
         **info,
     }
     return write_version(
@@ -62,15 +63,14 @@ def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> None
 
     @tf.function(input_signature=[source.signature], autograph=False)
     def answer(given: tf.Tensor) -> dict[str, tf.Tensor]:
-        batch = tf.size(given)
-        # No rows become one: not every op takes an empty batch.
-        rows = tf.concat([given, tf.fill([tf.cast(batch == 0, tf.int32)], "")], axis=0)
-        memory = model.remember(source.read_in_graph(rows))
-        probabilities = tf.nn.softmax(model.head(memory))[:batch]
-        likeliest = tf.argmax(probabilities, axis=-1)
-        return {
-            "label": tf.gather(tf.constant(list(classes)), likeliest),
-            "probabilities": probabilities,
+        rows, valid = source.read_in_graph(at_least_one_row(given))
+        probabilities = tf.nn.softmax(model.head(model.remember(rows)))
+        likeliest = tf.gather(tf.constant(list(classes)), tf.argmax(probabilities, axis=-1))
+        outputs = {
+            "label": tf.where(valid, likeliest, ""),
+            "probabilities": tf.where(valid[:, None], probabilities, 0.0),
+            "valid": valid,
         }
+        return {name: output[: tf.shape(given)[0]] for name, output in outputs.items()}
 
     tf.saved_model.save(module, str(folder), signatures={"serving_default": answer})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.config import Config
 from pipelines.label_evaluation import LabelEvaluation
 from pipelines.report_page import write_page
+from pipelines.shown import Show, thumbnail
 
 SAMPLES, WORST, MOST_CLASSES = 8, 12, 20
 _MEASURES = {
@@ -25,7 +26,7 @@ def write_label_report(
     config: Config,
     history: Sequence[Mapping[str, float]],
     evaluations: Sequence[LabelEvaluation],
-    shown: Callable[[str], Mapping[str, str]],
+    shown: Show,
     notes: Sequence[str],
     command: str,
     export: Path | None,
@@ -37,7 +38,7 @@ def write_label_report(
         config: what was run.
         history: a record an epoch: epoch, loss and the validation scores.
         evaluations: of the splits scored at the end.
-        shown: split → the text of each of its examples, by id.
+        shown: (split, id) → what to show of an input; asked only for those shown.
         notes: warnings, shown at the top.
         command: that started the run.
         export: the folder of the SavedModel.
@@ -52,14 +53,14 @@ def write_label_report(
         history=history,
         measures=_MEASURES,
         monitor="accuracy",
-        splits=[_split(evaluation, shown(evaluation.split)) for evaluation in evaluations],
+        splits=[_split(evaluation, shown) for evaluation in evaluations],
         notes=notes,
         command=command,
         export=export,
     )
 
 
-def _split(evaluation: LabelEvaluation, texts: Mapping[str, str]) -> dict[str, Any]:
+def _split(evaluation: LabelEvaluation, shown: Show) -> dict[str, Any]:
     """Return what the template shows of a split."""
     step = max(1, len(evaluation.ids) // SAMPLES)
     confusion, classes = evaluation.confusion, evaluation.classes
@@ -81,18 +82,20 @@ def _split(evaluation: LabelEvaluation, texts: Mapping[str, str]) -> dict[str, A
         ),
         "pairs": sorted(pairs, reverse=True)[:MOST_CLASSES],
         "samples": [
-            _row(evaluation, n, texts) for n in range(0, len(evaluation.ids), step)[:SAMPLES]
+            _row(evaluation, n, shown) for n in range(0, len(evaluation.ids), step)[:SAMPLES]
         ],
-        "worst": [_row(evaluation, n, texts) for n in evaluation.worst(WORST)],
+        "worst": [_row(evaluation, n, shown) for n in evaluation.worst(WORST)],
     }
 
 
-def _row(evaluation: LabelEvaluation, number: int, texts: Mapping[str, str]) -> dict[str, Any]:
+def _row(evaluation: LabelEvaluation, number: int, shown: Show) -> dict[str, Any]:
     said, true = int(evaluation.said[number]), int(evaluation.truth[number])
     name = evaluation.ids[number]
+    what = shown(evaluation.split, name)
     return {
         "id": name,
-        "text": texts[name],
+        "text": what.text,
+        "picture": thumbnail(what.picture) if what.picture is not None else None,
         "said": evaluation.classes[said],
         "sure": 100 * float(evaluation.probabilities[number, said]),
         "true": evaluation.classes[true],

@@ -6,6 +6,9 @@ of a batch, or be given memory before its header has been read.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import tensorflow as tf
 
 from pipelines.exif import orientation, upright
@@ -13,6 +16,34 @@ from pipelines.features import decode_picture
 from pipelines.picture_headers import announced
 
 MAX_PIXELS = 50_000_000  # 150 MB once decoded; the cameras of 2024 stay below
+
+
+class PictureBytes:
+    """What an export takes where the input is a picture.
+
+    Attributes:
+        size: pixels a side that the backbone takes.
+        grid: rows and columns of its features.
+    """
+
+    signature = tf.TensorSpec([None], tf.string, "image_bytes")
+
+    def __init__(self, size: int, grid: tuple[int, int]) -> None:
+        """Say what the backbone takes and gives."""
+        self.size, self.grid = size, grid
+
+    def read_in_graph(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Turn an export's input into the model's; say which rows are usable."""
+        return decode_or_flag(image_bytes, self.size)
+
+    def write_assets(self, folder: Path) -> list[Path]:
+        """Return what an export carries of the source beside its graph: nothing."""
+        del folder
+        return []
+
+    def description(self) -> dict[str, Any]:
+        """Return what an export's wordreel.json says of the input."""
+        return {"image_size": self.size, "grid": list(self.grid)}
 
 
 def decode_or_flag(

@@ -60,6 +60,8 @@ def write_page(
     )
     text = environment.get_template(template).render(
         config=config,
+        lead=_lead(config, len(history)),
+        ask=TASKS[config.task].ask.format(export=rest["export"]),
         options=_options(config),
         curves=_curves(history, measures, monitor),
         history=history,
@@ -68,6 +70,15 @@ def write_page(
     )
     with atomic_write(path) as file:
         file.write(text)
+
+
+def _lead(config: Config, epochs: int) -> str:
+    """Say in a line what was trained."""
+    used = {field.name for field in dataclasses.fields(config) if TASKS[config.task].uses(field)}
+    parts = [str(getattr(config, name)) for name in ("backbone", "cell", "decoder") if name in used]
+    parts += [f"beam {config.beams}"] if "beams" in used else []
+    parts += [f"seed {config.seed}", f"{epochs} epoch{'s' * (epochs != 1)}"]
+    return " · ".join(parts)
 
 
 def _options(config: Config) -> dict[str, list[tuple[str, str]]]:

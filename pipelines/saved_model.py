@@ -46,6 +46,13 @@ def write_version(
         raise UserError(f"cannot write the export to {directory}: {reason}") from error
 
 
+def at_least_one_row(given: tf.Tensor) -> tf.Tensor:
+    """Add an empty row to an empty batch, string `[batch, ...]`: not every op takes none."""
+    shape = tf.shape(given)
+    missing = tf.cast(shape[:1] == 0, tf.int32)
+    return tf.concat([given, tf.fill(tf.concat([missing, shape[1:]], 0), "")], axis=0)
+
+
 def _describe(folder: Path, description: Mapping[str, Any]) -> None:
     versions = {
         "tensorflow": tf.__version__,

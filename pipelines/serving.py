@@ -131,7 +131,7 @@ class Captioner:
         found = np.isfinite(output["scores"])
         words = [self.vocabulary.words[token] for token in output["tokens"][0] if token > END]
         attention = output["attention"][0, : len(words)]
-        grid = self.info["grid"] if attention.shape[-1] else [0, 0]
+        grid = self.info["input"]["grid"] if attention.shape[-1] else [0, 0]
         return Answer(
             [caption.decode() for caption in output["captions"][found]],
             output["scores"][found].tolist(),
@@ -164,13 +164,14 @@ def _find(path: Path) -> Path:
 def _read_description(folder: Path) -> tuple[dict[str, Any], Vocabulary]:
     """Return wordreel.json and the vocabulary, which must be the one it names."""
     try:
-        text = (folder / "assets.extra" / "wordreel.json").read_text(encoding="utf-8")
+        info = json.loads((folder / "assets.extra" / "wordreel.json").read_text(encoding="utf-8"))
+        if "vocabulary" not in info:
+            raise UserError(f"{folder} is an export of {info['task']}: it answers in no words")
         vocabulary = Vocabulary.load(folder / "assets" / "vocabulary.txt")
     except FileNotFoundError as error:
         raise UserError(
             f"{folder} is a SavedModel, but no export of Wordreel: {error.filename} is missing"
         ) from None
-    info = json.loads(text)
     if vocabulary.hash != info["vocabulary"]["hash"]:
         raise UserError(
             f"the vocabulary of {folder} was changed: its hash is {vocabulary.hash}, the model's "

@@ -30,6 +30,8 @@ class Task:
         data: the dataset if none is named.
         recipe: where values come from for a dataset without a recipe of its own.
         examples: commands, each with what it does.
+        answer: what an export calls its answer.
+        ask: how to ask an export, with `{export}` for its folder.
     """
 
     name: str
@@ -41,6 +43,8 @@ class Task:
     data: str
     recipe: str
     examples: str
+    answer: str
+    ask: str
 
     def source_class(self) -> Any:
         """Import the source."""
@@ -75,6 +79,8 @@ TASKS = {
       your own pictures: holiday/images/ and holiday/captions.csv
   python train.py image-captioning --data flickr8k --source Flickr8k --seed 1 --run-dir runs/second
       Flickr8k by its recipe, but for the seed""",
+            answer="caption",
+            ask="wordreel caption {export} picture.jpg",
         ),
         Task(
             "sentiment",
@@ -92,6 +98,10 @@ TASKS = {
       your own texts: letters/texts.csv with the columns text and label
   python train.py sentiment --data sst2 --source SST-2 --seed 1 --run-dir runs/second
       film reviews with another seed""",
+            answer="label",
+            ask="""\
+python -c 'import tensorflow as tf; model = tf.saved_model.load("{export}");
+answers = model.signatures["serving_default"]; print(answers(text=tf.constant(["…"])))'""",
         ),
     )
 }

@@ -17,6 +17,7 @@ from models.text_encoder import TextEncoder
 from pipelines import text_graph
 from pipelines.config import Config
 from pipelines.input import pad
+from pipelines.shown import Shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +84,7 @@ class TextSource:
         self.encoder.build()
         self.notes: list[str] = []
         self.table = functools.cache(self._table)  # of (split, tuned)
+        self._texts = functools.cache(lambda split: dict(prepared.texts(split)))
 
     @staticmethod
     def prepare(config: Config) -> PreparedTexts:
@@ -94,9 +96,9 @@ class TextSource:
         del epoch
         return False
 
-    def shown(self, split: str) -> dict[str, str]:
-        """Return what the report shows of each example: the text."""
-        return dict(self.prepared.texts(split))
+    def shown(self, split: str, name: str) -> Shown:
+        """Return what the report shows of an example: the text."""
+        return Shown(text=self._texts(split)[name])
 
     def _table(self, split: str, tuned: bool) -> TextTable:
         """Return a split's rows; say how many texts had to be cut."""
@@ -119,13 +121,14 @@ class TextSource:
         """The input of an export."""
         return tf.TensorSpec([None], tf.string, "text")
 
-    def read_in_graph(self, texts: tf.Tensor) -> tf.Tensor:
-        """Turn an export's input, at least one row, into the encoder's."""
-        return text_graph.encode(texts, self.vocabulary, self.config.max_words)
+    def read_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Turn an export's input, at least one row, into the model's; any text is usable."""
+        ids = text_graph.encode(texts, self.vocabulary, self.config.max_words)
+        return ids, tf.ones_like(texts, tf.bool)
 
     def write_assets(self, folder: Path) -> list[Path]:
         """Write what an export carries of the source beside its graph."""
-        path = folder / "vocabulary.txt"
+        path = folder / "source-vocabulary.txt"
         self.vocabulary.save(path)
         return [path]
 

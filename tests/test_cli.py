@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from source_files import fill
-from tiny_captioner import SIZE, VOCABULARY, encode, picture, tiny_captioner
+from tiny_captioner import SOURCE, VOCABULARY, encode, picture, tiny_captioner
 
 from data.errors import UserError
 from pipelines.cli import COMMANDS, run
@@ -63,7 +63,7 @@ def run_dir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = SearchOptions(beams=2, n_best=2, max_words=4, min_words=2, length_penalty=1.0)
     folder = tmp_path_factory.mktemp("run")
     info = {"config": json.loads(Config(data="folder", source=str(source)).to_json())}
-    export(tiny_captioner(), VOCABULARY, options, SIZE, folder / "export", info)
+    export(tiny_captioner(), SOURCE, VOCABULARY, options, folder / "export", info)
     return folder
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
-from tiny_captioner import GRID, OPTIONS, SIZE, VOCABULARY, encode, picture, tiny_captioner
+from tiny_captioner import GRID, OPTIONS, SIZE, SOURCE, VOCABULARY, encode, picture, tiny_captioner
 
 from data.errors import UserError
 from data.vocabulary import Vocabulary
@@ -62,7 +62,7 @@ def models() -> dict[str, Any]:
 def exports(models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exports")
     for cell, model in models.items():
-        written = export(model, VOCABULARY, OPTIONS, SIZE, folder / cell, {"note": "été"})
+        written = export(model, SOURCE, VOCABULARY, OPTIONS, folder / cell, {"note": "été"})
         assert written == folder / cell / "1"
     return folder
 
@@ -200,8 +200,8 @@ def test_the_export_describes_itself(exports: Path) -> None:
     folder = exports / CELLS[0] / "1"
     text = (folder / "assets.extra" / "wordreel.json").read_text(encoding="utf-8")
     description = json.loads(text)
-    assert description["grid"] == GRID
-    assert description["image_size"] == SIZE
+    assert description["input"]["grid"] == GRID
+    assert description["input"]["image_size"] == SIZE
     assert description["search"]["beams"] == OPTIONS.beams
     assert description["note"] == "été"
     assert description["versions"]["tensorflow"] == tf.__version__
@@ -215,7 +215,7 @@ def test_a_later_export_is_the_next_version_with_the_weights_of_then(
     model = tiny_captioner("show-tell")
     (tmp_path / "9").mkdir()
     model.head.bias.assign(np.where(np.arange(len(VOCABULARY)) == 4, 99.0, 0.0))
-    written = export(model, VOCABULARY, OPTIONS, SIZE, tmp_path, {})
+    written = export(model, SOURCE, VOCABULARY, OPTIONS, tmp_path, {})
     assert written == tmp_path / "10"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["10", "9"]
     found = tf.saved_model.load(str(written)).signatures["greedy"](tf.constant(PICTURES[:1]))
@@ -225,7 +225,7 @@ def test_a_later_export_is_the_next_version_with_the_weights_of_then(
 def test_a_foreign_vocabulary_is_refused(models: Any, tmp_path: Path) -> None:
     shorter = Vocabulary(VOCABULARY.words[:-1])
     with pytest.raises(UserError, match=rf"14 words, the vocabulary 13 \(hash {shorter.hash}"):
-        export(models[CELLS[0]], shorter, OPTIONS, SIZE, tmp_path, {})
+        export(models[CELLS[0]], SOURCE, shorter, OPTIONS, tmp_path, {})
 
 
 def test_a_full_disk_leaves_no_version(models: Any, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_no_version(models: Any, tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
         with pytest.raises(UserError, match="cannot write the export to"):
-            export(models["show-tell"], VOCABULARY, OPTIONS, SIZE, tmp_path, {})
+            export(models["show-tell"], SOURCE, VOCABULARY, OPTIONS, tmp_path, {})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not list(tmp_path.iterdir())
@@ -242,4 +242,4 @@ def test_a_full_disk_leaves_no_version(models: Any, tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_is_named(models: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write the export to .*file"):
-        export(models["show-tell"], VOCABULARY, OPTIONS, SIZE, tmp_path / "file", {})
+        export(models["show-tell"], SOURCE, VOCABULARY, OPTIONS, tmp_path / "file", {})

@@ -171,16 +171,16 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
         assert label == by_itself == head.classes[int(expected.argmax())]
     assert len(set(labels)) > 1, "the test means something"
     info = json.loads((written / "assets.extra" / "wordreel.json").read_text(encoding="utf-8"))
-    assert (info["task"], info["note"], info["max_words"]) == ("sentiment", "été", 5)
-    assert info["vocabulary"]["hash"] == source.vocabulary.hash
+    assert (info["task"], info["note"], info["input"]["max_words"]) == ("sentiment", "été", 5)
+    assert info["input"]["vocabulary"]["hash"] == source.vocabulary.hash
     assert (written / "assets" / "labels.txt").read_text(encoding="utf-8").split() == info["labels"]
-    assert (written / "assets" / "vocabulary.txt").is_file()
+    assert (written / "assets" / "source-vocabulary.txt").is_file()
 
 
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
     model, source, head = tiny(tmp_path)
     head.export(model, source, tmp_path / "export", {})
-    with pytest.raises(UserError, match="is an export of sentiment: it takes text, not pictures"):
+    with pytest.raises(UserError, match="is an export of sentiment: it answers in no words"):
         Captioner(tmp_path / "export")
 
 

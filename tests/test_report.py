@@ -16,6 +16,7 @@ from pipelines.config import Config
 from pipelines.evaluation import Evaluation, Prediction
 from pipelines.metrics import evaluate_captions, signature
 from pipelines.report import write_report
+from pipelines.shown import Shown
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 NASTY = '<script>alert("1")</script> & "quoted"'
@@ -63,6 +64,14 @@ def picture(split: str, name: str) -> bytes:
     return buffer.getvalue()
 
 
+def shown(split: str, name: str) -> Shown:
+    return Shown(picture=picture(split, name), grid=(2, 3))
+
+
+def words(split: str, name: str) -> Shown:
+    return Shown(text=f"{NASTY} {split} {name}")
+
+
 def evaluation(
     captions: dict[str, str], truth: dict[str, bool] | None = None, cells: int = 6
 ) -> Evaluation:
@@ -93,8 +102,7 @@ def report(folder: Path, **changed: Any) -> tuple[str, Page]:
         "config": Config(),
         "history": HISTORY,
         "evaluations": [evaluation({str(i): f"a red dog {i}" for i in range(30)})],
-        "picture_of": picture,
-        "grid": (2, 3),
+        "shown": shown,
         "notes": [],
         "command": "python train.py --epochs 3",
         "export": Path("runs/a/export/1"),
@@ -206,7 +214,7 @@ def test_attention_is_bright_where_the_model_looked(tmp_path: Path) -> None:
 
 def test_there_is_no_attention_where_the_model_has_none(tmp_path: Path) -> None:
     blind = evaluation({"1": "a red dog", "2": "a blue cat"}, cells=0)
-    for changed in ({"evaluations": [blind]}, {"grid": None}):
+    for changed in ({"evaluations": [blind]}, {"shown": words}):
         text, _ = report(tmp_path, **changed)
         assert "Where it looked" not in text
 
@@ -237,16 +245,16 @@ def test_false_statements_come_first_among_the_worst(tmp_path: Path) -> None:
     assert "wholly true 90.0 %" in page.text
     assert "18 of 20 captions state nothing false" in page.text
     worst = re.findall(r"a red dog \d+|no idea", headed(text, "The worst"))
-    shown = [words for words in worst if words in captions.values()]
-    assert {*dict.fromkeys(shown)} >= {"a red dog 3", "a red dog 4", "no idea"}
-    assert shown.index("no idea") > max(shown.index("a red dog 3"), shown.index("a red dog 4"))
+    found = [words for words in worst if words in captions.values()]
+    assert {*dict.fromkeys(found)} >= {"a red dog 3", "a red dog 4", "no idea"}
+    assert found.index("no idea") > max(found.index("a red dog 3"), found.index("a red dog 4"))
     assert headed(text, "The worst").count("✗ not true") == 2
 
 
 def test_text_from_outside_is_text(tmp_path: Path) -> None:
     captions = {"1": f"a {NASTY}", "2": "كلب أحمر 🐕"}
     text, page = report(
-        tmp_path, evaluations=[evaluation(captions)], notes=[NASTY], command=NASTY, grid=None
+        tmp_path, evaluations=[evaluation(captions)], notes=[NASTY], command=NASTY, shown=words
     )
     assert "<script" not in text
     assert page.text.count(NASTY) >= 3
@@ -270,5 +278,6 @@ def test_the_same_run_gives_the_same_bytes_within_5_mb(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "JPEG")  # no picture is larger than noise
-    text, _ = report(tmp_path, evaluations=[many, many], picture_of=lambda *_: buffer.getvalue())
+    heavy = Shown(picture=buffer.getvalue())
+    text, _ = report(tmp_path, evaluations=[many, many], shown=lambda *_: heavy)
     assert len(text) < 5e6

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_captioner import GRID, OPTIONS, SIZE, VOCABULARY, encode, picture, tiny_captioner
+from tiny_captioner import GRID, OPTIONS, SOURCE, VOCABULARY, encode, picture, tiny_captioner
 
 from data.errors import UserError
 from pipelines.export import export
@@ -20,7 +20,7 @@ from pipelines.serving import BATCH, Captioner
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    export(tiny_captioner(), VOCABULARY, OPTIONS, SIZE, folder / "export", {})
+    export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder / "export", {})
     return folder
 
 

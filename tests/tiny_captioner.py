@@ -14,8 +14,10 @@ from models.encoder_decoder import EncoderHead
 from models.image_encoder import ImageEncoder
 from models.search import SearchOptions
 from models.sequence_decoder import SequenceDecoder
+from pipelines.picture_bytes import PictureBytes
 
 SIZE, GRID = 32, [4, 4]
+SOURCE = PictureBytes(SIZE, (4, 4))
 OPTIONS = SearchOptions(beams=3, n_best=3, max_words=7, length_penalty=0.7)
 WORDS = ("a", "dog", "runs", "on", "the", "red", "été", "кошка", "狗", "⚽")
 VOCABULARY = Vocabulary([*SPECIAL, *WORDS])

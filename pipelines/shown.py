@@ -1,0 +1,67 @@
+"""What a report shows of an example's input, whatever the source."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+SIDE = 320  # pixels of a thumbnail's longer side
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What a report shows of an input.
+
+    Attributes:
+        text: for inputs that are read.
+        picture: encoded, for inputs that are seen.
+        grid: rows and columns of the picture's cells that attention falls on; None if there are
+            none.
+    """
+
+    text: str = ""
+    picture: bytes | None = None
+    grid: tuple[int, int] | None = None
+
+
+Show = Callable[[str, str], Shown]  # (split, id) → what to show of the input
+
+
+class Thumbnail(NamedTuple):
+    """A small picture as a data URI, its width and its height."""
+
+    uri: str
+    width: int
+    height: int
+
+
+def thumbnail(encoded: bytes) -> Thumbnail:
+    """Return a picture as a small JPEG."""
+    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
+    scale = SIDE / max(picture.size)
+    if scale < 1 or scale > 2:  # drawn scenes are tiny: the browser would blur them
+        scale = min(scale, 3)
+        width, height = (max(1, round(side * scale)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+    return Thumbnail(_data_uri(picture, "JPEG", quality=80), *picture.size)
+
+
+def veil(attention: np.ndarray) -> str:
+    """Return a black picture, more opaque where there is less attention, as a data URI."""
+    shade = np.rint(190 * (1 - attention / max(attention.max(), 1e-9))).astype(np.uint8)
+    rows, columns = attention.shape
+    alpha = Image.fromarray(shade).resize((8 * columns, 8 * rows), Image.Resampling.BICUBIC)
+    black = Image.new("L", alpha.size)
+    return _data_uri(Image.merge("LA", (black, alpha)), "PNG", optimize=True)
+
+
+def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
