@@ -73,6 +73,34 @@ def _frozen_norms(model: keras.Model) -> keras.Model:
     return model
 
 
+def cut(model: keras.Model, above: str) -> tuple[keras.Model, keras.Model]:
+    """Freeze a backbone up to a layer; return that part and the part above it.
+
+    Both share the backbone's layers. What the lower part says of a picture never changes, so it
+    need not be computed twice.
+
+    Args:
+        model: from `build_backbone`.
+        above: name of the last frozen layer; all later ones depend on its output alone.
+
+    Raises:
+        ValueError: if there is no such layer, or a path goes around it.
+    """
+    try:
+        bridge = model.get_layer(above).output
+        lower, upper = keras.Model(model.input, bridge), keras.Model(bridge, model.output)
+    except ValueError as error:
+        names = ", ".join(layer.name for layer in model.layers if _is_bridge(layer))
+        raise ValueError(f"no layer {above!r} that all goes through; known: {names}") from error
+    lower.trainable = False
+    return lower, upper
+
+
+def _is_bridge(layer: keras.layers.Layer) -> bool:
+    """Guess whether a model can be cut above a layer: residual blocks end in sums."""
+    return isinstance(layer, keras.layers.Add)
+
+
 def default_image_size(name: str) -> int:
     """Return the height and width in pixels that a backbone was made for.
 

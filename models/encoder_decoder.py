@@ -13,17 +13,31 @@ from models.memory import Memory
 class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, in that order.
 
-    Inputs come in forms that the rank tells apart: pixels, float `[batch, height, width, 3]` in
-    0..255, pass through the backbone; its features, `[batch, cells, depth]`, computed earlier by a
-    frozen one, go straight to the encoder, and so do word ids, int32 `[batch, time]`.
+    Inputs come in forms that the shape tells apart: pixels, float `[batch, height, width, 3]` in
+    0..255, pass through the backbone; `[batch, height, width, channels]`, what its frozen part said
+    of them earlier, through the part above; its features, `[batch, cells, depth]`, computed earlier
+    by a frozen one, go straight to the encoder, and so do word ids, int32 `[batch, time]`.
     """
 
     def __init__(
-        self, backbone: keras.Model | None, encoder: Any, head: Any, **kwargs: Any
+        self,
+        backbone: keras.Model | None,
+        encoder: Any,
+        head: Any,
+        upper: keras.Model | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Join a backbone (texts have none), a built encoder, and a head, which gets weights."""
+        """Join the parts.
+
+        Args:
+            backbone: pixels → grid; None for texts.
+            encoder: built.
+            head: gets its weights here.
+            upper: the part of the backbone that learns, if another never does.
+            kwargs: of `keras.layers.Layer`.
+        """
         super().__init__(**kwargs)
-        self.backbone, self.encoder, self.head = backbone, encoder, head
+        self.backbone, self.encoder, self.head, self.upper = backbone, encoder, head, upper
         head.build(encoder.depth)
 
     def remember(
@@ -36,7 +50,8 @@ class EncoderHead(keras.layers.Layer):
         """
         if self.backbone is not None and inputs.shape.rank == 4:
             learns = training and tune_backbone
-            inputs = cells(self.backbone(tf.cast(inputs, tf.float32), training=learns))
+            part: Any = self.backbone if inputs.shape[-1] == 3 else self.upper
+            inputs = cells(part(tf.cast(inputs, tf.float32), training=learns))
             if not learns:
                 inputs = tf.stop_gradient(inputs)
         return self.encoder(inputs, training=training)

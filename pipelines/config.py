@@ -71,6 +71,12 @@ class Config:
         "epoch (from 1) at which the backbone starts to learn; none: frozen",
         parts=IMAGE,
     )
+    fine_tune_above: str | None = choice(
+        "encoder",
+        None,
+        "layer up to which the backbone stays frozen all the same; its output is computed once",
+        parts=IMAGE,
+    )
     fine_tune_rate: float = choice(
         "encoder", 1e-5, "the backbone's own highest learning rate", parts=IMAGE
     )

@@ -16,7 +16,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -34,7 +34,10 @@ BATCH = 32
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """One row a picture: uint8 `[height, width, 3]` pixels or float16 `[cells, depth]` features.
+    """One row a picture.
+
+    That is uint8 `[height, width, 3]` pixels, float16 `[cells, depth]` features, or float16
+    `[height, width, channels]` from the frozen part of a backbone.
 
     Attributes:
         ids: the pictures' ids, in the order of the rows.
@@ -65,6 +68,14 @@ class Table:
         rows = self.rows[positions, 0]
         rows[mirror] = rows[mirror, :, ::-1]
         return rows
+
+
+class RowFunction(NamedTuple):
+    """What makes rows of a batch of pictures, and the shape and type of a row."""
+
+    compute: Callable[[tf.Tensor], tf.Tensor]
+    shape: tuple[int, ...]
+    dtype: Any
 
 
 def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
@@ -109,6 +120,7 @@ def table(
     flips: bool = False,
     backbone: Any = None,
     backbone_fingerprint: str = "",
+    maps: bool = False,
 ) -> Table:
     """Return the rows of a whole split, computing those that are not there yet.
 
@@ -120,12 +132,13 @@ def table(
         flips: whether to store the mirrored picture (its features) as well.
         backbone: a frozen Keras model of float32 `[batch, size, size, 3]`, or None for pixels.
         backbone_fingerprint: of its weights and preprocessing.
+        maps: keep the grid's rows and columns, for another part of the backbone.
 
     Raises:
         UserError: if the disk is full or the folder cannot be written.
     """
     mirrored = flips and backbone is not None  # pixels are mirrored when they are read
-    key = [VERSION, prepared.fingerprint, split, size, mirrored, backbone_fingerprint]
+    key = [VERSION, prepared.fingerprint, split, size, mirrored, backbone_fingerprint, maps]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     folder = cache / f"{prepared.name}-{split}-{name}"
     try:
@@ -133,7 +146,8 @@ def table(
         with open(cache / f".{folder.name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two runs never compute the same rows at once
             if not folder.exists():
-                _compute(prepared, split, folder, size, mirrored, backbone)
+                to_rows = _row_function(size, mirrored, backbone, maps)
+                _compute(prepared, split, folder, size, to_rows)
     except OSError as error:
         raise UserError(
             f"cannot keep picture features in {cache}: {error.strerror or error}. Free some "
@@ -143,25 +157,22 @@ def table(
     return Table(tuple(ids), np.load(folder / "rows.npy", mmap_mode="r"))
 
 
-def _compute(
-    prepared: Prepared, split: str, folder: Path, size: int, mirrored: bool, backbone: Any
-) -> None:
+def _compute(prepared: Prepared, split: str, folder: Path, size: int, to_rows: RowFunction) -> None:
     """Fill a partial folder row by row, then rename it."""
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(exist_ok=True)
     note, path = partial / "progress.json", partial / "rows.npy"
     done = json.loads(note.read_text())["done"] if note.exists() else 0
-    to_rows, shape, dtype = _row_function(size, mirrored, backbone)
     count = prepared.splits[split]
     if not done:
-        rows = np.lib.format.open_memmap(path, "w+", dtype, (count, *shape))
+        rows = np.lib.format.open_memmap(path, "w+", to_rows.dtype, (count, *to_rows.shape))
         with open(path, "r+b") as file:  # a full disk is met here, not as a crash while writing
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     rows = np.lib.format.open_memmap(path, "r+")
-    what = "reading pictures" if backbone is None else "computing features"
+    what = "reading pictures" if to_rows.dtype == np.uint8 else "computing features"
     with progress(count, f"{what} ({split})", initial=done) as bar:
         for number, batch in enumerate(_decoded(prepared, split, size, done), 1):
-            new = to_rows(batch).numpy()
+            new = to_rows.compute(batch).numpy()
             rows[done : done + len(new)] = new
             done += len(new)
             bar.update(len(new))
@@ -191,21 +202,21 @@ def _decoded(prepared: Prepared, split: str, size: int, skip: int) -> tf.data.Da
     )
 
 
-def _row_function(
-    size: int, mirrored: bool, backbone: Any
-) -> tuple[Callable[[tf.Tensor], tf.Tensor], tuple[int, ...], Any]:
-    """Return what makes rows of pictures, and the shape and type of a row."""
+def _row_function(size: int, mirrored: bool, backbone: Any, maps: bool) -> RowFunction:
+    """Return what makes rows of pictures."""
     if backbone is None:
-        return lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8
+        return RowFunction(lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8)
 
     @tf.function(reduce_retracing=True)
     def features(pictures: tf.Tensor) -> tf.Tensor:
         views = [pictures, pictures[:, :, ::-1]] if mirrored else [pictures]
         grids = [backbone(tf.cast(view, tf.float32), training=False) for view in views]
-        return tf.cast(tf.stack([cells(grid) for grid in grids], axis=1), tf.float16)
+        rows = grids if maps else [cells(grid) for grid in grids]
+        return tf.cast(tf.stack(rows, axis=1), tf.float16)
 
     _, rows, columns, depth = backbone.compute_output_shape((1, size, size, 3))
-    return features, (1 + mirrored, rows * columns, depth), np.float16
+    shape = (rows, columns, depth) if maps else (rows * columns, depth)
+    return RowFunction(features, (1 + mirrored, *shape), np.float16)
 
 
 def _write_json(path: Path, value: Any) -> None:

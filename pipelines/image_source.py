@@ -9,7 +9,7 @@ from pathlib import Path
 from data.datasets import data_home, prepare
 from data.errors import UserError
 from data.prepared import Prepared
-from models.backbones import build_backbone, default_image_size, fingerprint
+from models.backbones import build_backbone, cut, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
 from pipelines.config import Config
 from pipelines.features import Table, table
@@ -22,6 +22,7 @@ class ImageSource(PictureBytes):
 
     Attributes:
         backbone: pixels → grid of features.
+        upper: the part of it that learns, if another never does.
         encoder: grid of features → Memory.
         notes: what the report has to say of the inputs.
     """
@@ -34,6 +35,9 @@ class ImageSource(PictureBytes):
         try:
             size = config.image_size or default_image_size(config.backbone)
             self.backbone = build_backbone(config.backbone, weights=config.weights, image_size=size)
+            self._lower, self.upper = None, None
+            if config.fine_tune_above is not None:
+                self._lower, self.upper = cut(self.backbone, config.fine_tune_above)
         except ValueError as error:
             raise UserError(f"--backbone {config.backbone}: {error}") from error
         self.encoder = ImageEncoder(
@@ -42,7 +46,7 @@ class ImageSource(PictureBytes):
         _, rows, columns, depth = self.backbone.compute_output_shape((1, size, size, 3))
         self.encoder.build(rows * columns, depth)
         super().__init__(size, (rows, columns))
-        self._fingerprint = fingerprint(self.backbone)
+        self._frozen = {part: fingerprint(part) for part in (self.backbone, self._lower) if part}
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
 
@@ -61,16 +65,18 @@ class ImageSource(PictureBytes):
         return Shown(picture=self._pictures(split)[name], grid=self.grid)
 
     def _table(self, split: str, tuned: bool) -> Table:
-        """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
+        """Return a split's rows: features, or what a tuned backbone starts from."""
         split = whole_split(split)
+        frozen = self._lower if tuned else self.backbone
         return table(
             self.prepared,
             split,
             self.cache,
             size=self.size,
             flips=self.config.flips and split == whole_split(self.config.train_split),
-            backbone=None if tuned else self.backbone,
-            backbone_fingerprint="" if tuned else self._fingerprint,
+            backbone=frozen,
+            backbone_fingerprint="" if frozen is None else self._frozen[frozen],
+            maps=tuned,
         )
 
 

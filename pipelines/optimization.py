@@ -31,7 +31,9 @@ def precision(config: Config) -> tf.DType:
     return tf.bfloat16 if fast else tf.float32
 
 
-def adamw(config: Config, rate: float, steps: int) -> keras.optimizers.Optimizer:
+def adamw(
+    config: Config, rate: float, steps: int, weight_decay: float
+) -> keras.optimizers.Optimizer:
     """Return AdamW (Loshchilov & Hutter 2019): linear warm-up, then a cosine to 2 % at `steps`."""
     warmup = min(config.warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -41,7 +43,7 @@ def adamw(config: Config, rate: float, steps: int) -> keras.optimizers.Optimizer
         warmup_target=rate if warmup else None,
         warmup_steps=warmup,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
+    optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
     kept = ["bias", "gamma", "beta"] + ["place"] * config.firm_places
     optimizer.exclude_from_weight_decay(var_names=kept)
     return optimizer

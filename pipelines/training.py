@@ -43,11 +43,13 @@ class Trainer:
         self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
         tuned = config.fine_tune_from is not None
         self.tuned = list(model.backbone.trainable_variables) if tuned else []
-        self.optimizer = adamw(config, config.learning_rate, config.epochs * steps_per_epoch)
+        steps = config.epochs * steps_per_epoch
+        self.optimizer = adamw(config, config.learning_rate, steps, config.weight_decay)
         self.optimizer.build(self.own)
         tuned_epochs = max(1, config.epochs + 1 - (config.fine_tune_from or 1))
+        # No decay: it would pull what was learned elsewhere towards nothing.
         self.backbone_optimizer = adamw(
-            config, config.fine_tune_rate, tuned_epochs * steps_per_epoch
+            config, config.fine_tune_rate, tuned_epochs * steps_per_epoch, 0.0
         )
         self.backbone_optimizer.build(self.tuned)
         self.average = MovingAverage(self.own + self.tuned, config.ema)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.backbone_names import applications
-from models.backbones import build_backbone, default_image_size, fingerprint
+from models.backbones import build_backbone, cut, default_image_size, fingerprint
 
 # Keras 3.15 saving a variable under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -278,6 +278,20 @@ def test_fine_tuning_moves_convolutions_and_keeps_statistics(
             assert np.abs(gradient).max() > 0, variable.path
     for variable, value in zip(model.non_trainable_variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
+
+
+def test_cut_parts_are_the_whole_and_only_the_upper_learns(photos: NDArray[np.float32]) -> None:
+    whole = build_backbone("small-cnn", image_size=photos.shape[1])
+    names = [layer.name for layer in whole.layers]
+    lower, upper = cut(whole, next(name for name in names if name.startswith("add")))
+    np.testing.assert_array_equal(upper(lower(photos)), whole(photos))
+    assert 0 < len(whole.trainable_variables) == len(upper.trainable_variables)
+    assert lower.trainable_variables == []
+    for name in ("add_of_none", names[names.index(next(n for n in names if "add" in n)) - 1]):
+        with pytest.raises(
+            ValueError, match=f"no layer '{name}' that all goes .*: add"
+        ):
+            cut(whole, name)
 
 
 def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from PIL import Image
 
 from data.errors import UserError
 from data.prepared import Prepared
-from models.encoder_decoder import cells
+from models.backbones import build_backbone, cut
+from models.encoder_decoder import EncoderHead, cells
+from models.image_encoder import ImageEncoder
+from models.sequence_decoder import SequenceDecoder
 from pipelines import features
 from pipelines.features import decode_picture, table
 
@@ -72,6 +75,32 @@ def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) ->
     for view, pixels in enumerate((picture, picture[:, ::-1])):
         expected = cells(net(pixels[tf.newaxis]))[0]
         np.testing.assert_allclose(found.rows[40, view], expected, rtol=2e-3, atol=0.1)
+
+
+def test_a_tuned_backbone_goes_on_from_rows_of_its_frozen_part(tmp_path: Path) -> None:
+    net = build_backbone("small-cnn", image_size=SIZE)
+    frozen = next(layer.name for layer in net.layers if isinstance(layer, keras.layers.Add))
+    lower, upper = cut(net, frozen)
+    assert lower.trainable_variables == [] and upper.trainable_variables == net.trainable_variables
+    found = table(
+        dataset(),
+        "train",
+        tmp_path,
+        size=SIZE,
+        flips=True,
+        backbone=lower,
+        maps=True,
+        backbone_fingerprint="a",
+    )
+    encoder = ImageEncoder(6, 0.0)
+    encoder.build(4, 128)
+    model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), upper)
+    rows = np.array([3, 40])
+    seen = model.remember(tf.constant(found.read(rows, np.array([False, True]))))
+    pictures = [decode_picture(png(row), SIZE) for row in rows]
+    expected = model.remember(tf.stack([pictures[0], pictures[1][:, ::-1]]))
+    np.testing.assert_allclose(seen.values, expected.values, atol=2e-3)  # rows are float16
+    assert np.ptp(expected.values) > 0.1
 
 
 def test_computed_once(tmp_path: Path) -> None:
