@@ -73,32 +73,38 @@ def _frozen_norms(model: keras.Model) -> keras.Model:
     return model
 
 
-def cut(model: keras.Model, above: str) -> tuple[keras.Model, keras.Model]:
-    """Freeze a backbone up to a layer; return that part and the part above it.
+def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Freeze a backbone but for its top; return the frozen part and the top.
 
-    Both share the backbone's layers. What the lower part says of a picture never changes, so it
-    need not be computed twice.
+    The top is what follows the last residual block before the grid takes its final size: most of
+    the weights, but a third of the work. Both parts share the backbone's layers. What the frozen
+    one says of a picture never changes, so it need not be computed twice.
 
     Args:
         model: from `build_backbone`.
-        above: name of the last frozen layer; all later ones depend on its output alone.
 
     Raises:
-        ValueError: if there is no such layer, or a path goes around it.
+        ValueError: if it has no such block.
+
+    >>> lower, top = cut(build_backbone("efficientnet-lite0", weights="random"))
+    >>> lower.output_shape, top.output_shape
+    ((None, 14, 14, 112), (None, 7, 7, 1280))
     """
-    try:
-        bridge = model.get_layer(above).output
-        lower, upper = keras.Model(model.input, bridge), keras.Model(bridge, model.output)
-    except ValueError as error:
-        names = ", ".join(layer.name for layer in model.layers if _is_bridge(layer))
-        raise ValueError(f"no layer {above!r} that all goes through; known: {names}") from error
+    *before, last = model.layers[1:]
+    if isinstance(last, keras.Model):  # behind its preprocessing
+        inner, top = cut(last)
+        features = model.input
+        for layer in (*before, inner):
+            features = layer(features)
+    else:
+        sums = [layer.output for layer in model.layers if isinstance(layer, keras.layers.Add)]
+        larger = [output for output in sums if output.shape[1] > model.output_shape[1]]
+        if not larger:
+            raise ValueError(f"{model.name} has no residual blocks to know its top by: tune it all")
+        features, top = larger[-1], keras.Model(larger[-1], model.output)
+    lower = keras.Model(model.input, features)
     lower.trainable = False
-    return lower, upper
-
-
-def _is_bridge(layer: keras.layers.Layer) -> bool:
-    """Guess whether a model can be cut above a layer: residual blocks end in sums."""
-    return isinstance(layer, keras.layers.Add)
+    return lower, top
 
 
 def default_image_size(name: str) -> int:
@@ -213,7 +219,8 @@ def _application(name: str, size: int, weights: str | None) -> keras.Model:
         _load_weights(model, weights)
     images = keras.Input((size, size, 3), name="images")
     preprocess = inspect.getmodule(build).preprocess_input  # type: ignore[union-attr]
-    return keras.Model(images, model(preprocess(images)), name=model.name)
+    scale = keras.Model(images, preprocess(images), name="preprocess")
+    return keras.Model(images, model(scale(images)), name=model.name)
 
 
 def _load_weights(model: keras.Model, weights: str | None) -> None:

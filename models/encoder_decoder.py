@@ -24,7 +24,7 @@ class EncoderHead(keras.layers.Layer):
         backbone: keras.Model | None,
         encoder: Any,
         head: Any,
-        upper: keras.Model | None = None,
+        top: keras.Model | None = None,
         **kwargs: Any,
     ) -> None:
         """Join the parts.
@@ -33,11 +33,11 @@ class EncoderHead(keras.layers.Layer):
             backbone: pixels → grid; None for texts.
             encoder: built.
             head: gets its weights here.
-            upper: the part of the backbone that learns, if another never does.
+            top: the part of the backbone that learns, if another never does.
             kwargs: of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
-        self.backbone, self.encoder, self.head, self.upper = backbone, encoder, head, upper
+        self.backbone, self.encoder, self.head, self.top = backbone, encoder, head, top
         head.build(encoder.depth)
 
     def remember(
@@ -50,7 +50,7 @@ class EncoderHead(keras.layers.Layer):
         """
         if self.backbone is not None and inputs.shape.rank == 4:
             learns = training and tune_backbone
-            part: Any = self.backbone if inputs.shape[-1] == 3 else self.upper
+            part: Any = self.backbone if inputs.shape[-1] == 3 else self.top
             inputs = cells(part(tf.cast(inputs, tf.float32), training=learns))
             if not learns:
                 inputs = tf.stop_gradient(inputs)

@@ -71,10 +71,11 @@ class Config:
         "epoch (from 1) at which the backbone starts to learn; none: frozen",
         parts=IMAGE,
     )
-    fine_tune_above: str | None = choice(
+    fine_tune: str = choice(
         "encoder",
-        None,
-        "layer up to which the backbone stays frozen all the same; its output is computed once",
+        "all",
+        "how much of the backbone then learns: all, or what is above its last halving (faster)",
+        ("all", "top"),
         parts=IMAGE,
     )
     fine_tune_rate: float = choice(

@@ -22,7 +22,7 @@ class ImageSource(PictureBytes):
 
     Attributes:
         backbone: pixels → grid of features.
-        upper: the part of it that learns, if another never does.
+        top: the part of it that learns, if another never does.
         encoder: grid of features → Memory.
         notes: what the report has to say of the inputs.
     """
@@ -35,9 +35,9 @@ class ImageSource(PictureBytes):
         try:
             size = config.image_size or default_image_size(config.backbone)
             self.backbone = build_backbone(config.backbone, weights=config.weights, image_size=size)
-            self._lower, self.upper = None, None
-            if config.fine_tune_above is not None:
-                self._lower, self.upper = cut(self.backbone, config.fine_tune_above)
+            self._lower, self.top = None, None
+            if config.fine_tune_from is not None and config.fine_tune == "top":
+                self._lower, self.top = cut(self.backbone)
         except ValueError as error:
             raise UserError(f"--backbone {config.backbone}: {error}") from error
         self.encoder = ImageEncoder(

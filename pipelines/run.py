@@ -50,7 +50,7 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
     tf.config.experimental.enable_op_determinism()
     head = head_class(config, prepared, folder)
     source = source_class(config, prepared, folder)
-    model = EncoderHead(source.backbone, source.encoder, head.layer, source.upper)
+    model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
     history = _train(config, folder, model, head, source)
     evaluations = [
         head.evaluate(model, source, split, config.epochs - 1)

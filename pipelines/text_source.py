@@ -58,11 +58,11 @@ class TextSource:
     Attributes:
         vocabulary: the words of the training texts.
         encoder: word ids → Memory.
-        backbone, upper: None; a text has none.
+        backbone, top: None; a text has none.
         notes: what the report has to say of the inputs.
     """
 
-    backbone = upper = None
+    backbone = top = None
 
     def __init__(self, config: Config, prepared: PreparedTexts, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""
