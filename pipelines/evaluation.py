@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -127,10 +128,16 @@ class Decoder:
         """Take a model, its words, and how to search."""
         self.vocabulary = vocabulary
 
-        @tf.function(reduce_retracing=True)
-        def search(inputs: tf.Tensor) -> Any:
-            step, state = model.head.start(model.remember(inputs))
-            return beam_search(step, state, tf.shape(inputs)[0], options)
+        @functools.cache
+        def search(rank: int) -> Any:  # a graph for each form of input, whatever its sizes
+            del rank
+
+            @tf.function(reduce_retracing=True)
+            def found(inputs: tf.Tensor) -> Any:
+                step, state = model.head.start(model.remember(inputs))
+                return beam_search(step, state, tf.shape(inputs)[0], options)
+
+            return found
 
         self.search = search
 
@@ -140,7 +147,8 @@ class Decoder:
         for start in range(0, len(ids), BATCH):
             names = ids[start : start + BATCH]
             rows = np.array([positions[name] for name in names])
-            found = self.search(table.read(rows, np.zeros(len(rows), bool)))
+            inputs = table.read(rows, np.zeros(len(rows), bool))
+            found = self.search(inputs.ndim)(inputs)
             tokens, scores, attention = (
                 array.numpy() for array in (found.tokens, found.scores, found.attention)
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -78,16 +79,17 @@ class LabelHead:
     def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> LabelEvaluation:
         """Ask the model as it is after an epoch for the labels of a split."""
         if self._said is None:
-            self._said = tf.function(
-                lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs))),
-                reduce_retracing=True,
+            self._said = functools.cache(  # a graph for each form of input, whatever its sizes
+                lambda rank: tf.function(
+                    lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs))),
+                    reduce_retracing=True,
+                )
             )
         table = source.table(split, source.tuned(epoch))
         rows, _ = self._rows(table, split)
-        found = [
-            self._said(tf.constant(table.read(part, np.zeros(len(part), bool)))).numpy()
-            for part in np.split(rows, range(BATCH, len(rows), BATCH))
-        ]
+        parts = np.split(rows, range(BATCH, len(rows), BATCH))
+        inputs = (tf.constant(table.read(part, np.zeros(len(part), bool))) for part in parts)
+        found = [self._said(part.shape.rank)(part).numpy() for part in inputs]
         labels = self.prepared.labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(found))
 

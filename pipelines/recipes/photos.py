@@ -1,4 +1,4 @@
-"""Any photos, your own folder for one: a pretrained backbone, frozen, and soft attention.
+"""Any photos, your own folder for one: a pretrained backbone, its top tuned, and soft attention.
 
 Paper:    Xu et al. 2015, "Show, Attend and Tell"
 Command:  python train.py image-captioning --data folder --source DIR
@@ -11,9 +11,12 @@ from pipelines.config import Config
 CONFIG = Config(
     data="folder",
     backbone="efficientnet-lite2",
+    fine_tune_from=3,
+    fine_tune="top",
+    fine_tune_rate=1e-4,
     flips=True,
     weight_decay=1.0,
-    epochs=8,
-    patience=8,
-    reward_epochs=3,
+    epochs=6,
+    patience=6,
+    reward_epochs=2,
 )
