@@ -37,10 +37,16 @@ class LabelHead:
         """Take the dataset's classes.
 
         Raises:
-            UserError: if one has no example in what is learned from.
+            UserError: if there are none to tell apart, or one has no example in what is learned
+                from.
         """
         self.config, self.prepared = config, prepared
         self.classes = tuple(prepared.classes)
+        if len(self.classes) < 2:
+            raise UserError(
+                f"{prepared.name} has {len(self.classes)} classes in its training part: at least "
+                "two are needed to tell apart"
+            )
         counts = Counter(label for _, label in prepared.labels(config.train_split))
         for name in self.classes:
             if not counts[name]:
@@ -49,7 +55,7 @@ class LabelHead:
             file.write("\n".join(self.classes) + "\n")
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
-        self.layer = Classifier(len(self.classes), weights)
+        self.layer = Classifier(len(self.classes), weights, config.pooling)
         self._said: Any = None
 
     def steps_per_epoch(self, source: Any) -> int:
@@ -69,8 +75,8 @@ class LabelHead:
         def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for number in range(skip, len(batches)):
                 chosen = batches[number]
-                mirror = np.random.default_rng([config.seed, epoch, number]).random(len(chosen))
-                yield table.read(rows[chosen], (mirror < 0.5) & config.flips), classes[chosen]
+                chance = np.random.default_rng([config.seed, epoch, number])
+                yield table.read(rows[chosen], chance), classes[chosen]
 
         signature = (table.spec, tf.TensorSpec([None], tf.int32))
         return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
@@ -85,7 +91,7 @@ class LabelHead:
         table = source.table(split, source.tuned(epoch))
         rows, _ = self._rows(table, split)
         found = [
-            self._said(tf.constant(table.read(part, np.zeros(len(part), bool)))).numpy()
+            self._said(table.read(part)).numpy()
             for part in np.split(rows, range(BATCH, len(rows), BATCH))
         ]
         labels = self.prepared.labels(split)
