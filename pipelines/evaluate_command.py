@@ -73,11 +73,11 @@ def _score_export(given: argparse.Namespace) -> int:
     config = export.info.get("config", {})
     task = TASKS[export.info.get("task") or config.get("task", "image-captioning")]
     prepared = _prepare(given, task, export.info)
-    out = given.out or Path("predictions-" + "-".join(re.findall(r"\w+", given.split)))
+    name = "predictions-" + "-".join(re.findall(r"\w+", given.split))
     if isinstance(export, Labeller):
-        _score_labels(export, task, prepared, given.split, out)
+        _score_labels(export, task, prepared, given.split, given.out or Path(f"{name}.csv"))
     else:
-        _score_captions(export, task, prepared, given.split, out)
+        _score_captions(export, task, prepared, given.split, given.out or Path(f"{name}.json"))
     return 0
 
 
@@ -91,7 +91,6 @@ def _score_captions(export: Captioner, task: Task, prepared: Any, split: str, ou
     candidates = {name: answer.captions[0] if answer.valid else "" for name, answer in answers}
     search = search_name(SearchOptions(**export.info["search"]))
     _print_scores(prepared, split, candidates, search)
-    out = out if out.suffix else out.with_suffix(".json")
     write_results(out, candidates)
     print(f"captions in {out}")
 
@@ -110,7 +109,6 @@ def _score_labels(export: Labeller, task: Task, prepared: Any, split: str, out: 
     evaluation = evaluation_of(split, export.labels, list(labels.items()), np.array(shares))
     print(f"{prepared.name} {split}: {evaluation}")
     print(evaluation.signature)
-    out = out if out.suffix else out.with_suffix(".csv")
     evaluation.write_csv(out)
     print(f"labels in {out}")
 
