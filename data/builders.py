@@ -154,17 +154,27 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence TFDS: its lines on stdout, its own bars, its warning that the config is ours."""
-    verbosity = logging.get_verbosity()
+def hushed() -> Iterator[None]:
+    """Silence what TFDS and TensorFlow log, which is not for users."""
+    verbosity, level = logging.get_verbosity(), tf.get_logger().level
     logging.set_verbosity(logging.ERROR)
+    tf.get_logger().setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        tf.get_logger().setLevel(level)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence TFDS: its log, its lines on stdout, its own bars."""
     tfds.disable_progress_bar()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), hushed():
             yield
     finally:
         tfds.enable_progress_bar()
-        logging.set_verbosity(verbosity)
 
 
 class Loaded(NamedTuple):

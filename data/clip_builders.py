@@ -19,6 +19,7 @@ from tqdm import tqdm
 from data import drawn_clips
 from data.builders import VERSION, Loaded, checked, write
 from data.clip_tables import window
+from data.images import frame_jpeg
 from data.listing import Entry, Listing
 from data.problems import Problem
 from data.video import Sampling, sample
@@ -147,7 +148,7 @@ def checked_clips(
         clip = sample(entry.path, sampling, start=start, end=end)
         example = ClipExample(
             entry.image_id,
-            [_encoded(frame, "JPEG", quality=92) for frame in clip.frames],
+            [frame_jpeg(frame) for frame in clip.frames],
             clip.times.tolist(),
             entry.captions,
             entry.label,
@@ -164,7 +165,7 @@ def drawn(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[ClipExample]]:
 
     def examples(split: str) -> Iterator[ClipExample]:
         for clip_id, clip in drawn_clips.drawn_clips(split, seed=seed):
-            frames = [_encoded(frame, "PNG", compress_level=1) for frame in drawn_clips.draw(clip)]
+            frames = [_png(frame) for frame in drawn_clips.draw(clip)]
             times = [number / drawn_clips.RATE for number in range(len(frames))]
             bar.update()
             captions = drawn_clips.captions(clip)
@@ -173,7 +174,7 @@ def drawn(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[ClipExample]]:
     return {split: examples(split) for split in drawn_clips.SPLITS}
 
 
-def _encoded(frame: npt.NDArray[np.uint8], encoding: str, **options: int) -> bytes:
+def _png(frame: npt.NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(frame).save(buffer, encoding, **options)
+    Image.fromarray(frame).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

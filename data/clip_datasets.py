@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Raised when what is stored for the same source changes, so that no older dataset is reused.
 _FORMAT = 1
 
+BOTH = ("captions", "labels")
 CLIP_DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
     for info in (
@@ -42,6 +43,7 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
             False,
             "nothing: drawn from a seed",
             made=True,
+            has=BOTH,
         ),
         DatasetInfo(
             "clip-folder",
@@ -49,30 +51,35 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
             True,
             "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); if you "
             "like with the columns split, start and end in seconds, group",
+            has=BOTH,
         ),
         DatasetInfo(
             "grid",
             "one speaker's sentences of six words, filmed",
             True,
             "videos/ and sentences.csv (columns id, split, sentence)",
+            has=BOTH,
         ),
         DatasetInfo(
             "fight-surveillance",
             "240 surveillance clips, fight or none",
             True,
             "clips.csv (columns file, label, group) beside the clips",
+            has=("labels",),
         ),
         DatasetInfo(
             "ucf101",
             "13,320 clips of 101 actions",
             True,
             "UCF-101/ with trainlist01.txt and testlist01.txt",
+            has=("labels",),
         ),
         DatasetInfo(
             "hmdb51",
             "6,766 clips of 51 actions",
             True,
             "a folder a class, in hmdb51_org/, with the lists *_test_split1.txt",
+            has=("labels",),
         ),
         DatasetInfo(
             "kinetics",
@@ -80,6 +87,7 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
             True,
             "train.csv and validate.csv (columns label, youtube_id, time_start, time_end, split) "
             "above the clips",
+            has=("labels",),
         ),
         DatasetInfo(
             "msrvtt",
@@ -119,6 +127,7 @@ def prepare_clips(
     source: Path | str | None = None,
     *,
     sampling: Sampling | None = None,
+    fold: int | None = None,
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
@@ -131,6 +140,8 @@ def prepare_clips(
         name: a key of `CLIP_DATASETS`.
         source: the folder it lies in.
         sampling: which frames are stored; None: see `default_sampling`. Of drawn clips, all are.
+        fold: which of five to test on, split by groups as `data.folds` says; None: the dataset's
+            own splits.
         data_dir: see `data.datasets.data_home`.
         max_bad: the share of clips that may have problems, 0 to 1.
         seed: of the drawn clips. The splits of others do not depend on it.
@@ -146,18 +157,22 @@ def prepare_clips(
     folder = source_folder(CLIP_DATASETS[name], source)
     home = data_home(data_dir)
     if folder is None:
+        if fold is not None:
+            raise UserError(f"--fold is for clips that are files, not for {name}")
         return _prepare_drawn(home, seed)
-    return _prepare_files(name, folder, home, max_bad, sampling or default_sampling(name))
+    return _prepare_files(name, folder, home, max_bad, sampling or default_sampling(name), fold)
 
 
 def _prepare_files(
-    name: str, source: Path, home: Path, max_bad: float, sampling: Sampling
+    name: str, source: Path, home: Path, max_bad: float, sampling: Sampling, fold: int | None
 ) -> PreparedClips:
     from data.fingerprints import fingerprint_of
+    from data.folds import fold_listing
     from data.problems import check_share, read_report, write_report
 
     try:
         listing = _readers()[name](source)
+        listing = listing if fold is None else fold_listing(listing, fold)
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     for note in listing.notes:

@@ -107,7 +107,11 @@ def list_clips(
     found = list(listing.problems)
     labels = Counter(entry.label for entry in listing.entries if entry.label)
     splits = defaultdict[str, set[str]](set)
+    learned = {entry.label for entry in listing.entries if entry.split == "train"}
     for entry in listing.entries:
+        if entry.label not in learned and entry.label:
+            reason = f"label that no training clip has: {entry.label!r}"
+            found.append(Problem(entry.file, reason, "", bad=False))
         splits[entry.group].add(entry.split)
         if labels[entry.label] == 1:
             found.append(

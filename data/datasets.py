@@ -40,6 +40,7 @@ class DatasetInfo:
         needs_source: whether the user has to say where it lies (`--source`).
         layout: what is expected there.
         made: whether it is made on the spot, so that it takes no source.
+        has: what it says of its examples: "captions", "labels" or both.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DatasetInfo:
     needs_source: bool
     layout: str
     made: bool = False
+    has: tuple[str, ...] = ("captions",)
 
 
 DATASETS: Mapping[str, DatasetInfo] = {

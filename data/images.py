@@ -119,3 +119,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
     return image.convert("RGB")
+
+
+def frame_jpeg(pixels: np.ndarray) -> bytes:
+    """Encode a clip's frame, uint8 `[height, width, 3]`, as it is stored and sent to exports."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import abc
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from data.errors import UserError, unknown
 
@@ -47,6 +49,8 @@ class Stored:
     def _read(self, split: str, feature: Callable[[Any], Any]) -> Iterator[tuple[bytes, Any]]:
         import tensorflow_datasets as tfds
 
+        from data.builders import hushed
+
         stored = []
         for term in split.split("+"):
             match = re.fullmatch(r"\s*(\w+)\s*(\[[^\]]*\])?\s*", term)
@@ -54,12 +58,13 @@ class Stored:
                 raise unknown("split", split, self.splits)
             stored.append(self._stored_split(match[1], match[2] or ""))
         try:
-            examples = tfds.builder_from_directory(self.directory).as_dataset(
-                split="+".join(stored),
-                decoders={self.ENCODED: tfds.decode.SkipDecoding()},
-                # One shard after the other: the same order every time.
-                read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-            )
+            with hushed():
+                examples = tfds.builder_from_directory(self.directory).as_dataset(
+                    split="+".join(stored),
+                    decoders={self.ENCODED: tfds.decode.SkipDecoding()},
+                    # One shard after the other: the same order every time.
+                    read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+                )
         except (ValueError, AssertionError) as error:
             raise UserError(f"split {split!r} of {self.name}: {error}") from None
         pairs = examples.map(lambda example: (self._image_id(example), feature(example)))
@@ -76,6 +81,14 @@ class Stored:
         return name + part
 
 
+class Drawn(abc.ABC):
+    """What is drawn is known to the last, so that captions can be checked against it."""
+
+    @abc.abstractmethod
+    def is_true(self, name: str, caption: str) -> bool:
+        """Check every statement of a caption against what was drawn under an id."""
+
+
 class Prepared(Stored):
     """Pictures with captions."""
 
@@ -88,27 +101,67 @@ class Prepared(Stored):
             yield image_id.decode(), image
 
 
+class _Told(NamedTuple):
+    """What is told of a clip."""
+
+    name: str
+    captions: list[str]
+    label: str
+    group: str
+    frames: int
+
+
 class PreparedClips(Stored):
     """Clips: frames of each, with captions, a label, or both."""
 
     ENCODED: ClassVar[str] = "frames"
 
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return `(clip_id, captions)` of each clip that has some, without decoding one."""
+        return [(told.name, told.captions) for told in self._about(split) if told.captions]
+
     def labels(self, split: str) -> list[tuple[str, str]]:
-        """Return `(clip_id, label)` of each clip in the order of `captions`; "" where none is."""
+        """Return `(clip_id, label)` of each clip that has one of `classes`."""
         return [
-            (clip_id.decode(), label.decode())
-            for clip_id, label in self._read(split, lambda example: example["label"])
+            (told.name, told.label) for told in self._about(split) if told.label in self.classes
         ]
+
+    @functools.cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that can be learned, sorted: those of training clips."""
+        return tuple(sorted({told.label for told in self._about("train")} - {""}))
 
     def groups(self, split: str) -> list[tuple[str, str]]:
         """Return `(clip_id, group)`: to fold a split without tearing what belongs together."""
-        return [
-            (clip_id.decode(), group.decode())
-            for clip_id, group in self._read(split, lambda example: example["group"])
-        ]
+        return [(told.name, told.group) for told in self._about(split)]
+
+    def lengths(self, split: str) -> list[tuple[str, int]]:
+        """Return `(clip_id, number of frames)` of each clip."""
+        return [(told.name, told.frames) for told in self._about(split)]
+
+    def _about(self, split: str) -> list[_Told]:
+        """Read once what is told of the clips of a split: their frames lie in between."""
+        if split not in self._known:
+            names = ("captions", "label", "group", "times")
+            told = self._read(split, lambda example: tuple(map(example.__getitem__, names)))
+            self._known[split] = [
+                _Told(
+                    clip_id.decode(),
+                    [caption.decode() for caption in captions],
+                    label.decode(),
+                    group.decode(),
+                    len(times),
+                )
+                for clip_id, (captions, label, group, times) in told
+            ]
+        return self._known[split]
+
+    @functools.cached_property
+    def _known(self) -> dict[str, list[_Told]]:
+        return {}
 
     def frames(self, split: str) -> Iterator[tuple[str, list[bytes]]]:
-        """Yield `(clip_id, encoded frames)` of each clip in the order of `captions`.
+        """Yield `(clip_id, encoded frames)` of each clip in the order of `lengths`.
 
         The bytes are JPEG; of drawn clips PNG. `tf.io.decode_image(…, channels=3)` reads both.
         """
@@ -127,26 +180,26 @@ class PreparedClips(Stored):
         return example["clip_id"]
 
 
-class PreparedDrawnClips(PreparedClips):
-    """Drawn clips: what happens in each is known, so captions can be checked against it."""
+class PreparedDrawnClips(PreparedClips, Drawn):
+    """Drawn clips: what happens in each is known."""
 
-    def is_true(self, clip_id: str, caption: str) -> bool:
+    def is_true(self, name: str, caption: str) -> bool:
         """Check every statement of a caption against the clip itself."""
         from data.clip_truth import is_true
         from data.drawn_clips import clip_by_id
 
-        return is_true(caption, clip_by_id(clip_id))
+        return is_true(caption, clip_by_id(name))
 
 
-class PreparedScenes(Prepared):
-    """Drawn scenes: what is in each is known, so captions can be checked against it."""
+class PreparedScenes(Prepared, Drawn):
+    """Drawn scenes: what is in each is known."""
 
-    def is_true(self, image_id: str, caption: str) -> bool:
+    def is_true(self, name: str, caption: str) -> bool:
         """Check every statement of a caption against the scene itself."""
         from data.scene_truth import is_true
         from data.scenes import scene_by_id
 
-        return is_true(caption, scene_by_id(image_id))
+        return is_true(caption, scene_by_id(name))
 
 
 class PreparedByTfds(Prepared):

@@ -107,6 +107,21 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return lower, top
 
 
+def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
+    """Let a backbone end in one vector a picture, `[batch, features]`, as a frame of a clip needs.
+
+    Args:
+        backbone: as `build_backbone` returns it.
+        places: whether the cells of its grid stand side by side, so that what is where is known;
+            else their mean is taken.
+
+    >>> to_vector(build_backbone("small-cnn"), places=True).output_shape
+    (None, 2048)
+    """
+    pool = keras.layers.Flatten() if places else keras.layers.GlobalAveragePooling2D()
+    return keras.Model(backbone.inputs, pool(backbone.output), name=backbone.name)
+
+
 def default_image_size(name: str) -> int:
     """Return the height and width in pixels that a backbone was made for.
 

@@ -8,14 +8,22 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.attention import MASKED
 from models.linear import Linear
 from models.losses import cross_entropy
 from models.memory import Memory
 
+POOLINGS = ("summary", "mean", "attention")
+
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Classifier(keras.layers.Layer):
-    """logits = W s + b, of a memory's summary s.
+    """logits = W s + b, of a vector s for the whole memory.
+
+    s is the memory's summary, or the mean of its items m_i, or what attention finds among them
+    (Yang et al. 2016, "Hierarchical Attention Networks"):
+
+        s = Σ α_i m_i,    α = softmax(vᵀ tanh(W_a m_i + b_a))
 
     >>> head = Classifier(3)
     >>> head.build(8)
@@ -25,19 +33,27 @@ class Classifier(keras.layers.Layer):
     """
 
     def __init__(
-        self, classes: int, class_weights: Sequence[float] | None = None, **kwargs: Any
+        self,
+        classes: int,
+        class_weights: Sequence[float] | None = None,
+        pooling: str = "summary",
+        **kwargs: Any,
     ) -> None:
         """Make a head.
 
         Args:
             classes: their number K.
             class_weights: what an example of each class counts in the loss, K values; None for 1.
+            pooling: "summary", "mean" or "attention".
             kwargs: of `keras.layers.Layer`.
 
         Raises:
-            ValueError: if there is not one weight a class.
+            ValueError: if there is not one weight a class, or no such pooling.
         """
         super().__init__(**kwargs)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not {pooling!r}")
+        self.pooling = pooling
         if class_weights is not None and len(class_weights) != classes:
             raise ValueError(f"{len(class_weights)} weights for {classes} classes")
         self.classes = classes
@@ -45,13 +61,28 @@ class Classifier(keras.layers.Layer):
         self.project = Linear(classes, name="project")
 
     def build(self, memory_depth: int) -> None:
-        """Create W and b for a memory of `memory_depth` dimensions."""
+        """Create W and b, and those of the attention, for a memory of `memory_depth` dimensions."""
+        if self.pooling == "attention":
+            self.compare = Linear(memory_depth, activation="tanh", name="compare")
+            self.compare.build((None, None, memory_depth))
+            self.weigh = Linear(1, use_bias=False, name="weigh")
+            self.weigh.build((None, None, memory_depth))
         self.project.build((None, memory_depth))
         self.built = True
 
     def call(self, memory: Memory) -> tf.Tensor:
         """Return logits, float32 `[batch, classes]`."""
-        return self.project(memory.summary)
+        if self.pooling == "summary":
+            return self.project(memory.summary)
+        weights = self.attention(memory)[..., tf.newaxis]
+        return self.project(tf.reduce_sum(weights * memory.values, axis=1))
+
+    def attention(self, memory: Memory) -> tf.Tensor:
+        """Return how much each item counts, float32 `[batch, items]`; of no use to a summary."""
+        energies = tf.zeros(tf.shape(memory.mask))
+        if self.pooling == "attention":
+            energies = self.weigh(self.compare(memory.values))[..., 0]
+        return tf.nn.softmax(tf.where(memory.mask, energies, MASKED))
 
     def loss(self, memory: Memory, targets: tf.Tensor, *, smoothing: float = 0.0) -> tf.Tensor:
         """Return the mean cross-entropy, a scalar; with class weights the weighted mean.
@@ -73,4 +104,5 @@ class Classifier(keras.layers.Layer):
             **super().get_config(),
             "classes": self.classes,
             "class_weights": self.class_weights,
+            "pooling": self.pooling,
         }

@@ -13,10 +13,11 @@ from models.memory import Memory
 class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, in that order.
 
-    Inputs come in forms that the shape tells apart: pixels, float `[batch, height, width, 3]` in
-    0..255, pass through the backbone; `[batch, height, width, channels]`, what its frozen part said
-    of them earlier, through the part above; its features, `[batch, cells, depth]`, computed earlier
-    by a frozen one, go straight to the encoder, and so do word ids, int32 `[batch, time]`.
+    Inputs come in forms that the shape tells apart: pixels, `[batch, height, width, 3]` in 0..255,
+    pass through the backbone; `[batch, height, width, channels]`, what its frozen part said of them
+    earlier, through the part above; its features, `[batch, cells, depth]`, computed earlier by a
+    frozen one, go straight to the encoder, and so do word ids, int32 `[batch, time]`. A clip is a
+    pair: pixels or features of its frames, `[batch, time, ...]`, and a mask, bool `[batch, time]`.
     """
 
     def __init__(
@@ -41,27 +42,53 @@ class EncoderHead(keras.layers.Layer):
         head.build(encoder.depth)
 
     def remember(
-        self, inputs: tf.Tensor, *, training: bool = False, tune_backbone: bool = False
+        self, inputs: Any, *, training: bool = False, tune_backbone: bool = False
     ) -> Memory:
         """Encode a batch.
 
         Only with `training` and `tune_backbone` does the backbone learn; else it is a function
         of the pixels alone.
         """
-        if self.backbone is not None and inputs.shape.rank == 4:
+        seen, *mask = inputs if isinstance(inputs, tuple) else (inputs,)
+        if self.backbone is not None and seen.shape.rank == 4 + len(mask):
             learns = training and tune_backbone
-            part: Any = self.backbone if inputs.shape[-1] == 3 else self.top
-            inputs = cells(part(tf.cast(inputs, tf.float32), training=learns))
+            part: Any = self.backbone if seen.shape[-1] == 3 else self.top
+            seen = look(part, seen, mask[0] if mask else None, training=learns)
             if not learns:
-                inputs = tf.stop_gradient(inputs)
-        return self.encoder(inputs, training=training)
+                seen = tf.stop_gradient(seen)
+        return self.encoder(seen, *mask, training=training)
 
     def loss(
-        self, inputs: tf.Tensor, targets: Any, *, tune_backbone: bool = False, **options: Any
+        self, inputs: Any, targets: Any, *, tune_backbone: bool = False, **options: Any
     ) -> tf.Tensor:
         """Return the head's mean training loss, a scalar."""
         memory = self.remember(inputs, training=True, tune_backbone=tune_backbone)
         return self.head.loss(memory, targets, **options)
+
+
+def look(
+    backbone: keras.Model, pixels: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False
+) -> tf.Tensor:
+    """Pass pictures, or the frames of clips, through a backbone.
+
+    Args:
+        backbone: from float32 `[batch, height, width, 3]` to a grid or a vector of features.
+        pixels: in 0..255, `[batch, height, width, 3]`; of clips `[batch, time, ...]`.
+        mask: of clips, bool `[batch, time]`; frames that are not real are not looked at.
+        training: whether it learns.
+
+    Returns:
+        `[batch, cells, depth]` of a grid, `[batch, depth]` of a vector; of clips
+        `[batch, time, ...]`, zero where no frame is.
+    """
+    pictures = pixels if mask is None else tf.boolean_mask(pixels, mask)
+    features = backbone(tf.cast(pictures, tf.float32), training=training)
+    features = cells(features) if features.shape.rank == 4 else features
+    if mask is None:
+        return features
+    shape = tf.concat([tf.shape(mask), tf.shape(features)[1:]], axis=0)
+    frames = tf.scatter_nd(tf.where(mask), features, tf.cast(shape, tf.int64))
+    return tf.ensure_shape(frames, [None, None, *features.shape[1:]])
 
 
 def cells(grid: tf.Tensor) -> tf.Tensor:

@@ -45,6 +45,12 @@ def run_cell(
 class Recurrent(keras.layers.Layer):
     """Layers of a cell, each one-way or two-way (Schuster & Paliwal 1997), dropout between them.
 
+    Without any layer, the baseline, no order is known: items stay as they are, and their mean
+    stands for the state at the end.
+
+    Attributes:
+        depth: of what is returned; known once built.
+
     >>> layer = Recurrent("gru", 3, layers=2, two_way=True)
     >>> layer.build((None, None, 5))
     >>> outputs, last = layer(tf.zeros([4, 7, 5]), tf.ones([4, 7], tf.bool))
@@ -67,7 +73,7 @@ class Recurrent(keras.layers.Layer):
         Args:
             cell: a name in `models.cells.CELLS`.
             units: hidden units of each cell.
-            layers: how many stand upon each other.
+            layers: how many stand upon each other; 0 for the mean.
             two_way: whether each layer runs backwards as well, and hands on both.
             dropout: share of the values between layers dropped in training.
             kwargs: of `keras.layers.Layer`.
@@ -85,7 +91,6 @@ class Recurrent(keras.layers.Layer):
             [CELLS[cell](units, name=f"{way}_{number}") for way in ways] for number in range(layers)
         ]
         self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)]
-        self.depth = units * len(ways)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for inputs `[batch, time, input_shape[-1]]`."""
@@ -93,7 +98,8 @@ class Recurrent(keras.layers.Layer):
         for cells in self.cells:
             for cell in cells:
                 cell.build((None, depth))
-            depth = self.depth
+            depth = self.units * len(cells)
+        self.depth = depth
         self.built = True
 
     def call(
@@ -110,6 +116,8 @@ class Recurrent(keras.layers.Layer):
             The last layer's h after each item, float32 `[batch, time, self.depth]`; and its state
             at the end of each way, `[batch, self.depth]`.
         """
+        real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+        end = tf.reduce_sum(real * inputs, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0)
         for number, cells in enumerate(self.cells):
             if number:
                 inputs = self.dropouts[number - 1](inputs, training=training)
@@ -118,8 +126,8 @@ class Recurrent(keras.layers.Layer):
             if self.two_way:
                 ways.append(run_cell(cells[1], inputs, mask, backwards=True))
                 ends.append(ways[1][:, 0])
-            inputs = tf.concat(ways, axis=-1)
-        return inputs, tf.concat(ends, axis=-1)
+            inputs, end = tf.concat(ways, axis=-1), tf.concat(ends, axis=-1)
+        return inputs, end
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""

@@ -38,7 +38,7 @@ class TextEncoder(keras.layers.Layer):
             vocabulary: number of word ids.
             cell: a name in `models.cells.CELLS`.
             units: hidden units of each cell.
-            layers: recurrent layers that stand upon each other.
+            layers: recurrent layers that stand upon each other; 0 for the mean.
             two_way: whether each reads backwards as well.
             embedding: width of a word vector.
             dropout: share of the word vectors' and the outputs' values dropped in training.
@@ -51,7 +51,6 @@ class TextEncoder(keras.layers.Layer):
         )
         self.drop_words = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
-        self.depth = self.recurrent.depth
 
     def build(self) -> None:
         """Create the word vectors E `[vocabulary, embedding]` and the weights of the cells."""
@@ -61,6 +60,7 @@ class TextEncoder(keras.layers.Layer):
             name="embedding",
         )
         self.recurrent.build((None, None, self.embedding_depth))
+        self.depth = self.recurrent.depth
         self.built = True
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> Memory:

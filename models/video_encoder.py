@@ -1,4 +1,4 @@
-"""Features of a clip's frames → Memory: an LSTM over time, one- or two-way, or their mean."""
+"""Features of a clip's frames → Memory: recurrent layers over time, or the frames' mean."""
 
 from __future__ import annotations
 
@@ -9,95 +9,88 @@ import tensorflow as tf
 
 from models.linear import Linear
 from models.memory import Memory
-
-RECURRENCES = ("lstm", "bidirectional", "mean")
+from models.recurrent import Recurrent
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class VideoEncoder(keras.layers.Layer):
     """Frames become the items of a memory, each told what came before it.
 
-    Each frame's features x_t are averaged over its cells, if it has any, and projected,
-    v_t = ReLU(W x_t + b). An LSTM reads them in order: its states are the items, its last state
-    the summary. Two-way, a second one reads from the last frame to the first; items and summary
-    are the halves of both, side by side (Donahue et al. 2015; Venugopalan et al. 2015, S2VT;
-    Graves & Schmidhuber 2005). Mean pooling, the baseline, knows no order: the items are the v_t,
-    the summary their mean.
-
-    Args:
-        depth: of the items and the summary.
-        recurrence: "lstm", "bidirectional" or "mean".
-        dropout: the share of the v_t that is dropped in training.
-
-    Raises:
-        ValueError: for another recurrence, or an odd depth of two ways.
+    Each frame's features x_t are projected, v_t = ReLU(W x_t + b), and read in order by recurrent
+    layers, one- or two-way: their states are the items, the state at the end of each way the
+    summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
+    no order is known: the items are the v_t, the summary their mean.
     """
 
     def __init__(
-        self, depth: int = 512, recurrence: str = "lstm", dropout: float = 0.5, **kwargs: Any
+        self,
+        *,
+        cell: str = "lstm",
+        units: int = 512,
+        layers: int = 1,
+        two_way: bool = False,
+        motion: bool = False,
+        dropout: float = 0.5,
+        **kwargs: Any,
     ) -> None:
+        """Make an encoder.
+
+        Args:
+            cell: a name in `models.cells.CELLS`.
+            units: hidden units of each cell, and width of the v_t.
+            layers: recurrent layers that stand upon each other; 0 for the mean.
+            two_way: whether each reads backwards as well.
+            motion: whether W sees x_t - x_{t-1} beside x_t: what moves is what differs.
+            dropout: share of the values of the v_t and of the outputs dropped in training.
+            kwargs: of `keras.layers.Layer`.
+        """
         super().__init__(autocast=False, **kwargs)  # features may come as float16
-        if recurrence not in RECURRENCES:
-            raise ValueError(f"recurrence is one of {', '.join(RECURRENCES)}, not {recurrence!r}")
-        if recurrence == "bidirectional" and depth % 2:
-            raise ValueError(f"two ways share the depth: an even number, not {depth}")
-        self.depth, self.recurrence, self.rate = depth, recurrence, dropout
-        self.project = Linear(depth, name="project")
-        self.dropout = keras.layers.Dropout(dropout)
-        ways = {"lstm": ["forwards"], "bidirectional": ["forwards", "backwards"], "mean": []}
-        self.ways = [
-            keras.layers.LSTM(
-                depth // len(ways[recurrence]),
-                return_sequences=True,
-                name=name,
-            )
-            for name in ways[recurrence]
-        ]
+        self.units, self.motion, self.rate = units, motion, dropout
+        self.project = Linear(units, name="project")
+        self.recurrent = Recurrent(
+            cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
+        )
+        self.drop_frames = keras.layers.Dropout(dropout)
+        self.drop_outputs = keras.layers.Dropout(dropout)
 
     def build(self, features: int) -> None:
         """Create the weights for features of `features` dimensions."""
-        self.project.build((None, None, features))
-        for way in self.ways:
-            way.build((None, None, self.depth))
+        self.project.build((None, None, features * (1 + self.motion)))
+        self.recurrent.build((None, None, self.units))
+        self.depth = self.recurrent.depth
+        self.built = True
 
     def call(self, frames: tf.Tensor, mask: tf.Tensor, training: bool = False) -> Memory:
         """Encode a batch of clips.
 
         Args:
-            frames: `[batch, time, features]` or `[batch, time, cells, features]`, of any float
-                type.
-            mask: bool `[batch, time]`, true where a frame is real; padding follows the frames,
-                and every clip has at least one.
+            frames: `[batch, time, features]`, of any float type.
+            mask: bool `[batch, time]`, true where a frame is real; padding follows the frames.
             training: whether to drop out.
 
         Returns:
-            A Memory of an item a frame: values float32 `[batch, time, depth]`, zero where there
-            is no frame; summary float32 `[batch, depth]`.
+            A Memory of an item a frame: values float32 `[batch, time, self.depth]`, zero where
+            there is no frame; summary float32 `[batch, self.depth]`.
         """
         frames = tf.cast(frames, tf.float32)
-        if frames.shape.rank == 4:
-            frames = tf.reduce_mean(frames, axis=2)
+        if self.motion:
+            before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
+            frames = tf.concat([frames, frames - before], axis=-1)
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        values = self.dropout(tf.nn.relu(self.project(frames)), training=training) * real
-        lengths = tf.reduce_sum(tf.cast(mask, tf.int32), axis=1)
-        if not self.ways:
-            count = tf.cast(tf.maximum(lengths, 1), tf.float32)
-            return Memory(values, mask, tf.reduce_sum(values, axis=1) / count[:, tf.newaxis])
-        # Reversing only the real frames keeps the padding last, which is where it does no harm:
-        # an LSTM has not seen it when it is at the last frame.
-        inputs = [values, tf.reverse_sequence(values, lengths, seq_axis=1)]
-        outputs = [way(x, training=training) for way, x in zip(self.ways, inputs, strict=False)]
-        last = tf.concat([_at(output, lengths - 1) for output in outputs], axis=-1)
-        if len(outputs) == 2:
-            outputs[1] = tf.reverse_sequence(outputs[1], lengths, seq_axis=1)
-        return Memory(tf.concat(outputs, axis=-1) * real, mask, last)
+        values = self.drop_frames(tf.nn.relu(self.project(frames)), training=training) * real
+        values, summary = self.recurrent(values, mask, training=training)
+        values = self.drop_outputs(values, training=training) * real
+        return Memory(values, mask, self.drop_outputs(summary, training=training))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
-        config = {"depth": self.depth, "recurrence": self.recurrence, "dropout": self.rate}
-        return {**super().get_config(), **config}
-
-
-def _at(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Take the item at a place of each row: `[batch, time, depth]`, int32 `[batch]`."""
-    return tf.gather(values, tf.maximum(places, 0), axis=1, batch_dims=1)
+        recurrent = self.recurrent
+        return {
+            **super().get_config(),
+            "cell": recurrent.cell,
+            "units": self.units,
+            "layers": recurrent.layers,
+            "two_way": recurrent.two_way,
+            "motion": self.motion,
+            "dropout": self.rate,
+        }

@@ -28,8 +28,6 @@ from pipelines.tasks import TASKS, Task
 
 PLANNED_TASKS: Mapping[str, str] = {
     "image-classification": "picture → label",
-    "video-captioning": "clip → sentence",
-    "action-recognition": "clip → label",
     "translation": "sentence → sentence",
 }
 
@@ -96,7 +94,9 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
     if given.data is None and given.source is not None:
         own = [name for name, info in task.datasets.items() if not info.made]
         raise UserError(f"--source needs --data, which says what lies there: {', '.join(own)}")
-    return task, known.get(given.data or task.data, known[task.recipe])
+    wanted = task.name, given.data or task.data
+    fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
+    return task, next(fitting, known[task.recipe])
 
 
 def _choose_task(words: Sequence[str], recipe: Recipe | None) -> Task:

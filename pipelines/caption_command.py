@@ -1,4 +1,4 @@
-"""`wordreel caption EXPORT PICTURE…`: say what pictures show."""
+"""`wordreel caption EXPORT FILE…`: say what pictures or clips show."""
 
 from __future__ import annotations
 
@@ -7,25 +7,31 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from data.errors import UserError
 from pipelines.console import number, quiet_tensorflow
+from pipelines.subtitles import FORMATS
 
 if TYPE_CHECKING:
     from pipelines.serving import Answer, Captioner
 
-SUMMARY = "say what pictures show"
+SUMMARY = "say what pictures or clips show"
 EXPORT_HELP = "an export, or the directory of a run with one in it"
-BATCH = 32  # pictures answered before the first line is printed
-# Of the files in a folder, those that are taken for pictures.
+WINDOW = 5.0  # seconds
+BATCH = 32  # files answered before the first line is printed
+# Of the files in a folder, those that are taken for pictures or clips.
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
+) | frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
+
+
+T = TypeVar("T")
+A = TypeVar("A")
 
 
 class Input(NamedTuple):
-    """What sampling takes besides pictures."""
+    """What sampling takes besides files."""
 
     kind: type
     rule: str
@@ -45,14 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("export", type=Path, metavar="EXPORT", help=EXPORT_HELP)
     parser.add_argument(
-        "pictures", nargs="+", type=Path, metavar="PICTURE", help="a picture, or a folder of some"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a picture, a clip, or a folder of some: what the model was trained on",
     )
     parser.add_argument(
         "--n-best",
         type=number(int, "a whole number"),
         default=1,
         metavar="K",
-        help="captions of each picture, with their scores (default: 1)",
+        help="captions of each, with their scores (default: 1)",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object a line")
     parser.add_argument(
@@ -60,6 +70,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="OUT",
         help="draw where the model looked for each word: a .png file, or a folder for several",
+    )
+    parser.add_argument(
+        "--subtitles",
+        type=Path,
+        metavar="OUT",
+        help="caption one long clip window by window, to a .vtt or .srt file",
+    )
+    parser.add_argument(
+        "--window",
+        type=number(float, "a number"),
+        metavar="SECONDS",
+        help=f"of --subtitles: how long a window is (default: {WINDOW:g})",
     )
     search = parser.add_mutually_exclusive_group()
     search.add_argument("--greedy", action="store_true", help="take the likeliest next word")
@@ -74,24 +96,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print captions; return 1 if a picture could not be read, else 0."""
+    """Print captions; return 1 if a file could not be read, else 0."""
     signature, inputs = _search(given)
-    pictures = _pictures(given.pictures)
-    drawings = _drawings(given.attention, pictures)
+    files = files_in(given.files)
+    drawings = _drawings(given.attention, files)
+    _check_subtitles(given, files)
     captioner = load(given.export, signature, **inputs)
+    if given.subtitles is not None:
+        return _subtitle(captioner, files[0], given)
     most = 1 if given.greedy else captioner.info["search"]["n_best"]
     if not 1 <= given.n_best <= most:
         raise UserError(f"--n-best is from 1 to {most} in this search of this export")
     failures = 0
-    for picture, answer in _answers(captioner, pictures):
+    for file, answer in answers(captioner.caption, files):
         if answer.problem is not None:
             failures += 1
-            print(f"wordreel: {picture}: {answer.problem}", file=sys.stderr)
+            print(f"wordreel: {file}: {answer.problem}", file=sys.stderr)
         if given.json or answer.problem is None:
-            print(_line(picture, answer, given.n_best, given.json))
+            print(_line(captioner, file, answer, given.n_best, given.json))
         if drawings and answer.words:
-            _draw(picture, answer, drawings[picture])
+            _draw(captioner, file, answer, drawings[file])
     return 1 if failures else 0
+
+
+def _check_subtitles(given: argparse.Namespace, files: Sequence[Path]) -> None:
+    if given.subtitles is None:
+        if given.window is not None:
+            raise UserError("--window goes with --subtitles only")
+        return
+    if given.subtitles.suffix.lower() not in FORMATS:
+        raise UserError(f"--subtitles writes {' or '.join(FORMATS)}, not {given.subtitles.name}")
+    if len(files) > 1:
+        raise UserError(f"--subtitles are of one clip, not of {len(files)}")
+    if given.window is not None and not given.window > 0:
+        raise UserError(f"--window must be above 0, not {given.window:g}")
+
+
+def _subtitle(captioner: Captioner, clip: Path, given: argparse.Namespace) -> int:
+    from pipelines.subtitles import subtitle
+
+    if captioner.takes != "frame_bytes":
+        raise UserError(f"--subtitles are of clips; this is an export of {captioner.info['task']}")
+    count = subtitle(captioner, clip, given.window or WINDOW, given.subtitles)
+    print(f"{clip}: {count:,} captions in {given.subtitles}")
+    return 0
 
 
 def load(export: Path, signature: str = "serving_default", **inputs: float) -> Captioner:
@@ -123,18 +171,19 @@ def _search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
     return ("greedy" if given.greedy else "serving_default"), {}
 
 
-def _pictures(paths: Sequence[Path]) -> list[Path]:
-    """Return the pictures, those of a folder in its place; each once."""
-    pictures: list[Path] = []
+def files_in(paths: Sequence[Path]) -> list[Path]:
+    """Return the pictures and clips, those of a folder in its place; each once."""
+    files: list[Path] = []
     for path in paths:
         if path.is_dir():
             found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
             if not found:
-                raise UserError(f"no picture in {path}: looked for {', '.join(sorted(SUFFIXES))}")
-            pictures += found
+                kinds = ", ".join(sorted(SUFFIXES))
+                raise UserError(f"no picture or clip in {path}: looked for {kinds}")
+            files += found
         else:
-            pictures.append(path)
-    return list(dict.fromkeys(pictures))
+            files.append(path)
+    return list(dict.fromkeys(files))
 
 
 def _drawings(out: Path | None, pictures: Sequence[Path]) -> dict[Path, Path]:
@@ -157,33 +206,39 @@ def _drawings(out: Path | None, pictures: Sequence[Path]) -> dict[Path, Path]:
     return files
 
 
-def _answers(captioner: Captioner, pictures: Sequence[Path]) -> Iterator[tuple[Path, Answer]]:
+def answers(ask: Callable[[Sequence[T]], Sequence[A]], items: Sequence[T]) -> Iterator[tuple[T, A]]:
+    """Yield each item with its answer, and show the progress."""
     from data.progress import progress
 
-    # On a terminal the captions themselves show the progress.
-    quiet = len(pictures) <= BATCH or sys.stdout.isatty()
-    with progress(len(pictures), None, disable=quiet) as bar:
-        for start in range(0, len(pictures), BATCH):
-            batch = pictures[start : start + BATCH]
-            yield from zip(batch, captioner.caption(batch), strict=True)
+    # On a terminal the answers themselves show the progress.
+    quiet = len(items) <= BATCH or sys.stdout.isatty()
+    with progress(len(items), None, disable=quiet) as bar:
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
+            yield from zip(batch, ask(batch), strict=True)
             bar.update(len(batch))
 
 
-def _line(picture: Path, answer: Answer, n_best: int, as_json: bool) -> str:
+def _line(captioner: Captioner, file: Path, answer: Answer, n_best: int, as_json: bool) -> str:
     pairs = list(zip(answer.captions, answer.scores, strict=True))[:n_best]
     if as_json:
         captions = [{"caption": text, "score": round(score, 4)} for text, score in pairs]
-        record = {"picture": str(picture), "captions": captions, "problem": answer.problem}
+        kind = "clip" if captioner.takes == "frame_bytes" else "picture"
+        record = {kind: str(file), "captions": captions, "problem": answer.problem}
         return json.dumps(record, ensure_ascii=False)
     if n_best == 1:
-        return f"{picture}: {pairs[0][0]}"
-    return "\n".join([f"{picture}:", *(f"  {score:7.3f}  {text}" for text, score in pairs)])
+        return f"{file}: {pairs[0][0]}"
+    return "\n".join([f"{file}:", *(f"  {score:7.3f}  {text}" for text, score in pairs)])
 
 
-def _draw(picture: Path, answer: Answer, path: Path) -> None:
+def _draw(captioner: Captioner, file: Path, answer: Answer, path: Path) -> None:
     from data.files import atomic_write
-    from pipelines.drawing import attention_figure
+    from pipelines.drawing import attention_figure, attention_strip
 
-    figure = attention_figure(picture.read_bytes(), answer.words, answer.attention)
-    with atomic_write(path, "wb") as file:
-        figure.save(file, "PNG")
+    if captioner.takes == "frame_bytes":
+        frames = captioner.seen(captioner.read(file))
+        figure = attention_strip(frames, answer.words, answer.attention[:, 0])
+    else:
+        figure = attention_figure(file.read_bytes(), answer.words, answer.attention)
+    with atomic_write(path, "wb") as out:
+        figure.save(out, "PNG")

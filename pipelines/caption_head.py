@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.prepared import Prepared, PreparedScenes
-from data.vocabulary import Vocabulary
+from data.errors import UserError
+from data.prepared import Drawn
+from data.vocabulary import Vocabulary, tokenize
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
@@ -27,15 +28,17 @@ class CaptionHead:
         monitor: the score by which the best epoch is chosen.
     """
 
-    def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: Any, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
-        self.monitor = "true" if isinstance(prepared, PreparedScenes) else "CIDEr-D"
+        self.monitor = "true" if isinstance(prepared, Drawn) else "CIDEr-D"
         path = run_dir / "vocabulary.txt"
         if not path.exists():
             examples = prepared.captions(config.train_split)
-            captions = (text for _, texts in examples for text in texts)
+            captions = [text for _, texts in examples for text in texts]
+            if not captions:
+                raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
             Vocabulary.build(captions, config.min_count).save(path)
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
@@ -55,6 +58,13 @@ class CaptionHead:
             positions = source.table(config.train_split, source.tuned(0)).positions()
             captions = self.prepared.captions(config.train_split)
             self._examples = Captions.of(captions, self.vocabulary, positions, config.max_words)
+            lengths = [len(tokenize(text)) for _, texts in captions for text in texts]
+            if long := sum(length > config.max_words for length in lengths):
+                source.notes.append(
+                    f"{long:,} of {len(lengths):,} training captions have more than "
+                    f"{config.max_words} words, the longest {max(lengths):,}; the rest of each is "
+                    "cut: see --max-words"
+                )
         return self._examples
 
     def steps_per_epoch(self, source: Any) -> int:
@@ -69,7 +79,6 @@ class CaptionHead:
             source.table(config.train_split, source.tuned(epoch)),
             config.batch_size,
             together=config.captions_together if source.tuned(epoch) else 0,
-            flips=config.flips,
             seed=config.seed,
             epoch=epoch,
             skip=skip,

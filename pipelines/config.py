@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 from data.errors import UserError
 
@@ -32,8 +33,10 @@ def choice(
 
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
+POOLINGS = ("summary", "mean", "attention")
 CELLS = ("rnn", "lstm", "gru")
-IMAGE, TEXT, CAPTIONS, LABELS = ("image",), ("text",), ("captions",), ("labels",)
+IMAGE, VIDEO, TEXT, CAPTIONS, LABELS = ("image",), ("video",), ("text",), ("captions",), ("labels",)
+SEEN, READ = IMAGE + VIDEO, TEXT + VIDEO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Config:
     test_splits: str = choice("data", "test", "splits scored at the end, with commas")
     max_bad: float = choice("data", 0.01, "largest share of examples that may be unusable")
 
+    fold: int | None = choice(
+        "data", None, "split anew by groups: which of five folds is tested on", parts=VIDEO
+    )
+
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
     max_words: int = choice("words", 20, "what is longer is cut: training captions, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
@@ -56,20 +63,20 @@ class Config:
         "encoder",
         "efficientnet-lite0",
         "small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
-        parts=IMAGE,
+        parts=SEEN,
     )
     weights: str | None = choice(
-        "encoder", None, "the backbone's weights: a file, or 'random'", parts=IMAGE
+        "encoder", None, "the backbone's weights: a file, or 'random'", parts=SEEN
     )
     image_size: int | None = choice(
-        "encoder", None, "pixels a side; none: the backbone's own", parts=IMAGE
+        "encoder", None, "pixels a side; none: the backbone's own", parts=SEEN
     )
-    flips: bool = choice("encoder", False, "learn from mirrored pictures as well", parts=IMAGE)
+    flips: bool = choice("encoder", False, "learn from mirrored pictures as well", parts=SEEN)
     fine_tune_from: int | None = choice(
         "encoder",
         None,
         "epoch (from 1) at which the backbone starts to learn; none: frozen",
-        parts=IMAGE,
+        parts=SEEN,
     )
     fine_tune: str = choice(
         "encoder",
@@ -79,7 +86,7 @@ class Config:
         parts=IMAGE,
     )
     fine_tune_rate: float = choice(
-        "encoder", 1e-5, "the backbone's own highest learning rate", parts=IMAGE
+        "encoder", 1e-5, "the backbone's own highest learning rate", parts=SEEN
     )
     captions_together: int = choice(
         "encoder",
@@ -93,15 +100,58 @@ class Config:
         "let grid cells know their place from the start, for telling left from right",
         parts=IMAGE,
     )
-    cell: str = choice("encoder", "lstm", "what reads the words", CELLS, parts=TEXT)
-    layers: int = choice("encoder", 1, "recurrent layers that stand upon each other", parts=TEXT)
-    two_way: bool = choice("encoder", True, "read backwards as well", parts=TEXT)
+    sample_frames: int | None = choice(
+        "encoder",
+        None,
+        "frames stored of a clip, evenly spread; none: see --sample-rate",
+        parts=VIDEO,
+    )
+    sample_rate: float | None = choice(
+        "encoder",
+        None,
+        "frames stored a second of a clip; with neither: as suits the dataset",
+        parts=VIDEO,
+    )
+    clip_frames: int | None = choice(
+        "encoder",
+        None,
+        "frames that the model sees of those stored, other ones each epoch; none: all",
+        parts=VIDEO,
+    )
+    crop: str | None = choice(
+        "encoder",
+        None,
+        "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'",
+        parts=VIDEO,
+    )
+    shift: int = choice(
+        "encoder", 0, "while it learns, move a clip's pixels by up to so many", parts=VIDEO
+    )
+    tint: float = choice(
+        "encoder", 0.0, "while it learns, change a clip's light by up to this share", parts=VIDEO
+    )
+    frame_places: bool = choice(
+        "encoder", False, "keep what is where in a frame, instead of the mean", parts=VIDEO
+    )
+    motion: bool = choice("encoder", False, "see how each frame differs from the last", parts=VIDEO)
+    cell: str = choice("encoder", "lstm", "what reads the words or frames", CELLS, parts=READ)
+    layers: int = choice(
+        "encoder", 1, "recurrent layers that stand upon each other; 0: the mean", parts=READ
+    )
+    two_way: bool = choice("encoder", True, "read backwards as well", parts=READ)
 
     decoder: str = choice(
         "decoder", "show-attend-tell", "how words look at the picture", DECODERS, parts=CAPTIONS
     )
     units: int = choice("model", 512, "hidden units of a cell; attention has half")
     dropout: float = choice("model", 0.5, "share of values dropped while training")
+    pooling: str = choice(
+        "model",
+        "summary",
+        "what stands for the whole: the end, the mean of all items, or a weighted one",
+        POOLINGS,
+        parts=LABELS,
+    )
     class_weights: bool = choice(
         "model", False, "let all classes count alike, however rare", parts=LABELS
     )
@@ -163,12 +213,19 @@ class Config:
             value = getattr(self, name)
             if value is not None and not ok(value):
                 raise UserError(f"{flag(name)} must be {rule}, not {value}")
+        crop_box(self.crop)
+        if self.sample_frames and self.sample_rate:
+            raise UserError("--sample-frames and --sample-rate: give one of the two")
         if self.min_words > self.max_words:
             raise UserError(
                 f"--min-words must be at most --max-words ({self.max_words}), not {self.min_words}"
             )
         if self.n_best > self.beams:
             raise UserError(f"--n-best must be at most --beams ({self.beams}), not {self.n_best}")
+
+    def tunes(self, epoch: int) -> bool:
+        """Say whether the backbone learns in an epoch, counted from 0."""
+        return self.fine_tune_from is not None and epoch + 1 >= self.fine_tune_from
 
     def to_json(self) -> str:
         """Return the fields as JSON, one a line."""
@@ -183,6 +240,38 @@ class Config:
     def hash(self) -> str:
         """Return 8 hex digits that differ for different configurations."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+
+class Box(NamedTuple):
+    """A part of a picture: shares of its height and width."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
+def crop_box(crop: str | None) -> Box | None:
+    """Read a `--crop`.
+
+    >>> crop_box("0.5:1,.25:.75")
+    Box(top=0.5, bottom=1.0, left=0.25, right=0.75)
+
+    Raises:
+        UserError: if it does not read so, or is no part of a picture.
+    """
+    if crop is None:
+        return None
+    share = r"(\d*\.?\d+)"
+    match = re.fullmatch(rf"{share}:{share},{share}:{share}", crop)
+    if match:
+        box = Box(*map(float, match.groups()))
+        if 0 <= box.top < box.bottom <= 1 and 0 <= box.left < box.right <= 1:
+            return box
+    raise UserError(
+        f"--crop is TOP:BOTTOM,LEFT:RIGHT, shares of a frame from 0 to 1 such as '0.5:1,0.25:0.75',"
+        f" not {crop!r}"
+    )
 
 
 def flag(name: str) -> str:
@@ -200,6 +289,7 @@ _SHARE = ("at least 0 and below 1", lambda x: 0 <= x < 1)
 _ABOVE_ZERO = ("above 0", lambda x: x > 0)
 _RULES: dict[str, tuple[str, Any]] = {
     "max_bad": ("between 0 and 1", lambda x: 0 <= x <= 1),
+    "fold": ("1 to 5", lambda x: 1 <= x <= 5),
     "min_count": _POSITIVE,
     "max_words": _POSITIVE,
     "image_size": ("at least 32", lambda x: x >= 32),
@@ -207,7 +297,12 @@ _RULES: dict[str, tuple[str, Any]] = {
     "fine_tune_rate": _ABOVE_ZERO,
     "captions_together": _POSITIVE,
     "embedding": _POSITIVE,
-    "layers": _POSITIVE,
+    "layers": _COUNT,
+    "sample_frames": _POSITIVE,
+    "sample_rate": _ABOVE_ZERO,
+    "clip_frames": _POSITIVE,
+    "shift": _COUNT,
+    "tint": _SHARE,
     "units": _POSITIVE,
     "dropout": _SHARE,
     "epochs": _POSITIVE,

@@ -16,11 +16,14 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from data.errors import UserError
 from data.images import load_picture
+from pipelines.shown import strip
 
 TILE = 200  # pixels of a copy's longer side
 COLUMNS = 6  # copies beside each other, at most
 GAP, LINE = 12, 30  # pixels between copies, and for the word beneath one
 FONT_SIZES = range(18, 8, -1)  # the largest in which a word fits
+WIDEST = 1400  # pixels of a strip of frames with its words
+BAR = (42, 91, 215)
 WARM = (255, 170, 60)  # a tint of what is looked at, to be seen on grey pictures as well
 
 
@@ -62,6 +65,49 @@ def attention_figure(
         figure.paste(tile, (middle - tile.width // 2, top))
         baseline = top + tile.height + LINE // 2 + 2
         draw.text((middle, baseline), word, "black", _font(word, width - GAP), anchor="mm")
+    return figure
+
+
+def attention_strip(
+    frames: Sequence[bytes], words: Sequence[str], attention: np.ndarray
+) -> Image.Image:
+    """Draw the frames of a clip, and beneath them for each word a bar a frame.
+
+    Each word's attention is shown relative to its own highest.
+
+    Args:
+        frames: encoded; of many, some are drawn.
+        words: of the caption.
+        attention: float `[words, frames]`, not negative.
+
+    Returns:
+        An RGB image, at most `WIDEST` pixels wide.
+
+    Raises:
+        UserError: if there is no attention, or not one row a word and one bar a frame.
+    """
+    if attention.shape != (len(words), len(frames)):
+        raise UserError(
+            f"attention is [words, frames] with {len(words)} words and {len(frames)} frames, not "
+            f"{list(attention.shape)}"
+        )
+    if not attention.size:
+        raise UserError("nothing to draw: this model has no attention, or the caption no words")
+    whole = Image.open(io.BytesIO(strip(frames)))
+    band = ImageOps.contain(whole, (WIDEST - TILE, TILE))
+    margin = TILE // 2
+    size = (margin + band.width + GAP, band.height + 2 * GAP + len(words) * LINE)
+    figure = Image.new("RGB", size, "white")
+    figure.paste(band, (margin, GAP))
+    draw = ImageDraw.Draw(figure)
+    step = band.width / len(frames)
+    for row, (word, weights) in enumerate(zip(words, attention, strict=True), 1):
+        floor = band.height + GAP + row * LINE
+        draw.text((margin - 6, floor), word, "black", _font(word, margin - GAP), anchor="rb")
+        heights = (LINE - 6) * weights / max(weights.max(), 1e-9)
+        for number, height in enumerate(heights):
+            left, right = (margin + (number + side) * step for side in (0.1, 0.9))
+            draw.rectangle((left, floor - height, right, floor), fill=BAR)
     return figure
 
 

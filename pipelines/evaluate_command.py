@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from data.datasets import DATASETS, prepare, source_folder
+from data.datasets import source_folder
 from data.errors import UserError, unknown
-from pipelines.caption_command import EXPORT_HELP, load
+from pipelines.caption_command import EXPORT_HELP
+from pipelines.config import Config
 from pipelines.console import quiet_tensorflow
+from pipelines.tasks import TASKS, Task
 
 if TYPE_CHECKING:
-    from data.prepared import Prepared
-    from pipelines.serving import Captioner
+    from pipelines.serving import Captioner, Labeller
+
+A = TypeVar("A")
 
 SUMMARY = "score a model, or captions in a file, on a split of a dataset"
 
@@ -44,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="where the captions go, in COCO's results format (default: predictions-SPLIT.json)",
+        help="where the captions go, in COCO's results format, or the labels, as CSV "
+        "(default: predictions-SPLIT.json or .csv)",
     )
 
 
@@ -52,27 +56,89 @@ def run(given: argparse.Namespace) -> int:
     """Print the scores of a split, and write the captions they are of; return 0."""
     if (given.model is None) == (given.results is None):
         raise UserError("evaluate takes one of the two: a run or export, or --results FILE")
-    if given.data is not None and given.data not in DATASETS:
-        raise unknown("dataset", given.data, DATASETS)
+    known = {name: info for task in TASKS.values() for name, info in task.datasets.items()}
+    if given.data is not None and given.data not in known:
+        raise unknown("dataset", given.data, known)
     return _score_export(given) if given.results is None else _score_results(given)
 
 
 def _score_export(given: argparse.Namespace) -> int:
-    """Score an export as others use it: encoded pictures in, sentences out."""
-    captioner = load(given.model)
-    prepared = _prepare(given, captioner.info.get("config", {}))
-    candidates = _captions(captioner, prepared, given.split)
+    """Score an export as others use it: raw inputs in, sentences or labels out."""
+    if not given.model.exists():  # no need of TensorFlow to say so
+        raise UserError(f"there is no export at {given.model}: no such file or folder")
+    quiet_tensorflow()
+    from pipelines.serving import Labeller, load_export
+
+    export = load_export(given.model)
+    config = export.info.get("config", {})
+    task = TASKS[export.info.get("task") or config.get("task", "image-captioning")]
+    prepared = _prepare(given, task, export.info)
+    name = "predictions-" + "-".join(re.findall(r"\w+", given.split))
+    if isinstance(export, Labeller):
+        _score_labels(export, task, prepared, given.split, given.out or Path(f"{name}.csv"))
+    else:
+        _score_captions(export, task, prepared, given.split, given.out or Path(f"{name}.json"))
+    return 0
+
+
+def _score_captions(export: Captioner, task: Task, prepared: Any, split: str, out: Path) -> None:
     from models.search import SearchOptions
     from pipelines.evaluation import search_name
     from pipelines.metrics import write_results
 
-    search = search_name(SearchOptions(**captioner.info["search"]))
-    _print_scores(prepared, given.split, candidates, search)
-    split = "-".join(re.findall(r"\w+", given.split))
-    out = given.out or Path(f"predictions-{split}.json")
+    wanted = dict(prepared.captions(split))
+    answers = _answers(export.caption, task, prepared, split, wanted)
+    candidates = {name: answer.captions[0] if answer.valid else "" for name, answer in answers}
+    search = search_name(SearchOptions(**export.info["search"]))
+    _print_scores(prepared, split, candidates, search)
     write_results(out, candidates)
     print(f"captions in {out}")
-    return 0
+
+
+def _score_labels(export: Labeller, task: Task, prepared: Any, split: str, out: Path) -> None:
+    import numpy as np
+
+    from pipelines.label_evaluation import evaluation_of
+
+    labels = dict(prepared.labels(split))
+    if strange := {*labels.values()} - {*export.labels}:
+        raise UserError(f"the export knows no class {min(strange)!r}")
+    answers = _answers(export.classify, task, prepared, split, labels)
+    said = {name: dict(zip(a.labels, a.probabilities, strict=True)) for name, a in answers}
+    shares = [[said[name].get(label, 0.0) for label in export.labels] for name in labels]
+    evaluation = evaluation_of(split, export.labels, list(labels.items()), np.array(shares))
+    print(f"{prepared.name} {split}: {evaluation}")
+    print(evaluation.signature)
+    evaluation.write_csv(out)
+    print(f"labels in {out}")
+
+
+def _answers(
+    ask: Callable[[Iterable[Any]], list[A]],
+    task: Task,
+    prepared: Any,
+    split: str,
+    wanted: Collection[str],
+) -> list[tuple[str, A]]:
+    """Return the answer to each input that is wanted; say which could not be read."""
+    from data.progress import progress
+
+    names: list[str] = []
+    bar = progress(len(wanted), split)
+
+    def inputs() -> Iterator[Any]:
+        for name, value in task.source_class().inputs(prepared, split):
+            if name in wanted:
+                names.append(name)
+                yield value
+                bar.update()
+
+    with bar:
+        answers = ask(inputs())
+    for name, answer in zip(names, answers, strict=True):
+        if (problem := getattr(answer, "problem", None)) is not None:
+            print(f"wordreel: {name}: {problem}", file=sys.stderr)
+    return list(zip(names, answers, strict=True))
 
 
 def _score_results(given: argparse.Namespace) -> int:
@@ -82,49 +148,39 @@ def _score_results(given: argparse.Namespace) -> int:
         raise UserError("--out goes with a run or export: the captions of --results are in a file")
     if not given.results.is_file():
         raise UserError(f"no such file: {given.results}")
-    source_folder(DATASETS[given.data], given.source)
+    tasks = [task for task in TASKS.values() if "captions" in task.parts]
+    task = next((each for each in tasks if given.data in each.datasets), None)
+    if task is None:
+        raise UserError(f"{given.data} has no captions to compare with")
+    source_folder(task.datasets[given.data], given.source)
     quiet_tensorflow()
     from pipelines.metrics import read_results
 
     candidates = read_results(given.results)
-    _print_scores(_prepare(given, {}), given.split, candidates, "unknown")
+    _print_scores(_prepare(given, task, {}), given.split, candidates, "unknown")
     return 0
 
 
-def _prepare(given: argparse.Namespace, config: Mapping[str, Any]) -> Prepared:
+def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> Any:
     """Return the dataset asked for: by default the one that the model was trained on."""
+    config = info.get("config", {})
     name = given.data or config.get("data")
     if name is None:
         raise UserError("the export does not say what it was trained on: name it with --data")
+    if name not in task.datasets:
+        raise unknown(f"dataset of {task.name}", name, task.datasets)
     own = config if name == config.get("data") else {}
     source = given.source or own.get("source")
-    return prepare(name, source, max_bad=own.get("max_bad", 0.01), seed=own.get("seed", 0))
+    source_folder(task.datasets[name], source)
+    options = {key: own[key] for key in ("max_bad", "seed", "fold") if key in own}
+    if sampling := info.get("input", {}).get("sampling"):  # the frames that the model is used to
+        options |= {"sample_frames": sampling["count"], "sample_rate": sampling["rate"]}
+    source = None if source is None else str(source)
+    config = Config(task=task.name, data=name, source=source, **options)
+    return task.source_class().prepare(config)
 
 
-def _captions(captioner: Captioner, prepared: Prepared, split: str) -> dict[str, str]:
-    """Return the export's caption of each picture; an empty one if it cannot read the picture."""
-    from data.progress import progress
-
-    names: list[str] = []
-    bar = progress(len(prepared.captions(split)), split)
-
-    def pictures() -> Iterator[bytes]:
-        for name, picture in prepared.images(split):
-            names.append(name)
-            yield picture
-            bar.update()
-
-    with bar:
-        answers = captioner.caption(pictures())
-    captions = {}
-    for name, answer in zip(names, answers, strict=True):
-        captions[name] = answer.captions[0] if answer.valid else ""
-        if not answer.valid:
-            print(f"wordreel: {name}: {answer.problem}", file=sys.stderr)
-    return captions
-
-
-def _print_scores(prepared: Prepared, split: str, candidates: dict[str, str], search: str) -> None:
+def _print_scores(prepared: Any, split: str, candidates: dict[str, str], search: str) -> None:
     from pipelines.evaluation import check_truth
     from pipelines.metrics import evaluate_captions, signature
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.prepared import Prepared, PreparedScenes
+from data.prepared import Drawn
 from data.vocabulary import END, Vocabulary
 from models.beam_search import beam_search
 from models.search import SearchOptions
 from pipelines.config import Config
 from pipelines.features import Table
+from pipelines.input import by_form
 from pipelines.metrics import Scores, evaluate_captions, signature, write_results
 
 BATCH = 100
@@ -31,7 +31,8 @@ class Prediction:
         captions: the n best, the best first.
         scores: of each, log P / length penalty.
         words: of the best caption.
-        attention: float32 `[words, cells]`, where the model looked at each; no cells if nowhere.
+        attention: float32 `[words, items]`, where in the memory the model looked at each; no
+            items if nowhere.
     """
 
     captions: list[str]
@@ -84,6 +85,9 @@ class Evaluation:
             true = sum(self.truth.values())
             count = len(self.truth)
             lines.append(f"  wholly true captions: {true} of {count} ({100 * true / count:.1f} %)")
+        if self.scores.slots:
+            shares = ", ".join(f"{100 * share:.0f}" for share in self.scores.slots)
+            lines.append(f"  right words at each place of the sentence, %: {shares}")
         lines.append(f"  {self.signature}")
         for name in list(self.predictions)[:4]:
             lines.append(f"  {name}: {self.predictions[name].captions[0]}")
@@ -128,16 +132,11 @@ class Decoder:
         """Take a model, its words, and how to search."""
         self.vocabulary = vocabulary
 
-        @functools.cache
-        def search(rank: int) -> Any:  # a graph for each form of input, whatever its sizes
-            del rank
-
-            @tf.function(reduce_retracing=True)
-            def found(inputs: tf.Tensor) -> Any:
-                step, state = model.head.start(model.remember(inputs))
-                return beam_search(step, state, tf.shape(inputs)[0], options)
-
-            return found
+        @by_form
+        def search(inputs: Any) -> Any:
+            memory = model.remember(inputs)
+            step, state = model.head.start(memory)
+            return beam_search(step, state, tf.shape(memory.summary)[0], options), memory.mask
 
         self.search = search
 
@@ -147,13 +146,15 @@ class Decoder:
         for start in range(0, len(ids), BATCH):
             names = ids[start : start + BATCH]
             rows = np.array([positions[name] for name in names])
-            inputs = table.read(rows, np.zeros(len(rows), bool))
-            found = self.search(inputs.ndim)(inputs)
-            tokens, scores, attention = (
-                array.numpy() for array in (found.tokens, found.scores, found.attention)
+            found, mask = self.search(table.read(rows))
+            tokens, scores, attention, real = (
+                array.numpy() for array in (found.tokens, found.scores, found.attention, mask)
             )
+            if not attention.shape[-1]:  # the model does not look at single items
+                real = real[:, :0]
             for i, name in enumerate(names):
-                predictions[name] = self._prediction(tokens[i], scores[i], attention[i, 0])
+                looks = attention[i, 0][:, real[i]]
+                predictions[name] = self._prediction(tokens[i], scores[i], looks)
         return predictions
 
     def _prediction(
@@ -174,7 +175,7 @@ def evaluate(
     decoder: Decoder,
     options: SearchOptions,
     table: Table,
-    prepared: Prepared,
+    prepared: Any,
     split: str,
 ) -> Evaluation:
     """Decode every picture of a split and score the best captions.
@@ -199,8 +200,8 @@ def evaluate(
     )
 
 
-def check_truth(prepared: Prepared, candidates: Mapping[str, str]) -> dict[str, bool] | None:
+def check_truth(prepared: Any, candidates: Mapping[str, str]) -> dict[str, bool] | None:
     """Say of each caption whether all it states is so; None where nobody can know."""
-    if not isinstance(prepared, PreparedScenes):
+    if not isinstance(prepared, Drawn):
         return None
     return {name: prepared.is_true(name, caption) for name, caption in candidates.items()}

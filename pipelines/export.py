@@ -17,7 +17,7 @@ from data.errors import UserError
 from data.vocabulary import Vocabulary
 from models.decoding import Hypotheses, SearchOptions, beam_search, greedy, sample
 from models.search import END, PAD
-from pipelines.saved_model import at_least_one_row, write_version
+from pipelines.saved_model import at_least_one_row, more_signatures, taken, write_version
 
 # What each signature does; in assets.extra/wordreel.json for whoever meets the export.
 SIGNATURES = {
@@ -97,8 +97,12 @@ def _save(
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
     module.files = [tf.saved_model.Asset(str(path)) for path in files]
-    answer = functools.partial(_answer, model, source, vocabulary, options, name)
-    signatures = _signatures(answer, source.signature, options)
+    answer = functools.partial(_answer, model, vocabulary, options, name)
+    read = functools.partial(answer, source.read_in_graph)
+    signatures = _signatures(read, source.signature, options)
+    for other, (takes, reader) in more_signatures(source).items():
+        other_read = functools.partial(answer, reader)
+        signatures[other] = _signatures(other_read, takes, options)["serving_default"]
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
@@ -141,15 +145,15 @@ def _signatures(
 
 def _answer(
     model: Any,
-    source: Any,
     vocabulary: Vocabulary,
     options: SearchOptions,
     name: str,
+    read: Callable[[tf.Tensor], tuple[Any, tf.Tensor]],
     given: tf.Tensor,
     search: Callable[..., Hypotheses],
 ) -> dict[str, tf.Tensor]:
-    """Return the outputs of a signature for a batch of what the source reads."""
-    rows, valid = source.read_in_graph(at_least_one_row(given))
+    """Return the outputs of a signature for a batch of what `read` reads."""
+    rows, valid = read(at_least_one_row(given))
     step, state = model.head.start(model.remember(rows))
     found = search(step, state, tf.size(valid), options)
     tokens = tf.where(valid[:, None, None], found.tokens, PAD)
@@ -178,11 +182,15 @@ def _description(
     source: Any, vocabulary: Vocabulary, options: SearchOptions, answer: str
 ) -> dict[str, Any]:
     """Return what assets.extra/wordreel.json says."""
-    takes = f"; {source.signature.name}: string {list(source.signature.shape)}"
+    takes = taken(source.signature)
+    others = {
+        name: f"{SIGNATURES['serving_default']}; {taken(spec)}"
+        for name, (spec, _) in more_signatures(source).items()
+    }
     return {
         "answer": answer,
         "input": source.description(),
         "vocabulary": {"size": len(vocabulary), "hash": vocabulary.hash},
         "search": dataclasses.asdict(options),
-        "signatures": {name: text + takes for name, text in SIGNATURES.items()},
+        "signatures": {name: f"{text}; {takes}" for name, text in SIGNATURES.items()} | others,
     }

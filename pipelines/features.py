@@ -1,8 +1,9 @@
 """Pictures as rows of one array on disk: pixels, or features of a frozen backbone.
 
 Each picture is decoded once, and goes through a frozen backbone once; every later run reads the
-rows. The folder's name is a hash of all that the rows depend on (the dataset's content, the
-backbone's weights and preprocessing, the size), so a changed encoder never meets a stale cache.
+rows. The frames of clips are pictures like any other. The folder's name is a hash of all that the
+rows depend on (the dataset's content, the backbone's weights and preprocessing, the size), so a
+changed encoder never meets a stale cache.
 A job that was interrupted goes on where it stopped.
 """
 
@@ -13,6 +14,7 @@ import fcntl
 import hashlib
 import itertools
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +27,8 @@ from data.errors import UserError
 from data.files import atomic_write
 from data.prepared import Prepared
 from data.progress import progress
-from models.encoder_decoder import cells
+from models.encoder_decoder import look
+from pipelines.config import Box
 from pipelines.picture_headers import is_transparent
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
@@ -42,10 +45,12 @@ class Table:
     Attributes:
         ids: the pictures' ids, in the order of the rows.
         rows: memory-mapped `[pictures, 1 or 2, ...]`; the second of two is mirrored.
+        flips: whether half of the pictures are mirrored, by chance, while learning.
     """
 
     ids: tuple[str, ...]
     rows: np.ndarray
+    flips: bool = False
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -61,8 +66,9 @@ class Table:
         """Return the row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def read(self, positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-        """Return some pictures' rows, `[len(positions), ...]`, those in `mirror` mirrored."""
+    def read(self, positions: np.ndarray, chance: np.random.Generator | None = None) -> np.ndarray:
+        """Return some pictures' rows, `[len(positions), ...]`; for learning, varied by chance."""
+        mirror = mirrored(len(positions), self.flips, chance)
         if self.rows.shape[1] == 2:
             return self.rows[positions, mirror.astype(int)]
         rows = self.rows[positions, 0]
@@ -78,7 +84,12 @@ class RowFunction(NamedTuple):
     dtype: Any
 
 
-def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
+def mirrored(count: int, flips: bool, chance: np.random.Generator | None) -> np.ndarray:
+    """Choose which examples are mirrored: half of them where that is asked for, bool `[count]`."""
+    return flips & (chance.random(count) < 0.5) if chance else np.zeros(count, bool)
+
+
+def decode_picture(encoded: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
     """Decode and resize one picture as training and serving both do; what is transparent is white.
 
     Training sees what `data.images` stored: pictures above `MAX_SIDE` are shrunk and encoded
@@ -89,7 +100,8 @@ def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
-        size: pixels a side; the whole picture is kept, squashed.
+        size: pixels a side; the whole picture, or the box, is kept, squashed.
+        box: what is cut out of it.
 
     Returns:
         uint8 `[size, size, 3]`.
@@ -100,8 +112,35 @@ def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
     picture.set_shape([None, None, 3])
-    resized = tf.image.resize(picture, [size, size], antialias=True)
-    return tf.cast(tf.round(tf.clip_by_value(resized, 0, 255)), tf.uint8)
+    return resized(picture, size, box)
+
+
+def resized(pictures: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
+    """Cut out the box and resize one picture or a batch.
+
+    Args:
+        pictures: uint8 `[height, width, 3]` or `[batch, height, width, 3]`.
+        size: pixels a side of what is returned.
+        box: the part that counts; None for all.
+
+    Returns:
+        uint8 `[size, size, 3]` or `[batch, size, size, 3]`.
+    """
+    if box is not None:
+        height, width = tf.unstack(tf.cast(tf.shape(pictures)[-3:-1], tf.float32))
+        top, bottom = (tf.cast(tf.round(share * height), tf.int32) for share in box[:2])
+        left, right = (tf.cast(tf.round(share * width), tf.int32) for share in box[2:])
+        # A picture of a few pixels keeps one.
+        pictures = pictures[..., top : tf.maximum(bottom, top + 1), :, :]
+        pictures = pictures[..., left : tf.maximum(right, left + 1), :]
+    fits = tf.reduce_all(tf.shape(pictures)[-3:-1] == size)  # then nothing would change, slowly
+    found = tf.cond(fits, lambda: pictures, lambda: _resize(pictures, size))
+    return tf.ensure_shape(found, [*pictures.shape[:-3], size, size, 3])
+
+
+def _resize(pictures: tf.Tensor, size: int) -> tf.Tensor:
+    pictures = tf.image.resize(pictures, [size, size], antialias=True)
+    return tf.cast(tf.round(tf.clip_by_value(pictures, 0, 255)), tf.uint8)
 
 
 def _on_white(picture: tf.Tensor) -> tf.Tensor:
@@ -109,6 +148,25 @@ def _on_white(picture: tf.Tensor) -> tf.Tensor:
     # 16 bits hold it: 255 · 255 + 127. Floats would take twice the memory.
     colours, opacity = tf.cast(picture[..., :3], tf.uint16), tf.cast(picture[..., 3:], tf.uint16)
     return tf.cast((opacity * colours + (255 - opacity) * 255 + 127) // 255, tf.uint8)
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedPictures:
+    """What the rows of a table are computed from.
+
+    Attributes:
+        name: of the dataset and the split.
+        key: changes with the pictures' content.
+        count: asks how many there are.
+        encoded: goes through them, in order.
+        index: asks what is kept beside the rows, a JSON value.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    count: Callable[[], int]
+    encoded: Callable[[], Iterator[bytes]]
+    index: Callable[[], Any]
 
 
 def table(
@@ -122,56 +180,92 @@ def table(
     backbone_fingerprint: str = "",
     maps: bool = False,
 ) -> Table:
-    """Return the rows of a whole split, computing those that are not there yet.
+    """Return the rows of a whole split, one a picture: see `stored_rows`."""
+    pictures = EncodedPictures(
+        f"{prepared.name}-{split}",
+        (prepared.fingerprint, split),
+        lambda: prepared.splits[split],
+        lambda: (picture for _, picture in prepared.images(split)),
+        lambda: [name for name, _ in prepared.captions(split)],
+    )
+    ids, rows = stored_rows(
+        pictures,
+        cache,
+        size=size,
+        flips=flips,
+        backbone=backbone,
+        backbone_fingerprint=backbone_fingerprint,
+        maps=maps,
+    )
+    return Table(tuple(ids), rows, flips)
+
+
+def stored_rows(
+    pictures: EncodedPictures,
+    cache: Path,
+    *,
+    size: int,
+    box: Box | None = None,
+    flips: bool = False,
+    backbone: Any = None,
+    backbone_fingerprint: str = "",
+    maps: bool = False,
+) -> tuple[Any, np.ndarray]:
+    """Return the rows of pictures, computing those that are not there yet.
 
     Args:
-        prepared: the dataset.
-        split: a split's name, without a slice.
+        pictures: where they come from.
         cache: the folder of all tables.
         size: pixels a side.
+        box: the part of each that counts.
         flips: whether to store the mirrored picture (its features) as well.
         backbone: a frozen Keras model of float32 `[batch, size, size, 3]`, or None for pixels.
         backbone_fingerprint: of its weights and preprocessing.
         maps: keep the grid's rows and columns, for another part of the backbone.
 
+    Returns:
+        The index, and the rows, memory-mapped `[pictures, 1 or 2, ...]`.
+
     Raises:
         UserError: if the disk is full or the folder cannot be written.
     """
     mirrored = flips and backbone is not None  # pixels are mirrored when they are read
-    key = [VERSION, prepared.fingerprint, split, size, mirrored, backbone_fingerprint, maps]
+    key = [VERSION, *pictures.key, size, mirrored, backbone_fingerprint, maps, *(box or ())]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
-    folder = cache / f"{prepared.name}-{split}-{name}"
+    folder = cache / f"{pictures.name}-{name}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with open(cache / f".{folder.name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two runs never compute the same rows at once
             if not folder.exists():
                 to_rows = _row_function(size, mirrored, backbone, maps)
-                _compute(prepared, split, folder, size, to_rows)
+                _compute(pictures, folder, size, box, to_rows)
     except OSError as error:
         raise UserError(
             f"cannot keep picture features in {cache}: {error.strerror or error}. Free some "
             "space, or set WORDREEL_DATA_DIR to a folder on another disk."
         ) from error
-    ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-    return Table(tuple(ids), np.load(folder / "rows.npy", mmap_mode="r"))
+    index = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+    return index, np.load(folder / "rows.npy", mmap_mode="r")
 
 
-def _compute(prepared: Prepared, split: str, folder: Path, size: int, to_rows: RowFunction) -> None:
+def _compute(
+    pictures: EncodedPictures, folder: Path, size: int, box: Box | None, to_rows: RowFunction
+) -> None:
     """Fill a partial folder row by row, then rename it."""
     partial = folder.with_name(folder.name + ".partial")
     partial.mkdir(exist_ok=True)
     note, path = partial / "progress.json", partial / "rows.npy"
     done = json.loads(note.read_text())["done"] if note.exists() else 0
-    count = prepared.splits[split]
+    count = pictures.count()
     if not done:
         rows = np.lib.format.open_memmap(path, "w+", to_rows.dtype, (count, *to_rows.shape))
         with open(path, "r+b") as file:  # a full disk is met here, not as a crash while writing
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     rows = np.lib.format.open_memmap(path, "r+")
     what = "reading pictures" if to_rows.dtype == np.uint8 else "computing features"
-    with progress(count, f"{what} ({split})", initial=done) as bar:
-        for number, batch in enumerate(_decoded(prepared, split, size, done), 1):
+    with progress(count, f"{what} ({pictures.name})", initial=done) as bar:
+        for number, batch in enumerate(_decoded(pictures, size, box, done), 1):
             new = to_rows.compute(batch).numpy()
             rows[done : done + len(new)] = new
             done += len(new)
@@ -180,23 +274,19 @@ def _compute(prepared: Prepared, split: str, folder: Path, size: int, to_rows: R
                 rows.flush()
                 _write_json(note, {"done": done})
     rows.flush()
-    _write_json(partial / "ids.json", [name for name, _ in prepared.captions(split)])
+    _write_json(partial / "ids.json", pictures.index())
     note.unlink(missing_ok=True)
     os.replace(partial, folder)
 
 
-def _decoded(prepared: Prepared, split: str, size: int, skip: int) -> tf.data.Dataset:
-    """Return batches of decoded pictures, uint8 `[batch, size, size, 3]`, in the split's order."""
-
-    def encoded() -> Iterator[bytes]:
-        for _, picture in itertools.islice(prepared.images(split), skip, None):
-            yield picture
-
-    pictures = tf.data.Dataset.from_generator(
-        encoded, output_signature=tf.TensorSpec([], tf.string)
+def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -> tf.data.Dataset:
+    """Return batches of decoded pictures, uint8 `[batch, size, size, 3]`, in order."""
+    encoded = tf.data.Dataset.from_generator(
+        lambda: itertools.islice(pictures.encoded(), skip, None),
+        output_signature=tf.TensorSpec([], tf.string),
     )
     return (
-        pictures.map(lambda x: decode_picture(x, size), num_parallel_calls=tf.data.AUTOTUNE)
+        encoded.map(lambda x: decode_picture(x, size, box), num_parallel_calls=tf.data.AUTOTUNE)
         .batch(BATCH)
         .prefetch(2)
     )
@@ -210,13 +300,16 @@ def _row_function(size: int, mirrored: bool, backbone: Any, maps: bool) -> RowFu
     @tf.function(reduce_retracing=True)
     def features(pictures: tf.Tensor) -> tf.Tensor:
         views = [pictures, pictures[:, :, ::-1]] if mirrored else [pictures]
-        grids = [backbone(tf.cast(view, tf.float32), training=False) for view in views]
-        rows = grids if maps else [cells(grid) for grid in grids]
-        return tf.cast(tf.stack(rows, axis=1), tf.float16)
+        return tf.cast(tf.stack([see(view) for view in views], axis=1), tf.float16)
 
-    _, rows, columns, depth = backbone.compute_output_shape((1, size, size, 3))
-    shape = (rows, columns, depth) if maps else (rows * columns, depth)
-    return RowFunction(features, (1 + mirrored, *shape), np.float16)
+    def see(pictures: tf.Tensor) -> tf.Tensor:
+        if maps:
+            return backbone(tf.cast(pictures, tf.float32), training=False)
+        return look(backbone, pictures)
+
+    _, *grid, depth = backbone.compute_output_shape((1, size, size, 3))
+    places = grid if maps or not grid else [math.prod(grid)]
+    return RowFunction(features, (1 + mirrored, *places, depth), np.float16)
 
 
 def _write_json(path: Path, value: Any) -> None:

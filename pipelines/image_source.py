@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from data.datasets import data_home, prepare
 from data.errors import UserError
@@ -32,14 +35,11 @@ class ImageSource(PictureBytes):
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
-        try:
-            size = config.image_size or default_image_size(config.backbone)
-            self.backbone = build_backbone(config.backbone, weights=config.weights, image_size=size)
-            self._lower, self.top = None, None
-            if config.fine_tune_from is not None and config.fine_tune == "top":
+        self.backbone, size = chosen_backbone(config)
+        self._lower, self.top = None, None
+        if config.fine_tune_from is not None and config.fine_tune == "top":
+            with naming_backbone(config):
                 self._lower, self.top = cut(self.backbone)
-        except ValueError as error:
-            raise UserError(f"--backbone {config.backbone}: {error}") from error
         self.encoder = ImageEncoder(
             config.units, config.dropout, spread=0.5 if config.firm_places else 0.1
         )
@@ -55,10 +55,14 @@ class ImageSource(PictureBytes):
         """Return the dataset of a run, written first unless it is there."""
         return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
 
+    @staticmethod
+    def inputs(prepared: Any, split: str) -> Iterable[tuple[str, Any]]:
+        """Return the id of each example of a split, and what an export is asked of it."""
+        return prepared.images(split)
+
     def tuned(self, epoch: int) -> bool:
         """Say whether the backbone learns in this epoch, counted from 0."""
-        start = self.config.fine_tune_from
-        return start is not None and epoch + 1 >= start
+        return self.config.tunes(epoch)
 
     def shown(self, split: str, name: str) -> Shown:
         """Return what the report shows of an example: the picture as it is stored."""
@@ -78,6 +82,26 @@ class ImageSource(PictureBytes):
             backbone_fingerprint="" if frozen is None else self._frozen[frozen],
             maps=tuned,
         )
+
+
+def chosen_backbone(config: Config) -> tuple[Any, int]:
+    """Return the backbone of a run, and the pixels a side that it takes.
+
+    Raises:
+        UserError: for one that cannot be built.
+    """
+    with naming_backbone(config):
+        size = config.image_size or default_image_size(config.backbone)
+        return build_backbone(config.backbone, weights=config.weights, image_size=size), size
+
+
+@contextlib.contextmanager
+def naming_backbone(config: Config) -> Iterator[None]:
+    """Say of which backbone a mistake is."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"--backbone {config.backbone}: {error}") from error
 
 
 def whole_split(split: str) -> str:

@@ -7,7 +7,9 @@ the middle of an epoch by skipping the batches it has seen, without reading them
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -94,7 +96,6 @@ def training_batches(
     batch_size: int,
     *,
     together: int,
-    flips: bool,
     seed: int,
     epoch: int,
     skip: int = 0,
@@ -119,15 +120,30 @@ def training_batches(
             owners = np.arange(len(rows))
             if together:
                 rows, owners = np.unique(rows, return_inverse=True)
-            mirror = np.random.default_rng([seed, epoch, number]).random(len(rows)) < 0.5
+            chance = np.random.default_rng([seed, epoch, number])
             tokens = pad([captions.tokens[i] for i in chosen])
-            yield table.read(rows, mirror & flips), (tokens, owners.astype(np.int32))
+            yield table.read(rows, chance), (tokens, owners.astype(np.int32))
 
     signature = (
         table.spec,
         (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+
+def by_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Compile a function of a nest of arrays: a graph for each form, whatever the sizes.
+
+    One graph for features `[batch, cells, depth]` and for maps `[batch, height, width, channels]`
+    would know nothing of the shape of either.
+    """
+
+    @functools.cache
+    def compiled(ranks: tuple[int, ...]) -> Any:
+        del ranks
+        return tf.function(function, reduce_retracing=True)
+
+    return lambda inputs: compiled(tuple(map(np.ndim, tf.nest.flatten(inputs))))(inputs)
 
 
 def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:

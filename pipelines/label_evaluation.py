@@ -115,9 +115,13 @@ class LabelEvaluation:
         return numbers
 
     def write(self, folder: Path) -> None:
-        """Write a CSV: id, true label, label said, the probability of each class."""
+        """Write `predictions-<split>.csv`, see `write_csv`."""
         name = "-".join(re.findall(r"\w+", self.split))
-        with atomic_write(folder / f"predictions-{name}.csv") as file:
+        self.write_csv(folder / f"predictions-{name}.csv")
+
+    def write_csv(self, path: Path) -> None:
+        """Write a row an example: id, true label, label said, the probability of each class."""
+        with atomic_write(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "label", "said", *self.classes])
             rows = zip(self.ids, self.truth, self.said, self.probabilities, strict=True)

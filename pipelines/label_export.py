@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from pipelines.saved_model import at_least_one_row, write_version
+from pipelines.saved_model import at_least_one_row, more_signatures, taken, write_version
 
 
 def export_labels(
@@ -25,6 +26,7 @@ def export_labels(
         label          string [batch], the likeliest class
         probabilities  float32 [batch, classes], in the order of assets/labels.txt
         valid          bool [batch]; where false, the label is empty and all the rest is 0
+        attention      float32 [batch, M], how much each item counted, from a model that weighs them
 
     Args:
         model: an `EncoderHead` with a classifier.
@@ -39,9 +41,12 @@ def export_labels(
     Raises:
         UserError: if the directory cannot be written.
     """
-    takes = source.signature
+    inputs = {
+        "serving_default": (source.signature, source.read_in_graph),
+        **more_signatures(source),
+    }
     description = {
-        "signatures": {"serving_default": f"the label; {takes.name}: string {list(takes.shape)}"},
+        "signatures": {name: f"the label; {taken(spec)}" for name, (spec, _) in inputs.items()},
         "labels": list(classes),
         "input": source.description(),
         **info,
@@ -61,16 +66,37 @@ def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> None
         tf.saved_model.Asset(str(path)) for path in (labels, *source.write_assets(folder.parent))
     ]
 
-    @tf.function(input_signature=[source.signature], autograph=False)
-    def answer(given: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows, valid = source.read_in_graph(at_least_one_row(given))
-        probabilities = tf.nn.softmax(model.head(model.remember(rows)))
-        likeliest = tf.gather(tf.constant(list(classes)), tf.argmax(probabilities, axis=-1))
-        outputs = {
-            "label": tf.where(valid, likeliest, ""),
-            "probabilities": tf.where(valid[:, None], probabilities, 0.0),
-            "valid": valid,
-        }
-        return {name: output[: tf.shape(given)[0]] for name, output in outputs.items()}
+    inputs = {
+        "serving_default": (source.signature, source.read_in_graph),
+        **more_signatures(source),
+    }
+    signatures = {
+        name: tf.function(
+            functools.partial(_answer, model, classes, read),
+            input_signature=[spec],
+            autograph=False,
+        )
+        for name, (spec, read) in inputs.items()
+    }
+    tf.saved_model.save(module, str(folder), signatures=signatures)
 
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": answer})
+
+def _answer(
+    model: Any,
+    classes: Sequence[str],
+    read: Callable[[tf.Tensor], tuple[Any, tf.Tensor]],
+    given: tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """Return the outputs of a signature for a batch of what `read` reads."""
+    rows, valid = read(at_least_one_row(given))
+    memory = model.remember(rows)
+    probabilities = tf.nn.softmax(model.head(memory))
+    likeliest = tf.gather(tf.constant(list(classes)), tf.argmax(probabilities, axis=-1))
+    outputs = {
+        "label": tf.where(valid, likeliest, ""),
+        "probabilities": tf.where(valid[:, None], probabilities, 0.0),
+        "valid": valid,
+    }
+    if model.head.pooling == "attention":
+        outputs["attention"] = tf.where(valid[:, None], model.head.attention(memory), 0.0)
+    return {name: output[: tf.shape(given)[0]] for name, output in outputs.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from data.errors import UserError
 from data.files import atomic_write
 from models.classifier import Classifier
 from pipelines.config import Config
-from pipelines.input import batches_by_length
+from pipelines.input import batches_by_length, by_form
 from pipelines.label_evaluation import LabelEvaluation, evaluation_of
 from pipelines.label_export import export_labels
 from pipelines.label_report import write_label_report
@@ -38,10 +37,16 @@ class LabelHead:
         """Take the dataset's classes.
 
         Raises:
-            UserError: if one has no example in what is learned from.
+            UserError: if there are none to tell apart, or one has no example in what is learned
+                from.
         """
         self.config, self.prepared = config, prepared
         self.classes = tuple(prepared.classes)
+        if len(self.classes) < 2:
+            raise UserError(
+                f"{prepared.name} has {len(self.classes)} classes in its training part: at least "
+                "two are needed to tell apart"
+            )
         counts = Counter(label for _, label in prepared.labels(config.train_split))
         for name in self.classes:
             if not counts[name]:
@@ -50,7 +55,7 @@ class LabelHead:
             file.write("\n".join(self.classes) + "\n")
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
-        self.layer = Classifier(len(self.classes), weights)
+        self.layer = Classifier(len(self.classes), weights, config.pooling)
         self._said: Any = None
 
     def steps_per_epoch(self, source: Any) -> int:
@@ -70,8 +75,8 @@ class LabelHead:
         def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for number in range(skip, len(batches)):
                 chosen = batches[number]
-                mirror = np.random.default_rng([config.seed, epoch, number]).random(len(chosen))
-                yield table.read(rows[chosen], (mirror < 0.5) & config.flips), classes[chosen]
+                chance = np.random.default_rng([config.seed, epoch, number])
+                yield table.read(rows[chosen], chance), classes[chosen]
 
         signature = (table.spec, tf.TensorSpec([None], tf.int32))
         return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
@@ -79,17 +84,13 @@ class LabelHead:
     def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> LabelEvaluation:
         """Ask the model as it is after an epoch for the labels of a split."""
         if self._said is None:
-            self._said = functools.cache(  # a graph for each form of input, whatever its sizes
-                lambda rank: tf.function(
-                    lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs))),
-                    reduce_retracing=True,
-                )
-            )
+            self._said = by_form(lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs))))
         table = source.table(split, source.tuned(epoch))
         rows, _ = self._rows(table, split)
-        parts = np.split(rows, range(BATCH, len(rows), BATCH))
-        inputs = (tf.constant(table.read(part, np.zeros(len(part), bool))) for part in parts)
-        found = [self._said(part.shape.rank)(part).numpy() for part in inputs]
+        found = [
+            self._said(table.read(part)).numpy()
+            for part in np.split(rows, range(BATCH, len(rows), BATCH))
+        ]
         labels = self.prepared.labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(found))
 

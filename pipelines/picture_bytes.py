@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from pipelines.config import Box
 from pipelines.exif import orientation, upright
 from pipelines.features import decode_picture
 from pipelines.picture_headers import announced
@@ -47,7 +48,11 @@ class PictureBytes:
 
 
 def decode_or_flag(
-    image_bytes: tf.Tensor, size: int, max_pixels: int = MAX_PIXELS
+    image_bytes: tf.Tensor,
+    size: int,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    box: Box | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode a batch of pictures in parallel; flag what is no usable picture.
 
@@ -58,6 +63,7 @@ def decode_or_flag(
         image_bytes: string `[batch]`, any bytes.
         size: pixels a side of what is returned; the whole picture is kept, squashed.
         max_pixels: a picture whose header announces more is flagged, and never decoded.
+        box: the part of each that counts; None for all of it.
 
     Returns:
         pictures: uint8 `[batch, size, size, 3]`; zeros where there is none.
@@ -67,7 +73,7 @@ def decode_or_flag(
     pictures = (
         tf.data.Dataset.from_tensor_slices((tf.range(batch), image_bytes))
         .map(
-            lambda row, encoded: (row, _decode(encoded, size, max_pixels)),
+            lambda row, encoded: (row, _decode(encoded, size, max_pixels, box)),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=False,  # each picture carries its row
         )
@@ -82,9 +88,11 @@ def decode_or_flag(
     return tf.ensure_shape(pictures, [None, size, size, 3]), valid[:batch]
 
 
-def _decode(encoded: tf.Tensor, size: int, max_pixels: int) -> tf.Tensor:
+def _decode(encoded: tf.Tensor, size: int, max_pixels: int, box: Box | None) -> tf.Tensor:
     """Return one upright picture, uint8 `[size, size, 3]`; an op fails if there is none."""
     whole, pixels = announced(encoded)
     fits = (pixels > 0) & (pixels <= max_pixels)
-    picture = decode_picture(tf.where(fits, whole, ""), size)  # the decoder refuses empty strings
+    picture = decode_picture(
+        tf.where(fits, whole, ""), size, box
+    )  # the decoder refuses empty strings
     return upright(picture, orientation(encoded))

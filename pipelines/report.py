@@ -76,12 +76,18 @@ def _split(evaluation: Evaluation, shown: Show) -> dict[str, Any]:
         "corpus": {name: 100 * score for name, score in evaluation.scores.corpus.items()},
         "diversity": evaluation.scores.diversity,
         "truth": evaluation.truth and (sum(evaluation.truth.values()), len(evaluation.truth)),
+        "slots": evaluation.scores.slots,
         "signature": evaluation.signature,
         "samples": [cards[name] for name in samples],
         "looks": [
             {**cards[name], "words": words}
             for name in samples[:LOOKS]
             if (words := _looks(evaluation.predictions[name], seen[name].grid))
+        ],
+        "times": [
+            {**cards[name], "words": bars}
+            for name in samples[:LOOKS]
+            if (bars := _times(evaluation.predictions[name], seen[name].grid))
         ],
         "best": [cards[name] for name in best],
         "worst": [cards[name] for name in worst],
@@ -116,9 +122,19 @@ def _card(evaluation: Evaluation, name: str, shown: Shown) -> dict[str, Any]:
 
 def _looks(prediction: Prediction, grid: tuple[int, int] | None) -> list[tuple[str, str]]:
     """Return each word with a veil, dark where the model did not look at it."""
-    if grid is None or not prediction.attention.size:
+    if grid is None or grid[0] == 1 or not prediction.attention.size:
         return []
     return [
         (word, veil(np.asarray(row, np.float64).reshape(grid)))
+        for word, row in zip(prediction.words, prediction.attention, strict=True)
+    ]
+
+
+def _times(prediction: Prediction, grid: tuple[int, int] | None) -> list[tuple[str, list[float]]]:
+    """Return each word with the height of a bar a frame of a clip, a share of the highest."""
+    if grid is None or grid[0] != 1 or not prediction.attention.size:
+        return []
+    return [
+        (word, (row / max(row.max(), 1e-9)).tolist())
         for word, row in zip(prediction.words, prediction.attention, strict=True)
     ]

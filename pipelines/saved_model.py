@@ -47,10 +47,25 @@ def write_version(
 
 
 def at_least_one_row(given: tf.Tensor) -> tf.Tensor:
-    """Add an empty row to an empty batch, string `[batch, ...]`: not every op takes none."""
+    """Add a row of zeros or "" to an empty batch, `[batch, ...]`: not every op takes none."""
     shape = tf.shape(given)
     missing = tf.cast(shape[:1] == 0, tf.int32)
-    return tf.concat([given, tf.fill(tf.concat([missing, shape[1:]], 0), "")], axis=0)
+    blank = tf.zeros(tf.concat([missing, shape[1:]], axis=0), given.dtype)
+    return tf.concat([given, blank], axis=0)
+
+
+def more_signatures(source: Any) -> dict[str, tuple[tf.TensorSpec, Callable[..., Any]]]:
+    """Return what else an export takes besides `source.signature`, and how each is read."""
+    return getattr(source, "more_signatures", {})
+
+
+def taken(spec: tf.TensorSpec) -> str:
+    """Say what a signature takes.
+
+    >>> taken(tf.TensorSpec([None, None], tf.string, "frame_bytes"))
+    'frame_bytes: string [None, None]'
+    """
+    return f"{spec.name}: {spec.dtype.name} {list(spec.shape)}"
 
 
 def _describe(folder: Path, description: Mapping[str, Any]) -> None:

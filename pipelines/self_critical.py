@@ -72,10 +72,11 @@ class SelfCritical:
         options = SearchOptions(max_words=config.max_words, min_words=config.min_words)
 
         @tf.function(reduce_retracing=True)
-        def draw(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        def draw(rows: Any, seed: tf.Tensor) -> tf.Tensor:
             with matmul_precision(precision(config)):
-                step, state = model.head.start(model.remember(rows))
-                pictures = tf.shape(rows)[0]
+                memory = model.remember(rows)
+                step, state = model.head.start(memory)
+                pictures = tf.shape(memory.summary)[0]
                 drawn = sample(step, state, pictures, options, seed, TEMPERATURE, samples=SAMPLES)
                 return drawn.tokens
 
@@ -92,8 +93,9 @@ class SelfCritical:
         order = np.random.default_rng([seed, epoch]).permutation(len(self.rows))
         for number in range(skip, self.steps_per_epoch):
             items = order[number * PICTURES : (number + 1) * PICTURES]
-            mirror = np.random.default_rng([seed, epoch, number]).random(len(items)) < 0.5
-            rows = tf.constant(self.table.read(self.rows[items], mirror & self.config.flips))
+            chance = np.random.default_rng([seed, epoch, number])
+            rows = self.table.read(self.rows[items], chance)
+            rows = tf.nest.map_structure(tf.constant, rows)
             draws = (seed << 32) + epoch * self.steps_per_epoch + number
             tokens = self.draw(rows, tf.constant(draws, tf.int64)).numpy()
             tokens = tokens.reshape(-1, tokens.shape[-1])

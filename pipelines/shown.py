@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 SIDE = 320  # pixels of a thumbnail's longer side
+FRAMES = 12  # of a strip, at most
+LONGEST = 4  # sides of a strip of frames, which may be longer, that count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +46,28 @@ class Thumbnail(NamedTuple):
 def thumbnail(encoded: bytes) -> Thumbnail:
     """Return a picture as a small JPEG."""
     picture = Image.open(io.BytesIO(encoded)).convert("RGB")
-    scale = SIDE / max(picture.size)
+    scale = SIDE / min(max(picture.size), LONGEST * min(picture.size))
     if scale < 1 or scale > 2:  # drawn scenes are tiny: the browser would blur them
         scale = min(scale, 3)
         width, height = (max(1, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     return Thumbnail(_data_uri(picture, "JPEG", quality=80), *picture.size)
+
+
+def strip(frames: Sequence[bytes]) -> bytes:
+    """Return frames of a clip side by side as one JPEG; of many, `FRAMES` evenly spaced ones."""
+    count = min(FRAMES, len(frames))
+    chosen = [frames[(2 * number + 1) * len(frames) // (2 * count)] for number in range(count)]
+    pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in chosen]
+    width, height = pictures[0].size
+    if height > SIDE // 2:
+        width, height = max(1, round(width * SIDE / 2 / height)), SIDE // 2
+    whole = Image.new("RGB", (count * width, height))
+    for number, picture in enumerate(pictures):
+        whole.paste(picture.resize((width, height)), (number * width, 0))
+    buffer = io.BytesIO()
+    whole.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def veil(attention: np.ndarray) -> str:

@@ -12,6 +12,7 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
+from data.clip_datasets import CLIP_DATASETS
 from data.datasets import DATASETS, DatasetInfo
 from data.texts import TEXT_DATASETS
 
@@ -81,6 +82,40 @@ TASKS = {
       Flickr8k by its recipe, but for the seed""",
             answer="caption",
             ask="wordreel caption {export} picture.jpg",
+        ),
+        Task(
+            "video-captioning",
+            "clip → sentence",
+            source="pipelines.video_source:VideoSource",
+            head="pipelines.caption_head:CaptionHead",
+            parts=frozenset({"video", "captions"}),
+            datasets={name: info for name, info in CLIP_DATASETS.items() if "captions" in info.has},
+            data="drawn-clips",
+            recipe="clips",
+            examples="""\
+  python train.py video-captioning
+      drawn shapes that move: minutes, no download
+  python train.py video-captioning --data clip-folder --source holiday
+      your own clips: holiday/clips/ and holiday/captions.csv""",
+            answer="caption",
+            ask="wordreel caption {export} clip.mp4",
+        ),
+        Task(
+            "action-recognition",
+            "clip → label",
+            source="pipelines.video_source:VideoSource",
+            head="pipelines.label_head:LabelHead",
+            parts=frozenset({"video", "labels"}),
+            datasets={name: info for name, info in CLIP_DATASETS.items() if "labels" in info.has},
+            data="drawn-clips",
+            recipe="actions",
+            examples="""\
+  python train.py action-recognition
+      drawn shapes that move: minutes, no download
+  python train.py action-recognition --data clip-folder --source sports
+      your own clips: sports/clips/ and sports/labels.csv""",
+            answer="label",
+            ask="wordreel classify {export} clip.mp4",
         ),
         Task(
             "sentiment",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,9 @@ class TextTable:
         """Return the row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def read(self, positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-        """Return some rows, padded to the longest; a text has no mirror."""
-        del mirror
+    def read(self, positions: np.ndarray, chance: np.random.Generator | None = None) -> np.ndarray:
+        """Return some rows, padded to the longest; texts are not varied."""
+        del chance
         return pad([self.rows[position] for position in positions])
 
 
@@ -90,6 +90,11 @@ class TextSource:
     def prepare(config: Config) -> PreparedTexts:
         """Return the dataset of a run."""
         return prepare_texts(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+
+    @staticmethod
+    def inputs(prepared: Any, split: str) -> Iterable[tuple[str, Any]]:
+        """Return the id of each example of a split, and what an export is asked of it."""
+        return prepared.texts(split)
 
     def tuned(self, epoch: int) -> bool:
         """Say that no backbone learns in any epoch."""

@@ -126,7 +126,7 @@ class Trainer:
         done = int(self.steps.numpy()) - epoch * self.steps_per_epoch
         if done == self.steps_per_epoch:
             return
-        tune = self.config.fine_tune_from is not None and epoch + 1 >= self.config.fine_tune_from
+        tune = self.config.tunes(epoch)
         saved = time.monotonic()
         name = f"epoch {epoch + 1}/{self.config.epochs}"
         with progress(self.steps_per_epoch, name, "steps", initial=done) as bar:

@@ -65,3 +65,36 @@ def test_comes_back_from_its_configuration() -> None:
     copy.set_weights(made.get_weights())
     assert copy.class_weights == made.class_weights
     np.testing.assert_array_equal(copy(memory()), made(memory()))
+
+
+def items() -> Memory:
+    values = np.random.default_rng(2).normal(size=(2, 4, DEPTH)).astype(np.float32)
+    mask = np.array([[True] * 4, [True, True, False, False]])
+    return Memory(tf.constant(values), tf.constant(mask), tf.constant(values[:, -1]))
+
+
+def test_the_mean_is_that_of_what_is_real() -> None:
+    made, memory = head(pooling="mean"), items()
+    mean = np.stack([memory.values[0].numpy().mean(0), memory.values[1, :2].numpy().mean(0)])
+    np.testing.assert_allclose(made(memory), made.project(tf.constant(mean)), atol=1e-6)
+
+
+def test_attention_weighs_what_is_real_by_its_equation() -> None:
+    made, memory = head(pooling="attention"), items()
+    weights = made.attention(memory).numpy()
+    assert weights.sum(axis=1) == pytest.approx([1, 1]) and not weights[1, 2:].any()
+    values = memory.values.numpy()
+    compared = np.tanh(values @ made.compare.kernel.numpy() + made.compare.bias.numpy())
+    energies = (compared @ made.weigh.kernel.numpy())[..., 0]
+    for row, count in enumerate((4, 2)):
+        alpha = np.exp(energies[row, :count]) / np.exp(energies[row, :count]).sum()
+        np.testing.assert_allclose(weights[row, :count], alpha, rtol=1e-5)
+        pooled = (alpha[:, None] * values[row, :count]).sum(0)[None]
+        np.testing.assert_allclose(
+            made(memory)[row : row + 1], made.project(tf.constant(pooled)), atol=1e-5
+        )
+
+
+def test_another_pooling_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of summary, mean, attention, not 'last'"):
+        head(pooling="last")

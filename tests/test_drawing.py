@@ -8,7 +8,7 @@ from PIL import Image
 from tiny_captioner import encode
 
 from data.errors import UserError
-from pipelines.drawing import COLUMNS, GAP, LINE, TILE, attention_figure
+from pipelines.drawing import BAR, COLUMNS, GAP, LINE, TILE, attention_figure, attention_strip
 
 GREY = Image.new("RGB", (300, 300), (128, 128, 128))
 
@@ -84,3 +84,20 @@ def test_what_cannot_be_drawn_is_said() -> None:
         attention_figure(GREY, [], np.zeros([0, 7, 7]))
     with pytest.raises(UserError, match=r"with 2 words, not \[1, 4, 4\]"):
         attention_figure(GREY, ["a", "b"], looks((0, 0)))
+
+
+def test_each_word_has_its_bar_under_the_frame_it_looked_at() -> None:
+    frames = [encode(GREY)] * 4
+    figure = attention_strip(frames, ["up", "down"], np.eye(2, 4, k=1, dtype=np.float32))
+    blue = (np.asarray(figure) == BAR).all(axis=-1)
+    left = TILE // 2
+    width = (figure.width - left - GAP) // 4
+    for word, frame in ((0, 1), (1, 2)):
+        floor = figure.height - GAP - (1 - word) * LINE
+        row = blue[floor - LINE // 2]
+        assert set(np.flatnonzero(row) >= left + frame * width) == {True}
+        assert set(np.flatnonzero(row) < left + (frame + 1) * width) == {True}
+    with pytest.raises(UserError, match=r"2 words and 4 frames, not \[1, 4\]"):
+        attention_strip(frames, ["up", "down"], np.zeros([1, 4]))
+    with pytest.raises(UserError, match="nothing to draw"):
+        attention_strip([], ["up"], np.zeros([1, 0]))

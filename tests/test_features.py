@@ -21,6 +21,7 @@ from models.encoder_decoder import EncoderHead, cells
 from models.image_encoder import ImageEncoder
 from models.sequence_decoder import SequenceDecoder
 from pipelines import features
+from pipelines.config import Box
 from pipelines.features import decode_picture, table
 
 SIZE = 32
@@ -94,7 +95,7 @@ def test_a_tuned_backbone_goes_on_from_rows_of_its_frozen_part(tmp_path: Path) -
     encoder.build(4, 128)
     model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), top)
     rows = np.array([3, 40])
-    seen = model.remember(tf.constant(found.read(rows, np.array([False, True]))))
+    seen = model.remember(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
     pictures = [decode_picture(png(row), SIZE) for row in rows]
     expected = model.remember(tf.stack([pictures[0], pictures[1][:, ::-1]]))
     np.testing.assert_allclose(seen.values, expected.values, atol=2e-3)  # rows are float16
@@ -161,3 +162,16 @@ def test_decoding_keeps_the_whole_picture_squashed() -> None:
     pixels = decode_picture(file.getvalue(), SIZE).numpy()
     assert (pixels[:, : SIZE // 2 - 1] == 0).all()
     assert (pixels[:, SIZE // 2 + 1 :] == 255).all()
+
+
+def test_a_picture_of_the_right_size_stays_as_it_is() -> None:
+    picture = png(5, SIZE, SIZE)
+    np.testing.assert_array_equal(decode_picture(picture, SIZE), tf.io.decode_png(picture))
+
+
+def test_a_box_is_all_that_is_seen() -> None:
+    picture = tf.io.decode_png(png(6, 64, 48))
+    cut = tf.io.encode_png(picture[12:36, 16:48])
+    np.testing.assert_array_equal(
+        decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)), decode_picture(cut, SIZE)
+    )

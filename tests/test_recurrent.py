@@ -109,3 +109,16 @@ def test_comes_back_from_its_configuration() -> None:
     copy.set_weights(ours.get_weights())
     for one, other in zip(ours(inputs(), MASK), copy(inputs(), MASK), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_without_layers_items_stay_and_their_mean_is_the_end() -> None:
+    layer = Recurrent("lstm", 3, layers=0)
+    layer.build((None, None, 2))
+    inputs = tf.constant(
+        [[[1.0, 2.0], [3.0, 6.0], [9.0, 9.0]], [[5.0, 7.0], [0.0, 0.0], [1.0, 1.0]]]
+    )
+    mask = tf.constant([[True, True, False], [True, False, False]])
+    outputs, end = layer(inputs, mask)
+    assert layer.depth == 2 and not layer.weights
+    np.testing.assert_array_equal(outputs, inputs)
+    np.testing.assert_allclose(end, [[2.0, 4.0], [5.0, 7.0]])

@@ -16,7 +16,7 @@ from pipelines.config import Config
 from pipelines.evaluation import Evaluation, Prediction
 from pipelines.metrics import evaluate_captions, signature
 from pipelines.report import write_report
-from pipelines.shown import Shown
+from pipelines.shown import Shown, strip
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 NASTY = '<script>alert("1")</script> & "quoted"'
@@ -210,6 +210,35 @@ def test_attention_is_bright_where_the_model_looked(tmp_path: Path) -> None:
         centres = alpha[rows // 4 :: rows // 2, columns // 6 :: columns // 3]
         assert centres.shape == (2, 3)
         assert centres.argmin() == cell
+
+
+def test_bars_stand_under_the_frames_that_the_model_looked_at(tmp_path: Path) -> None:
+    frames = strip([picture("test", str(number)) for number in range(6)])
+    text, page = report(tmp_path, shown=lambda *_: Shown(picture=frames, grid=(1, 6)))
+    assert "When it looked" in text and "Where it looked" not in text
+    heights = re.findall(r'<i style="height: (\d+)%">', text)
+    assert len(heights) == 3 * 4 * 6  # clips × words × frames
+    # Word t looks at frame t alone.
+    assert heights[: 4 * 6] == [str(100 * (t == n)) for t in range(4) for n in range(6)]
+    assert {
+        int(image["width"]) > 3 * int(image["height"])
+        for image in page.all("img")
+        if "width" in image
+    } == {True}
+
+
+def test_a_strip_shows_some_of_many_frames() -> None:
+    tones = [Image.new("RGB", (40, 30), (number, 0, 0)) for number in range(0, 240, 10)]
+    encoded = []
+    for tone in tones:
+        buffer = io.BytesIO()
+        tone.save(buffer, "PNG")
+        encoded.append(buffer.getvalue())
+    whole = Image.open(io.BytesIO(strip(encoded)))
+    assert whole.size == (12 * 40, 30)
+    middles = [whole.getpixel((40 * number + 20, 15)) for number in range(12)]
+    reds = [pixel[0] for pixel in middles if isinstance(pixel, tuple)]
+    assert np.allclose(reds, np.arange(10, 240, 20), atol=4)
 
 
 def test_there_is_no_attention_where_the_model_has_none(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 import tensorflow as tf
 from pycocoevalcap.cider.cider_scorer import CiderScorer as CocoCider
 
-import pipelines.training
 from data.vocabulary import END, PAD, START
 from models.encoder_decoder import EncoderHead
 from models.image_encoder import ImageEncoder
@@ -106,38 +104,6 @@ def test_rewards_rise(tmp_path: Path) -> None:
 
     trainer.fit(batches, lambda: {"score": len(trainer.history)}, "score")
     assert mean_reward() > before + 1.0
-
-
-class Stopped(Exception):
-    """What ends a training in the middle."""
-
-
-def test_interrupted_in_the_middle_it_ends_in_the_same_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pipelines.training, "SAVE_EVERY", 0.0)  # a checkpoint at every step
-
-    def train(folder: Path, stop_before: int | None) -> list[np.ndarray]:
-        it = critic()
-        trainer = Trainer(it.model, dataclasses.replace(stage(CONFIG), epochs=2), folder, 4)
-
-        def batches(epoch: int, skip: int) -> Any:
-            for number in range(skip, 4):
-                if epoch * 4 + number == stop_before:
-                    raise Stopped
-                yield from it.batches(epoch * 4 + number, 0)
-
-        trainer.fit(batches, lambda: {"score": len(trainer.history)}, "score")
-        return [weight.numpy() for weight in it.model.weights]
-
-    whole = train(tmp_path / "whole", None)
-    for step in (2, 5):
-        with pytest.raises(Stopped):
-            train(tmp_path / "stopped", step)
-    stopped = train(tmp_path / "stopped", None)
-    assert all(np.array_equal(a, b) for a, b in zip(whole, stopped, strict=True))
-    untrained = [weight.numpy() for weight in critic().model.weights]
-    assert not all(np.array_equal(a, b) for a, b in zip(whole, untrained, strict=True))
 
 
 def test_weights_weigh_the_loss() -> None:

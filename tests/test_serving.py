@@ -13,8 +13,9 @@ import pytest
 from tiny_captioner import GRID, OPTIONS, SOURCE, VOCABULARY, encode, picture, tiny_captioner
 
 from data.errors import UserError
+from pipelines.ask import BATCH
 from pipelines.export import export
-from pipelines.serving import BATCH, Captioner
+from pipelines.serving import Captioner
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pipelines.metrics.bleu import bleu
 from pipelines.metrics.cider import CiderScorer
 from pipelines.metrics.ngrams import Tokens
 from pipelines.metrics.rouge import rouge_l
+from pipelines.metrics.word_errors import slot_accuracies, word_error_rate
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,10 @@ class Scores:
     from 0 to 10. By the custom of papers `str` gives a hundred times that: "BLEU-4 23.4".
     """
 
-    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D"
+    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D", "WER"
     cider_d: Mapping[str, float]  # of each item
     diversity: Diversity
+    slots: Sequence[float] = ()  # of sentences with as many words each: right words at each place
 
     def __str__(self) -> str:
         return "  ".join(f"{name} {100 * value:.1f}" for name, value in self.corpus.items())
@@ -51,7 +53,8 @@ def evaluate_captions(
     """Score one caption per item against the item's true captions.
 
     CIDEr's document frequencies come from these references: the score of a part of a data set
-    cannot be compared with that of the whole, and a single item always has CIDEr 0.
+    cannot be compared with that of the whole, and a single item always has CIDEr 0. Where each item
+    has one reference, the word error rate ("WER", the lower the better) is a score as well.
 
     >>> scores = evaluate_captions(
     ...     {"7": "A red dog.", "9": "two cats"},
@@ -74,7 +77,12 @@ def evaluate_captions(
     corpus["CIDEr"], _ = cider.score(captions, variant="CIDEr")
     corpus["CIDEr-D"] = cider_d
     each = dict(zip(candidates, each_cider_d.tolist(), strict=True))
-    return Scores(corpus, each, diversity(captions))
+    slots = list[float]()
+    if all(len(texts) == 1 for texts in truths):
+        only = [texts[0] for texts in truths]
+        corpus["WER"] = word_error_rate(captions, only)
+        slots = slot_accuracies(captions, only)
+    return Scores(corpus, each, diversity(captions), slots)
 
 
 def diversity(captions: Collection[Tokens]) -> Diversity:

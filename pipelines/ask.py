@@ -1,0 +1,177 @@
+"""Files into an export, whatever it takes, and its outputs back, row by row."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.errors import UserError
+from data.images import BadPicture, frame_jpeg, load_picture
+from data.video import Sampling, sample
+from pipelines.choose_frames import choose_frames
+
+BATCH = 32
+LAYOUT = "a folder with saved_model.pb, one with versions 1, 2, …, or a run directory"
+
+
+class Export:
+    """A SavedModel that answers.
+
+    Attributes:
+        folder: the version that answers.
+        info: its `assets.extra/wordreel.json`.
+        takes: the name of what it takes: image_bytes, frame_bytes or text.
+    """
+
+    def __init__(
+        self, export: Path | str, signature: str = "serving_default", **inputs: float
+    ) -> None:
+        """Load an export; see `pipelines.serving.Captioner`."""
+        self.folder = find_version(Path(export))
+        self.info = read_description(self.folder)
+        try:
+            # Held, because signatures do not keep alive what they were loaded with.
+            self._model = tf.saved_model.load(str(self.folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise UserError(f"cannot load the export {self.folder}: {error}") from error
+        self._signature = self._model.signatures[signature]
+        specs = self._signature.structured_input_signature[1]
+        (self.takes,) = (name for name in specs if name in _READERS)
+        self._inputs = {name: tf.constant(inputs[name], specs[name].dtype) for name in inputs}
+
+    def ask(self, items: Iterable[Any]) -> list[dict[str, Any] | str]:
+        """Ask for answers, in batches.
+
+        Args:
+            items: pictures (paths, or encoded), clips (paths, or a sequence of encoded frames) or
+                texts. What the export itself does not decode (WebP, TIFF, AVIF, …) is converted
+                first, if Pillow can.
+
+        Returns:
+            Of each item the outputs, and under "items" how much of it the model saw; or why there
+            are none, in a few words: one that cannot be read hurts no other.
+        """
+        items, answers = iter(items), list[dict[str, Any] | str]()
+        while batch := list(itertools.islice(items, BATCH)):
+            answers += self._batch(batch)
+        return answers
+
+    def read(self, item: Any) -> Any:
+        """Return what the export takes of an item.
+
+        Raises:
+            UserError: if it cannot be read.
+            OSError: if its file cannot.
+        """
+        return _READERS[self.takes](item, self.info["input"])
+
+    def seen(self, frames: Sequence[bytes]) -> list[bytes]:
+        """Return those of a clip's encoded frames that the model sees."""
+        chosen, _ = choose_frames(np.array([len(frames)]), self.info["input"]["clip_frames"])
+        return [frames[number] for number in chosen[0]]
+
+    def _batch(self, items: Sequence[Any]) -> list[dict[str, Any] | str]:
+        answers, encoded, converted = {}, {}, {}
+        for row, item in enumerate(items):
+            try:
+                encoded[row] = self.read(item)
+            except OSError as error:
+                answers[row] = error.strerror or str(error)
+            except UserError as error:
+                answers[row] = str(error)
+        answers |= self._answers(encoded)
+        for row, value in encoded.items():
+            if isinstance(answers[row], str) and self.takes == "image_bytes":
+                try:
+                    converted[row] = load_picture(value).jpeg
+                except BadPicture as error:
+                    answers[row] = str(error)
+        answers |= self._answers(converted)
+        return [answers[row] for row in range(len(items))]
+
+    def _answers(self, encoded: Mapping[int, Any]) -> dict[int, Any]:
+        """Return the outputs by row."""
+        if not encoded:
+            return {}
+        given = tf.constant(_array(list(encoded.values())))
+        outputs = self._signature(**{self.takes: given}, **self._inputs)
+        outputs = {name: output.numpy() for name, output in outputs.items()}
+        most = self.info["input"].get("clip_frames")
+        return {
+            row: {name: output[at] for name, output in outputs.items()}
+            | {"items": min(len(value), most or len(value))}
+            if outputs["valid"][at]
+            else f"not a {_KINDS[self.takes]} that can be decoded"
+            for at, (row, value) in enumerate(encoded.items())
+        }
+
+
+def _array(rows: Sequence[Any]) -> np.ndarray:
+    """Return strings as `[batch]`, sequences of strings as `[batch, time]`, "" behind them."""
+    if isinstance(rows[0], (bytes, str)):
+        return np.array(rows, object)
+    array = np.full((len(rows), max(map(len, rows))), b"", object)
+    for row, frames in zip(array, rows, strict=True):
+        row[: len(frames)] = frames
+    return array
+
+
+def _picture(item: Any, about: Mapping[str, Any]) -> bytes:
+    del about
+    return item if isinstance(item, bytes) else Path(item).read_bytes()
+
+
+def _clip(item: Any, about: Mapping[str, Any]) -> list[bytes]:
+    """Sample a clip as those that were learned from, and encode its frames as they were."""
+    if not isinstance(item, (str, Path)):
+        return list(item)
+    frames = sample(item, Sampling(**about["sampling"])).frames
+    return [frame_jpeg(frame) for frame in frames]
+
+
+def _text(item: Any, about: Mapping[str, Any]) -> str:
+    del about
+    return str(item)
+
+
+_READERS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {
+    "image_bytes": _picture,
+    "frame_bytes": _clip,
+    "text": _text,
+}
+_KINDS = {"image_bytes": "picture", "frame_bytes": "clip", "text": "text"}
+
+
+def find_version(path: Path) -> Path:
+    """Return the version's folder meant by `path`."""
+    if not path.exists():
+        raise UserError(f"there is no export at {path}: no such file or folder")
+    if (path / "saved_model.pb").is_file():
+        return path
+    versions = [
+        file.parent
+        for parent in (path, path / "export")
+        for file in parent.glob("*/saved_model.pb")
+        if file.parent.name.isdigit()
+    ]
+    if not versions:
+        raise UserError(f"{path} is no export: expected {LAYOUT} with export/ in it")
+    return max(versions, key=lambda folder: int(folder.name))
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Return what a version's wordreel.json says."""
+    path = folder / "assets.extra" / "wordreel.json"
+    try:
+        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{folder} is a SavedModel, but no export of Wordreel: {path} is missing"
+        ) from None
+    return info

@@ -1,0 +1,23 @@
+"""Drawn clips told in sentences, with a backbone from scratch and attention over time.
+
+Paper:    Yao et al. 2015, "Describing Videos by Exploiting Temporal Structure" (SA-LSTM)
+Command:  python train.py video-captioning
+Time:     not measured to the end
+Expected: not measured to the end; what it says is checked against what was drawn
+"""
+
+import dataclasses
+
+from pipelines.recipes.drawn_actions import CONFIG as ACTIONS
+
+CONFIG = dataclasses.replace(
+    ACTIONS,
+    task="video-captioning",
+    min_count=1,
+    captions_together=5,
+    batch_size=80,  # captions, of 16 clips
+    epochs=4,
+    beams=3,
+    n_best=3,
+    length_penalty=0.0,
+)

@@ -1,0 +1,203 @@
+"""Clips as the input of a task: a backbone for each frame, an encoder over time, their tables."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.clip_datasets import default_sampling, prepare_clips
+from data.datasets import data_home
+from data.prepared import PreparedClips
+from data.video import Sampling
+from models.backbones import fingerprint, to_vector
+from models.video_encoder import VideoEncoder
+from pipelines.choose_frames import choose_frames
+from pipelines.clip_bytes import ClipBytes
+from pipelines.config import Config, crop_box
+from pipelines.features import EncodedPictures, mirrored, stored_rows
+from pipelines.image_source import chosen_backbone, whole_split
+from pipelines.shown import Shown, strip
+
+
+class VideoSource(ClipBytes):
+    """The clips of a prepared dataset, and the parts of the model that see them.
+
+    Attributes:
+        backbone: pixels of a frame → a vector of features.
+        top: None; all of it learns or nothing.
+        encoder: the frames' features → Memory.
+        notes: what the report has to say of the inputs.
+    """
+
+    top = None
+
+    def __init__(self, config: Config, prepared: PreparedClips, run_dir: Path) -> None:
+        """Build the backbone; no frame is read yet, and nothing of it lies in `run_dir`."""
+        self.config, self.prepared = config, prepared
+        self.cache = data_home() / "tables"  # all runs share them
+        self.notes: list[str] = []
+        grid, size = chosen_backbone(config)
+        super().__init__(size, crop_box(config.crop), config.clip_frames, prepared.sampling)
+        self.backbone = to_vector(grid, places=config.frame_places)
+        self.encoder = VideoEncoder(
+            cell=config.cell,
+            units=config.units,
+            layers=config.layers,
+            two_way=config.two_way,
+            motion=config.motion,
+            dropout=config.dropout,
+        )
+        self.encoder.build(self.backbone.output_shape[-1])
+        self._fingerprint = fingerprint(self.backbone)
+        self.table = functools.cache(self._table)  # of (split, tuned)
+        self._clips = functools.cache(lambda split: dict(prepared.frames(split)))
+
+    @staticmethod
+    def prepare(config: Config) -> PreparedClips:
+        """Return the dataset of a run, its frames stored first unless they are there."""
+        sampling = None
+        if config.sample_frames or config.sample_rate:
+            usual = default_sampling(config.data)
+            sampling = Sampling(config.sample_frames, config.sample_rate, max_side=usual.max_side)
+        return prepare_clips(
+            config.data,
+            config.source,
+            sampling=sampling,
+            fold=config.fold,
+            max_bad=config.max_bad,
+            seed=config.seed,
+        )
+
+    @staticmethod
+    def inputs(prepared: Any, split: str) -> Iterable[tuple[str, Any]]:
+        """Return the id of each example of a split, and what an export is asked of it."""
+        return prepared.frames(split)
+
+    def tuned(self, epoch: int) -> bool:
+        """Say whether the backbone learns in this epoch, counted from 0."""
+        return self.config.tunes(epoch)
+
+    def shown(self, split: str, name: str) -> Shown:
+        """Return what the report shows of an example: frames side by side, as they are stored."""
+        frames = self._clips(split)[name]
+        chosen, _ = choose_frames(np.array([len(frames)]), self.most)
+        seen = [frames[number] for number in chosen[0]]
+        return Shown(picture=strip(seen), grid=(1, len(seen)))
+
+    def _table(self, split: str, tuned: bool) -> ClipTable:
+        """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
+        config, prepared, split = self.config, self.prepared, whole_split(split)
+        pictures = EncodedPictures(
+            f"{prepared.name}-{split}",
+            (prepared.fingerprint, split, "frames"),
+            lambda: sum(count for _, count in prepared.lengths(split)),
+            lambda: (frame for _, frames in prepared.frames(split) for frame in frames),
+            lambda: prepared.lengths(split),
+        )
+        clips, rows = stored_rows(
+            pictures,
+            self.cache,
+            size=self.size,
+            box=self.box,
+            flips=config.flips and split == whole_split(config.train_split),
+            backbone=None if tuned else self.backbone,
+            backbone_fingerprint="" if tuned else self._fingerprint,
+        )
+        names, frames = zip(*clips, strict=True)
+        return ClipTable(
+            names,
+            np.array(frames),
+            rows,
+            flips=config.flips,
+            most=self.most,
+            shift=config.shift,
+            tint=config.tint,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipTable:
+    """The frames of clips, one row a frame: uint8 pixels or float16 features.
+
+    Attributes:
+        ids: the clips' ids.
+        frames: of each clip, how many are stored.
+        rows: memory-mapped `[frames of all clips, 1 or 2, ...]`; the second of two is mirrored.
+        flips: whether half of the clips are mirrored while learning.
+        most: frames of a clip that are read; None for all.
+        shift: pixels by which a clip is moved at most, while learning.
+        tint: share by which its light is changed at most, while learning.
+    """
+
+    ids: tuple[str, ...]
+    frames: np.ndarray
+    rows: np.ndarray
+    flips: bool = False
+    most: int | None = None
+    shift: int = 0
+    tint: float = 0.0
+
+    @property
+    def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
+        """What `read` returns."""
+        shape = [None, None, *self.rows.shape[2:]]
+        return tf.TensorSpec(shape, self.rows.dtype), tf.TensorSpec([None, None], tf.bool)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return how many frames of each clip are read."""
+        lengths: list[int] = np.minimum(self.frames, self.most or self.frames).tolist()
+        return lengths
+
+    def positions(self) -> dict[str, int]:
+        """Return the number of each clip."""
+        return {name: number for number, name in enumerate(self.ids)}
+
+    def read(
+        self, positions: np.ndarray, chance: np.random.Generator | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return some clips.
+
+        Args:
+            positions: their numbers.
+            chance: for learning, mirrors clips and moves moments, pixels and light; None: nothing
+                does.
+
+        Returns:
+            Frames `[clips, time, ...]`, zeros behind the shorter clips, and what is a frame, bool
+            `[clips, time]`.
+        """
+        mirror = mirrored(len(positions), self.flips, chance)
+        chosen, mask = choose_frames(self.frames[positions], self.most, chance)
+        first = (np.cumsum(self.frames) - self.frames)[positions]
+        features = self.rows.shape[1] == 2
+        clips = np.zeros([*mask.shape, *self.rows.shape[2:]], self.rows.dtype)
+        for number in range(len(positions)):
+            real = mask[number]
+            view = int(features and mirror[number])
+            clip = self.rows[first[number] + chosen[number, real], view]
+            if clip.dtype == np.uint8:
+                clip = clip[:, :, ::-1] if mirror[number] else clip
+                clip = clip if chance is None else self._varied(clip, chance)
+            clips[number, real] = clip
+        return clips, mask
+
+    def _varied(self, clip: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        """Move and light a clip, uint8 `[time, height, width, 3]`, all frames alike."""
+        if self.shift:
+            down, right = chance.integers(0, 2 * self.shift + 1, 2)
+            margin = (self.shift, self.shift)
+            _, height, width, _ = clip.shape
+            clip = np.pad(clip, [(0, 0), margin, margin, (0, 0)], "edge")
+            clip = clip[:, down : down + height, right : right + width]
+        if self.tint:
+            contrast, light = 1 + self.tint * chance.uniform(-1, 1, 2)
+            lit = (clip - 127.5) * contrast + 127.5 * light
+            clip = lit.round().clip(0, 255).astype(np.uint8)
+        return clip
