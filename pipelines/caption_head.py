@@ -40,7 +40,8 @@ class CaptionHead:
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
-            cell=config.decoder,
+            decoder=config.decoder,
+            cell=config.cell,
             units=config.units,
             embedding=config.units,
             dropout=config.dropout,

@@ -93,12 +93,14 @@ class Config:
         "let grid cells know their place from the start, for telling left from right",
         parts=IMAGE,
     )
-    cell: str = choice("encoder", "lstm", "what reads the words", CELLS, parts=TEXT)
     layers: int = choice("encoder", 1, "recurrent layers that stand upon each other", parts=TEXT)
     two_way: bool = choice("encoder", True, "read backwards as well", parts=TEXT)
 
     decoder: str = choice(
         "decoder", "show-attend-tell", "how words look at the picture", DECODERS, parts=CAPTIONS
+    )
+    cell: str = choice(
+        "model", "lstm", "what reads and writes sequences", CELLS, parts=(*TEXT, *CAPTIONS)
     )
     units: int = choice("model", 512, "hidden units of a cell; attention has half")
     dropout: float = choice("model", 0.5, "share of values dropped while training")
