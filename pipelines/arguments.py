@@ -30,7 +30,6 @@ PLANNED_TASKS: Mapping[str, str] = {
     "image-classification": "picture → label",
     "video-captioning": "clip → sentence",
     "action-recognition": "clip → label",
-    "translation": "sentence → sentence",
 }
 
 

@@ -1,4 +1,4 @@
-"""Captions as the output of a task: their words, batches, scores and search."""
+"""Sentences as the output of a task: their words, batches, scores and search."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.prepared import Prepared, PreparedScenes
+from data.prepared import PreparedScenes
 from data.vocabulary import Vocabulary
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
 from pipelines.export import export
-from pipelines.input import Captions, training_batches
+from pipelines.input import Captions, note_cut, training_batches
 from pipelines.report import write_report
 from pipelines.self_critical import SelfCritical
 from pipelines.tasks import TASKS
@@ -22,21 +22,22 @@ class CaptionHead:
     """The sentences of a prepared dataset, and the part of the model that makes them.
 
     Attributes:
-        vocabulary: the words of the training captions.
+        vocabulary: the words of the training sentences.
         layer: Memory → words.
         monitor: the score by which the best epoch is chosen.
     """
 
-    def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: Any, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
-        self.monitor = "true" if isinstance(prepared, PreparedScenes) else "CIDEr-D"
+        self.metrics = TASKS[config.task].metrics()
+        self.monitor = "true" if isinstance(prepared, PreparedScenes) else self.metrics.monitor
         path = run_dir / "vocabulary.txt"
         if not path.exists():
             examples = prepared.captions(config.train_split)
             captions = (text for _, texts in examples for text in texts)
-            Vocabulary.build(captions, config.min_count).save(path)
+            Vocabulary.build(captions, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
@@ -50,11 +51,13 @@ class CaptionHead:
         self._decoder: Decoder | None = None
 
     def examples(self, source: Any) -> Captions:
-        """Return the training captions as ids, with the rows of their pictures."""
+        """Return the training sentences as ids, with the rows of their inputs."""
         if self._examples is None:
             config = self.config
             positions = source.table(config.train_split, source.tuned(0)).positions()
             captions = self.prepared.captions(config.train_split)
+            sentences = [text for _, texts in captions for text in texts]
+            source.notes += note_cut(sentences, self.vocabulary, config, "sentences to learn")
             self._examples = Captions.of(captions, self.vocabulary, positions, config.max_words)
         return self._examples
 
@@ -86,7 +89,7 @@ class CaptionHead:
         if self._decoder is None:
             self._decoder = Decoder(model, self.vocabulary, self.options)
         table = source.table(split, source.tuned(epoch))
-        return evaluate(self._decoder, self.options, table, self.prepared, split)
+        return evaluate(self._decoder, self.options, table, self.prepared, split, self.metrics)
 
     def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
         """Write the model with its search as a SavedModel; return its folder."""
@@ -96,4 +99,4 @@ class CaptionHead:
 
     def report(self, path: Path, source: Any, **facts: Any) -> None:
         """Write the report; `facts` are those that `write_report` takes of any head."""
-        write_report(path, shown=source.shown, **facts)
+        write_report(path, shown=source.shown, metrics=self.metrics, **facts)

@@ -34,6 +34,7 @@ def choice(
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 CELLS = ("rnn", "lstm", "gru")
 IMAGE, TEXT, CAPTIONS, LABELS = ("image",), ("text",), ("captions",), ("labels",)
+PAIRS = ("pairs",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,13 @@ class Config:
     test_splits: str = choice("data", "test", "splits scored at the end, with commas")
     max_bad: float = choice("data", 0.01, "largest share of examples that may be unusable")
 
+    languages: str | None = choice(
+        "data", None, "from which to which, as the files' names end: en-de", parts=PAIRS
+    )
+
+    punctuation: bool = choice(
+        "words", False, "let punctuation marks be words", parts=(*TEXT, *CAPTIONS)
+    )
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
     max_words: int = choice("words", 20, "what is longer is cut: training captions, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.prepared import Prepared, PreparedScenes
+from data.prepared import PreparedScenes
 from data.vocabulary import END, Vocabulary
 from models.beam_search import beam_search
 from models.search import SearchOptions
 from pipelines.config import Config
 from pipelines.features import Table
-from pipelines.metrics import Scores, evaluate_captions, signature, write_results
+from pipelines.metrics import CAPTIONS, Metrics, Scores
 
 BATCH = 100
 COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
@@ -24,13 +24,14 @@ COLLAPSED = 0.05  # share of distinct captions under which the model says the sa
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model says of one picture.
+    """What a model says of one example.
 
     Attributes:
         captions: the n best, the best first.
         scores: of each, log P / length penalty.
         words: of the best caption.
-        attention: float32 `[words, cells]`, where the model looked at each; no cells if nowhere.
+        attention: float32 `[words, items]`, where in the memory the model looked at each; no
+            items if nowhere.
     """
 
     captions: list[str]
@@ -45,6 +46,7 @@ class Evaluation:
 
     Attributes:
         truth: of each picture, whether all its caption states is so; None if nobody can know.
+        metrics: what judged them.
     """
 
     split: str
@@ -53,6 +55,7 @@ class Evaluation:
     predictions: Mapping[str, Prediction]
     references: Mapping[str, Sequence[str]]
     truth: Mapping[str, bool] | None = None
+    metrics: Metrics = CAPTIONS
 
     def summary(self) -> dict[str, float]:
         """Return the corpus scores, the share of distinct captions and of wholly true ones."""
@@ -66,14 +69,14 @@ class Evaluation:
         return str(self.scores)
 
     def warning(self) -> str | None:
-        """Say so if most pictures get the same caption."""
+        """Say so if most examples get the same sentence."""
         diversity = self.scores.diversity
         if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
             return None
         return (
-            f"warning: only {diversity.distinct} different captions for {diversity.captions} "
-            f"pictures of {self.split}: the model hardly looks at them. Train longer, or check "
-            "that captions and pictures belong together."
+            f"warning: only {diversity.distinct} different sentences for {diversity.captions} "
+            f"examples of {self.split}: the model hardly looks at them. Train longer, or check "
+            "that inputs and sentences belong together."
         )
 
     def lines(self) -> list[str]:
@@ -89,9 +92,9 @@ class Evaluation:
         return lines
 
     def write(self, folder: Path) -> None:
-        """Write the best captions in COCO's results format."""
+        """Write the best sentence of each example."""
         best = {name: found.captions[0] for name, found in self.predictions.items()}
-        write_results(folder / f"predictions-{self.split}.json", best)
+        self.metrics.write(folder / f"predictions-{self.split}{self.metrics.suffix}", best)
 
 
 def search_options(config: Config) -> SearchOptions:
@@ -121,16 +124,17 @@ def search_name(options: SearchOptions) -> str:
 
 
 class Decoder:
-    """Finds captions of table rows by beam search, in batches."""
+    """Finds sentences of table rows by beam search, in batches."""
 
     def __init__(self, model: Any, vocabulary: Vocabulary, options: SearchOptions) -> None:
         """Take a model, its words, and how to search."""
         self.vocabulary = vocabulary
 
         @tf.function(reduce_retracing=True)
-        def search(inputs: tf.Tensor) -> Any:
-            step, state = model.head.start(model.remember(inputs))
-            return beam_search(step, state, tf.shape(inputs)[0], options)
+        def search(inputs: Any) -> Any:
+            memory = model.remember(inputs)
+            step, state = model.head.start(memory)
+            return beam_search(step, state, tf.shape(memory.summary)[0], options), memory.mask
 
         self.search = search
 
@@ -140,12 +144,15 @@ class Decoder:
         for start in range(0, len(ids), BATCH):
             names = ids[start : start + BATCH]
             rows = np.array([positions[name] for name in names])
-            found = self.search(table.read(rows, np.zeros(len(rows), bool)))
-            tokens, scores, attention = (
-                array.numpy() for array in (found.tokens, found.scores, found.attention)
+            found, mask = self.search(table.read(rows, np.zeros(len(rows), bool)))
+            tokens, scores, attention, real = (
+                array.numpy() for array in (found.tokens, found.scores, found.attention, mask)
             )
+            if not attention.shape[-1]:  # the model does not look at single items
+                real = real[:, :0]
             for i, name in enumerate(names):
-                predictions[name] = self._prediction(tokens[i], scores[i], attention[i, 0])
+                looks = attention[i, 0][:, real[i]]
+                predictions[name] = self._prediction(tokens[i], scores[i], looks)
         return predictions
 
     def _prediction(
@@ -166,10 +173,11 @@ def evaluate(
     decoder: Decoder,
     options: SearchOptions,
     table: Table,
-    prepared: Prepared,
+    prepared: Any,
     split: str,
+    metrics: Metrics = CAPTIONS,
 ) -> Evaluation:
-    """Decode every picture of a split and score the best captions.
+    """Decode every example of a split and score the best sentences.
 
     Args:
         decoder: of the model to score.
@@ -177,21 +185,23 @@ def evaluate(
         table: rows of at least the split's pictures.
         prepared: the dataset.
         split: its name, or a TFDS slice.
+        metrics: how sentences are judged.
     """
     references = dict(prepared.captions(split))
     predictions = decoder.captions(table, list(references))
     candidates = {name: prediction.captions[0] for name, prediction in predictions.items()}
     return Evaluation(
         split,
-        evaluate_captions(candidates, references),
-        signature(references, search_name(options)),
+        metrics.evaluate(candidates, references),
+        metrics.signature(references, search_name(options)),
         predictions,
         references,
         check_truth(prepared, candidates),
+        metrics,
     )
 
 
-def check_truth(prepared: Prepared, candidates: Mapping[str, str]) -> dict[str, bool] | None:
+def check_truth(prepared: Any, candidates: Mapping[str, str]) -> dict[str, bool] | None:
     """Say of each caption whether all it states is so; None where nobody can know."""
     if not isinstance(prepared, PreparedScenes):
         return None

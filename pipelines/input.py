@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from data.vocabulary import PAD, Vocabulary
+from data.vocabulary import PAD, Vocabulary, tokenize
+from pipelines.config import Config
 from pipelines.features import Table
 
 POOL = 50  # batches sorted by length together: little padding, yet no two epochs alike
@@ -128,6 +129,21 @@ def training_batches(
         (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+
+def note_cut(texts: Sequence[str], vocabulary: Vocabulary, config: Config, what: str) -> list[str]:
+    """Say, on the screen too, how many texts are longer than is read; return no or one line."""
+    most = config.max_words
+    lengths = [len(tokenize(text, vocabulary.marks)) for text in texts]
+    long = [length for length in lengths if length > most]
+    if not long:
+        return []
+    note = (
+        f"{len(long):,} of {len(texts):,} {what} have more than {most} words, the longest "
+        f"{max(long):,}; the rest of each is cut: see --max-words"
+    )
+    print(note)
+    return [note]
 
 
 def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:
