@@ -54,6 +54,8 @@ class Captioner:
         vocabulary: its words.
     """
 
+    TAKES = "image_bytes"
+
     def __init__(
         self, export: Path | str, signature: str = "serving_default", **inputs: float
     ) -> None:
@@ -77,10 +79,10 @@ class Captioner:
             raise UserError(f"cannot load the export {self.folder}: {error}") from error
         self._search = self._model.signatures[signature]
         specs = self._search.structured_input_signature[1]
-        if "image_bytes" not in specs:
+        if self.TAKES not in specs:
             raise UserError(
                 f"{self.folder} is an export of {self.info['task']}: it takes {', '.join(specs)}, "
-                "not pictures"
+                f"not {self.TAKES}"
             )
         self._inputs = {name: tf.constant(inputs[name], specs[name].dtype) for name in inputs}
 
