@@ -11,6 +11,7 @@ has the same names: {"text": "…", "label": "…"}.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections import Counter
@@ -77,6 +78,25 @@ def read_polarity(source: Path) -> Iterator[Text]:
             raise nothing_found(source, "texts", list(POLARITY))
         for number, line in lines(path):
             yield Text(f"{path.name}:{number}", line.strip(), label, None)
+
+
+def read_imdb(source: Path) -> Iterator[Text]:
+    """Read IMDB's folders (Maas et al. 2011), a text a file; a tenth of train is for validation.
+
+    Raises:
+        UserError: if one of the four folders has no text, or a text is not UTF-8.
+    """
+    for split in ("train", "test"):
+        for folder, label in (("neg", "negative"), ("pos", "positive")):
+            found = find(source, [f"{split}/{folder}"], folder=True)
+            paths = sorted(found.glob("*.txt")) if found else []
+            if not paths:
+                raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
+            for path in paths:
+                name = f"{split}/{folder}/{path.name}"
+                held_out = hashlib.sha256(name.encode()).digest()[0] < 0.1 * 256
+                own = "validation" if split == "train" and held_out else split
+                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, own)
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Text]:
@@ -165,6 +185,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
 READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
     "sst2": read_sst2,
     "rt-polarity": read_polarity,
+    "imdb": read_imdb,
     "texts": read_tables,
 }
 

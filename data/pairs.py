@@ -109,7 +109,7 @@ def _parallel(source: Path, languages: Languages) -> Iterator[tuple[str, tuple[P
 
 
 def _side_by_side(texts: Path, translations: Path, split: str) -> Iterator[Pair]:
-    rows, others = _all_lines(texts), _all_lines(translations)
+    rows, others = all_lines(texts), all_lines(translations)
     if len(rows) != len(others):
         raise UserError(
             f"{texts.name} has {len(rows):,} lines, {translations.name} has {len(others):,}: line "
@@ -119,7 +119,7 @@ def _side_by_side(texts: Path, translations: Path, split: str) -> Iterator[Pair]
         yield Pair(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
 
 
-def _all_lines(path: Path) -> list[str]:
+def all_lines(path: Path) -> list[str]:
     """Return all lines, blank ones too: their number is what joins two files."""
     return read_text(path).removesuffix("\n").split("\n")
 
@@ -139,7 +139,7 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
     if ".tsv" in path.suffixes:  # cells stand as they are: quotes are part of a text
         rows = (
             (number, line.rstrip("\r").split("\t"))
-            for number, line in enumerate(_all_lines(path), 1)
+            for number, line in enumerate(all_lines(path), 1)
         )
         number, first = next(rows)
     else:

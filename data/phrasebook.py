@@ -12,7 +12,7 @@ English says which may hold it. The nouns in `NEVER_OBJECTS` have something done
 split `unseen` only, and in each of its sentences.
 
 >>> phrasebook("test", count=1)[0]
-('Two queens carry the lamps.', 'Zwei Königinnen tragen die Lampen.')
+('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')
 """
 
 from __future__ import annotations

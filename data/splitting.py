@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from data.listing import hash_splits
@@ -29,8 +29,9 @@ class Line(Protocol):
     def problem(self) -> str:
         """Why it cannot be used; "" if it can."""
 
-    def _replace(self, **changes: Any) -> Any:
-        """Return a copy with other values."""
+    @property
+    def _replace(self) -> Callable[..., Any]:
+        """What returns a copy with other values."""
 
 
 AnyLine = TypeVar("AnyLine", bound=Line)

@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,12 @@ TEXT_DATASETS: Mapping[str, DatasetInfo] = {
             "film-review snippets, negative or positive (Pang & Lee 2005)",
             True,
             "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
+        ),
+        DatasetInfo(
+            "imdb",
+            "50,000 film reviews, negative or positive (Maas et al. 2011)",
+            True,
+            "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
         ),
         DatasetInfo(
             "texts",
@@ -216,7 +222,8 @@ def _listed(
 ) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem]]:
     """Return the texts of each split, the classes of labelled ones, and what is wrong."""
     if folder is None:
-        return (*_MADE[name](seed), [])
+        made, classes = _MADE[name](seed)
+        return made, classes, []
     if name in PAIR_DATASETS:
         pairs = PAIR_READERS[name](folder, Languages.parse(languages) if languages else None)
         splits, problems = into_splits(pairs)
@@ -250,7 +257,10 @@ def _made_pairs(seed: int) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
     return splits, ()
 
 
-_MADE = {"opinions": _made_opinions, "phrasebook": _made_pairs}
+_MADE: Mapping[str, Callable[[int], tuple[Mapping[str, Sequence[Any]], tuple[str, ...]]]] = {
+    "opinions": _made_opinions,
+    "phrasebook": _made_pairs,
+}
 
 
 def _say(line: str) -> None:

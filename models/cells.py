@@ -7,7 +7,6 @@ h_{t-1}. All cells share that protocol (`Cell`), so that one is chosen by its na
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import keras
@@ -236,7 +235,7 @@ class LSTMCell(_Cell):
         return lstm_step(projected + matmul(state.h, self.recurrent_kernel), state.c)
 
 
-CELLS: dict[str, Callable[..., Any]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
+CELLS: dict[str, type[_Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
 
 
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:

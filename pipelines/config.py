@@ -59,6 +59,12 @@ class Config:
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
     max_words: int = choice("words", 20, "what is longer is cut: training captions, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
+    vectors: str | None = choice(
+        "words",
+        None,
+        "a text file of word vectors to start from, as GloVe or fastText writes them",
+        parts=TEXT,
+    )
 
     backbone: str = choice(
         "encoder",

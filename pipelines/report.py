@@ -88,9 +88,9 @@ def _split(evaluation: Evaluation, shown: Show) -> dict[str, Any]:
             if (words := _looks(evaluation.predictions[name], seen[name].grid))
         ],
         "alignments": [
-            {**cards[name], "from": seen[name].words, "to": words}
+            {**cards[name], "from": seen[name].words, "to": said}
             for name in samples[:LOOKS]
-            if (words := _alignment(evaluation.predictions[name], seen[name].words))
+            if (said := _alignment(evaluation.predictions[name], seen[name].words))
         ],
         "by": evaluation.scores.by,
         "best": [cards[name] for name in best],

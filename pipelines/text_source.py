@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.texts import TextsInMemory, prepare_texts
+from data.vectors import read_vectors
 from data.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
 from models.text_encoder import TextEncoder
 from pipelines import text_graph
@@ -64,7 +65,7 @@ class TextSource:
 
     backbone = top = None
 
-    def __init__(self, config: Config, prepared: TextsInMemory, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: Any, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""
         self.config, self.prepared = config, prepared
         path = run_dir / "source-vocabulary.txt"
@@ -82,6 +83,8 @@ class TextSource:
             dropout=config.dropout,
         )
         self.encoder.build()
+        if config.vectors is not None:
+            self._start_from(config.vectors)
         self.notes: list[str] = []
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._texts = functools.cache(lambda split: dict(prepared.texts(split)))
@@ -107,6 +110,15 @@ class TextSource:
         text = self._texts(split)[name]
         words = tokenize(text, self.vocabulary.marks)[: self.config.max_words]
         return Shown(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
+
+    def _start_from(self, path: str) -> None:
+        """Give the words that a file has vectors of those instead of random ones."""
+        known = read_vectors(path, self.vocabulary.ids, self.config.embedding)
+        vectors = self.encoder.embedding.numpy()
+        for word, vector in known.items():
+            vectors[self.vocabulary.ids[word]] = vector
+        self.encoder.embedding.assign(vectors)
+        print(f"{len(known):,} of {len(self.vocabulary):,} words start from vectors of {path}")
 
     def _table(self, split: str, tuned: bool) -> TextTable:
         """Return a split's rows; say how many texts had to be cut."""
