@@ -57,7 +57,7 @@ class Config:
         "words", False, "let punctuation marks be words", parts=(*TEXT, *CAPTIONS)
     )
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
-    max_words: int = choice("words", 20, "what is longer is cut: training captions, texts")
+    max_words: int = choice("words", 20, "what is longer is cut: sentences to learn, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
     vectors: str | None = choice(
         "words",
@@ -111,7 +111,7 @@ class Config:
     two_way: bool = choice("encoder", True, "read backwards as well", parts=TEXT)
 
     decoder: str = choice(
-        "decoder", "show-attend-tell", "how words look at the picture", DECODERS, parts=CAPTIONS
+        "decoder", "show-attend-tell", "how words look at the input", DECODERS, parts=CAPTIONS
     )
     cell: str = choice(
         "model", "lstm", "what reads and writes sequences", CELLS, parts=(*TEXT, *CAPTIONS)
@@ -123,7 +123,7 @@ class Config:
     )
 
     epochs: int = choice("training", 10, "passes over the training examples, at most")
-    batch_size: int = choice("training", 64, "captions or texts in a step")
+    batch_size: int = choice("training", 64, "sentences, texts or pictures in a step")
     learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
     warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
     weight_decay: float = choice(
@@ -159,11 +159,11 @@ class Config:
     length_penalty: float = choice(
         "search", 1.0, "exponent of the length a score is divided by", parts=CAPTIONS
     )
-    min_words: int = choice("search", 0, "shortest caption", parts=CAPTIONS)
+    min_words: int = choice("search", 0, "shortest sentence", parts=CAPTIONS)
     no_repeat_ngram: int = choice(
         "search", 0, "no run of so many words twice; 0: allowed", parts=CAPTIONS
     )
-    n_best: int = choice("search", 5, "captions returned a picture", parts=CAPTIONS)
+    n_best: int = choice("search", 5, "sentences returned for an input", parts=CAPTIONS)
 
     def __post_init__(self) -> None:
         """Refuse values no run could use.
