@@ -58,8 +58,8 @@ class Captions:
         """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
         By length (`together` is 0), see `batches_by_length`: that of a caption and, where `inputs`
-        says how long the rows of the table are, of what it is about. Else by picture: pictures are shuffled
-        and `together` captions of each stand side by side.
+        says how long the rows of the table are, of what it is about. Else by picture: pictures are
+        shuffled and `together` captions of each stand side by side.
         """
         rng = np.random.default_rng([seed, epoch])
         if together:

@@ -2,8 +2,8 @@
 
 Paper:    Elliott et al. 2016, "Multi30K: Multilingual English-German Image Descriptions"; the model
           is that of the recipe `flickr8k`
-Command:  ln -s ../Flickr8k/images multi30k/images
-          python train.py --recipe german --source multi30k
+Command:  python train.py image-captioning --recipe german --source DIR
+          DIR holds Multi30k's files, and Flickr8k's images/ beside them (a link will do)
 Time:     shorter than the recipe `flickr8k`, for each photo has one caption; not measured
 Expected: not measured
 """
