@@ -67,15 +67,13 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
         UserError: naming what was looked for, if no training pairs are there; the file and line of
             what is not UTF-8 or no table; both files and their counts where these differ.
     """
-    found = dict(_parallel(source, languages)) if languages else {}
-    whole = {*found} or {*dict(_tables(source))}
-    if not whole & {"train", "pairs"}:
+    files = dict(_parallel(source, languages)) if languages else {}
+    tables = {} if files else dict(_tables(source))
+    if not {"train", "pairs"} & {*files, *tables}:
         raise nothing_found(source, "pairs of texts", _looked_for(languages))
-    if found:
-        for split, files in found.items():
-            yield from _side_by_side(*files, split)
-        return
-    for name, path in _tables(source):
+    for split, both in files.items():
+        yield from _side_by_side(*both, split)
+    for name, path in tables.items():
         yield from _read_table(path, languages, None if name == "pairs" else name)
 
 
