@@ -101,7 +101,7 @@ class _Model(tf.Module):
         self.backbone = None
         self.encoder = ImageEncoder(UNITS)
         self.encoder.build(CELLS, FEATURES)
-        self.head = SequenceDecoder(VOCABULARY, cell=decoder, units=UNITS, embedding=UNITS)
+        self.head = SequenceDecoder(VOCABULARY, decoder=decoder, units=UNITS, embedding=UNITS)
         self.head.build(UNITS)
 
     def loss(self, rows: tf.Tensor, targets: Any, *, tune_backbone: bool, **options: Any) -> Any:

@@ -89,6 +89,16 @@ DATASETS: Mapping[str, DatasetInfo] = {
             "a TFDS data folder with coco_captions in it; without --source TFDS's own folder, "
             "into which it is downloaded (37 GB) if need be",
         ),
+        *(
+            DatasetInfo(
+                f"multi30k-{language}",
+                f"{name} captions of those photos of Flickr8k or Flickr30k that you have",
+                True,
+                f"Multi30k's {{train,val,test}}.{language} (or .gz) and images.{{train,val,test}}"
+                ".txt, with images/ or flickr30k-images/",
+            )
+            for language, name in (("de", "German"), ("fr", "French"))
+        ),
         DatasetInfo(
             "folder",
             "your own pictures and captions, in any language",
@@ -212,13 +222,15 @@ def _prepare_pictures(
 
 
 def _readers() -> Mapping[str, Callable[[Path], Listing]]:
-    from data import readers, tables
+    from data import foreign_captions, readers, tables
 
     return {
         "flickr8k": readers.read_flickr8k,
         "flickr30k": readers.read_flickr30k,
         "coco": readers.read_coco,
         "folder": tables.read_folder,
+        "multi30k-de": lambda source: foreign_captions.read_multi30k(source, "de"),
+        "multi30k-fr": lambda source: foreign_captions.read_multi30k(source, "fr"),
     }
 
 

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data.errors import UserError
-from data.listing import SPLITS, hash_splits
+from data.listing import SPLITS
 from data.problems import Problem
 from data.sources import find, lines, nothing_found, read_text
+from data.splitting import into_splits
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "review"), ("label", "class")
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -37,6 +38,11 @@ class Text(NamedTuple):
     text: str
     label: str
     split: str | None
+
+    @property
+    def problem(self) -> str:
+        """Why the text cannot be used; "" if it can."""
+        return "" if self.text else "empty text"
 
 
 def read_tables(source: Path) -> Iterator[Text]:
@@ -72,6 +78,25 @@ def read_polarity(source: Path) -> Iterator[Text]:
             raise nothing_found(source, "texts", list(POLARITY))
         for number, line in lines(path):
             yield Text(f"{path.name}:{number}", line.strip(), label, None)
+
+
+def read_imdb(source: Path) -> Iterator[Text]:
+    """Read IMDB's folders (Maas et al. 2011), a text a file; a tenth of train is for validation.
+
+    Raises:
+        UserError: if one of the four folders has no text, or a text is not UTF-8.
+    """
+    for split in ("train", "test"):
+        for folder, label in (("neg", "negative"), ("pos", "positive")):
+            found = find(source, [f"{split}/{folder}"], folder=True)
+            paths = sorted(found.glob("*.txt")) if found else []
+            if not paths:
+                raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
+            for path in paths:
+                name = f"{split}/{folder}/{path.name}"
+                held_out = hashlib.sha256(name.encode()).digest()[0] < 0.1 * 256
+                own = "validation" if split == "train" and held_out else split
+                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, own)
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Text]:
@@ -160,6 +185,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
 READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
     "sst2": read_sst2,
     "rt-polarity": read_polarity,
+    "imdb": read_imdb,
     "texts": read_tables,
 }
 
@@ -167,10 +193,7 @@ READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
 def sort_out(
     name: str, texts: Iterable[Text]
 ) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem]]:
-    """Put texts into splits, in an order that a hash of their ids gives; refuse what cannot be.
-
-    Empty texts are left out, and so is a training text that a split to be measured on holds too.
-    Where no text names a split, they go 80 : 10 : 10 by the hash.
+    """Put texts into splits, see `data.splitting`; refuse what no classifier can learn.
 
     Returns:
         The texts of each split, the classes in order, and what is wrong with the source.
@@ -178,30 +201,8 @@ def sort_out(
     Raises:
         UserError: if labels of a held-out split do not occur in training, or there is but one.
     """
-    kept: list[Text] = []
-    problems: list[Problem] = []
-    for text in texts:
-        if text.text:
-            kept.append(text)
-        else:
-            problems.append(Problem(text.text_id, "empty text", text.text_id.partition(":")[0]))
-    if not any(text.split for text in kept):
-        chosen = hash_splits(text.text_id for text in kept)
-        kept = [text._replace(split=chosen[text.text_id]) for text in kept]
-    kept = [text if text.split else text._replace(split="train") for text in kept]
-    held_out = {text.text: text.text_id for text in kept if text.split != "train"}
-    splits: dict[str, list[Text]] = {}
-    for text in sorted(kept, key=lambda text: hashlib.sha256(text.text_id.encode()).digest()):
-        if text.split == "train" and text.text in held_out:
-            reason = f"in two splits: the same text as {held_out[text.text]}, which is kept"
-            problems.append(
-                Problem(text.text_id, reason, text.text_id.partition(":")[0], bad=False)
-            )
-        else:
-            splits.setdefault(str(text.split), []).append(text)
-    classes = _classes(name, splits)
-    order = ("train", "validation", "test")
-    return {split: splits[split] for split in order if split in splits}, classes, problems
+    splits, problems = into_splits(texts)
+    return splits, _classes(name, splits), problems
 
 
 def _classes(name: str, splits: Mapping[str, Sequence[Text]]) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -47,12 +49,17 @@ def _content(folder: Path, most: int = 8) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without byte order mark.
+    """Read a UTF-8 file, with or without byte order mark; one named .gz is unpacked.
 
     Raises:
-        UserError: naming the line, where a byte is not UTF-8.
+        UserError: naming the line, where a byte is not UTF-8; if a .gz is broken.
     """
     data = path.read_bytes()
+    if path.suffix == ".gz":
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UserError(f"{path} cannot be unpacked: {error or 'it is cut short'}") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

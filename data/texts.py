@@ -1,4 +1,4 @@
-"""The datasets of labelled texts, and how to prepare and read them.
+"""The datasets of texts, labelled or with translations, and how to prepare and read them.
 
     prepared = prepare_texts("sst2", "~/sst2")
     for text_id, text in prepared.texts("validation"):
@@ -14,13 +14,16 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from data.datasets import DatasetInfo, data_home, source_folder
 from data.errors import UserError, unknown
 from data.labelled import READERS, Text, sort_out
+from data.pairs import PAIR_READERS, Languages, Pair
 from data.problems import Problem, check_share, summary, write_report
+from data.splitting import into_splits
 
 TEXT_DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
@@ -45,6 +48,12 @@ TEXT_DATASETS: Mapping[str, DatasetInfo] = {
             "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
         ),
         DatasetInfo(
+            "imdb",
+            "50,000 film reviews, negative or positive (Maas et al. 2011)",
+            True,
+            "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
+        ),
+        DatasetInfo(
             "texts",
             "your own texts and labels, in any language",
             True,
@@ -55,15 +64,42 @@ TEXT_DATASETS: Mapping[str, DatasetInfo] = {
 }
 
 
+PAIR_DATASETS: Mapping[str, DatasetInfo] = {
+    info.name: info
+    for info in (
+        DatasetInfo(
+            "phrasebook",
+            "English sentences of a small grammar and their German, made on the spot",
+            False,
+            "nothing: made from a seed",
+            made=True,
+        ),
+        DatasetInfo(
+            "multi30k",
+            "30,000 captions in English, German, French and Czech (Elliott et al. 2016)",
+            True,
+            "{train,val,test}.{en,de,fr,cs}, each packed as .gz or not; --languages en-de unless "
+            "you say otherwise",
+        ),
+        DatasetInfo(
+            "pairs",
+            "your own texts and their translations, in any two languages",
+            True,
+            "train.en and train.de, a sentence a line (or .gz), with --languages en-de; or "
+            "train.tsv (or .csv): text, translation. Likewise dev and test, if you have them",
+        ),
+    )
+}
+
+
 @dataclasses.dataclass(frozen=True)
-class PreparedTexts:
-    """Labelled texts, in memory.
+class TextsInMemory:
+    """Texts, whatever is told of them.
 
     Attributes:
         name: of the dataset.
         fingerprint: changes with the content.
         splits: the number of texts of each split.
-        classes: the labels, sorted.
         problems: the report file, one JSON object a line.
         examples: the texts of each split.
     """
@@ -71,9 +107,8 @@ class PreparedTexts:
     name: str
     fingerprint: str
     splits: Mapping[str, int]
-    classes: tuple[str, ...]
     problems: Path
-    examples: Mapping[str, Sequence[Text]]
+    examples: Mapping[str, Sequence[Any]]
 
     def texts(self, split: str) -> list[tuple[str, str]]:
         """Return `(text_id, text)` of a split, or of a slice as TFDS writes it: "train[:95%]".
@@ -83,11 +118,7 @@ class PreparedTexts:
         """
         return [(text.text_id, text.text) for text in self._part(split)]
 
-    def labels(self, split: str) -> list[tuple[str, str]]:
-        """Return `(text_id, label)` in the order of `texts`."""
-        return [(text.text_id, text.label) for text in self._part(split)]
-
-    def _part(self, split: str) -> Sequence[Text]:
+    def _part(self, split: str) -> Sequence[Any]:
         match = re.fullmatch(r"\s*([\w-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*", split)
         if not match or match[1] not in self.examples:
             raise unknown("split", split, self.examples)
@@ -96,6 +127,29 @@ class PreparedTexts:
         if not part:
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
         return part
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedTexts(TextsInMemory):
+    """Labelled texts.
+
+    Attributes:
+        classes: the labels, sorted.
+    """
+
+    classes: tuple[str, ...]
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(text_id, label)` in the order of `texts`."""
+        return [(text.text_id, text.label) for text in self._part(split)]
+
+
+class PreparedPairs(TextsInMemory):
+    """Texts with translations."""
+
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return `(text_id, [translation])` in the order of `texts`."""
+        return [(pair.text_id, [pair.translation]) for pair in self._part(split)]
 
 
 def _bound(text: str | None, total: int) -> int | None:
@@ -113,31 +167,34 @@ def prepare_texts(
     name: str,
     source: Path | str | None = None,
     *,
+    languages: str | None = None,
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
-) -> PreparedTexts:
-    """Read a dataset of labelled texts; what is wrong goes to a report file and to the screen.
+) -> Any:
+    """Read a dataset of texts; what is wrong goes to a report file and to the screen.
 
     Args:
-        name: a key of `TEXT_DATASETS`.
+        name: a key of `TEXT_DATASETS` or `PAIR_DATASETS`.
         source: the folder it lies in.
+        languages: of pairs, from which to which, such as "en-de"; None: as the source has them.
         data_dir: where the report goes; see `data.datasets.data_home`.
         max_bad: the share of texts that may be unusable, 0 to 1.
-        seed: of the made-up reviews; splits do not depend on it.
+        seed: of what is made up; splits do not depend on it.
+
+    Returns:
+        `PreparedTexts`, or of `PAIR_DATASETS` `PreparedPairs`.
 
     Raises:
         UserError: for an unknown name, a source that is not there or not in the expected layout,
             labels that cannot be learned, too many bad texts, or a folder that cannot be written.
     """
-    if name not in TEXT_DATASETS:
-        raise unknown("dataset", name, TEXT_DATASETS)
-    folder = source_folder(TEXT_DATASETS[name], source)
+    known = {**TEXT_DATASETS, **PAIR_DATASETS}
+    if name not in known:
+        raise unknown("dataset", name, known)
+    folder = source_folder(known[name], source)
     try:
-        if folder is None:
-            splits, classes, problems = _made(seed)
-        else:
-            splits, classes, problems = sort_out(name, READERS[name](folder))
+        splits, classes, problems = _listed(name, folder, languages, seed)
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
@@ -152,13 +209,29 @@ def prepare_texts(
     total = sum(counts.values()) + len(problems)
     check_share(name, problems, total=total, max_bad=max_bad, report=report, kind="text")
     said = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    _say(f"{name}: {said} texts of {len(classes)} classes")
+    _say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
         _say(f"{name}: {summary(problems)}; each is named in {report}")
-    return PreparedTexts(name, digest, counts, classes, report, splits)
+    if name in PAIR_DATASETS:
+        return PreparedPairs(name, digest, counts, report, splits)
+    return PreparedTexts(name, digest, counts, report, splits, classes)
 
 
-def _made(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem]]:
+def _listed(
+    name: str, folder: Path | None, languages: str | None, seed: int
+) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem]]:
+    """Return the texts of each split, the classes of labelled ones, and what is wrong."""
+    if folder is None:
+        made, classes = _MADE[name](seed)
+        return made, classes, []
+    if name in PAIR_DATASETS:
+        pairs = PAIR_READERS[name](folder, Languages.parse(languages) if languages else None)
+        splits, problems = into_splits(pairs)
+        return splits, (), problems
+    return sort_out(name, READERS[name](folder))
+
+
+def _made_opinions(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...]]:
     from data.opinions import LABELS, SPLITS, opinions
 
     splits = {
@@ -168,7 +241,26 @@ def _made(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Probl
         ]
         for split in SPLITS
     }
-    return splits, LABELS, []
+    return splits, LABELS
+
+
+def _made_pairs(seed: int) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
+    from data.phrasebook import SPLITS, phrasebook
+
+    splits = {
+        split: [
+            Pair(f"{split}-{number}", text, translation, split)
+            for number, (text, translation) in enumerate(phrasebook(split, seed=seed))
+        ]
+        for split in SPLITS
+    }
+    return splits, ()
+
+
+_MADE: Mapping[str, Callable[[int], tuple[Mapping[str, Sequence[Any]], tuple[str, ...]]]] = {
+    "opinions": _made_opinions,
+    "phrasebook": _made_pairs,
+}
 
 
 def _say(line: str) -> None:

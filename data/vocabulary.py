@@ -23,20 +23,31 @@ CLASSES = {
     "letter": rf"(?![{_UNSPACED}_])[\w\u0300-\u036f\u0900-\u0d7f\u0e00-\u0eff]",
     "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
     "sign": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
+    "mark": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only where punctuation is kept
 }
 # Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens; then emoji.
 _TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{sign}".format(**CLASSES))
+_TOKEN_OR_MARK = re.compile(f"{_TOKEN.pattern}|{CLASSES['mark']}")
+# What stands between words, where marks are: nothing before the first kind, or after the second.
+CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
 
 
-def tokenize(text: str) -> list[str]:
-    """Split a sentence into lower-case words, without punctuation (Karpathy & Fei-Fei 2015).
+def tokenize(text: str, marks: bool = False) -> list[str]:
+    """Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
+
+    Args:
+        text: the sentence.
+        marks: whether punctuation is kept, each mark a word.
 
     >>> tokenize("A man's T-shirt -- is RED .")
     ['a', "man's", 't-shirt', 'is', 'red']
     >>> tokenize("一只狗 plays ⚽!")
     ['一', '只', '狗', 'plays', '⚽']
+    >>> tokenize("A man's T-shirt -- is RED.", marks=True)
+    ['a', "man's", 't-shirt', '-', '-', 'is', 'red', '.']
     """
-    return _TOKEN.findall(unicodedata.normalize("NFC", text).lower())
+    pattern = _TOKEN_OR_MARK if marks else _TOKEN
+    return pattern.findall(unicodedata.normalize("NFC", text).lower())
 
 
 class Vocabulary:
@@ -47,6 +58,17 @@ class Vocabulary:
     [1, 4, 3, 5, 2]
     >>> vocabulary.decode([1, 4, 5, 2, 0])
     'a circle'
+
+    A vocabulary that holds punctuation marks keeps them in all that it encodes and decodes:
+
+    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, marks=True)
+    >>> vocabulary.decode(vocabulary.encode("blue, not red."))
+    'blue, not red.'
+
+    Attributes:
+        words: by id.
+        ids: by word.
+        marks: whether a word is a punctuation mark.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -62,16 +84,29 @@ class Vocabulary:
         if len(self.ids) != len(self.words):
             twice = [word for word, count in Counter(self.words).items() if count > 1]
             raise UserError(f"a vocabulary holds each word once; twice: {twice[:5]}")
+        own = self.words[len(SPECIAL) :]
+        self.marks = any(re.fullmatch(CLASSES["mark"], w) and not _TOKEN.match(w) for w in own)
 
     @classmethod
-    def build(cls, captions: Iterable[str], min_count: int = 5) -> Vocabulary:
-        """Collect the words seen at least `min_count` times, the most frequent first."""
-        counts = Counter(word for caption in captions for word in tokenize(caption))
+    def build(
+        cls, captions: Iterable[str], min_count: int = 5, *, marks: bool = False
+    ) -> Vocabulary:
+        """Collect the words seen at least `min_count` times, the most frequent first.
+
+        Args:
+            captions: any texts.
+            min_count: rarer words are left out.
+            marks: whether punctuation marks are words.
+
+        Raises:
+            UserError: if no word is left.
+        """
+        counts = Counter(word for caption in captions for word in tokenize(caption, marks))
         words = [word for word in counts if counts[word] >= min_count and word not in SPECIAL]
         if not words:
             raise UserError(
-                f"no word occurs {min_count} times in the training captions; "
-                "lower --min-count or add captions"
+                f"no word occurs {min_count} times in the training texts; "
+                "lower --min-count or add some"
             )
         return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))])
 
@@ -92,7 +127,7 @@ class Vocabulary:
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Return `[START, …, END]`; words past `max_words` are cut."""
-        words = tokenize(text)[:max_words]
+        words = tokenize(text, self.marks)[:max_words]
         return [START, *(self.ids.get(word, UNKNOWN) for word in words), END]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -103,7 +138,8 @@ class Vocabulary:
                 break
             if index not in (PAD, START):
                 words.append(self.words[index])
-        return self.separator.join(words)
+        text = self.separator.join(words)
+        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.marks else text
 
     def save(self, path: Path | str) -> None:
         """Write one word a line, UTF-8."""

@@ -7,8 +7,7 @@ h_{t-1}. All cells share that protocol (`Cell`), so that one is chosen by its na
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import keras
 import tensorflow as tf
@@ -25,9 +24,15 @@ class State(Protocol):
 
 
 class Cell(Protocol):
-    """What every cell can do; each is a Keras layer of `units` hidden units besides."""
+    """What every cell can do; each is a Keras layer of `units` hidden units besides.
+
+    `width` is what `project` returns, a part of `units` for each gate; `STATE` is the named tuple
+    that it remembers.
+    """
 
     units: int
+    width: int
+    STATE: type
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for inputs of `input_shape[-1]` dimensions."""
@@ -114,10 +119,18 @@ def lstm_step(preactivation: tf.Tensor, c_prev: tf.Tensor) -> LSTMState:
 class _Cell(keras.layers.Layer):
     """What the three cells share: see the protocol `Cell`."""
 
+    GATES: ClassVar[int]
+    STATE: ClassVar[Any] = RNNState
+
     def __init__(self, units: int, **kwargs: Any) -> None:
         """Make a cell of `units` hidden units."""
         super().__init__(**kwargs)
-        self.units = units
+        self.units, self.width = units, self.GATES * units
+
+    def initial_state(self, batch: int | tf.Tensor) -> Any:
+        """Return zeros, `[batch, units]` each."""
+        zeros = tf.zeros([batch, self.units])
+        return self.STATE(*[zeros] * len(self.STATE._fields))
 
     def call(self, inputs: tf.Tensor, state: Any) -> Any:
         """Go one step from inputs `[batch, depth]`."""
@@ -128,14 +141,14 @@ class _Cell(keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
     def _add_weights(
-        self, depth: int | None, width: int, bias: tuple[int, ...], initial: Any = "zeros"
+        self, depth: int | None, bias: tuple[int, ...], initial: Any = "zeros"
     ) -> None:
         """Create what all cells have, under Keras's names: W_x, W_h and b of shape `bias`."""
         self.kernel = self.add_weight(
-            shape=(depth, width), initializer="glorot_uniform", name="kernel"
+            shape=(depth, self.width), initializer="glorot_uniform", name="kernel"
         )
         self.recurrent_kernel = self.add_weight(
-            shape=(self.units, width), initializer="orthogonal", name="recurrent_kernel"
+            shape=(self.units, self.width), initializer="orthogonal", name="recurrent_kernel"
         )
         self.bias = self.add_weight(shape=bias, initializer=initial, name="bias")
 
@@ -150,13 +163,11 @@ class RNNCell(_Cell):
     [(2, 3), (3, 3), (3,)]
     """
 
+    GATES = 1
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W_xh `[depth, units]`, W_hh `[units, units]` and b `[units]`."""
-        self._add_weights(input_shape[-1], self.units, (self.units,))
-
-    def initial_state(self, batch: int | tf.Tensor) -> RNNState:
-        """Return zeros, `[batch, units]`."""
-        return RNNState(tf.zeros([batch, self.units]))
+        self._add_weights(input_shape[-1], (self.width,))
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_xh x + b for any number of steps: `[..., depth]` → `[..., units]`."""
@@ -177,13 +188,11 @@ class GRUCell(_Cell):
     [(2, 9), (3, 9), (2, 9)]
     """
 
+    GATES = 3
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W_x `[depth, 3 * units]`, W_h `[units, 3 * units]`, and b_x over b_h."""
-        self._add_weights(input_shape[-1], 3 * self.units, (2, 3 * self.units))
-
-    def initial_state(self, batch: int | tf.Tensor) -> RNNState:
-        """Return zeros, `[batch, units]`."""
-        return RNNState(tf.zeros([batch, self.units]))
+        self._add_weights(input_shape[-1], (2, self.width))
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b_x for any number of steps: `[..., depth]` → `[..., 3 * units]`."""
@@ -210,15 +219,12 @@ class LSTMCell(_Cell):
     (5, 3)
     """
 
+    GATES = 4
+    STATE = LSTMState
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W_x `[depth, 4 * units]`, W_h `[units, 4 * units]` and b `[4 * units]`."""
-        width = 4 * self.units
-        self._add_weights(input_shape[-1], width, (width,), forget_bias_one)
-
-    def initial_state(self, batch: int | tf.Tensor) -> LSTMState:
-        """Return zeros, `[batch, units]` each."""
-        zeros = tf.zeros([batch, self.units])
-        return LSTMState(zeros, zeros)
+        self._add_weights(input_shape[-1], (self.width,), forget_bias_one)
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b for any number of steps: `[..., depth]` → `[..., 4 * units]`."""
@@ -229,7 +235,7 @@ class LSTMCell(_Cell):
         return lstm_step(projected + matmul(state.h, self.recurrent_kernel), state.c)
 
 
-CELLS: dict[str, Callable[..., Any]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
+CELLS: dict[str, type[_Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
 
 
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:

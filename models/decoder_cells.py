@@ -1,5 +1,7 @@
 """Three ways for one decoder step to use a memory: at the start, at each step, top-down.
 
+Each with any cell of `models.cells`; the equations name the LSTM, as the papers do.
+
 All three have the same four parts, so that training and search share them:
 
     cache = cell.prepare(memory)             # what is the same at every step, once
@@ -19,7 +21,7 @@ import keras
 import tensorflow as tf
 
 from models.attention import AdditiveAttention
-from models.cells import LSTMCell, LSTMState, fused_lstm
+from models.cells import CELLS, LSTMCell, fused_lstm
 from models.linear import Linear, matmul
 from models.memory import Memory, select
 from models.recurrence import unroll
@@ -30,7 +32,7 @@ StepResult = tuple[tf.Tensor, Any, tf.Tensor]
 class Cache(NamedTuple):
     """What a decoder cell computes once a memory: `keys` W_k m, beside `values` and `mask`.
 
-    `summary` is a projection of the memory's summary, `[batch, 4 * units]`, or empty.
+    `summary` is a projection of the memory's summary, `[batch, width]`, or empty.
     """
 
     keys: tf.Tensor
@@ -40,12 +42,26 @@ class Cache(NamedTuple):
 
 
 class _DecoderCell(keras.layers.Layer):
-    """What the three cells share: the width, and a first state from the summary."""
+    """What the three decoder cells share: the width, and a first state from the summary."""
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
+    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
+        """Make a decoder cell.
+
+        Args:
+            units: hidden units of the recurrent cells.
+            cell: what these are, a name in `models.cells.CELLS`.
+            kwargs: of `keras.layers.Layer`.
+
+        Raises:
+            ValueError: if there is no such cell.
+        """
         super().__init__(**kwargs)
-        self.units = units
-        self.first_state = Linear(2 * units, activation="tanh", name="first_state")
+        if cell not in CELLS:
+            raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
+        self.units, self.cell_name = units, cell
+        self.state = CELLS[cell].STATE
+        parts = len(self.state._fields)
+        self.first_state = Linear(parts * units, activation="tanh", name="first_state")
 
     def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
         """Run along given words.
@@ -67,12 +83,13 @@ class _DecoderCell(keras.layers.Layer):
 
         return unroll(step, self.project(embedded), first)
 
-    def _first(self, memory: Memory) -> LSTMState:
-        return LSTMState(*tf.split(self.first_state(memory.summary), 2, axis=-1))
+    def _first(self, memory: Memory) -> Any:
+        first = self.first_state(memory.summary)
+        return self.state(*tf.split(first, len(self.state._fields), axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
-        return {**super().get_config(), "units": self.units}
+        return {**super().get_config(), "units": self.units, "cell": self.cell_name}
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
@@ -83,22 +100,22 @@ class ShowTellCell(_DecoderCell):
     h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make an LSTM of `units`."""
-        super().__init__(units, **kwargs)
-        self.lstm = LSTMCell(units, name="lstm")
+    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
+        """Make a cell of `units`."""
+        super().__init__(units, cell, **kwargs)
+        self.cell = CELLS[cell](units, name=cell)
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
         self.first_state.build((None, memory_depth))
-        self.lstm.build((None, embedding_depth))
+        self.cell.build((None, embedding_depth))
         self.output_depth = self.units
 
     def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
         """Run along given words, in one fused kernel where there is one."""
-        if tf.config.list_physical_devices("GPU"):
+        if isinstance(self.cell, LSTMCell) and tf.config.list_physical_devices("GPU"):
             first = select(self.initial_state(memory), owners)
-            return fused_lstm(self.lstm, embedded, first)
+            return fused_lstm(self.cell, embedded, first)
         return super().unroll(embedded, memory, owners)
 
     def prepare(self, memory: Memory) -> Cache:
@@ -106,17 +123,17 @@ class ShowTellCell(_DecoderCell):
         nothing = memory.summary[:, :0]
         return Cache(nothing, nothing, nothing, nothing)
 
-    def initial_state(self, memory: Memory) -> LSTMState:
-        """Return h_0, c_0."""
+    def initial_state(self, memory: Memory) -> Any:
+        """Return h_0, and c_0 of an LSTM."""
         return self._first(memory)
 
     def project(self, embedded: tf.Tensor) -> tf.Tensor:
-        """Return W_x x: `[..., depth]` → `[..., 4 * units]`."""
-        return self.lstm.project(embedded)
+        """Return W_x x: `[..., depth]` → `[..., width]`."""
+        return self.cell.project(embedded)
 
-    def step(self, projected: tf.Tensor, state: LSTMState, cache: Cache) -> StepResult:
+    def step(self, projected: tf.Tensor, state: Any, cache: Cache) -> StepResult:
         """Go one step; the attention is `[rows, 0]`: there is none."""
-        state = self.lstm.step(projected, state)
+        state = self.cell.step(projected, state)
         return state.h, state, state.h[:, :0]
 
 
@@ -133,21 +150,21 @@ class ShowAttendTellCell(_DecoderCell):
     dimension of z_t, where the paper has one for all.
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make an LSTM of `units`; the attention, the dearest part, compares in half."""
-        super().__init__(units, **kwargs)
-        self.lstm = LSTMCell(units, name="lstm")
+    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
+        """Make a cell of `units`; the attention, the dearest part, compares in half."""
+        super().__init__(units, cell, **kwargs)
+        self.cell = CELLS[cell](units, name=cell)
         self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
         self.first_state.build((None, memory_depth))
-        self.lstm.build((None, embedding_depth))
+        self.cell.build((None, embedding_depth))
         self.attention.build(memory_depth, self.units)
         self.gate = Linear(memory_depth, activation="sigmoid", name="gate")
         self.gate.build((None, self.units))
         self.context_kernel = self.add_weight(
-            shape=(memory_depth, 4 * self.units), initializer="glorot_uniform", name="context"
+            shape=(memory_depth, self.cell.width), initializer="glorot_uniform", name="context"
         )
         self.ask = Linear(self.attention.units, use_bias=False, name="ask")
         self.ask.build((None, embedding_depth))
@@ -162,28 +179,28 @@ class ShowAttendTellCell(_DecoderCell):
             memory.summary[:, :0],
         )
 
-    def initial_state(self, memory: Memory) -> LSTMState:
-        """Return h_0, c_0."""
+    def initial_state(self, memory: Memory) -> Any:
+        """Return h_0, and c_0 of an LSTM."""
         return self._first(memory)
 
     def project(self, embedded: tf.Tensor) -> tf.Tensor:
-        """Return W_x x for the LSTM and for the attention: `[..., depth]` → `[..., width]`."""
-        return tf.concat([self.lstm.project(embedded), self.ask(embedded)], axis=-1)
+        """Return W_x x for the cell and for the attention: `[..., depth]` → `[..., width]`."""
+        return tf.concat([self.cell.project(embedded), self.ask(embedded)], axis=-1)
 
-    def step(self, projected: tf.Tensor, state: LSTMState, cache: Cache) -> StepResult:
+    def step(self, projected: tf.Tensor, state: Any, cache: Cache) -> StepResult:
         """Look, then go one step; the output is `[h_t; β_t ⊙ z_t]`."""
-        projected, asked = tf.split(projected, [4 * self.units, self.attention.units], axis=-1)
+        projected, asked = tf.split(projected, [self.cell.width, self.attention.units], axis=-1)
         context, weights = self.attention(state.h, cache.keys, cache.values, cache.mask, asked)
         context = self.gate(state.h) * context
-        state = self.lstm.step(projected + matmul(context, self.context_kernel), state)
+        state = self.cell.step(projected + matmul(context, self.context_kernel), state)
         return tf.concat([state.h, context], axis=-1), state, weights
 
 
 class UpDownState(NamedTuple):
-    """The states of the two LSTMs."""
+    """The states of the two cells."""
 
-    attend: LSTMState
-    language: LSTMState
+    attend: Any
+    language: Any
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
@@ -197,11 +214,11 @@ class UpDownCell(_DecoderCell):
     s is the memory's summary. The paper starts from zeros; here both start from s.
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make two LSTMs of `units`; the attention compares in half."""
-        super().__init__(units, **kwargs)
-        self.attend = LSTMCell(units, name="attend")
-        self.language = LSTMCell(units, name="language")
+    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
+        """Make two cells of `units`; the attention compares in half."""
+        super().__init__(units, cell, **kwargs)
+        self.attend = CELLS[cell](units, name="attend")
+        self.language = CELLS[cell](units, name="language")
         self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
@@ -212,10 +229,10 @@ class UpDownCell(_DecoderCell):
         self.language.build((None, memory_depth + units))
         self.attention.build(memory_depth, units)
         self.summary_kernel = self.add_weight(
-            shape=(memory_depth, 4 * units), initializer="glorot_uniform", name="summary"
+            shape=(memory_depth, self.attend.width), initializer="glorot_uniform", name="summary"
         )
         self.feedback_kernel = self.add_weight(
-            shape=(units, 4 * units), initializer="glorot_uniform", name="feedback"
+            shape=(units, self.attend.width), initializer="glorot_uniform", name="feedback"
         )
         self.output_depth = units
 
@@ -229,20 +246,20 @@ class UpDownCell(_DecoderCell):
         )
 
     def initial_state(self, memory: Memory) -> UpDownState:
-        """Return the same h_0, c_0 for both."""
+        """Return the same first state for both."""
         first = self._first(memory)
         return UpDownState(first, first)
 
     def project(self, embedded: tf.Tensor) -> tf.Tensor:
-        """Return W_x x: `[..., depth]` → `[..., 4 * units]`."""
+        """Return W_x x: `[..., depth]` → `[..., width]`."""
         return self.attend.project(embedded)
 
     def step(self, projected: tf.Tensor, state: UpDownState, cache: Cache) -> StepResult:
-        """Look with the first LSTM, speak with the second; the output is h²_t."""
+        """Look with the first cell, speak with the second; the output is h²_t."""
         summary = cache.summary[:, tf.newaxis]
         batch = tf.shape(summary)[0]
-        projected = tf.reshape(projected, [batch, -1, 4 * self.units]) + summary
-        projected = tf.reshape(projected, [-1, 4 * self.units])
+        projected = tf.reshape(projected, [batch, -1, self.attend.width]) + summary
+        projected = tf.reshape(projected, [-1, self.attend.width])
         projected += matmul(state.language.h, self.feedback_kernel)
         attend = self.attend.step(projected, state.attend)
         context, weights = self.attention(attend.h, cache.keys, cache.values, cache.mask)

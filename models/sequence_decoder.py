@@ -29,7 +29,8 @@ class SequenceDecoder(keras.layers.Layer):
         self,
         vocabulary: int,
         *,
-        cell: str = "show-attend-tell",
+        decoder: str = "show-attend-tell",
+        cell: str = "lstm",
         units: int = 512,
         embedding: int = 512,
         dropout: float = 0.5,
@@ -39,21 +40,22 @@ class SequenceDecoder(keras.layers.Layer):
 
         Args:
             vocabulary: number of word ids.
-            cell: a name in `models.decoder_cells.DECODERS`.
-            units: width of the LSTMs; the attention compares in half as many dimensions.
+            decoder: a name in `models.decoder_cells.DECODERS`.
+            cell: a name in `models.cells.CELLS`.
+            units: hidden units of the cells; the attention compares in half as many dimensions.
             embedding: width d of a word vector.
             dropout: share of word vectors' and outputs' values dropped in training.
             kwargs: of `keras.layers.Layer`.
 
         Raises:
-            ValueError: if there is no such cell.
+            ValueError: if there is no such decoder or cell.
         """
         super().__init__(**kwargs)
-        if cell not in DECODERS:
-            raise ValueError(f"unknown decoder cell {cell!r}; known: {', '.join(DECODERS)}")
-        self.vocabulary, self.cell_name = vocabulary, cell
+        if decoder not in DECODERS:
+            raise ValueError(f"unknown decoder {decoder!r}; known: {', '.join(DECODERS)}")
+        self.vocabulary, self.decoder = vocabulary, decoder
         self.units, self.depth, self.rate = units, embedding, dropout
-        self.cell = DECODERS[cell](units, name=cell.replace("-", "_"))
+        self.cell = DECODERS[decoder](units, cell, name=decoder.replace("-", "_"))
         self.to_embedding = Linear(embedding, name="to_embedding")
         self.drop_words = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
@@ -162,7 +164,8 @@ class SequenceDecoder(keras.layers.Layer):
         return {
             **super().get_config(),
             "vocabulary": self.vocabulary,
-            "cell": self.cell_name,
+            "decoder": self.decoder,
+            "cell": self.cell.cell_name,
             "units": self.units,
             "embedding": self.depth,
             "dropout": self.rate,

@@ -28,7 +28,6 @@ from pipelines.tasks import TASKS, Task
 
 PLANNED_TASKS: Mapping[str, str] = {
     "image-classification": "picture → label",
-    "translation": "sentence → sentence",
 }
 
 
@@ -210,7 +209,9 @@ def _with_absolute_paths(config: Config) -> Config:
         paths["backbone"] = _absolute(config.backbone)
     if config.weights is not None and config.weights.endswith(".h5"):
         paths["weights"] = _absolute(config.weights)
-    for name in {"backbone", "weights"} & paths.keys():
+    if config.vectors is not None:
+        paths["vectors"] = _absolute(config.vectors)
+    for name in {"backbone", "weights", "vectors"} & paths.keys():
         if not Path(paths[name]).is_file():
             raise UserError(f"{flag(name)}: no such file: {paths[name]}")
     return dataclasses.replace(config, **paths)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from data.errors import UserError
 from pipelines.console import number, quiet_tensorflow
@@ -83,9 +83,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"of --subtitles: how long a window is (default: {WINDOW:g})",
     )
+    add_search_arguments(parser)
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how sentences are searched for."""
     search = parser.add_mutually_exclusive_group()
     search.add_argument("--greedy", action="store_true", help="take the likeliest next word")
-    search.add_argument("--sample", action="store_true", help="draw captions at random")
+    search.add_argument("--sample", action="store_true", help="draw sentences at random")
     for name, (kind, rule, _, default) in SAMPLING.items():
         parser.add_argument(
             _option(name),
@@ -97,16 +102,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print captions; return 1 if a file could not be read, else 0."""
-    signature, inputs = _search(given)
+    signature, inputs = chosen_search(given)
     files = files_in(given.files)
     drawings = _drawings(given.attention, files)
     _check_subtitles(given, files)
     captioner = load(given.export, signature, **inputs)
     if given.subtitles is not None:
         return _subtitle(captioner, files[0], given)
-    most = 1 if given.greedy else captioner.info["search"]["n_best"]
-    if not 1 <= given.n_best <= most:
-        raise UserError(f"--n-best is from 1 to {most} in this search of this export")
+    check_n_best(given, captioner.info)
     failures = 0
     for file, answer in answers(captioner.caption, files):
         if answer.problem is not None:
@@ -156,8 +159,23 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    """Return the signature to ask, and what it takes besides pictures."""
+def check_n_best(given: argparse.Namespace, info: Mapping[str, Any]) -> None:
+    """Refuse to show more sentences than an export finds.
+
+    Raises:
+        UserError: if so many were asked for.
+    """
+    most = 1 if given.greedy else info["search"]["n_best"]
+    if not 1 <= given.n_best <= most:
+        raise UserError(f"--n-best is from 1 to {most} in this search of this export")
+
+
+def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """Return the signature to ask, and what it takes besides the inputs.
+
+    Raises:
+        UserError: for an option that does not go with the others, or is out of range.
+    """
     inputs = {}
     for name, (_, rule, ok, default) in SAMPLING.items():
         value = getattr(given, name)

@@ -1,4 +1,4 @@
-"""Captions as the output of a task: their words, batches, scores and search."""
+"""Sentences as the output of a task: their words, batches, scores and search."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from data.errors import UserError
 from data.prepared import Drawn
-from data.vocabulary import Vocabulary, tokenize
+from data.vocabulary import Vocabulary
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import Decoder, Evaluation, evaluate, search_options
 from pipelines.export import export
-from pipelines.input import Captions, training_batches
+from pipelines.input import Captions, note_cut, training_batches
 from pipelines.report import write_report
 from pipelines.self_critical import SelfCritical
 from pipelines.tasks import TASKS
@@ -23,7 +23,7 @@ class CaptionHead:
     """The sentences of a prepared dataset, and the part of the model that makes them.
 
     Attributes:
-        vocabulary: the words of the training captions.
+        vocabulary: the words of the training sentences.
         layer: Memory → words.
         monitor: the score by which the best epoch is chosen.
     """
@@ -32,18 +32,20 @@ class CaptionHead:
         """Collect the words, or read those that an earlier start of this run collected."""
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
-        self.monitor = "true" if isinstance(prepared, Drawn) else "CIDEr-D"
+        self.metrics = TASKS[config.task].metrics()
+        self.monitor = "true" if isinstance(prepared, Drawn) else self.metrics.monitor
         path = run_dir / "vocabulary.txt"
         if not path.exists():
             examples = prepared.captions(config.train_split)
             captions = [text for _, texts in examples for text in texts]
             if not captions:
                 raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            Vocabulary.build(captions, config.min_count).save(path)
+            Vocabulary.build(captions, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
-            cell=config.decoder,
+            decoder=config.decoder,
+            cell=config.cell,
             units=config.units,
             embedding=config.units,
             dropout=config.dropout,
@@ -52,19 +54,14 @@ class CaptionHead:
         self._decoder: Decoder | None = None
 
     def examples(self, source: Any) -> Captions:
-        """Return the training captions as ids, with the rows of their pictures."""
+        """Return the training sentences as ids, with the rows of their inputs."""
         if self._examples is None:
             config = self.config
             positions = source.table(config.train_split, source.tuned(0)).positions()
             captions = self.prepared.captions(config.train_split)
+            sentences = [text for _, texts in captions for text in texts]
+            source.notes += note_cut(sentences, self.vocabulary, config, "sentences to learn")
             self._examples = Captions.of(captions, self.vocabulary, positions, config.max_words)
-            lengths = [len(tokenize(text)) for _, texts in captions for text in texts]
-            if long := sum(length > config.max_words for length in lengths):
-                source.notes.append(
-                    f"{long:,} of {len(lengths):,} training captions have more than "
-                    f"{config.max_words} words, the longest {max(lengths):,}; the rest of each is "
-                    "cut: see --max-words"
-                )
         return self._examples
 
     def steps_per_epoch(self, source: Any) -> int:
@@ -94,7 +91,7 @@ class CaptionHead:
         if self._decoder is None:
             self._decoder = Decoder(model, self.vocabulary, self.options)
         table = source.table(split, source.tuned(epoch))
-        return evaluate(self._decoder, self.options, table, self.prepared, split)
+        return evaluate(self._decoder, self.options, table, self.prepared, split, self.metrics)
 
     def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
         """Write the model with its search as a SavedModel; return its folder."""
@@ -104,4 +101,4 @@ class CaptionHead:
 
     def report(self, path: Path, source: Any, **facts: Any) -> None:
         """Write the report; `facts` are those that `write_report` takes of any head."""
-        write_report(path, shown=source.shown, **facts)
+        write_report(path, shown=source.shown, metrics=self.metrics, **facts)

@@ -14,6 +14,7 @@ from pipelines import (
     classify_command,
     evaluate_command,
     gradient_flow_command,
+    translate_command,
 )
 from pipelines.console import Parser, exit_code
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "classify": classify_command,
     "evaluate": evaluate_command,
     "gradient-flow": gradient_flow_command,
+    "translate": translate_command,
 }
 
 

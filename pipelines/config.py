@@ -36,7 +36,7 @@ DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "attention")
 CELLS = ("rnn", "lstm", "gru")
 IMAGE, VIDEO, TEXT, CAPTIONS, LABELS = ("image",), ("video",), ("text",), ("captions",), ("labels",)
-SEEN, READ = IMAGE + VIDEO, TEXT + VIDEO
+PAIRS, SEEN, READ = ("pairs",), IMAGE + VIDEO, TEXT + VIDEO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,10 +54,22 @@ class Config:
     fold: int | None = choice(
         "data", None, "split anew by groups: which of five folds is tested on", parts=VIDEO
     )
+    languages: str | None = choice(
+        "data", None, "from which to which, as the files' names end: en-de", parts=PAIRS
+    )
 
+    punctuation: bool = choice(
+        "words", False, "let punctuation marks be words", parts=TEXT + CAPTIONS
+    )
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
-    max_words: int = choice("words", 20, "what is longer is cut: training captions, texts")
+    max_words: int = choice("words", 20, "what is longer is cut: sentences to learn, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
+    vectors: str | None = choice(
+        "words",
+        None,
+        "a text file of word vectors to start from, as GloVe or fastText writes them",
+        parts=TEXT,
+    )
 
     backbone: str = choice(
         "encoder",
@@ -134,14 +146,16 @@ class Config:
         "encoder", False, "keep what is where in a frame, instead of the mean", parts=VIDEO
     )
     motion: bool = choice("encoder", False, "see how each frame differs from the last", parts=VIDEO)
-    cell: str = choice("encoder", "lstm", "what reads the words or frames", CELLS, parts=READ)
     layers: int = choice(
         "encoder", 1, "recurrent layers that stand upon each other; 0: the mean", parts=READ
     )
     two_way: bool = choice("encoder", True, "read backwards as well", parts=READ)
 
     decoder: str = choice(
-        "decoder", "show-attend-tell", "how words look at the picture", DECODERS, parts=CAPTIONS
+        "decoder", "show-attend-tell", "how words look at the input", DECODERS, parts=CAPTIONS
+    )
+    cell: str = choice(
+        "model", "lstm", "what reads and writes sequences", CELLS, parts=READ + CAPTIONS
     )
     units: int = choice("model", 512, "hidden units of a cell; attention has half")
     dropout: float = choice("model", 0.5, "share of values dropped while training")
@@ -157,7 +171,7 @@ class Config:
     )
 
     epochs: int = choice("training", 10, "passes over the training examples, at most")
-    batch_size: int = choice("training", 64, "captions or texts in a step")
+    batch_size: int = choice("training", 64, "sentences, texts or pictures in a step")
     learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
     warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
     weight_decay: float = choice(
@@ -193,11 +207,11 @@ class Config:
     length_penalty: float = choice(
         "search", 1.0, "exponent of the length a score is divided by", parts=CAPTIONS
     )
-    min_words: int = choice("search", 0, "shortest caption", parts=CAPTIONS)
+    min_words: int = choice("search", 0, "shortest sentence", parts=CAPTIONS)
     no_repeat_ngram: int = choice(
         "search", 0, "no run of so many words twice; 0: allowed", parts=CAPTIONS
     )
-    n_best: int = choice("search", 5, "captions returned a picture", parts=CAPTIONS)
+    n_best: int = choice("search", 5, "sentences returned for an input", parts=CAPTIONS)
 
     def __post_init__(self) -> None:
         """Refuse values no run could use.

@@ -20,6 +20,8 @@ from pipelines.shown import strip
 
 TILE = 200  # pixels of a copy's longer side
 COLUMNS = 6  # copies beside each other, at most
+CELL = 30  # pixels a side of a field, in an alignment
+BLUE = (42, 91, 215)  # of a word that is looked at alone
 GAP, LINE = 12, 30  # pixels between copies, and for the word beneath one
 FONT_SIZES = range(18, 8, -1)  # the largest in which a word fits
 WIDEST = 1400  # pixels of a strip of frames with its words
@@ -109,6 +111,57 @@ def attention_strip(
             left, right = (margin + (number + side) * step for side in (0.1, 0.9))
             draw.rectangle((left, floor - height, right, floor), fill=BAR)
     return figure
+
+
+def alignment_figure(
+    read: Sequence[str], words: Sequence[str], attention: np.ndarray
+) -> Image.Image:
+    """Draw a field for each word read (across) and each word said (down), blue where it looked.
+
+    Args:
+        read: the words that the model read.
+        words: those that it said.
+        attention: float `[words, read]`, each row a share of 1.
+
+    Returns:
+        An RGB image.
+
+    Raises:
+        UserError: if there is no attention, or not one row a word.
+    """
+    if not attention.size:
+        raise UserError("nothing to draw: this model has no attention, or the answer no words")
+    if attention.shape != (len(words), len(read)):
+        raise UserError(
+            f"attention is [{len(words)} words, {len(read)} words], not {list(attention.shape)}"
+        )
+    above, beside = [_label(word) for word in read], [_label(word) for word in words]
+    top = max(label.width for label in above) + 2 * GAP
+    left = max(label.width for label in beside) + 2 * GAP
+    figure = Image.new(
+        "RGB", (left + CELL * len(read) + GAP, top + CELL * len(words) + GAP), "white"
+    )
+    for column, label in enumerate(above):
+        upright = label.rotate(90, expand=True)
+        middle = left + column * CELL + (CELL - upright.width) // 2
+        figure.paste(upright, (middle, top - GAP - upright.height))
+    draw = ImageDraw.Draw(figure)
+    for row, label in enumerate(beside):
+        y = top + row * CELL
+        figure.paste(label, (left - GAP - label.width, y + (CELL - label.height) // 2))
+        for column, share in enumerate(attention[row].clip(0, 1)):
+            x = left + column * CELL
+            colour = tuple(round(255 + float(share) * (part - 255)) for part in BLUE)
+            draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), colour, outline=(225, 228, 235))
+    return figure
+
+
+def _label(word: str) -> Image.Image:
+    """Write a word in black on white."""
+    font = ImageFont.truetype(_font_file(word), 16)
+    label = Image.new("RGB", (max(1, round(font.getlength(word))), 22), "white")
+    ImageDraw.Draw(label).text((0, 11), word, "black", font, anchor="lm")
+    return label
 
 
 def _upright(picture: Image.Image | bytes) -> Image.Image:

@@ -17,7 +17,7 @@ from models.search import SearchOptions
 from pipelines.config import Config
 from pipelines.features import Table
 from pipelines.input import by_form
-from pipelines.metrics import Scores, evaluate_captions, signature, write_results
+from pipelines.metrics import CAPTIONS, Metrics, Scores
 
 BATCH = 100
 COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
@@ -25,7 +25,7 @@ COLLAPSED = 0.05  # share of distinct captions under which the model says the sa
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model says of one picture.
+    """What a model says of one example.
 
     Attributes:
         captions: the n best, the best first.
@@ -47,6 +47,7 @@ class Evaluation:
 
     Attributes:
         truth: of each picture, whether all its caption states is so; None if nobody can know.
+        metrics: what judged them.
     """
 
     split: str
@@ -55,6 +56,7 @@ class Evaluation:
     predictions: Mapping[str, Prediction]
     references: Mapping[str, Sequence[str]]
     truth: Mapping[str, bool] | None = None
+    metrics: Metrics = CAPTIONS
 
     def summary(self) -> dict[str, float]:
         """Return the corpus scores, the share of distinct captions and of wholly true ones."""
@@ -68,14 +70,14 @@ class Evaluation:
         return str(self.scores)
 
     def warning(self) -> str | None:
-        """Say so if most pictures get the same caption."""
+        """Say so if most examples get the same sentence."""
         diversity = self.scores.diversity
         if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
             return None
         return (
-            f"warning: only {diversity.distinct} different captions for {diversity.captions} "
-            f"pictures of {self.split}: the model hardly looks at them. Train longer, or check "
-            "that captions and pictures belong together."
+            f"warning: only {diversity.distinct} different sentences for {diversity.captions} "
+            f"examples of {self.split}: the model hardly looks at them. Train longer, or check "
+            "that inputs and sentences belong together."
         )
 
     def lines(self) -> list[str]:
@@ -94,9 +96,9 @@ class Evaluation:
         return lines
 
     def write(self, folder: Path) -> None:
-        """Write the best captions in COCO's results format."""
+        """Write the best sentence of each example."""
         best = {name: found.captions[0] for name, found in self.predictions.items()}
-        write_results(folder / f"predictions-{self.split}.json", best)
+        self.metrics.write(folder / f"predictions-{self.split}{self.metrics.suffix}", best)
 
 
 def search_options(config: Config) -> SearchOptions:
@@ -126,7 +128,7 @@ def search_name(options: SearchOptions) -> str:
 
 
 class Decoder:
-    """Finds captions of table rows by beam search, in batches."""
+    """Finds sentences of table rows by beam search, in batches."""
 
     def __init__(self, model: Any, vocabulary: Vocabulary, options: SearchOptions) -> None:
         """Take a model, its words, and how to search."""
@@ -177,8 +179,9 @@ def evaluate(
     table: Table,
     prepared: Any,
     split: str,
+    metrics: Metrics = CAPTIONS,
 ) -> Evaluation:
-    """Decode every picture of a split and score the best captions.
+    """Decode every example of a split and score the best sentences.
 
     Args:
         decoder: of the model to score.
@@ -186,17 +189,19 @@ def evaluate(
         table: rows of at least the split's pictures.
         prepared: the dataset.
         split: its name, or a TFDS slice.
+        metrics: how sentences are judged.
     """
     references = dict(prepared.captions(split))
     predictions = decoder.captions(table, list(references))
     candidates = {name: prediction.captions[0] for name, prediction in predictions.items()}
     return Evaluation(
         split,
-        evaluate_captions(candidates, references),
-        signature(references, search_name(options)),
+        metrics.evaluate(candidates, references),
+        metrics.signature(references, search_name(options)),
         predictions,
         references,
         check_truth(prepared, candidates),
+        metrics,
     )
 
 

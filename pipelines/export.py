@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from data.errors import UserError
-from data.vocabulary import Vocabulary
+from data.vocabulary import CLOSING, OPENING, Vocabulary
 from models.decoding import Hypotheses, SearchOptions, beam_search, greedy, sample
 from models.search import END, PAD
 from pipelines.saved_model import at_least_one_row, more_signatures, taken, write_version
@@ -175,7 +175,10 @@ def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
     """Spell tokens out: int32 `[..., T]` → string `[...]`, as `Vocabulary.decode` does."""
     words = tf.gather(tf.constant(vocabulary.words), tokens)
     separators = tf.constant(["", *[vocabulary.separator] * (tokens.shape[-1] - 1)])
-    return tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
+    texts = tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
+    for space in (CLOSING, OPENING) if vocabulary.marks else ():
+        texts = tf.strings.regex_replace(texts, space, r"\1")
+    return texts
 
 
 def _description(

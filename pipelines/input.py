@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.vocabulary import PAD, Vocabulary
+from data.vocabulary import PAD, Vocabulary, tokenize
+from pipelines.config import Config
 from pipelines.features import Table
 
 POOL = 50  # batches sorted by length together: little padding, yet no two epochs alike
@@ -48,12 +49,19 @@ class Captions:
         )
 
     def batches(
-        self, batch_size: int, seed: int, epoch: int, *, together: int = 0
+        self,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        *,
+        together: int = 0,
+        inputs: Sequence[int] | None = None,
     ) -> list[np.ndarray]:
         """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
-        By length (`together` is 0), see `batches_by_length`. Else by picture: pictures are shuffled
-        and `together` captions of each stand side by side.
+        By length (`together` is 0), see `batches_by_length`: that of a caption and, where `inputs`
+        says how long the rows of the table are, of what it is about. Else by picture: pictures are
+        shuffled and `together` captions of each stand side by side.
         """
         rng = np.random.default_rng([seed, epoch])
         if together:
@@ -61,7 +69,10 @@ class Captions:
             rank = rng.random((visit.max() + 1, self.rows.max() + 1))[visit, self.rows]
             order = np.lexsort((rank, visit))
             return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        return batches_by_length([len(tokens) for tokens in self.tokens], batch_size, rng)
+        lengths = np.array([len(tokens) for tokens in self.tokens])
+        if inputs is not None:
+            lengths += np.array(inputs)[self.rows]
+        return batches_by_length(lengths.tolist(), batch_size, rng)
 
     def _number_within_picture(self, rng: np.random.Generator) -> np.ndarray:
         """Number the captions of each picture from 0 in an order of chance: int64 `[captions]`."""
@@ -111,7 +122,7 @@ def training_batches(
         `[pictures, height, width, 3]` or float16 `[pictures, cells, depth]`; int32
         `[captions, time]`, padded with PAD; and int32 `[captions]`, the row each belongs to.
     """
-    batches = captions.batches(batch_size, seed, epoch, together=together)
+    batches = captions.batches(batch_size, seed, epoch, together=together, inputs=table.lengths)
 
     def generate() -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
         for number in range(skip, len(batches)):
@@ -144,6 +155,21 @@ def by_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return tf.function(function, reduce_retracing=True)
 
     return lambda inputs: compiled(tuple(map(np.ndim, tf.nest.flatten(inputs))))(inputs)
+
+
+def note_cut(texts: Sequence[str], vocabulary: Vocabulary, config: Config, what: str) -> list[str]:
+    """Say, on the screen too, how many texts are longer than is read; return no or one line."""
+    most = config.max_words
+    lengths = [len(tokenize(text, vocabulary.marks)) for text in texts]
+    long = [length for length in lengths if length > most]
+    if not long:
+        return []
+    note = (
+        f"{len(long):,} of {len(texts):,} {what} have more than {most} words, the longest "
+        f"{max(long):,}; the rest of each is cut: see --max-words"
+    )
+    print(note)
+    return [note]
 
 
 def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:

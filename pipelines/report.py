@@ -1,4 +1,4 @@
-"""The report of a run that learned captions: what was learned, and where it fails."""
+"""The report of a run that learned sentences: what was learned, and where it fails."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.config import Config
+from pipelines.metrics import CAPTIONS, Metrics
 from pipelines.report_page import write_page
 from pipelines.shown import Show, Shown, thumbnail, veil
+from pipelines.tasks import TASKS
 
 if TYPE_CHECKING:
     from pipelines.evaluation import Evaluation, Prediction
 
 SAMPLES, LOOKS, BEST, WORST = 8, 3, 4, 8  # examples shown a split; looks are samples
-_MEASURES = {
-    "loss": ("Training loss", 1),
-    "CIDEr-D": ("CIDEr-D on validation", 100),
-    "BLEU-4": ("BLEU-4 on validation", 100),
-    "true": ("Wholly true captions, %", 100),
-}
 
 
 def write_report(
@@ -34,6 +30,7 @@ def write_report(
     notes: Sequence[str],
     command: str,
     export: Path | None,
+    metrics: Metrics = CAPTIONS,
 ) -> None:
     """Write the report of a run.
 
@@ -46,17 +43,24 @@ def write_report(
         notes: warnings, shown at the top.
         command: that started the run.
         export: the folder of the SavedModel.
+        metrics: how sentences are judged.
 
     Raises:
         OSError: if the file cannot be written; one that was there stays as it was.
     """
+    measures = {
+        "loss": ("Training loss", 1),
+        **{name: (f"{name} on validation", 100) for name in metrics.curves},
+        "true": ("Wholly true captions, %", 100),
+    }
     write_page(
         path,
         "report.html",
+        what=f"{TASKS[config.task].answer}s".capitalize(),
         config=config,
         history=history,
-        measures=_MEASURES,
-        monitor="true" if history and "true" in history[0] else "CIDEr-D",
+        measures=measures,
+        monitor="true" if history and "true" in history[0] else metrics.monitor,
         splits=[_split(evaluation, shown) for evaluation in evaluations],
         notes=notes,
         command=command,
@@ -89,6 +93,12 @@ def _split(evaluation: Evaluation, shown: Show) -> dict[str, Any]:
             for name in samples[:LOOKS]
             if (bars := _times(evaluation.predictions[name], seen[name].grid))
         ],
+        "alignments": [
+            {**cards[name], "from": seen[name].words, "to": said}
+            for name in samples[:LOOKS]
+            if (said := _alignment(evaluation.predictions[name], seen[name].words))
+        ],
+        "by": evaluation.scores.by,
         "best": [cards[name] for name in best],
         "worst": [cards[name] for name in worst],
     }
@@ -97,10 +107,10 @@ def _split(evaluation: Evaluation, shown: Show) -> dict[str, Any]:
 def _extremes(evaluation: Evaluation) -> tuple[list[str], list[str]]:
     """Return the ids of the best and the worst captions, each from its end; none is in both.
 
-    By CIDEr-D, and where the truth is known, a false caption is worse than any true one.
+    By the score of each, and where the truth is known, a false caption is worse than any true one.
     """
     truth = evaluation.truth or {}
-    each = evaluation.scores.cider_d
+    each = evaluation.scores.each
     order = sorted(evaluation.predictions, key=lambda name: (truth.get(name, True), each[name]))
     worst = order[: min(WORST, (len(order) + 1) // 2)]
     best = order[len(worst) :][-BEST:]
@@ -115,7 +125,7 @@ def _card(evaluation: Evaluation, name: str, shown: Shown) -> dict[str, Any]:
         "picture": thumbnail(shown.picture) if shown.picture is not None else None,
         "captions": list(zip(prediction.captions, prediction.scores, strict=True)),
         "references": evaluation.references[name],
-        "cider_d": 100 * evaluation.scores.cider_d[name],
+        "each": 100 * evaluation.scores.each[name],
         "true": evaluation.truth[name] if evaluation.truth is not None else None,
     }
 
@@ -136,5 +146,15 @@ def _times(prediction: Prediction, grid: tuple[int, int] | None) -> list[tuple[s
         return []
     return [
         (word, (row / max(row.max(), 1e-9)).tolist())
+        for word, row in zip(prediction.words, prediction.attention, strict=True)
+    ]
+
+
+def _alignment(prediction: Prediction, words: Sequence[str]) -> list[tuple[str, list[float]]]:
+    """Return each word said with the share of attention that each word read had."""
+    if not words or not prediction.attention.size:
+        return []
+    return [
+        (word, row.tolist())
         for word, row in zip(prediction.words, prediction.attention, strict=True)
     ]

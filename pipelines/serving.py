@@ -47,6 +47,8 @@ class Captioner(Export):
         vocabulary: its words.
     """
 
+    TAKES: tuple[str, ...] = ("image_bytes", "frame_bytes")
+
     def __init__(
         self, export: Path | str, signature: str = "serving_default", **inputs: float
     ) -> None:
@@ -62,6 +64,11 @@ class Captioner(Export):
             UserError: if there is none, or its parts do not belong together.
         """
         super().__init__(export, signature, **inputs)
+        if self.takes not in self.TAKES:
+            raise UserError(
+                f"{self.folder} is an export of {self.info['task']}: it takes {self.takes}, not "
+                f"{' or '.join(self.TAKES)}"
+            )
         self.vocabulary = _vocabulary(self)
 
     def caption(self, items: Iterable[Any]) -> list[Answer]:

@@ -25,11 +25,13 @@ class Shown:
         picture: encoded, for inputs that are seen.
         grid: rows and columns of the picture's cells that attention falls on; None if there are
             none.
+        words: the items of the memory, where attention falls on words.
     """
 
     text: str = ""
     picture: bytes | None = None
     grid: tuple[int, int] | None = None
+    words: tuple[str, ...] = ()
 
 
 Show = Callable[[str, str], Shown]  # (split, id) → what to show of the input

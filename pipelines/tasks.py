@@ -14,7 +14,7 @@ from typing import Any
 
 from data.clip_datasets import CLIP_DATASETS
 from data.datasets import DATASETS, DatasetInfo
-from data.texts import TEXT_DATASETS
+from data.texts import PAIR_DATASETS, TEXT_DATASETS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Task:
         examples: commands, each with what it does.
         answer: what an export calls its answer.
         ask: how to ask an export, with `{export}` for its folder.
+        scores: names how answers are judged, a `pipelines.metrics.Metrics`; labels need none.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Task:
     examples: str
     answer: str
     ask: str
+    scores: str = ""
 
     def source_class(self) -> Any:
         """Import the source."""
@@ -54,6 +56,10 @@ class Task:
     def head_class(self) -> Any:
         """Import the head."""
         return pkgutil.resolve_name(self.head)
+
+    def metrics(self) -> Any:
+        """Import how answers are judged."""
+        return pkgutil.resolve_name(self.scores)
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
         """Say whether a field of `Config` is an option of this task."""
@@ -82,6 +88,27 @@ TASKS = {
       Flickr8k by its recipe, but for the seed""",
             answer="caption",
             ask="wordreel caption {export} picture.jpg",
+            scores="pipelines.metrics:CAPTIONS",
+        ),
+        Task(
+            "translation",
+            "sentence → sentence",
+            source="pipelines.text_source:TextSource",
+            head="pipelines.caption_head:CaptionHead",
+            parts=frozenset({"text", "captions", "pairs"}),
+            datasets=PAIR_DATASETS,
+            data="phrasebook",
+            recipe="pairs",
+            examples="""\
+  python train.py translation
+      English to German in a small grammar: minutes, no download
+  python train.py translation --data pairs --source corpus --languages en-de
+      your own texts: corpus/train.en and corpus/train.de, a sentence a line
+  python train.py translation --data multi30k --source multi30k --languages de-fr
+      captions, from German to French""",
+            answer="translation",
+            ask='wordreel translate {export} "…" --attention looked.png',
+            scores="pipelines.metrics.translation:TRANSLATIONS",
         ),
         Task(
             "video-captioning",

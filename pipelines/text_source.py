@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.texts import PreparedTexts, prepare_texts
-from data.vocabulary import Vocabulary, tokenize
+from data.texts import TextsInMemory, prepare_texts
+from data.vectors import read_vectors
+from data.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
 from models.text_encoder import TextEncoder
 from pipelines import text_graph
 from pipelines.config import Config
-from pipelines.input import pad
+from pipelines.input import note_cut, pad
 from pipelines.shown import Shown
 
 
@@ -64,13 +65,13 @@ class TextSource:
 
     backbone = top = None
 
-    def __init__(self, config: Config, prepared: PreparedTexts, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: Any, run_dir: Path) -> None:
         """Collect the words, or read those that an earlier start of this run collected."""
         self.config, self.prepared = config, prepared
         path = run_dir / "source-vocabulary.txt"
         if not path.exists():
             texts = (text for _, text in prepared.texts(config.train_split))
-            Vocabulary.build(texts, config.min_count).save(path)
+            Vocabulary.build(texts, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
         self.encoder = TextEncoder(
             len(self.vocabulary),
@@ -82,14 +83,22 @@ class TextSource:
             dropout=config.dropout,
         )
         self.encoder.build()
+        if config.vectors is not None:
+            self._start_from(config.vectors)
         self.notes: list[str] = []
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._texts = functools.cache(lambda split: dict(prepared.texts(split)))
 
     @staticmethod
-    def prepare(config: Config) -> PreparedTexts:
+    def prepare(config: Config) -> TextsInMemory:
         """Return the dataset of a run."""
-        return prepare_texts(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+        return prepare_texts(
+            config.data,
+            config.source,
+            languages=config.languages,
+            max_bad=config.max_bad,
+            seed=config.seed,
+        )
 
     @staticmethod
     def inputs(prepared: Any, split: str) -> Iterable[tuple[str, Any]]:
@@ -102,21 +111,27 @@ class TextSource:
         return False
 
     def shown(self, split: str, name: str) -> Shown:
-        """Return what the report shows of an example: the text."""
-        return Shown(text=self._texts(split)[name])
+        """Return what the report shows of an example: the text, and its words as they are read."""
+        text = self._texts(split)[name]
+        words = tokenize(text, self.vocabulary.marks)[: self.config.max_words]
+        return Shown(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
+
+    def _start_from(self, path: str) -> None:
+        """Give the words that a file has vectors of those instead of random ones."""
+        known = read_vectors(path, self.vocabulary.ids, self.config.embedding)
+        vectors = self.encoder.embedding.numpy()
+        for word, vector in known.items():
+            vectors[self.vocabulary.ids[word]] = vector
+        self.encoder.embedding.assign(vectors)
+        print(f"{len(known):,} of {len(self.vocabulary):,} words start from vectors of {path}")
 
     def _table(self, split: str, tuned: bool) -> TextTable:
         """Return a split's rows; say how many texts had to be cut."""
         del tuned
         texts, most = self.prepared.texts(split), self.config.max_words
-        long = [length for _, text in texts if (length := len(tokenize(text))) > most]
-        if long:
-            self.notes.append(
-                f"{len(long):,} of {len(texts):,} texts of {split} have more than {most} words, "
-                f"the longest {max(long):,}; the rest of each is cut: see --max-words"
-            )
-            print(self.notes[-1])
-        rows = [np.array(self.vocabulary.encode(text, most), np.int32) for _, text in texts]
+        only = [text for _, text in texts]
+        self.notes += note_cut(only, self.vocabulary, self.config, f"texts of {split}")
+        rows = [np.array(self.vocabulary.encode(text, most), np.int32) for text in only]
         return TextTable(tuple(name for name, _ in texts), rows)
 
     # What an export takes.

@@ -198,7 +198,7 @@ class TestEvaluateCaptions:
             | {"ROUGE-L": rouge_l(candidates, references).mean()}
             | {"CIDEr": scorer.score(candidates, variant="CIDEr")[0], "CIDEr-D": cider_d}
         )
-        assert scores.cider_d == pytest.approx(dict(zip("x97", each, strict=True)))
+        assert scores.each == pytest.approx(dict(zip("x97", each, strict=True)))
         assert f"CIDEr-D {100 * cider_d:.1f}" in str(scores)
 
     def test_collapse_shows_in_the_diversity(self) -> None:

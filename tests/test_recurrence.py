@@ -31,10 +31,12 @@ def by_steps(step: Any, inputs: tf.Tensor, state: Any) -> tf.Tensor:
 
 
 @pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize("name", DECODERS)
-def test_every_gradient_of_a_decoder_cell(name: str, graph: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "recurrent"), [*((name, "lstm") for name in DECODERS), ("updown", "gru")]
+)
+def test_every_gradient_of_a_decoder_cell(name: str, recurrent: str, graph: bool) -> None:
     keras.utils.set_random_seed(2)
-    cell = DECODERS[name](8)
+    cell = DECODERS[name](8, recurrent)
     cell.build(DEPTH, DEPTH)
     values, embedded = random(BATCH, ITEMS, DEPTH), random(BATCH, TIME, DEPTH)
 

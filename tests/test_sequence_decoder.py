@@ -18,12 +18,22 @@ BATCH, ITEMS, DEPTH, VOCABULARY = 3, 4, 8, 11
 
 OWN = tf.range(BATCH)  # each picture has one sentence
 
-pytestmark = pytest.mark.parametrize("cell", DECODERS)
+KINDS = [
+    *((name, "lstm") for name in DECODERS),
+    ("show-tell", "rnn"),
+    ("show-attend-tell", "gru"),
+    ("updown", "rnn"),
+]
+
+pytestmark = pytest.mark.parametrize("kind", KINDS, ids=" ".join)
 
 
-def decoder(cell: str, dropout: float = 0.0) -> SequenceDecoder:
+def decoder(kind: tuple[str, str], dropout: float = 0.0) -> SequenceDecoder:
     keras.utils.set_random_seed(3)
-    layer = SequenceDecoder(VOCABULARY, cell=cell, units=6, embedding=5, dropout=dropout)
+    name, cell = kind
+    layer = SequenceDecoder(
+        VOCABULARY, decoder=name, cell=cell, units=6, embedding=5, dropout=dropout
+    )
     layer.build(DEPTH)
     return layer
 
@@ -46,8 +56,8 @@ def sentences() -> np.ndarray:
     )
 
 
-def test_training_and_search_take_the_same_step(cell: str) -> None:
-    layer, tokens = decoder(cell), sentences()[:, :-1]
+def test_training_and_search_take_the_same_step(kind: tuple[str, str]) -> None:
+    layer, tokens = decoder(kind), sentences()[:, :-1]
     outputs = layer.outputs(memory(), tf.constant(tokens), OWN)
     together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
     step, state = layer.start(memory())
@@ -56,9 +66,9 @@ def test_training_and_search_take_the_same_step(cell: str) -> None:
         np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
 
 
-def test_beams_do_not_disturb_each_other(cell: str) -> None:
+def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
     """Rows of a step are batch * beams, yet the memory has batch rows."""
-    layer, beams = decoder(cell), 2
+    layer, beams = decoder(kind), 2
     step, state = layer.start(memory())
     wide = tf.nest.map_structure(lambda x: tf.repeat(x, beams, axis=0), state)
     tokens = tf.constant([4, 5, 6, 7, 8, 9])
@@ -69,8 +79,8 @@ def test_beams_do_not_disturb_each_other(cell: str) -> None:
         np.testing.assert_allclose(attention[beam::beams], looked, atol=1e-5)
 
 
-def test_loss_is_the_mean_over_real_words(cell: str) -> None:
-    layer, tokens = decoder(cell), sentences()
+def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
+    layer, tokens = decoder(kind), sentences()
     loss = layer.loss(memory(), (tf.constant(tokens), OWN), smoothing=0.1)
     step, state = layer.start(memory())
     total, words = 0.0, 0
@@ -85,23 +95,23 @@ def test_loss_is_the_mean_over_real_words(cell: str) -> None:
     np.testing.assert_allclose(loss, total / words, rtol=1e-5)
 
 
-def test_captions_of_one_picture_share_its_memory(cell: str) -> None:
-    layer, tokens = decoder(cell), tf.constant(sentences())
+def test_captions_of_one_picture_share_its_memory(kind: tuple[str, str]) -> None:
+    layer, tokens = decoder(kind), tf.constant(sentences())
     owners = tf.constant([1, 1, 0])
     shared = layer.outputs(memory(2), tokens, owners)
     repeated = Memory(*(tf.gather(part, owners) for part in memory(2)))
     np.testing.assert_allclose(shared, layer.outputs(repeated, tokens, OWN), atol=1e-6)
 
 
-def test_padding_changes_nothing(cell: str) -> None:
-    layer = decoder(cell)
+def test_padding_changes_nothing(kind: tuple[str, str]) -> None:
+    layer = decoder(kind)
     padded = np.pad(sentences(), ((0, 0), (0, 4)))
     a, b = (layer.loss(memory(), (tf.constant(tokens), OWN)) for tokens in (sentences(), padded))
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_every_weight_learns(cell: str) -> None:
-    layer = decoder(cell)
+def test_every_weight_learns(kind: tuple[str, str]) -> None:
+    layer = decoder(kind)
     with tf.GradientTape() as tape:
         loss = layer.loss(memory(), (tf.constant(sentences()), OWN))
     gradients = tape.gradient(loss, layer.trainable_variables)
@@ -114,8 +124,8 @@ def test_every_weight_learns(cell: str) -> None:
     assert still == []
 
 
-def test_learns_a_batch_by_heart_and_says_it(cell: str) -> None:
-    layer, tokens = decoder(cell), tf.constant(sentences())
+def test_learns_a_batch_by_heart_and_says_it(kind: tuple[str, str]) -> None:
+    layer, tokens = decoder(kind), tf.constant(sentences())
     optimizer = keras.optimizers.Adam(0.02)
 
     @tf.function
@@ -137,8 +147,8 @@ def test_learns_a_batch_by_heart_and_says_it(cell: str) -> None:
         np.testing.assert_array_equal(found.tokens[:, 0, :5], sentences()[:, 1:])
 
 
-def test_scheduled_sampling_replaces_its_share(cell: str) -> None:
-    layer, inputs = decoder(cell), tf.constant(sentences()[:, :-1])
+def test_scheduled_sampling_replaces_its_share(kind: tuple[str, str]) -> None:
+    layer, inputs = decoder(kind), tf.constant(sentences()[:, :-1])
     none = layer._sampled(memory(), inputs, OWN, tf.constant(0.0))
     np.testing.assert_array_equal(none, inputs)
     every = layer._sampled(memory(), inputs, OWN, tf.constant(1.0)).numpy()
@@ -149,16 +159,16 @@ def test_scheduled_sampling_replaces_its_share(cell: str) -> None:
     np.testing.assert_array_equal(every[:, 1], said)
 
 
-def test_dropout_only_in_training(cell: str) -> None:
-    layer = decoder(cell, dropout=0.5)
+def test_dropout_only_in_training(kind: tuple[str, str]) -> None:
+    layer = decoder(kind, dropout=0.5)
     inputs = tf.constant(sentences()[:, :-1])
     a, b = layer.outputs(memory(), inputs, OWN), layer.outputs(memory(), inputs, OWN)
     np.testing.assert_array_equal(a, b)
     assert not np.array_equal(a, layer.outputs(memory(), inputs, OWN, training=True))
 
 
-def test_config_round_trip(cell: str) -> None:
-    layer = decoder(cell, dropout=0.25)
+def test_config_round_trip(kind: tuple[str, str]) -> None:
+    layer = decoder(kind, dropout=0.25)
     copy = SequenceDecoder.from_config(layer.get_config())
     copy.build(DEPTH)
     copy.set_weights(layer.get_weights())
@@ -169,15 +179,15 @@ def test_config_round_trip(cell: str) -> None:
     assert copy.rate == 0.25
 
 
-def test_memory_matters(cell: str) -> None:
-    layer, tokens = decoder(cell), tf.constant([[START]] * BATCH)
+def test_memory_matters(kind: tuple[str, str]) -> None:
+    layer, tokens = decoder(kind), tf.constant([[START]] * BATCH)
     outputs = layer.outputs(memory(), tokens, OWN)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
 
-def test_attention_knows_the_last_word(cell: str) -> None:
+def test_attention_knows_the_last_word(kind: tuple[str, str]) -> None:
     """After "a red", a decoder that does not know it cannot look for the red thing."""
-    step, state = decoder(cell).start(memory())
+    step, state = decoder(kind).start(memory())
     _, _, after_one = step(tf.constant([4, 4, 4]), state)
     _, _, after_another = step(tf.constant([9, 9, 9]), state)
     assert after_one.shape[1] == 0 or np.abs(after_one - after_another).max() > 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import unicodedata
 from collections.abc import Sequence
@@ -16,9 +17,13 @@ from data.texts import prepare_texts
 from data.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, tokenize
 from pipelines import text_graph
 
-in_graph = tf.function(
-    text_graph.tokenize, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False
-)
+TEXTS = [tf.TensorSpec([None], tf.string)]
+in_graph = {
+    marks: tf.function(
+        functools.partial(text_graph.tokenize, marks=marks), input_signature=TEXTS, autograph=False
+    )
+    for marks in (False, True)
+}
 KNOWN = Vocabulary.build(["a fine film it 's not été 狗 ⚽ οδος", "wo n't"], min_count=1)
 
 
@@ -28,9 +33,10 @@ def encoded(texts: tf.Tensor) -> tf.Tensor:
 
 
 def agree(texts: Sequence[str]) -> None:
-    found = in_graph(tf.constant(list(texts))).to_list()
-    for text, words in zip(texts, found, strict=True):
-        assert [word.decode() for word in words] == tokenize(text), ascii(text)
+    for marks, graph in in_graph.items():
+        found = graph(tf.constant(list(texts))).to_list()
+        for text, words in zip(texts, found, strict=True):
+            assert [word.decode() for word in words] == tokenize(text, marks), ascii(text)
 
 
 ODD = [
@@ -100,8 +106,9 @@ def test_thousands_of_real_sentences(shared_data: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_utf8_is_punctuation() -> None:
-    (words,) = in_graph(tf.constant([b"fine\xff\xfefilm \xc3"])).to_list()
-    assert words == [b"fine", b"film"]
+    for graph in in_graph.values():
+        (words,) = graph(tf.constant([b"fine\xff\xfefilm \xc3"])).to_list()
+        assert words == [b"fine", b"film"]
 
 
 def test_ids_are_those_of_the_vocabulary() -> None:

@@ -166,3 +166,23 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
 )
 def test_a_verdict_follows_the_rules(text: str, label: str) -> None:
     assert opinions.verdict(text) == label
+
+
+def test_imdb_s_folders(tmp_path: Path) -> None:
+    files = {
+        f"train/{kind}/{n}_9.txt": f"a {word} film<br /><br />number {n}"
+        for kind, word in (("pos", "fine"), ("neg", "poor"))
+        for n in range(40)
+    }
+    files |= {"test/pos/1_9.txt": "quite fine", "test/neg/1_1.txt": "quite poor"}
+    files |= {"train/unsup/1_0.txt": "nobody knows"}
+    source = fill(tmp_path / "aclImdb", files)
+    prepared = prepare_texts("imdb", source.parent, data_dir=tmp_path / "home")
+    assert prepared.splits["train"] + prepared.splits["validation"] == 80
+    assert 2 <= prepared.splits["validation"] <= 16 and prepared.splits["test"] == 2
+    found = labelled(prepared, "train") | labelled(prepared, "validation")
+    assert found["a fine film  number 7"] == "positive"
+    assert labelled(prepared, "test") == {"quite fine": "positive", "quite poor": "negative"}
+    (source / "train/pos/7_9.txt").write_bytes(b"one\ntw\xff")
+    with pytest.raises(UserError, match=r"train/pos/7_9.txt, line 2: not UTF-8"):
+        prepare_texts("imdb", source, data_dir=tmp_path / "home")

@@ -1,14 +1,26 @@
-"""How good captions are: BLEU, ROUGE-L, CIDEr and CIDEr-D without Java."""
+"""How good sentences are: of captions BLEU, ROUGE-L, CIDEr and CIDEr-D without Java.
+
+Those of translations stand in `pipelines.metrics.translation`, which imports sacreBLEU.
+"""
 
 from pipelines.metrics.cider import CiderScorer, DocumentFrequencies
 from pipelines.metrics.coco_results import read_results, write_results
-from pipelines.metrics.evaluate import Diversity, Scores, evaluate_captions, signature
+from pipelines.metrics.evaluate import (
+    CAPTIONS,
+    Diversity,
+    Metrics,
+    Scores,
+    evaluate_captions,
+    signature,
+)
 from pipelines.metrics.tokenizer import tokenize
 
 __all__ = [
+    "CAPTIONS",
     "CiderScorer",
     "Diversity",
     "DocumentFrequencies",
+    "Metrics",
     "Scores",
     "evaluate_captions",
     "read_results",

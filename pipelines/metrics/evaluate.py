@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from data.errors import UserError
 from pipelines.metrics import tokenizer
 from pipelines.metrics.bleu import bleu
 from pipelines.metrics.cider import CiderScorer
+from pipelines.metrics.coco_results import write_results
 from pipelines.metrics.ngrams import Tokens
 from pipelines.metrics.rouge import rouge_l
 from pipelines.metrics.word_errors import slot_accuracies, word_error_rate
@@ -32,19 +34,41 @@ class Diversity:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a set of captions.
+    """The scores of a set of sentences.
 
     All are fractions, as the scorers return them: BLEU and ROUGE-L from 0 to 1, CIDEr and CIDEr-D
     from 0 to 10. By the custom of papers `str` gives a hundred times that: "BLEU-4 23.4".
     """
 
-    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D", "WER"
-    cider_d: Mapping[str, float]  # of each item
+    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" for one
+    each: Mapping[str, float]  # of each item
     diversity: Diversity
+    by: str = "CIDEr-D"  # what `each` is
     slots: Sequence[float] = ()  # of sentences with as many words each: right words at each place
 
     def __str__(self) -> str:
         return "  ".join(f"{name} {100 * value:.1f}" for name, value in self.corpus.items())
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """How the sentences of a task are judged: what it declares.
+
+    Attributes:
+        evaluate: (candidates, references) → their scores.
+        signature: (references, name of the search) → the line under every score.
+        write: (path, candidates) writes them as others read them.
+        suffix: of that file.
+        monitor: the score by which the best epoch is chosen.
+        curves: the scores that a report draws over the epochs.
+    """
+
+    evaluate: Callable[[Mapping[str, str], Mapping[str, Sequence[str]]], Scores]
+    signature: Callable[[Mapping[str, Sequence[str]], str], str]
+    write: Callable[[Path, Mapping[str, str]], None]
+    suffix: str
+    monitor: str
+    curves: tuple[str, ...]
 
 
 def evaluate_captions(
@@ -67,7 +91,7 @@ def evaluate_captions(
         UserError: if there is nothing to score, the ids of candidates and references are not the
             same, or an item has no reference.
     """
-    _check(candidates, references)
+    check(candidates, references)
     captions = [tokenizer.tokenize(caption) for caption in candidates.values()]
     truths = [[tokenizer.tokenize(text) for text in references[item]] for item in candidates]
     cider = CiderScorer(truths)
@@ -82,7 +106,7 @@ def evaluate_captions(
         only = [texts[0] for texts in truths]
         corpus["WER"] = word_error_rate(captions, only)
         slots = slot_accuracies(captions, only)
-    return Scores(corpus, each, diversity(captions), slots)
+    return Scores(corpus, each, diversity(captions), slots=slots)
 
 
 def diversity(captions: Collection[Tokens]) -> Diversity:
@@ -128,8 +152,13 @@ def _version() -> str:
         return "unknown"
 
 
-def _check(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:
-    """Refuse what would give a wrong score."""
+def check(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:
+    """Refuse what would give a wrong score.
+
+    Raises:
+        UserError: if there is nothing to score, the ids of candidates and references are not the
+            same, or an item has no reference.
+    """
     if not references:
         raise UserError("there is nothing to score: no references were given")
     _same("without a caption", (item for item in references if item not in candidates))
@@ -149,3 +178,13 @@ def _same(what: str, items: Iterable[str]) -> None:
         raise UserError(
             f"captions and references must have the same ids; {what} {len(wrong)}: {named}"
         )
+
+
+CAPTIONS = Metrics(
+    evaluate_captions,
+    signature,
+    write_results,
+    suffix=".json",
+    monitor="CIDEr-D",
+    curves=("CIDEr-D", "BLEU-4"),
+)

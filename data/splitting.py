@@ -1,0 +1,71 @@
+"""Lines of text to splits: what is empty or in two of them is left out and named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+from data.listing import hash_splits
+from data.problems import Problem
+
+
+class Line(Protocol):
+    """A named tuple that holds a text."""
+
+    @property
+    def text_id(self) -> str:
+        """Its file and line: "train.tsv:12"."""
+
+    @property
+    def text(self) -> str:
+        """What goes into a model."""
+
+    @property
+    def split(self) -> str | None:
+        """The split that the source names; None where it names none."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot be used; "" if it can."""
+
+    @property
+    def _replace(self) -> Callable[..., Any]:
+        """What returns a copy with other values."""
+
+
+AnyLine = TypeVar("AnyLine", bound=Line)
+
+
+def into_splits(lines: Iterable[AnyLine]) -> tuple[dict[str, list[AnyLine]], list[Problem]]:
+    """Put texts into splits, in an order that a hash of their ids gives.
+
+    What has a problem is left out, and so is a training text that a split to be measured on holds
+    too. Where no text names a split, they go 80 : 10 : 10 by the hash.
+
+    Returns:
+        The texts of each split, and what is wrong with the source.
+    """
+    kept: list[AnyLine] = []
+    problems: list[Problem] = []
+    for line in lines:
+        if line.problem:
+            problems.append(Problem(line.text_id, line.problem, line.text_id.partition(":")[0]))
+        else:
+            kept.append(line)
+    if not any(line.split for line in kept):
+        chosen = hash_splits(line.text_id for line in kept)
+        kept = [line._replace(split=chosen[line.text_id]) for line in kept]
+    kept = [line if line.split else line._replace(split="train") for line in kept]
+    held_out = {line.text: line.text_id for line in kept if line.split != "train"}
+    splits: dict[str, list[AnyLine]] = {}
+    for line in sorted(kept, key=lambda line: hashlib.sha256(line.text_id.encode()).digest()):
+        if line.split == "train" and line.text in held_out:
+            reason = f"in two splits: the same text as {held_out[line.text]}, which is kept"
+            problems.append(
+                Problem(line.text_id, reason, line.text_id.partition(":")[0], bad=False)
+            )
+        else:
+            splits.setdefault(str(line.split), []).append(line)
+    order = ("train", "validation", "test")
+    return {split: splits[split] for split in order if split in splits}, problems

@@ -1,0 +1,20 @@
+"""Multi30k, English to German: an LSTM reads both ways, another looks back at it.
+
+Paper:    Bahdanau, Cho & Bengio 2015, "Neural machine translation by jointly learning to align and
+          translate"; the data Elliott et al. 2016
+Command:  python train.py translation --data multi30k --source DIR
+Time:     to be measured
+Expected: to be measured
+"""
+
+import dataclasses
+
+from pipelines.recipes.pairs import CONFIG as PAIRS
+
+CONFIG = dataclasses.replace(
+    PAIRS,
+    data="multi30k",
+    train_split="train[:98%]",
+    validation_split="train[98%:]",
+    test_splits="validation,test",
+)
