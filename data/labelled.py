@@ -14,11 +14,11 @@ import csv
 import hashlib
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from data.classes import classes_of
 from data.errors import UserError
 from data.listing import SPLITS, hash_splits
 from data.problems import Problem
@@ -199,25 +199,10 @@ def sort_out(
             )
         else:
             splits.setdefault(str(text.split), []).append(text)
-    classes = _classes(name, splits)
+    classes = classes_of(
+        name,
+        ((split, text.text_id, text.label) for split in splits for text in splits[split]),
+        "text",
+    )
     order = ("train", "validation", "test")
     return {split: splits[split] for split in order if split in splits}, classes, problems
-
-
-def _classes(name: str, splits: Mapping[str, Sequence[Text]]) -> tuple[str, ...]:
-    """Return the labels of the training texts, sorted."""
-    counts = Counter(text.label for text in splits.get("train", ()))
-    if len(counts) < 2:
-        found = ", ".join(f"{label!r} ({count:,} texts)" for label, count in counts.items())
-        raise UserError(
-            f"{name}: a classifier needs two classes or more; the training texts have "
-            f"{found or 'none'}"
-        )
-    for split, texts in splits.items():
-        for text in texts:
-            if text.label not in counts:
-                raise UserError(
-                    f"{name}: {text.text_id} ({split}) has the label {text.label!r}, which no "
-                    f"training text has; known: {', '.join(sorted(counts)[:20])}"
-                )
-    return tuple(sorted(counts))

@@ -18,7 +18,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
 
-from data.datasets import source_folder
+from data.datasets import info_of, is_known, source_folder
 from data.errors import UserError, unknown
 from models.backbone_names import resolve
 from pipelines import recipes
@@ -27,7 +27,6 @@ from pipelines.console import Parser, number
 from pipelines.tasks import TASKS, Task
 
 PLANNED_TASKS: Mapping[str, str] = {
-    "image-classification": "picture → label",
     "video-captioning": "clip → sentence",
     "action-recognition": "clip → label",
     "translation": "sentence → sentence",
@@ -80,9 +79,9 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
     if given.recipe is not None and given.recipe not in known:
         raise unknown("recipe", given.recipe, known)
     task = _choose_task(words, known.get(given.recipe))
-    if given.data is not None and given.data not in task.datasets:
+    if given.data is not None and not is_known(given.data, task.datasets):
         for other in TASKS.values():
-            if given.data in other.datasets:
+            if is_known(given.data, other.datasets):
                 raise UserError(
                     f"{given.data} is a dataset of {other.name}, not of {task.name}: "
                     f"train.py {other.name} --data {given.data}"
@@ -198,7 +197,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             resolve(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
-    source_folder(TASKS[task].datasets[given["data"]], given.get("source"))
+    source_folder(info_of(given["data"], TASKS[task].datasets), given.get("source"))
 
 
 def _with_absolute_paths(config: Config) -> Config:

@@ -69,7 +69,6 @@ class CaptionHead:
             source.table(config.train_split, source.tuned(epoch)),
             config.batch_size,
             together=config.captions_together if source.tuned(epoch) else 0,
-            flips=config.flips,
             seed=config.seed,
             epoch=epoch,
             skip=skip,

@@ -74,6 +74,21 @@ class Config:
     fine_tune_rate: float = choice(
         "encoder", 1e-5, "the backbone's own highest learning rate", parts=IMAGE
     )
+    shift: int = choice(
+        "encoder",
+        0,
+        "while the backbone learns, move pictures by up to so many pixels",
+        parts=IMAGE,
+    )
+    turn: float = choice(
+        "encoder", 0.0, "while it learns, turn them by up to so many degrees", parts=IMAGE
+    )
+    zoom: float = choice(
+        "encoder", 0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", parts=IMAGE
+    )
+    tint: float = choice(
+        "encoder", 0.0, "while it learns, change their light by up to this share", parts=IMAGE
+    )
     captions_together: int = choice(
         "encoder",
         5,
@@ -198,6 +213,10 @@ _RULES: dict[str, tuple[str, Any]] = {
     "image_size": ("at least 32", lambda x: x >= 32),
     "fine_tune_from": _POSITIVE,
     "fine_tune_rate": _ABOVE_ZERO,
+    "shift": _COUNT,
+    "turn": _COUNT,
+    "zoom": _COUNT,
+    "tint": _SHARE,
     "captions_together": _POSITIVE,
     "embedding": _POSITIVE,
     "layers": _POSITIVE,

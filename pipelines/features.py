@@ -23,10 +23,11 @@ import tensorflow as tf
 
 from data.errors import UserError
 from data.files import atomic_write
-from data.prepared import Prepared
+from data.prepared import Pictures
 from data.progress import progress
 from models.encoder_decoder import cells
 from pipelines.picture_headers import is_transparent
+from pipelines.variation import Variation
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
 BATCH = 32
@@ -39,10 +40,14 @@ class Table:
     Attributes:
         ids: the pictures' ids, in the order of the rows.
         rows: memory-mapped `[pictures, 1 or 2, ...]`; the second of two is mirrored.
+        flips: whether half of the pictures are mirrored, by chance, while learning.
+        variation: how else pixels, not features, are varied while learning.
     """
 
     ids: tuple[str, ...]
     rows: np.ndarray
+    flips: bool = False
+    variation: Variation | None = None
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -58,13 +63,21 @@ class Table:
         """Return the row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def read(self, positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-        """Return some pictures' rows, `[len(positions), ...]`, those in `mirror` mirrored."""
+    def read(self, positions: np.ndarray, chance: np.random.Generator | None = None) -> np.ndarray:
+        """Return some pictures' rows, `[len(positions), ...]`; for learning, varied by chance."""
+        mirror = mirrored(len(positions), self.flips, chance)
         if self.rows.shape[1] == 2:
             return self.rows[positions, mirror.astype(int)]
         rows = self.rows[positions, 0]
         rows[mirror] = rows[mirror, :, ::-1]
+        if self.variation and chance and rows.dtype == np.uint8:
+            rows = self.variation.apply(rows, chance)
         return rows
+
+
+def mirrored(count: int, flips: bool, chance: np.random.Generator | None) -> np.ndarray:
+    """Choose which examples are mirrored: half of them where that is asked for, bool `[count]`."""
+    return flips & (chance.random(count) < 0.5) if chance else np.zeros(count, bool)
 
 
 def decode_picture(encoded: tf.Tensor, size: int) -> tf.Tensor:
@@ -101,12 +114,13 @@ def _on_white(picture: tf.Tensor) -> tf.Tensor:
 
 
 def table(
-    prepared: Prepared,
+    prepared: Pictures,
     split: str,
     cache: Path,
     *,
     size: int,
     flips: bool = False,
+    variation: Variation | None = None,
     backbone: Any = None,
     backbone_fingerprint: str = "",
 ) -> Table:
@@ -118,6 +132,7 @@ def table(
         cache: the folder of all tables.
         size: pixels a side.
         flips: whether to store the mirrored picture (its features) as well.
+        variation: of pixels, while learning; nothing of it is stored.
         backbone: a frozen Keras model of float32 `[batch, size, size, 3]`, or None for pixels.
         backbone_fingerprint: of its weights and preprocessing.
 
@@ -140,11 +155,11 @@ def table(
             "space, or set WORDREEL_DATA_DIR to a folder on another disk."
         ) from error
     ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-    return Table(tuple(ids), np.load(folder / "rows.npy", mmap_mode="r"))
+    return Table(tuple(ids), np.load(folder / "rows.npy", mmap_mode="r"), flips, variation)
 
 
 def _compute(
-    prepared: Prepared, split: str, folder: Path, size: int, mirrored: bool, backbone: Any
+    prepared: Pictures, split: str, folder: Path, size: int, mirrored: bool, backbone: Any
 ) -> None:
     """Fill a partial folder row by row, then rename it."""
     partial = folder.with_name(folder.name + ".partial")
@@ -169,12 +184,12 @@ def _compute(
                 rows.flush()
                 _write_json(note, {"done": done})
     rows.flush()
-    _write_json(partial / "ids.json", [name for name, _ in prepared.captions(split)])
+    _write_json(partial / "ids.json", prepared.ids(split))
     note.unlink(missing_ok=True)
     os.replace(partial, folder)
 
 
-def _decoded(prepared: Prepared, split: str, size: int, skip: int) -> tf.data.Dataset:
+def _decoded(prepared: Pictures, split: str, size: int, skip: int) -> tf.data.Dataset:
     """Return batches of decoded pictures, uint8 `[batch, size, size, 3]`, in the split's order."""
 
     def encoded() -> Iterator[bytes]:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from data.datasets import data_home, prepare
 from data.errors import UserError
-from data.prepared import Prepared
+from data.labelled_pictures import prepare_labelled_pictures
+from data.prepared import LabelledPictures, Prepared
 from models.backbones import build_backbone, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
 from pipelines.config import Config
 from pipelines.features import Table, table
 from pipelines.picture_bytes import PictureBytes
 from pipelines.shown import Shown
+from pipelines.tasks import TASKS
+from pipelines.variation import Variation
 
 
 class ImageSource(PictureBytes):
@@ -26,7 +29,9 @@ class ImageSource(PictureBytes):
         notes: what the report has to say of the inputs.
     """
 
-    def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
+    def __init__(
+        self, config: Config, prepared: Prepared | LabelledPictures, run_dir: Path
+    ) -> None:
         """Build the backbone; no picture is read yet, and nothing of it lies in `run_dir`."""
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
@@ -47,8 +52,10 @@ class ImageSource(PictureBytes):
         self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
 
     @staticmethod
-    def prepare(config: Config) -> Prepared:
+    def prepare(config: Config) -> Prepared | LabelledPictures:
         """Return the dataset of a run, written first unless it is there."""
+        if "labels" in TASKS[config.task].parts:
+            return prepare_labelled_pictures(config.data, config.source, max_bad=config.max_bad)
         return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
 
     def tuned(self, epoch: int) -> bool:
@@ -62,13 +69,15 @@ class ImageSource(PictureBytes):
 
     def _table(self, split: str, tuned: bool) -> Table:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
-        split = whole_split(split)
+        config, split = self.config, whole_split(split)
+        learned = split == whole_split(config.train_split)
         return table(
             self.prepared,
             split,
             self.cache,
             size=self.size,
-            flips=self.config.flips and split == whole_split(self.config.train_split),
+            flips=config.flips and learned,
+            variation=Variation(config.shift, config.turn, config.zoom, config.tint),
             backbone=None if tuned else self.backbone,
             backbone_fingerprint="" if tuned else self._fingerprint,
         )

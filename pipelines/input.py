@@ -94,7 +94,6 @@ def training_batches(
     batch_size: int,
     *,
     together: int,
-    flips: bool,
     seed: int,
     epoch: int,
     skip: int = 0,
@@ -119,9 +118,9 @@ def training_batches(
             owners = np.arange(len(rows))
             if together:
                 rows, owners = np.unique(rows, return_inverse=True)
-            mirror = np.random.default_rng([seed, epoch, number]).random(len(rows)) < 0.5
+            chance = np.random.default_rng([seed, epoch, number])
             tokens = pad([captions.tokens[i] for i in chosen])
-            yield table.read(rows, mirror & flips), (tokens, owners.astype(np.int32))
+            yield table.read(rows, chance), (tokens, owners.astype(np.int32))
 
     signature = (
         table.spec,

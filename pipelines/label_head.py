@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -41,7 +42,8 @@ class LabelHead:
         """
         self.config, self.prepared = config, prepared
         self.classes = tuple(prepared.classes)
-        counts = Counter(label for _, label in prepared.labels(config.train_split))
+        self._labels = functools.cache(prepared.labels)  # of a split; some lie between pictures
+        counts = Counter(label for _, label in self._labels(config.train_split))
         for name in self.classes:
             if not counts[name]:
                 raise UserError(f"{config.train_split!r} has no example of the class {name!r}")
@@ -55,7 +57,7 @@ class LabelHead:
     def steps_per_epoch(self, source: Any) -> int:
         """Return the number of batches in an epoch."""
         del source
-        return -(-len(self.prepared.labels(self.config.train_split)) // self.config.batch_size)
+        return -(-len(self._labels(self.config.train_split)) // self.config.batch_size)
 
     def batches(self, source: Any, epoch: int, skip: int) -> Iterable[Any]:
         """Return the batches of an epoch from number `skip` on: inputs, and classes int32."""
@@ -69,8 +71,8 @@ class LabelHead:
         def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             for number in range(skip, len(batches)):
                 chosen = batches[number]
-                mirror = np.random.default_rng([config.seed, epoch, number]).random(len(chosen))
-                yield table.read(rows[chosen], (mirror < 0.5) & config.flips), classes[chosen]
+                chance = np.random.default_rng([config.seed, epoch, number])
+                yield table.read(rows[chosen], chance), classes[chosen]
 
         signature = (table.spec, tf.TensorSpec([None], tf.int32))
         return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
@@ -85,10 +87,10 @@ class LabelHead:
         table = source.table(split, source.tuned(epoch))
         rows, _ = self._rows(table, split)
         found = [
-            self._said(tf.constant(table.read(part, np.zeros(len(part), bool)))).numpy()
+            self._said(table.read(part)).numpy()
             for part in np.split(rows, range(BATCH, len(rows), BATCH))
         ]
-        labels = self.prepared.labels(split)
+        labels = self._labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(found))
 
     def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
@@ -103,7 +105,7 @@ class LabelHead:
 
     def _rows(self, table: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""
-        positions, labels = table.positions(), self.prepared.labels(split)
+        positions, labels = table.positions(), self._labels(split)
         numbers = {name: number for number, name in enumerate(self.classes)}
         rows = np.array([positions[name] for name, _ in labels], np.int64)
         return rows, np.array([numbers[label] for _, label in labels], np.int32)

@@ -92,8 +92,8 @@ class SelfCritical:
         order = np.random.default_rng([seed, epoch]).permutation(len(self.rows))
         for number in range(skip, self.steps_per_epoch):
             items = order[number * PICTURES : (number + 1) * PICTURES]
-            mirror = np.random.default_rng([seed, epoch, number]).random(len(items)) < 0.5
-            rows = tf.constant(self.table.read(self.rows[items], mirror & self.config.flips))
+            chance = np.random.default_rng([seed, epoch, number])
+            rows = tf.constant(self.table.read(self.rows[items], chance))
             draws = (seed << 32) + epoch * self.steps_per_epoch + number
             tokens = self.draw(rows, tf.constant(draws, tf.int64)).numpy()
             tokens = tokens.reshape(-1, tokens.shape[-1])

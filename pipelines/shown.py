@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-SIDE = 320  # pixels of a thumbnail's longer side
+SIDE, SMALLEST = 320, 96  # pixels of a thumbnail's longer side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def thumbnail(encoded: bytes) -> Thumbnail:
     picture = Image.open(io.BytesIO(encoded)).convert("RGB")
     scale = SIDE / max(picture.size)
     if scale < 1 or scale > 2:  # drawn scenes are tiny: the browser would blur them
-        scale = min(scale, 3)
+        scale = min(scale, max(3, SMALLEST / max(picture.size)))
         width, height = (max(1, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     return Thumbnail(_data_uri(picture, "JPEG", quality=80), *picture.size)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.datasets import DATASETS, DatasetInfo
+from data.labelled_pictures import LABELLED_PICTURES
 from data.texts import TEXT_DATASETS
 
 
@@ -81,6 +82,28 @@ TASKS = {
       Flickr8k by its recipe, but for the seed""",
             answer="caption",
             ask="wordreel caption {export} picture.jpg",
+        ),
+        Task(
+            "image-classification",
+            "picture → label",
+            source="pipelines.image_source:ImageSource",
+            head="pipelines.label_head:LabelHead",
+            parts=frozenset({"image", "labels"}),
+            datasets=LABELLED_PICTURES,
+            data="digits",
+            recipe="pictures",
+            examples="""\
+  python train.py image-classification
+      real hand-written digits: a minute or two, no download
+  python train.py image-classification --data pictures --source flowers
+      your own pictures: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
+  python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
+      a dataset of TensorFlow Datasets""",
+            answer="label",
+            ask="""\
+python -c 'import tensorflow as tf; model = tf.saved_model.load("{export}");
+answers = model.signatures["serving_default"];
+print(answers(image_bytes=tf.constant([open("picture.jpg", "rb").read()])))'""",
         ),
         Task(
             "sentiment",

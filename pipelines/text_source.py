@@ -46,9 +46,9 @@ class TextTable:
         """Return the row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def read(self, positions: np.ndarray, mirror: np.ndarray) -> np.ndarray:
-        """Return some rows, padded to the longest; a text has no mirror."""
-        del mirror
+    def read(self, positions: np.ndarray, chance: np.random.Generator | None = None) -> np.ndarray:
+        """Return some rows, padded to the longest; texts are not varied."""
+        del chance
         return pad([self.rows[position] for position in positions])
 
 
