@@ -115,7 +115,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     captions, table = made_up(lengths)
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
     trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
-    epoch = training_batches(captions, table, BATCH, together=0, flips=False, seed=0, epoch=0)
+    epoch = training_batches(captions, table, BATCH, together=0, seed=0, epoch=0)
     count = flops = 0.0
     start = 0.0
     for number, (rows, targets) in enumerate(epoch):

@@ -48,12 +48,14 @@ def _read_class_folders(source: Path) -> Listing:
     if train is not None and _folders(train):  # "train" may be a class: of vehicles
         root = train.parent
         names = {path: path.name.lower() for path in _folders(root)}
-        parts = {path: SPLITS[name] for path, name in names.items() if name in SPLITS}
+        parts: dict[Path, str | None] = {
+            path: SPLITS[name] for path, name in names.items() if name in SPLITS
+        }
     else:
         root = source
         while len(inner := _folders(root)) == 1 and not _pictures_in(root):
             root = inner[0]  # as archives unpack: flowers/flowers/daisy
-        parts = dict[Path, str | None]({root: None})
+        parts = {root: None}
     folders = [(each, split) for part, split in parts.items() for each in _folders(part)]
     if not folders:
         raise nothing_found(
@@ -108,7 +110,7 @@ def _split_by_class(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     for row in rows:
         if row.split in (None, "train"):
             by_class[row.label].append(row.file)
-    chosen = {}
+    chosen = dict[str, str]()
     for files in by_class.values():
         chosen |= hash_splits(files) if len(set(files)) > 1 else dict.fromkeys(files, "train")
     if named:

@@ -28,6 +28,7 @@ class Cell(Protocol):
     """What every cell can do; each is a Keras layer of `units` hidden units besides."""
 
     units: int
+    name: str
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for inputs of `input_shape[-1]` dimensions."""

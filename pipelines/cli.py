@@ -9,13 +9,19 @@ import sys
 from collections.abc import Sequence
 
 from data.errors import unknown
-from pipelines import caption_command, evaluate_command, gradient_flow_command
+from pipelines import (
+    caption_command,
+    evaluate_command,
+    gradient_flow_command,
+    rnn_tasks_command,
+)
 from pipelines.console import Parser, exit_code
 
 COMMANDS = {
     "caption": caption_command,
     "evaluate": evaluate_command,
     "gradient-flow": gradient_flow_command,
+    "rnn-tasks": rnn_tasks_command,
 }
 
 

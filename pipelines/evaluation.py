@@ -140,7 +140,7 @@ class Decoder:
         for start in range(0, len(ids), BATCH):
             names = ids[start : start + BATCH]
             rows = np.array([positions[name] for name in names])
-            found = self.search(table.read(rows, np.zeros(len(rows), bool)))
+            found = self.search(table.read(rows))
             tokens, scores, attention = (
                 array.numpy() for array in (found.tokens, found.scores, found.attention)
             )

@@ -61,6 +61,15 @@ def veil(attention: np.ndarray) -> str:
     return _data_uri(Image.merge("LA", (black, alpha)), "PNG", optimize=True)
 
 
+def heat(shares: np.ndarray) -> str:
+    """Return a table of shares, `[rows, columns]`, as a picture with a pixel for each, a data URI.
+
+    Small shares can be told from none: the shade is the square root.
+    """
+    shade = np.rint(255 * np.sqrt(shares.clip(0, 1))).astype(np.uint8)
+    return _data_uri(Image.fromarray(shade), "PNG", optimize=True)
+
+
 def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)

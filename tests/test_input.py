@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 from typing import Any
 
@@ -61,7 +62,7 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
 
 def test_little_is_padding() -> None:
     captions, table = made_up(600)
-    epoch = training_batches(captions, table, 16, together=0, flips=False, seed=0, epoch=0)
+    epoch = training_batches(captions, table, 16, together=0, seed=0, epoch=0)
     tokens = [batch.numpy() for _, (batch, _) in epoch]
     padding = sum((batch == PAD).sum() for batch in tokens) / sum(batch.size for batch in tokens)
     assert padding < 0.05
@@ -69,7 +70,7 @@ def test_little_is_padding() -> None:
 
 def test_going_on_in_the_middle_gives_the_rest_of_the_epoch() -> None:
     captions, table = made_up(40)
-    options: dict[str, Any] = {"together": 3, "flips": True, "seed": 3, "epoch": 5}
+    options: dict[str, Any] = {"together": 3, "seed": 3, "epoch": 5}
     whole = list(training_batches(captions, table, 8, **options))
     rest = list(training_batches(captions, table, 8, **options, skip=4))
     assert len(rest) == len(whole) - 4 > 0
@@ -80,7 +81,7 @@ def test_going_on_in_the_middle_gives_the_rest_of_the_epoch() -> None:
 @pytest.mark.parametrize("together", [0, 1, 2, 5])
 def test_each_caption_meets_its_own_picture(together: int) -> None:
     captions, table = made_up(30)
-    epoch = training_batches(captions, table, 7, together=together, flips=False, seed=0, epoch=0)
+    epoch = training_batches(captions, table, 7, together=together, seed=0, epoch=0)
     seen = [
         (rows[owner].numpy().tobytes(), tuple(t for t in words.numpy().tolist() if t != PAD))
         for rows, (tokens, owners) in epoch
@@ -97,7 +98,7 @@ def test_each_caption_meets_its_own_picture(together: int) -> None:
 def test_captions_together_share_a_row(together: int) -> None:
     captions, table = made_up(60)
     visits = sum(-(-n // together) for n in np.bincount(captions.rows))
-    epoch = training_batches(captions, table, 16, together=together, flips=False, seed=0, epoch=0)
+    epoch = training_batches(captions, table, 16, together=together, seed=0, epoch=0)
     batches = [rows.shape[0] for rows, _ in epoch]
     assert visits <= sum(batches) <= visits + len(batches) - 1  # a batch's end can part a group
 
@@ -116,7 +117,8 @@ def test_captions_together_are_others_in_another_epoch() -> None:
 
 def test_mirrors_are_the_picture_or_its_mirror_image_and_both_occur() -> None:
     captions, table = made_up(30)
-    epoch = training_batches(captions, table, 7, together=5, flips=True, seed=0, epoch=0)
+    table = dataclasses.replace(table, flips=True)
+    epoch = training_batches(captions, table, 7, together=5, seed=0, epoch=0)
     pictures = {rows.tobytes() for rows in table.rows[:, 0]}
     mirrored = {rows[:, ::-1].tobytes() for rows in table.rows[:, 0]}
     seen = [row.numpy().tobytes() for rows, _ in epoch for row in rows]
@@ -126,8 +128,12 @@ def test_mirrors_are_the_picture_or_its_mirror_image_and_both_occur() -> None:
 
 def test_mirrored_features_are_the_second_row() -> None:
     rows = np.arange(2 * 2 * 3 * 1, dtype=np.float16).reshape(2, 2, 3, 1)
-    read = Table(("a", "b"), rows).read(np.array([1, 0]), np.array([True, False]))
-    np.testing.assert_array_equal(read, [rows[1, 1], rows[0, 0]])
+    table, positions = Table(("a", "b"), rows, flips=True), np.array([1, 0] * 5)
+    read = table.read(positions, np.random.default_rng(0))
+    mirrored = np.random.default_rng(0).random(10) < 0.5
+    assert 0 < mirrored.sum() < 10
+    np.testing.assert_array_equal(read, rows[positions, mirrored.astype(int)])
+    np.testing.assert_array_equal(table.read(positions), rows[positions, 0])
 
 
 def test_captions_are_framed_and_cut() -> None:
