@@ -53,7 +53,7 @@ def _read_class_folders(source: Path) -> Listing:
         }
     else:
         root = source
-        while len(inner := _folders(root)) == 1 and not _pictures_in(root):
+        while len(inner := _folders(root)) == 1 and _folders(inner[0]):
             root = inner[0]  # as archives unpack: flowers/flowers/daisy
         parts = {root: None}
     folders = [(each, split) for part, split in parts.items() for each in _folders(part)]
@@ -73,10 +73,6 @@ def _read_class_folders(source: Path) -> Listing:
 
 def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def _pictures_in(root: Path) -> bool:
-    return any(path.suffix.lower() in SUFFIXES for path in root.iterdir())
 
 
 def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:

@@ -53,7 +53,7 @@ class Outcome:
     Attributes:
         score: on held-out examples: a mean squared error, or an accuracy.
         solved: whether that will do.
-        steps: that were needed, or all of them.
+        taken: steps that were needed, or all of them.
         before: of a gradient of 1 at the last step, what is left at the first before training.
         after: the same after it.
         seconds: it took.
@@ -61,7 +61,7 @@ class Outcome:
 
     score: float
     solved: bool
-    steps: int
+    taken: int
     before: float
     after: float
     seconds: float

@@ -36,6 +36,12 @@ class ImageSource(PictureBytes):
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
+        self.variation = Variation(config.shift, config.turn, config.zoom, config.tint)
+        if self.variation and config.fine_tune_from is None:
+            raise UserError(
+                "--shift, --turn, --zoom and --tint vary what a backbone that learns sees: add "
+                "--fine-tune-from 1, or set them to 0"
+            )
         try:
             size = config.image_size or default_image_size(config.backbone)
             self.backbone = build_backbone(config.backbone, weights=config.weights, image_size=size)
@@ -69,15 +75,14 @@ class ImageSource(PictureBytes):
 
     def _table(self, split: str, tuned: bool) -> Table:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
-        config, split = self.config, whole_split(split)
-        learned = split == whole_split(config.train_split)
+        split = whole_split(split)
         return table(
             self.prepared,
             split,
             self.cache,
             size=self.size,
-            flips=config.flips and learned,
-            variation=Variation(config.shift, config.turn, config.zoom, config.tint),
+            flips=self.config.flips and split == whole_split(self.config.train_split),
+            variation=self.variation,
             backbone=None if tuned else self.backbone,
             backbone_fingerprint="" if tuned else self._fingerprint,
         )

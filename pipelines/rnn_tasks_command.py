@@ -100,7 +100,7 @@ def run(given: argparse.Namespace) -> int:
         known[trial] = outcome
         print(
             f"{count}/{len(waiting)} {trial.task} T={trial.length} {trial.cell} seed {trial.seed}: "
-            f"{'solved' if outcome.solved else 'not solved'} after {outcome.steps:,} steps, "
+            f"{'solved' if outcome.solved else 'not solved'} after {outcome.taken:,} steps, "
             f"{outcome.score:.3g} ({outcome.seconds:.0f} s)",
             flush=True,
         )
@@ -159,8 +159,6 @@ def _train(trials: list[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
 
 
 def _one_thread() -> None:
+    for kind in ("INTRAOP", "INTEROP"):
+        os.environ[f"TF_NUM_{kind}_THREADS"] = "1"
     quiet_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)

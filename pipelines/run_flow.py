@@ -46,7 +46,7 @@ def measure_run(folder: Path, examples: int) -> list[Flow]:
         raise UserError(f"{folder} has no weights yet: it keeps the best after each epoch")
     tf.train.Checkpoint(model=model).restore(best).expect_partial()
     inputs, targets = _longest(head.batches(source, 0, 0))
-    with tf.GradientTape() as tape, watching(tape) as loops:
+    with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
         loss = model.loss(inputs, targets)
     if not loops:
         raise UserError(f"nothing in a model of {config.task} is recurrent")

@@ -202,7 +202,7 @@ class Trainer:
             return {}
         seeds = _seeds(self.model.encoder) + _seeds(self.model.head)
         states = [tf.identity(seed) for seed in seeds]
-        with tf.GradientTape() as tape, watching(tape) as loops:
+        with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
             loss = self.model.loss(*self._batch)
         found = state_gradients(tape, loss, loops)
         for seed, state in zip(seeds, states, strict=True):

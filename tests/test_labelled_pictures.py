@@ -164,9 +164,10 @@ def test_the_digits_are_those_of_the_file(tmp_path: Path) -> None:
     for split, share in digits.SHARES.items():  # each digit has its share of each split
         for digit, count in counts[split].items():
             assert abs(count - share * sum(c[digit] for c in counts.values())) <= 1
-    own = digits.read_digits()["test"]
-    for (name, data), number in zip(prepared.images("test"), range(20), strict=False):
-        assert name == own.ids[number]
+    own, told = digits.read_digits()["test"], dict(prepared.labels("test"))
+    for (name, data), _ in zip(prepared.images("test"), range(20), strict=False):
+        number = own.ids.index(name)
+        assert told[name] == str(own.labels[number])
         shades = np.asarray(Image.open(io.BytesIO(data)))[..., 0]
         np.testing.assert_array_equal(np.rint(shades / 255 * 16), own.pixels[number])
 

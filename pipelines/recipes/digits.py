@@ -1,4 +1,4 @@
-"""Real hand-written digits with a small network from scratch: 99 % right.
+"""Real hand-written digits with a small network from scratch.
 
 Paper:    LeCun et al. 1998, "Gradient-based learning applied to document recognition"
 Command:  python train.py image-classification
