@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,6 +20,7 @@ from pipelines.classic_results import keep, kept, lines
 from pipelines.classic_tasks import ALPHABET, CLASSIC_TASKS, SYMBOLS
 from pipelines.classic_training import Outcome, Trial, attempt
 from pipelines.cli import run
+from pipelines.gradient_flow import measure
 
 TRIAL = Trial("adding", 4, "rnn", 0, units=8, steps=20, batch_size=8, rate=1e-2)
 OUTCOME = Outcome(0.2, False, 20, 1e-3, 1e-4, 1.5)
@@ -78,6 +80,16 @@ def test_a_short_sum_is_learned_and_the_same_trial_ends_the_same(
     assert first.solved and first.score <= 0.01 and first.taken <= 300
     assert dataclasses.replace(first, seconds=0.0) == dataclasses.replace(again, seconds=0.0)
     assert 0 < first.before < 10 and 0 < first.after < 10
+
+
+def test_the_gradient_at_the_first_step_is_that_of_the_product_of_jacobians() -> None:
+    trial = dataclasses.replace(TRIAL, cell="lstm", length=9, seed=4)
+    task = CLASSIC_TASKS["adding"]
+    inputs, _ = task.make(np.random.default_rng(0), 20, 9, True)
+    network = classic_training._Network(trial, task, 2)
+    found = classic_training._left(trial, network, inputs)
+    few = tf.constant(inputs[: classic_training.MEASURED])
+    assert found == pytest.approx(measure("lstm", network.cell, few, seed=4).total[0], rel=1e-4)
 
 
 def test_what_is_kept_is_read_again_and_half_a_line_is_not(tmp_path: Path) -> None:
