@@ -142,5 +142,5 @@ def _left(trial: Trial, network: _Network, inputs: np.ndarray) -> float:
         h = run_cell(network.cell, some, tf.ones(tf.shape(some)[:2], tf.bool))
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
     (gradients,) = state_gradients(tape, loss, loops)
-    first = np.concatenate([part[0].numpy() for part in gradients], axis=-1)
-    return float(np.median(np.linalg.norm(first, axis=-1)))
+    parts = [np.median(np.linalg.norm(part[0], axis=-1)) for part in gradients]
+    return float(np.linalg.norm(parts))

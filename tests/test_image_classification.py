@@ -45,40 +45,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     fill(base / "source", files | {"blue/torn.jpg": files["blue/1.jpg"][:-300]})
     words = ["image-classification", "--data", "pictures", "--source", str(base / "source")]
-    words += [
-        "--backbone",
-        "small-cnn",
-        "--image-size",
-        "32",
-        "--units",
-        "8",
-        "--epochs",
-        "3",
-        "--batch-size",
-        "8",
-    ]
-    words += [
-        "--fine-tune-from",
-        "1",
-        "--fine-tune-rate",
-        "3e-3",
-        "--learning-rate",
-        "1e-2",
-        "--ema",
-        "0.5",
-    ]
-    words += [
-        "--shift",
-        "2",
-        "--turn",
-        "10",
-        "--tint",
-        "0.1",
-        "--warmup-steps",
-        "2",
-        "--max-bad",
-        "0.1",
-    ]
+    options = "--backbone small-cnn --image-size 32 --units 8 --epochs 3 --batch-size 8 --ema 0.5"
+    options += " --fine-tune-from 1 --fine-tune-rate 3e-3 --learning-rate 1e-2 --warmup-steps 2"
+    options += " --shift 2 --turn 10 --tint 0.1 --max-bad 0.1"
+    words += options.split()
     subprocess.run(
         [sys.executable, "train.py", *words, "--run-dir", str(base / "run")],
         cwd=Path(__file__).parents[1],
