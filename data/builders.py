@@ -1,4 +1,4 @@
-"""Writing captioned pictures as a TFDS dataset: TFRecord shards with metadata, built once."""
+"""Writing pictures as a TFDS dataset: TFRecord shards with metadata, built once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
@@ -20,6 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from data import scenes
+from data.digits import LEVELS, Digits, read_digits
 from data.errors import UserError
 from data.images import BadPicture, load_picture
 from data.listing import Entry, Listing
@@ -39,11 +41,19 @@ class Example(NamedTuple):
     captions: Sequence[str]
 
 
-class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
-    """A dataset `<data_dir>/<name>/<fingerprint>/1.0.0` of captioned pictures.
+class LabelledExample(NamedTuple):
+    """What is stored of a picture that has a class."""
 
-    Features: `image` (encoded, uint8 [height, width, 3] when decoded), `image_id`, `captions`.
-    `tfds.builder_from_directory` reads it without this class.
+    image_id: str
+    image: bytes
+    label: str
+
+
+class StoredPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """A dataset `<data_dir>/<name>/<fingerprint>/1.0.0` of pictures with captions or labels.
+
+    Features: `image` (encoded, uint8 [height, width, 3] when decoded), `image_id`, and `captions`
+    or, where there are classes, `label`. `tfds.builder_from_directory` reads it without this class.
 
     Args:
         name: of the dataset.
@@ -51,6 +61,7 @@ class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True)
         encoding: of the pictures, "jpeg" or "png".
         splits: the examples of each split, read once, in this order.
         data_dir: the folder of all datasets.
+        classes: the labels; none where pictures have captions.
     """
 
     VERSION = tfds.core.Version(VERSION)
@@ -63,11 +74,13 @@ class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True)
         fingerprint: str,
         *,
         encoding: str,
-        splits: Mapping[str, Iterable[Example]],
+        splits: Mapping[str, Iterable[Example | LabelledExample]],
         data_dir: Path,
+        classes: Sequence[str] = (),
     ) -> None:
         self.name = name
         self._encoding = encoding
+        self._classes = list(classes)
         self._splits = splits
         config = tfds.core.BuilderConfig(name=fingerprint, version=VERSION)
         super().__init__(data_dir=data_dir, config=config)
@@ -76,18 +89,25 @@ class CaptionedPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True)
         features = {
             "image": tfds.features.Image(shape=(None, None, 3), encoding_format=self._encoding),
             "image_id": tfds.features.Text(),
-            "captions": tfds.features.Sequence(tfds.features.Text()),
         }
+        if self._classes:
+            features["label"] = tfds.features.ClassLabel(names=self._classes)
+        else:
+            features["captions"] = tfds.features.Sequence(tfds.features.Text())
+        what = "label" if self._classes else "captions"
         return tfds.core.DatasetInfo(
             builder=self,
-            description="Pictures with their captions, each picture once. Written by Wordreel.",
+            description=f"Pictures with their {what}, each picture once. Written by Wordreel.",
             features=tfds.features.FeaturesDict(features),
+            supervised_keys=("image", what),
         )
 
     def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[str, Any]]]:
         return {split: self._generate_examples(self._splits[split]) for split in self._splits}
 
-    def _generate_examples(self, examples: Iterable[Example]) -> Iterator[tuple[str, Any]]:
+    def _generate_examples(
+        self, examples: Iterable[Example | LabelledExample]
+    ) -> Iterator[tuple[str, Any]]:
         for example in examples:
             yield example.image_id, example._asdict()
 
@@ -102,8 +122,9 @@ def build(
     fingerprint: str,
     *,
     encoding: str,
-    splits: Mapping[str, Iterable[Example]],
+    splits: Mapping[str, Iterable[Example | LabelledExample]],
     data_dir: Path,
+    classes: Sequence[str] = (),
 ) -> Path:
     """Write the dataset unless it is there, and return its folder.
 
@@ -114,9 +135,14 @@ def build(
         OSError: if the disk is full or `data_dir` cannot be written.
     """
 
-    def make() -> CaptionedPictures:
-        return CaptionedPictures(
-            name, fingerprint, encoding=encoding, splits=splits, data_dir=data_dir
+    def make() -> StoredPictures:
+        return StoredPictures(
+            name,
+            fingerprint,
+            encoding=encoding,
+            splits=splits,
+            data_dir=data_dir,
+            classes=classes,
         )
 
     return write(make, data_dir / name / fingerprint)
@@ -190,9 +216,10 @@ def checked_pictures(
     problems: list[Problem],
     *,
     max_side: int | None,
+    labelled: bool,
     bar: tqdm[Any],
     finish: Callable[[], None],
-) -> dict[str, Iterator[Example]]:
+) -> dict[str, Iterator[Example | LabelledExample]]:
     """Return the pictures of each split, shrunk to `max_side`: see `checked`, `load_picture`."""
 
     def load(entry: Entry) -> Loaded:
@@ -200,6 +227,8 @@ def checked_pictures(
             raise BadPicture(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
         jpeg = load_picture(entry.path.read_bytes(), max_side=max_side).jpeg
         digest = hashlib.blake2b(jpeg, digest_size=16).digest()
+        if labelled:
+            return Loaded(LabelledExample(entry.image_id, jpeg, entry.label), digest)
         return Loaded(Example(entry.image_id, jpeg, entry.captions), digest)
 
     return checked(listing, problems, load, kind="picture", bar=bar, finish=finish)
@@ -243,9 +272,8 @@ def checked(
                 problems.append(Problem(entry.file, loaded, str(entry.path)))
                 continue
             first = first_seen.setdefault(loaded.digest, entry)
-            if first.split != split:
-                reason = f"in two splits: {first.file} in {first.split} (kept) is the same {kind}"
-                problems.append(Problem(entry.file, reason, str(entry.path)))
+            if problem := _repeats(entry, first, kind):
+                problems.append(problem)
                 continue
             for remark in loaded.remarks:
                 problems.append(Problem(entry.file, remark, str(entry.path), bad=False))
@@ -257,6 +285,20 @@ def checked(
             raise UserError(f"no {kind} of the {split} split can be used: {problems[-1].reason}")
 
     return {split: examples(split) for split in splits}
+
+
+def _repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
+    """Return why an entry that shows what `first` shows is left out, if it is."""
+    where, same = str(entry.path), f"is the same {kind}"
+    if first.split != entry.split:
+        reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
+    elif first.label != entry.label:
+        reason = f"two labels: {first.file}, {first.label!r} (kept), {same}"
+    elif first is entry or entry.captions:
+        return None
+    else:
+        return Problem(entry.file, f"duplicate: {first.file} (kept) {same}", where, bad=False)
+    return Problem(entry.file, reason, where)
 
 
 def _load(
@@ -277,6 +319,19 @@ def _load(
         for start in range(0, len(entries), _CHUNK):
             chunk = entries[start : start + _CHUNK]
             yield from zip(chunk, pool.map(attempt, chunk), strict=True)
+
+
+def written_digits() -> dict[str, Iterator[LabelledExample]]:
+    """Return the hand-written digits of each split, as PNG, white on black."""
+
+    def examples(found: Digits) -> Iterator[LabelledExample]:
+        for name, pixels, label in zip(*found, strict=True):
+            buffer = io.BytesIO()
+            shades = np.rint(pixels * (255 / LEVELS)).astype(np.uint8)
+            Image.fromarray(shades).convert("RGB").save(buffer, "PNG")
+            yield LabelledExample(name, buffer.getvalue(), str(label))
+
+    return {split: examples(found) for split, found in read_digits().items()}
 
 
 def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:

@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import UserError, unknown
-from data.prepared import Prepared, PreparedByTfds, PreparedScenes, Stored, count_splits
+from data.prepared import (
+    LabelledPictures,
+    Prepared,
+    PreparedByTfds,
+    PreparedScenes,
+    Stored,
+    count_splits,
+)
 
 if TYPE_CHECKING:
     from data.listing import Listing
@@ -149,7 +156,26 @@ def prepare(
     if name == "coco_captions":
         return _prepare_coco_captions(folder, home)
     assert folder is not None
-    return _prepare_pictures(name, folder, home, max_bad, image_size)
+    read = _readers()[name]
+    prepared = listed_pictures(name, read, folder, home, max_bad, image_size)
+    assert isinstance(prepared, Prepared)
+    return prepared
+
+
+def info_of(name: str, known: Mapping[str, DatasetInfo]) -> DatasetInfo:
+    """Return what is known of a dataset; those of TFDS's own, "tfds:mnist", share an entry.
+
+    Raises:
+        UserError: if there is no such dataset.
+    """
+    if not is_known(name, known):
+        raise unknown("dataset", name, known)
+    return known.get(name) or known["tfds:NAME"]
+
+
+def is_known(name: str, known: Mapping[str, DatasetInfo]) -> bool:
+    """Say whether there is such a dataset; see `info_of`."""
+    return name in known or (name.startswith("tfds:") and "tfds:NAME" in known)
 
 
 def source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
@@ -182,20 +208,31 @@ def data_home(data_dir: Path | str | None = None) -> Path:
     return Path(data_dir).expanduser().absolute()
 
 
-def _prepare_pictures(
-    name: str, source: Path, home: Path, max_bad: float, image_size: int | None
-) -> Prepared:
+def listed_pictures(
+    name: str,
+    read: Callable[[Path], Listing],
+    source: Path,
+    home: Path,
+    max_bad: float,
+    image_size: int | None,
+    *,
+    labelled: bool = False,
+) -> Stored:
+    """Write the pictures that a reader lists, and return the dataset; see `prepare`."""
+    from data.classes import classes_of
     from data.fingerprints import fingerprint_of
     from data.images import MAX_SIDE
     from data.problems import check_share, read_report, write_report
 
     max_side = image_size or MAX_SIDE
     try:
-        listing = _readers()[name](source)
+        listing = read(source)
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     for note in listing.notes:
         say(f"{name}: {note}")
+    pictures = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
+    classes = classes_of(name, pictures, "picture") if labelled else ()
     with writing_to(home):
         fingerprint = fingerprint_of(listing, [_FORMAT, max_side], home / "fingerprints")
     report = home / name / fingerprint / "problems.jsonl"
@@ -214,9 +251,14 @@ def _prepare_pictures(
         if built and report.is_file():
             problems = read_report(report)
         finish()  # what the listing shows need not wait for the pictures
-        splits = checked_pictures(listing, problems, max_side=max_side, bar=bar, finish=finish)
-        directory = build(name, fingerprint, encoding="jpeg", splits=splits, data_dir=home)
-    prepared = Prepared(name, directory, fingerprint, count_splits(directory), report)
+        splits = checked_pictures(
+            listing, problems, max_side=max_side, labelled=labelled, bar=bar, finish=finish
+        )
+        directory = build(
+            name, fingerprint, encoding="jpeg", splits=splits, data_dir=home, classes=classes
+        )
+    kind = LabelledPictures if labelled else Prepared
+    prepared = kind(name, directory, fingerprint, count_splits(directory), report)
     tell(prepared, problems, again=built)
     return prepared
 
@@ -256,40 +298,18 @@ def _prepare_scenes(home: Path, seed: int) -> Prepared:
 
 
 def _prepare_coco_captions(source: Path | None, home: Path) -> Prepared:
+    from data.from_tfds import built_by_tfds, fingerprint_by_tfds
     from data.problems import write_report
-    from data.sources import nothing_found
 
-    # TFDS's own builder takes seconds to import: look first whether it has done its work.
-    root = source or Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
-    pattern = "coco_captions/*/*/dataset_info.json"
-    built = sorted(root.glob(pattern))
-    if not built and source:
-        raise nothing_found(source, "prepared coco_captions", [pattern])
-    directory = built[-1].parent if built else _download_coco_captions(root)
-    information = (directory / "dataset_info.json").read_bytes()
-    fingerprint = hashlib.sha256(information).hexdigest()[:16]
+    directory, again = built_by_tfds("coco_captions", source, size="37 GB")
+    fingerprint = fingerprint_by_tfds(directory)
     report = home / "coco_captions" / fingerprint / "problems.jsonl"
     with writing_to(home):
         write_report(report, [])
     counts = PreparedByTfds.count(count_splits(directory))
     prepared = PreparedByTfds("coco_captions", directory, fingerprint, counts, report)
-    tell(prepared, [], again=bool(built))
+    tell(prepared, [], again=again)
     return prepared
-
-
-def _download_coco_captions(root: Path) -> Path:
-    import tensorflow_datasets as tfds
-
-    say(f"coco_captions: downloading 37 GB to {root}")
-    try:
-        builder = tfds.builder("coco_captions", data_dir=root)
-        builder.download_and_prepare()
-    except Exception as error:  # the network, the disk, the server: TFDS raises many kinds
-        raise UserError(
-            f"TFDS could not prepare coco_captions: {error}. Where a copy is prepared already, "
-            "name its TFDS data folder with --source"
-        ) from error
-    return Path(builder.data_dir)
 
 
 @contextlib.contextmanager

@@ -14,11 +14,11 @@ import csv
 import hashlib
 import io
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from data.classes import classes_of
 from data.errors import UserError
 from data.listing import SPLITS
 from data.problems import Problem
@@ -202,23 +202,5 @@ def sort_out(
         UserError: if labels of a held-out split do not occur in training, or there is but one.
     """
     splits, problems = into_splits(texts)
-    return splits, _classes(name, splits), problems
-
-
-def _classes(name: str, splits: Mapping[str, Sequence[Text]]) -> tuple[str, ...]:
-    """Return the labels of the training texts, sorted."""
-    counts = Counter(text.label for text in splits.get("train", ()))
-    if len(counts) < 2:
-        found = ", ".join(f"{label!r} ({count:,} texts)" for label, count in counts.items())
-        raise UserError(
-            f"{name}: a classifier needs two classes or more; the training texts have "
-            f"{found or 'none'}"
-        )
-    for split, texts in splits.items():
-        for text in texts:
-            if text.label not in counts:
-                raise UserError(
-                    f"{name}: {text.text_id} ({split}) has the label {text.label!r}, which no "
-                    f"training text has; known: {', '.join(sorted(counts)[:20])}"
-                )
-    return tuple(sorted(counts))
+    examples = ((split, text.text_id, text.label) for split in splits for text in splits[split])
+    return splits, classes_of(name, examples, "text"), problems

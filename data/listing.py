@@ -168,7 +168,7 @@ def assemble(
     found, notes = list(problems), list[str]()
     drafts = _gather(rows, pictures, found)
     if not any(draft.captions or draft.label for draft in drafts.values()):
-        raise UserError(f"no captions for the {pictures.kind}s in {pictures.root}")
+        raise UserError(f"every {pictures.kind} in {pictures.root} is {pictures.untold}")
     declared = any(draft.split for draft in drafts.values())
     used = _leave_out(drafts, pictures, found, notes) if partial and declared else drafts
     kept = {}
@@ -185,7 +185,7 @@ def assemble(
     ]
     if used and not any(key in pictures.files for key in used):
         raise UserError(
-            f"none of the {len(used):,} {pictures.kind}s with captions is in {pictures.root}: "
+            f"none of the {len(used):,} {pictures.kind}s listed is in {pictures.root}: "
             f"the first is {next(iter(used))!r}, there lie {_some(pictures.files)}"
         )
     splits = {} if declared else hash_splits(draft.group for draft in kept.values())

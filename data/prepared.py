@@ -30,7 +30,13 @@ class Stored:
     fingerprint: str
     splits: Mapping[str, int]
     problems: Path
-    ENCODED: ClassVar[str] = "image"  # the feature that is not decoded
+
+    numbered: ClassVar[bool] = False  # whether ids are TFDS's own, for want of others
+
+    @property
+    def encoded(self) -> str:
+        """The feature that is not decoded."""
+        return "image"
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(id, captions)` of each picture or clip, without decoding one.
@@ -45,6 +51,10 @@ class Stored:
             (image_id.decode(), [caption.decode() for caption in captions])
             for image_id, captions in self._read(split, self._captions)
         ]
+
+    def ids(self, split: str) -> list[str]:
+        """Return the ids of a split's examples, in its order."""
+        return [name.decode() for name, _ in self._read(split, self._image_id)]
 
     def _read(self, split: str, feature: Callable[[Any], Any]) -> Iterator[tuple[bytes, Any]]:
         import tensorflow_datasets as tfds
@@ -61,9 +71,11 @@ class Stored:
             with hushed():
                 examples = tfds.builder_from_directory(self.directory).as_dataset(
                     split="+".join(stored),
-                    decoders={self.ENCODED: tfds.decode.SkipDecoding()},
+                    decoders={self.encoded: tfds.decode.SkipDecoding()},
                     # One shard after the other: the same order every time.
-                    read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+                    read_config=tfds.ReadConfig(
+                        interleave_cycle_length=1, try_autocache=False, add_tfds_id=self.numbered
+                    ),
                 )
         except (ValueError, AssertionError) as error:
             raise UserError(f"split {split!r} of {self.name}: {error}") from None
@@ -89,16 +101,44 @@ class Drawn(abc.ABC):
         """Check every statement of a caption against what was drawn under an id."""
 
 
-class Prepared(Stored):
-    """Pictures with captions."""
+class Pictures(Stored):
+    """Pictures, whatever is told of them."""
 
     def images(self, split: str) -> Iterator[tuple[str, bytes]]:
         """Yield `(image_id, encoded bytes)` of each picture in the order of `captions`.
 
-        The bytes are JPEG; of scenes PNG. `tf.io.decode_image(…, channels=3)` reads both.
+        The bytes are JPEG; of what is drawn PNG. `tf.io.decode_image(…, channels=3)` reads both.
         """
-        for image_id, image in self._read(split, lambda example: example["image"]):
+        for image_id, image in self._read(split, lambda example: example[self.encoded]):
             yield image_id.decode(), image
+
+
+class Prepared(Pictures):
+    """Pictures with captions."""
+
+
+class LabelledPictures(Pictures):
+    """Pictures with a label each."""
+
+    @property
+    def label(self) -> str:
+        """The feature that is told."""
+        return "label"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of their numbers."""
+        import tensorflow_datasets as tfds
+
+        return tuple(tfds.builder_from_directory(self.directory).info.features[self.label].names)
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(image_id, label)` of each picture in the order of `images`."""
+        pairs = list(self._read(split, lambda example: example[self.label]))
+        if any(number < 0 for _, number in pairs):  # as TFDS marks what is kept secret
+            raise UserError(f"{self.name}: pictures of {split!r} have no label: leave it out")
+        names = self.classes
+        return [(name.decode(), names[number]) for name, number in pairs]
 
 
 class _Told(NamedTuple):
@@ -114,7 +154,10 @@ class _Told(NamedTuple):
 class PreparedClips(Stored):
     """Clips: frames of each, with captions, a label, or both."""
 
-    ENCODED: ClassVar[str] = "frames"
+    @property
+    def encoded(self) -> str:
+        """The feature that is not decoded."""
+        return "frames"
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(clip_id, captions)` of each clip that has some, without decoding one."""

@@ -4,6 +4,7 @@ The table has a header. One column names the picture (image, file, filename, …
 (or several: caption_1, caption_2, …), and one, if you like, the split (train, validation, test).
 Several rows may belong to one picture. The delimiter is a comma, semicolon or tab. A line of
 JSON has the same names: {"image": "a.jpg", "captions": ["…", "…"], "split": "train"}.
+A table of labels has a column label (or class) instead, and one row a picture.
 Without splits, pictures are split 80 : 10 : 10 by a hash of their names.
 """
 
@@ -21,6 +22,7 @@ from data.sources import find, lines, nothing_found, read_csv
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
 FILE_COLUMNS = ("image", "file", "filename", "file_name", "image_name")
+LABEL_COLUMNS = ("label", "class")
 _CAPTION_COLUMN = re.compile(r"captions?([ _-]?\d+)?|text")
 
 
@@ -39,8 +41,8 @@ def read_folder(source: Path) -> Listing:
     return assemble(rows, scan(images), problems)
 
 
-def read_table(path: Path) -> tuple[list[Row], list[Problem]]:
-    """Read a caption table or a file of JSON lines.
+def read_table(path: Path, *, labels: bool = False) -> tuple[list[Row], list[Problem]]:
+    """Read a table, or a file of JSON lines, of captions or of labels.
 
     Returns:
         The rows, and what is wrong with the lines that gave none.
@@ -51,7 +53,7 @@ def read_table(path: Path) -> tuple[list[Row], list[Problem]]:
     read = _json_lines if path.suffix == ".jsonl" else _csv_lines
     rows: list[Row] = []
     problems: list[Problem] = []
-    for item in read(path):
+    for item in read(path, labels):
         if isinstance(item, Problem):
             problems.append(item)
         elif item.split is None or item.split.strip().lower() in SPLITS:
@@ -64,14 +66,14 @@ def read_table(path: Path) -> tuple[list[Row], list[Problem]]:
     return rows, problems
 
 
-def _csv_lines(path: Path) -> Iterator[Row | Problem]:
+def _csv_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:
     header, delimiter, rows = read_csv(path)
-    file_column, caption_columns, split_column = _columns(path, header)
+    file_column, told_columns, split_column = _columns(path, header, labels)
     for where, cells in rows:
         if len(cells) != len(header):
             reason = (
                 f"wrong number of fields: {len(cells)}, the header has {len(header)}; "
-                f"put captions that hold {delimiter!r} in double quotes"
+                f"put what holds {delimiter!r} in double quotes"
             )
             yield Problem(cells[min(file_column, len(cells) - 1)], reason, where)
             continue
@@ -80,26 +82,34 @@ def _csv_lines(path: Path) -> Iterator[Row | Problem]:
         if not file:
             yield Problem(where, "row without a picture's name", where)
             continue
-        texts = [cells[column] for column in caption_columns]
+        texts = [cells[column] for column in told_columns]
+        if labels:
+            yield Row(file, None, split, where, label=texts[0].strip() or None)
+            continue
         # Of caption_1, caption_2, … a picture may use fewer than there are columns.
         for caption in [text for text in texts if text.strip()] or [""]:
             yield Row(file, caption, split, where)
 
 
-def _columns(path: Path, header: list[str]) -> tuple[int, list[int], int | None]:
-    """Return the places of the picture, the captions and the split (None: no such column)."""
+def _columns(path: Path, header: list[str], labels: bool) -> tuple[int, list[int], int | None]:
+    """Return the places of the picture, what is told of it, the split (None: no such column)."""
     names = [name.strip().lower() for name in header]
     files = [index for index, name in enumerate(names) if name in FILE_COLUMNS]
-    captions = [index for index, name in enumerate(names) if _CAPTION_COLUMN.fullmatch(name)]
-    if len(files) != 1 or not captions:
+    if labels:
+        told = [index for index, name in enumerate(names) if name in LABEL_COLUMNS]
+        wanted, enough = f"one of labels ({', '.join(LABEL_COLUMNS)})", len(told) == 1
+    else:
+        told = [index for index, name in enumerate(names) if _CAPTION_COLUMN.fullmatch(name)]
+        wanted, enough = "one or more of captions (caption, caption_1, …, text)", bool(told)
+    if len(files) != 1 or not enough:
         raise UserError(
             f"{path}: its first line must name one column of pictures ({', '.join(FILE_COLUMNS)}) "
-            f"and one or more of captions (caption, caption_1, …, text); it is {header!r:.200}"
+            f"and {wanted}; it is {header!r:.200}"
         )
-    return files[0], captions, names.index("split") if "split" in names else None
+    return files[0], told, names.index("split") if "split" in names else None
 
 
-def _json_lines(path: Path) -> Iterator[Row | Problem]:
+def _json_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:
     for number, line in lines(path):
         where = f"{path.name}:{number}"
         try:
@@ -113,12 +123,16 @@ def _json_lines(path: Path) -> Iterator[Row | Problem]:
                 f"{path}, line {number}: not an object that names its picture, as "
                 f'{{"image": "a.jpg", "captions": ["…"]}}: {line!r:.80}'
             )
-        captions = item.get("captions", item.get("caption", []))
+        label = next((item[name] for name in LABEL_COLUMNS if labels and name in item), None)
+        captions = [] if labels else item.get("captions", item.get("caption", []))
         captions = [captions] if isinstance(captions, str) else captions
         split = item.get("split")
         if not isinstance(captions, list) or not all(isinstance(text, str) for text in captions):
             yield Problem(file, "captions are not a list of strings", where)
         elif split is not None and not isinstance(split, str):
             yield Problem(file, f"unknown split: {split!r} is not a string", where)
+        elif not isinstance(label, str | int | None):
+            yield Problem(file, f"label is not a string: {label!r:.80}", where)
         else:
-            yield from (Row(file, caption, split, where) for caption in captions or [None])
+            row = Row(file, None, split, where, label=None if label is None else str(label))
+            yield from (row._replace(caption=caption) for caption in captions or [None])

@@ -123,7 +123,7 @@ class TextsInMemory:
         if not match or match[1] not in self.examples:
             raise unknown("split", split, self.examples)
         texts = self.examples[match[1]]
-        part = texts[_bound(match[2], len(texts)) : _bound(match[3], len(texts))]
+        part = texts[bound(match[2], len(texts)) : bound(match[3], len(texts))]
         if not part:
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
         return part
@@ -152,10 +152,10 @@ class PreparedPairs(TextsInMemory):
         return [(pair.text_id, [pair.translation]) for pair in self._part(split)]
 
 
-def _bound(text: str | None, total: int) -> int | None:
+def bound(text: str | None, total: int) -> int | None:
     """Return a slice's bound as a number of texts.
 
-    >>> _bound("95%", 200), _bound("-3", 200), _bound(None, 200)
+    >>> bound("95%", 200), bound("-3", 200), bound(None, 200)
     (190, -3, None)
     """
     if text is None:

@@ -31,6 +31,7 @@ class Cell(Protocol):
     """
 
     units: int
+    name: str
     width: int
     STATE: type
 

@@ -8,11 +8,15 @@ the arithmetic. But z_t = x_t W gives
 
 one large product over the steps, if the loop keeps X and hands out ∂L/∂Z. `unroll` does so for
 whatever the step multiplies by `models.linear.matmul`; the step itself knows nothing of it.
+
+What comes back to each state on the way, ∂L/∂s_t, can be had in the same manner: see `watching`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -22,13 +26,73 @@ from models import linear
 Step = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any]]
 
 
-def unroll(step: Step, inputs: tf.Tensor, state: Any) -> tf.Tensor:
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """What was watched of one loop.
+
+    Attributes:
+        name: what ran.
+        step: as given to `unroll`.
+        inputs: float32 `[time, batch, depth]`.
+        first: the state before the first step.
+        zeros: like the state, `[time, batch, ...]`, added to it before each step: through
+            `zeros[t]` flows back what step t and those after it ask of the state before it.
+        outputs: float32 `[batch, time, width]`; the first of `width` are h.
+    """
+
+    name: str
+    step: Step
+    inputs: tf.Tensor
+    first: Any
+    zeros: Any
+    outputs: tf.Tensor
+
+
+_watched: tuple[tf.GradientTape, list[Loop]] | None = None
+
+
+@contextlib.contextmanager
+def watching(tape: tf.GradientTape) -> Iterator[list[Loop]]:
+    """Note every loop that `unroll` runs inside, for `state_gradients`."""
+    global _watched
+    before, _watched = _watched, (tape, [])
+    try:
+        yield _watched[1]
+    finally:
+        _watched = before
+
+
+def state_gradients(tape: tf.GradientTape, loss: tf.Tensor, loops: list[Loop]) -> list[Any]:
+    """Return ∂L/∂s_t of each loop, like its state with a leading `[time, batch]`.
+
+    s_t is the state after step t; it is asked for by the steps after it, and h_t, which is part of
+    it, by whoever reads the output.
+    """
+    sources = [(loop.zeros, loop.outputs) for loop in loops]
+    found = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    totals = []
+    for later, read in found:
+        after = tf.nest.map_structure(lambda x: tf.concat([x[1:], 0 * x[:1]], axis=0), later)
+        speaker = main_state(after)
+        units = speaker.h.shape[-1]
+        told = speaker._replace(h=speaker.h + tf.transpose(read, [1, 0, 2])[..., :units])
+        totals.append(told if speaker is after else after._replace(**{after._fields[-1]: told}))
+    return totals
+
+
+def main_state(state: Any) -> Any:
+    """Return a cell's state; of several cells' the last one's, which makes the output."""
+    return state if hasattr(state, "h") else state[-1]
+
+
+def unroll(step: Step, inputs: tf.Tensor, state: Any, name: str = "decoder") -> tf.Tensor:
     """Run `step(input_t, state) -> (output_t, state)` over time, inside the graph.
 
     Args:
         step: one step; all its products with weights go through `models.linear.matmul`.
         inputs: float32 `[batch, time, depth]`.
         state: before the first step, any nest of `[batch, ...]`.
+        name: of what runs, for those who watch.
 
     Returns:
         The outputs, float32 `[batch, time, width]`.
@@ -37,17 +101,34 @@ def unroll(step: Step, inputs: tf.Tensor, state: Any) -> tf.Tensor:
     products = _Products()
     with linear.products_by(products.list_one):  # which kernels, and the shapes of their inputs
         output, _ = step(inputs[0], state)
-    taps = products.taps(tf.shape(inputs)[0])
+    steps = tf.shape(inputs)[0]
+    taps, zeros = products.taps(steps), _zeros(steps, state) if _watched else ()
 
     def body(carry: Any, elements: Any) -> Any:
-        input_t, taps_t = elements
+        input_t, taps_t, zeros_t = elements
+        before = tf.nest.map_structure(tf.add, carry[1], zeros_t) if zeros_t else carry[1]
         with linear.products_by(products.within(taps_t)):
-            output, state = step(input_t, carry[1])
-        return output, state, products.seen
+            output, after = step(input_t, before)
+        return output, after, products.seen
 
     first = tf.zeros_like(output), state, [tf.zeros_like(x) for x in products.inputs]
-    outputs, _, products.inputs = tf.scan(body, (inputs, taps), first)
-    return tf.transpose(outputs, [1, 0, 2])
+    outputs, _, products.inputs = tf.scan(body, (inputs, taps, zeros), first)
+    outputs = tf.transpose(outputs, [1, 0, 2])
+    if _watched:
+        _watched[1].append(Loop(name, step, inputs, state, zeros, outputs))
+    return outputs
+
+
+def _zeros(steps: tf.Tensor, state: Any) -> Any:
+    """Return watched zeros like the state, `[steps, batch, ...]`."""
+    assert _watched
+
+    def like(part: tf.Tensor) -> tf.Tensor:
+        return tf.zeros(tf.concat([[steps], tf.shape(part)], axis=0))
+
+    zeros = tf.nest.map_structure(like, state)
+    _watched[0].watch(tf.nest.flatten(zeros))
+    return zeros
 
 
 class _Products:

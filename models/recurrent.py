@@ -37,7 +37,7 @@ def run_cell(
         state = tf.nest.map_structure(lambda new, old: tf.where(real, new, old), after, state)
         return state.h, state
 
-    outputs = unroll(step, elements, cell.initial_state(tf.shape(inputs)[0]))
+    outputs = unroll(step, elements, cell.initial_state(tf.shape(inputs)[0]), cell.name)
     return tf.reverse(outputs, axis=[1]) if backwards else outputs
 
 

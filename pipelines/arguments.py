@@ -18,17 +18,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any, NamedTuple
 
-from data.datasets import source_folder
+from data.datasets import info_of, is_known, source_folder
 from data.errors import UserError, unknown
 from models.backbone_names import resolve
 from pipelines import recipes
 from pipelines.config import Config, flag
 from pipelines.console import Parser, number
 from pipelines.tasks import TASKS, Task
-
-PLANNED_TASKS: Mapping[str, str] = {
-    "image-classification": "picture → label",
-}
 
 
 class Recipe(NamedTuple):
@@ -77,9 +73,9 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
     if given.recipe is not None and given.recipe not in known:
         raise unknown("recipe", given.recipe, known)
     task = _choose_task(words, known.get(given.recipe))
-    if given.data is not None and given.data not in task.datasets:
+    if given.data is not None and not is_known(given.data, task.datasets):
         for other in TASKS.values():
-            if given.data in other.datasets:
+            if is_known(given.data, other.datasets):
                 raise UserError(
                     f"{given.data} is a dataset of {other.name}, not of {task.name}: "
                     f"train.py {other.name} --data {given.data}"
@@ -183,10 +179,8 @@ def _help(field: dataclasses.Field[Any], value: Any) -> str:
 def _check_names(given: Mapping[str, Any]) -> None:
     """Refuse unknown names, and a source that is not there."""
     task = given["task"]
-    if task in PLANNED_TASKS:
-        raise UserError(f"{task} is planned, not there yet. What works: {', '.join(TASKS)}")
     if task not in TASKS:
-        raise unknown("task", task, [*TASKS, *PLANNED_TASKS])
+        raise unknown("task", task, TASKS)
     for field in dataclasses.fields(Config):
         known, value = field.metadata["known"], given.get(field.name)
         if known and value is not None and value not in known:
@@ -197,7 +191,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             resolve(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
-    source_folder(TASKS[task].datasets[given["data"]], given.get("source"))
+    source_folder(info_of(given["data"], TASKS[task].datasets), given.get("source"))
 
 
 def _with_absolute_paths(config: Config) -> Config:
@@ -223,10 +217,7 @@ def _absolute(path: str) -> str:
 
 def _description(task: Task, recipe: Recipe) -> str:
     sections = {
-        "tasks": [
-            *((each.name, each.summary) for each in TASKS.values()),
-            *((name, f"{what} (planned)") for name, what in PLANNED_TASKS.items()),
-        ],
+        "tasks": [(each.name, each.summary) for each in TASKS.values()],
         f"datasets of {task.name}": [
             (each.name, f"{each.summary}. Wants {each.layout}") for each in task.datasets.values()
         ],

@@ -14,6 +14,7 @@ from pipelines import (
     classify_command,
     evaluate_command,
     gradient_flow_command,
+    rnn_tasks_command,
     translate_command,
 )
 from pipelines.console import Parser, exit_code
@@ -23,6 +24,7 @@ COMMANDS = {
     "classify": classify_command,
     "evaluate": evaluate_command,
     "gradient-flow": gradient_flow_command,
+    "rnn-tasks": rnn_tasks_command,
     "translate": translate_command,
 }
 

@@ -100,6 +100,21 @@ class Config:
     fine_tune_rate: float = choice(
         "encoder", 1e-5, "the backbone's own highest learning rate", parts=SEEN
     )
+    shift: int = choice(
+        "encoder",
+        0,
+        "while the backbone learns, move pictures by up to so many pixels",
+        parts=SEEN,
+    )
+    turn: float = choice(
+        "encoder", 0.0, "while it learns, turn them by up to so many degrees", parts=IMAGE
+    )
+    zoom: float = choice(
+        "encoder", 0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", parts=IMAGE
+    )
+    tint: float = choice(
+        "encoder", 0.0, "while it learns, change their light by up to this share", parts=SEEN
+    )
     captions_together: int = choice(
         "encoder",
         5,
@@ -135,12 +150,6 @@ class Config:
         None,
         "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'",
         parts=VIDEO,
-    )
-    shift: int = choice(
-        "encoder", 0, "while it learns, move a clip's pixels by up to so many", parts=VIDEO
-    )
-    tint: float = choice(
-        "encoder", 0.0, "while it learns, change a clip's light by up to this share", parts=VIDEO
     )
     frame_places: bool = choice(
         "encoder", False, "keep what is where in a frame, instead of the mean", parts=VIDEO
@@ -309,14 +318,16 @@ _RULES: dict[str, tuple[str, Any]] = {
     "image_size": ("at least 32", lambda x: x >= 32),
     "fine_tune_from": _POSITIVE,
     "fine_tune_rate": _ABOVE_ZERO,
+    "shift": _COUNT,
+    "turn": _COUNT,
+    "zoom": _COUNT,
+    "tint": _SHARE,
     "captions_together": _POSITIVE,
     "embedding": _POSITIVE,
     "layers": _COUNT,
     "sample_frames": _POSITIVE,
     "sample_rate": _ABOVE_ZERO,
     "clip_frames": _POSITIVE,
-    "shift": _COUNT,
-    "tint": _SHARE,
     "units": _POSITIVE,
     "dropout": _SHARE,
     "epochs": _POSITIVE,

@@ -25,11 +25,12 @@ import tensorflow as tf
 
 from data.errors import UserError
 from data.files import atomic_write
-from data.prepared import Prepared
+from data.prepared import Pictures
 from data.progress import progress
 from models.encoder_decoder import look
 from pipelines.config import Box
 from pipelines.picture_headers import is_transparent
+from pipelines.variation import Variation
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
 BATCH = 32
@@ -46,11 +47,13 @@ class Table:
         ids: the pictures' ids, in the order of the rows.
         rows: memory-mapped `[pictures, 1 or 2, ...]`; the second of two is mirrored.
         flips: whether half of the pictures are mirrored, by chance, while learning.
+        variation: how else pixels, not features, are varied while learning.
     """
 
     ids: tuple[str, ...]
     rows: np.ndarray
     flips: bool = False
+    variation: Variation | None = None
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -73,6 +76,8 @@ class Table:
             return self.rows[positions, mirror.astype(int)]
         rows = self.rows[positions, 0]
         rows[mirror] = rows[mirror, :, ::-1]
+        if self.variation and chance and rows.dtype == np.uint8:
+            rows = self.variation.apply(rows, chance)
         return rows
 
 
@@ -170,12 +175,13 @@ class EncodedPictures:
 
 
 def table(
-    prepared: Prepared,
+    prepared: Pictures,
     split: str,
     cache: Path,
     *,
     size: int,
     flips: bool = False,
+    variation: Variation | None = None,
     backbone: Any = None,
     backbone_fingerprint: str = "",
     maps: bool = False,
@@ -186,7 +192,7 @@ def table(
         (prepared.fingerprint, split),
         lambda: prepared.splits[split],
         lambda: (picture for _, picture in prepared.images(split)),
-        lambda: [name for name, _ in prepared.captions(split)],
+        lambda: prepared.ids(split),
     )
     ids, rows = stored_rows(
         pictures,
@@ -197,7 +203,7 @@ def table(
         backbone_fingerprint=backbone_fingerprint,
         maps=maps,
     )
-    return Table(tuple(ids), rows, flips)
+    return Table(tuple(ids), rows, flips, variation)
 
 
 def stored_rows(

@@ -215,7 +215,7 @@ def write_table(path: Path, flows: Sequence[Flow]) -> None:
                 writer.writerow([flow.cell, t + 1, *shown])
 
 
-def draw(path: Path, flows: Sequence[Flow], title: str) -> None:
+def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at the last") -> None:
     """Write a PNG: above, the gradient at each step; below, the singular values; both log."""
     figure = Figure(figsize=(8, 7), layout="constrained")
     gradient, singular = figure.subplots(2, 1, sharex=True)
@@ -236,7 +236,7 @@ def draw(path: Path, flows: Sequence[Flow], title: str) -> None:
     singular.set_ylabel(
         "singular values of ∂h_t/∂h_{t-1}: largest,\ndashed the median (c held as it is)"
     )
-    singular.set_xlabel("step t; the loss looks at the last")
+    singular.set_xlabel(f"step t; the loss: {loss}")
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=120)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from pipelines.config import CELLS
 from pipelines.console import number, quiet_tensorflow
+
+if TYPE_CHECKING:
+    from pipelines.gradient_flow import Flow
 
 SUMMARY = "measure how much of a gradient comes back through a recurrent cell"
 INITIAL = ("orthogonal", "glorot", "identity")
@@ -15,6 +19,14 @@ INITIAL = ("orthogonal", "glorot", "identity")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    parser.add_argument(
+        "run",
+        nargs="?",
+        type=Path,
+        metavar="RUN",
+        help="a run's directory: measure its own cells, on a batch of its own data, from its own "
+        "loss; else new cells on random inputs, as the options say",
+    )
     parser.add_argument(
         "--cell",
         nargs="+",
@@ -27,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, default, what in (
         ("--length", 200, "steps of the sequence"),
         ("--units", 64, "hidden units, and dimensions of the random inputs"),
-        ("--examples", 8, "sequences; the table has the median of their gradients"),
+        (
+            "--examples",
+            8,
+            "sequences (of a run: of its data); the table has the median of their gradients",
+        ),
         ("--seed", 0, "of weights, inputs and the gradient's direction"),
     ):
         parser.add_argument(
@@ -68,9 +84,31 @@ def run(given: argparse.Namespace) -> int:
     if given.out.suffix != ".png":
         raise UserError(f"--out names a .png file, not {str(given.out)!r}")
     quiet_tensorflow()
+    from pipelines.gradient_flow import draw, verdict, write_table
+
+    flows, title, loss_at = _of_run(given) if given.run else _of_new_cells(given)
+    for flow in flows:
+        print(verdict(flow))
+    table = given.out.with_suffix(".csv")
+    write_table(table, flows)
+    draw(given.out, flows, title, loss_at)
+    print(f"picture {given.out}\ntable   {table}")
+    return 0
+
+
+def _of_run(given: argparse.Namespace) -> tuple[list[Flow], str, str]:
+    """Measure a run; return the flows, a title, and where the loss looks."""
+    from pipelines.run_flow import measure_run
+
+    flows = measure_run(given.run, given.examples)
+    return flows, f"{given.run.name}: ∂L/∂(state) of a batch of {given.examples}", "the run's own"
+
+
+def _of_new_cells(given: argparse.Namespace) -> tuple[list[Flow], str, str]:
+    """Measure new cells on random inputs."""
     import tensorflow as tf
 
-    from pipelines.gradient_flow import draw, make_cell, measure, verdict, write_table
+    from pipelines.gradient_flow import make_cell, measure
 
     shape = (given.examples, given.length, given.units)
     inputs = tf.random.stateless_normal(shape, [given.seed, 0])
@@ -85,10 +123,5 @@ def run(given: argparse.Namespace) -> int:
             seed=given.seed,
         )
         flows.append(measure(name, cell, inputs, seed=given.seed))
-        print(verdict(flows[-1]))
-    table = given.out.with_suffix(".csv")
     title = f"{given.units} units, {given.initial} × {given.scale:g}, seed {given.seed}"
-    write_table(table, flows)
-    draw(given.out, flows, title)
-    print(f"picture {given.out}\ntable   {table}")
-    return 0
+    return flows, title, "looks at the last"

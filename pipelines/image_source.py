@@ -11,13 +11,16 @@ from typing import Any
 
 from data.datasets import data_home, prepare
 from data.errors import UserError
-from data.prepared import Prepared
+from data.labelled_pictures import prepare_labelled_pictures
+from data.prepared import LabelledPictures, Prepared
 from models.backbones import build_backbone, cut, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
 from pipelines.config import Config
 from pipelines.features import Table, table
 from pipelines.picture_bytes import PictureBytes
 from pipelines.shown import Shown
+from pipelines.tasks import TASKS
+from pipelines.variation import Variation
 
 
 class ImageSource(PictureBytes):
@@ -30,11 +33,20 @@ class ImageSource(PictureBytes):
         notes: what the report has to say of the inputs.
     """
 
-    def __init__(self, config: Config, prepared: Prepared, run_dir: Path) -> None:
+    def __init__(
+        self, config: Config, prepared: Prepared | LabelledPictures, run_dir: Path
+    ) -> None:
         """Build the backbone; no picture is read yet, and nothing of it lies in `run_dir`."""
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
+        self.variation = Variation(config.shift, config.turn, config.zoom, config.tint)
+        whole = config.fine_tune_from is not None and config.fine_tune == "all"
+        if self.variation and not whole:
+            raise UserError(
+                "--shift, --turn, --zoom and --tint vary what a backbone that learns sees: add "
+                "--fine-tune-from 1 --fine-tune all, or set them to 0"
+            )
         self.backbone, size = chosen_backbone(config)
         self._lower, self.top = None, None
         if config.fine_tune_from is not None and config.fine_tune == "top":
@@ -51,8 +63,10 @@ class ImageSource(PictureBytes):
         self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
 
     @staticmethod
-    def prepare(config: Config) -> Prepared:
+    def prepare(config: Config) -> Prepared | LabelledPictures:
         """Return the dataset of a run, written first unless it is there."""
+        if "labels" in TASKS[config.task].parts:
+            return prepare_labelled_pictures(config.data, config.source, max_bad=config.max_bad)
         return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
 
     @staticmethod
@@ -78,6 +92,7 @@ class ImageSource(PictureBytes):
             self.cache,
             size=self.size,
             flips=self.config.flips and split == whole_split(self.config.train_split),
+            variation=self.variation,
             backbone=frozen,
             backbone_fingerprint="" if frozen is None else self._frozen[frozen],
             maps=tuned,

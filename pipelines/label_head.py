@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -47,7 +48,8 @@ class LabelHead:
                 f"{prepared.name} has {len(self.classes)} classes in its training part: at least "
                 "two are needed to tell apart"
             )
-        counts = Counter(label for _, label in prepared.labels(config.train_split))
+        self._labels = functools.cache(prepared.labels)  # of a split; some lie between pictures
+        counts = Counter(label for _, label in self._labels(config.train_split))
         for name in self.classes:
             if not counts[name]:
                 raise UserError(f"{config.train_split!r} has no example of the class {name!r}")
@@ -61,7 +63,7 @@ class LabelHead:
     def steps_per_epoch(self, source: Any) -> int:
         """Return the number of batches in an epoch."""
         del source
-        return -(-len(self.prepared.labels(self.config.train_split)) // self.config.batch_size)
+        return -(-len(self._labels(self.config.train_split)) // self.config.batch_size)
 
     def batches(self, source: Any, epoch: int, skip: int) -> Iterable[Any]:
         """Return the batches of an epoch from number `skip` on: inputs, and classes int32."""
@@ -91,7 +93,7 @@ class LabelHead:
             self._said(table.read(part)).numpy()
             for part in np.split(rows, range(BATCH, len(rows), BATCH))
         ]
-        labels = self.prepared.labels(split)
+        labels = self._labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(found))
 
     def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
@@ -106,7 +108,7 @@ class LabelHead:
 
     def _rows(self, table: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""
-        positions, labels = table.positions(), self.prepared.labels(split)
+        positions, labels = table.positions(), self._labels(split)
         numbers = {name: number for number, name in enumerate(self.classes)}
         rows = np.array([positions[name] for name, _ in labels], np.int64)
         return rows, np.array([numbers[label] for _, label in labels], np.int32)

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipelines.config import Config
 from pipelines.label_evaluation import LabelEvaluation
 from pipelines.report_page import write_page
-from pipelines.shown import Show, thumbnail
+from pipelines.shown import Show, heat, thumbnail
 
 SAMPLES, WORST, MOST_CLASSES = 8, 12, 20
 _MEASURES = {
@@ -64,6 +66,8 @@ def _split(evaluation: LabelEvaluation, shown: Show) -> dict[str, Any]:
     """Return what the template shows of a split."""
     step = max(1, len(evaluation.ids) // SAMPLES)
     confusion, classes = evaluation.confusion, evaluation.classes
+    shares = confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True))
+    few = len(classes) <= MOST_CLASSES
     pairs = [
         (int(confusion[i, j]), classes[i], classes[j])
         for i in range(len(classes))
@@ -75,11 +79,12 @@ def _split(evaluation: LabelEvaluation, shown: Show) -> dict[str, Any]:
         "scores": {name: 100 * value for name, value in evaluation.summary().items()},
         "signature": evaluation.signature,
         "classes": evaluation.per_class(),
-        "confusion": (
-            [(name, row.tolist()) for name, row in zip(classes, confusion, strict=True)]
-            if len(classes) <= MOST_CLASSES
-            else None
-        ),
+        "confusion": few
+        and [
+            (name, list(zip(row.tolist(), own.tolist(), strict=True)))
+            for name, row, own in zip(classes, confusion, shares, strict=True)
+        ],
+        "heat": None if few else heat(shares),
         "pairs": sorted(pairs, reverse=True)[:MOST_CLASSES],
         "samples": [
             _row(evaluation, n, shown) for n in range(0, len(evaluation.ids), step)[:SAMPLES]

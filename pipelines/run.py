@@ -42,21 +42,26 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         print(f"This run is complete; remove {folder} to train anew.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         return folder
+    tf.config.experimental.enable_op_determinism()
+    model, head, source = assemble(config, folder)
+    history = _train(config, folder, model, head, source)
+    evaluations = [
+        head.evaluate(model, source, split, config.epochs - 1)
+        for split in _test_splits(config, source.prepared.splits)
+    ]
+    return _finish(config, folder, model, head, source, history, evaluations, command)
+
+
+def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
+    """Return the model of a run, with random weights, its head and its source."""
     task = TASKS[config.task]
     source_class, head_class = task.source_class(), task.head_class()
     prepared = source_class.prepare(config)
     _check_splits(config, prepared.splits)
     keras.utils.set_random_seed(config.seed)
-    tf.config.experimental.enable_op_determinism()
     head = head_class(config, prepared, folder)
     source = source_class(config, prepared, folder)
-    model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
-    history = _train(config, folder, model, head, source)
-    evaluations = [
-        head.evaluate(model, source, split, config.epochs - 1)
-        for split in _test_splits(config, prepared.splits)
-    ]
-    return _finish(config, folder, model, head, source, history, evaluations, command)
+    return EncoderHead(source.backbone, source.encoder, head.layer, source.top), head, source
 
 
 def _train(

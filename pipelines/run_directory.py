@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from data.errors import UserError
@@ -16,7 +17,8 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     Raises:
         UserError: naming the options that differ, or why the directory cannot be written.
     """
-    folder = run_dir or Path("runs") / f"{config.task}-{config.data}-{config.hash}"
+    data = re.sub(r"[^\w.-]+", "-", config.data)
+    folder = run_dir or Path("runs") / f"{config.task}-{data}-{config.hash}"
     path = folder / "config.json"
     try:
         if not path.exists():

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-SIDE = 320  # pixels of a thumbnail's longer side
+SIDE, SMALLEST = 320, 96  # pixels of a thumbnail's longer side
 FRAMES = 12  # of a strip, at most
 LONGEST = 4  # sides of a strip of frames, which may be longer, that count
 
@@ -50,7 +50,7 @@ def thumbnail(encoded: bytes) -> Thumbnail:
     picture = Image.open(io.BytesIO(encoded)).convert("RGB")
     scale = SIDE / min(max(picture.size), LONGEST * min(picture.size))
     if scale < 1 or scale > 2:  # drawn scenes are tiny: the browser would blur them
-        scale = min(scale, 3)
+        scale = min(scale, max(3, SMALLEST / max(picture.size)))
         width, height = (max(1, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
     return Thumbnail(_data_uri(picture, "JPEG", quality=80), *picture.size)
@@ -79,6 +79,15 @@ def veil(attention: np.ndarray) -> str:
     alpha = Image.fromarray(shade).resize((8 * columns, 8 * rows), Image.Resampling.BICUBIC)
     black = Image.new("L", alpha.size)
     return _data_uri(Image.merge("LA", (black, alpha)), "PNG", optimize=True)
+
+
+def heat(shares: np.ndarray) -> str:
+    """Return a table of shares, `[rows, columns]`, as a picture with a pixel for each, a data URI.
+
+    Small shares can be told from none: the shade is the square root.
+    """
+    shade = np.rint(255 * np.sqrt(shares.clip(0, 1))).astype(np.uint8)
+    return _data_uri(Image.fromarray(shade), "PNG", optimize=True)
 
 
 def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:

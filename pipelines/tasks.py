@@ -14,6 +14,7 @@ from typing import Any
 
 from data.clip_datasets import CLIP_DATASETS
 from data.datasets import DATASETS, DatasetInfo
+from data.labelled_pictures import LABELLED_PICTURES
 from data.texts import PAIR_DATASETS, TEXT_DATASETS
 
 
@@ -143,6 +144,25 @@ TASKS = {
       your own clips: sports/clips/ and sports/labels.csv""",
             answer="label",
             ask="wordreel classify {export} clip.mp4",
+        ),
+        Task(
+            "image-classification",
+            "picture → label",
+            source="pipelines.image_source:ImageSource",
+            head="pipelines.label_head:LabelHead",
+            parts=frozenset({"image", "labels"}),
+            datasets=LABELLED_PICTURES,
+            data="digits",
+            recipe="pictures",
+            examples="""\
+  python train.py image-classification
+      real hand-written digits: a minute or two, no download
+  python train.py image-classification --data pictures --source flowers
+      your own pictures: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
+  python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
+      a dataset of TensorFlow Datasets""",
+            answer="label",
+            ask="wordreel classify {export} picture.jpg",
         ),
         Task(
             "sentiment",

@@ -19,6 +19,7 @@ import tensorflow as tf
 from data.errors import UserError
 from data.progress import progress
 from models.linear import matmul_precision
+from models.recurrence import main_state, state_gradients, watching
 from pipelines.config import Config
 from pipelines.optimization import MovingAverage, adamw, precision
 
@@ -79,6 +80,8 @@ class Trainer:
         self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self.precision = precision(config)
         self._functions: dict[tuple[bool, bool], Any] = {}
+        self._batch: Any = None  # one of the epoch, for its gradient flow
+        self._recurs = True  # as far as is known
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -106,6 +109,7 @@ class Trainer:
                 self.best.save()
             self.average.swap()
             self._log(record, epoch + 1)
+            self._log(self._gradient_flow(), epoch + 1)
             self.history_json.assign(json.dumps([*self.history, record]))
             self.loss_sum.assign(0.0)
             self.manager.save()
@@ -131,6 +135,7 @@ class Trainer:
         name = f"epoch {epoch + 1}/{self.config.epochs}"
         with progress(self.steps_per_epoch, name, "steps", initial=done) as bar:
             for inputs, targets in batches(epoch, done):
+                self._batch = self._batch or (inputs, targets)
                 number = int(self.steps.numpy()) + 1
                 self._train_step(inputs, targets, tune, number)
                 bar.update()
@@ -189,6 +194,28 @@ class Trainer:
             norms["weight"] = _norms(values)
             norms["update"] = _norms([a - b for a, b in zip(values, before, strict=True)])
         return loss, norms
+
+    def _gradient_flow(self) -> dict[str, float]:
+        """Return ‖∂L/∂h_t‖ at the first and the last step of each loop, for one batch.
+
+        The weights are those of the epoch's end; nothing that training depends on moves.
+        """
+        if self._batch is None or not self._recurs:
+            return {}
+        seeds = _seeds(self.model.encoder) + _seeds(self.model.head)
+        states = [tf.identity(seed) for seed in seeds]
+        with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
+            loss = self.model.loss(*self._batch)
+        found = state_gradients(tape, loss, loops)
+        for seed, state in zip(seeds, states, strict=True):
+            seed.assign(state)
+        self._batch, self._recurs = None, bool(loops)
+        norms = {}
+        for loop, gradient in zip(loops, found, strict=True):
+            ends = {"first": main_state(gradient).h[0], "last": main_state(gradient).h[-1]}
+            for end, each in ends.items():
+                norms[f"gradient flow/{loop.name}, {end} step"] = float(tf.norm(each))
+        return norms
 
     def _check_finite(self, loss: float, norms: Any, number: int, tune: bool) -> None:
         if math.isfinite(loss) and all(map(math.isfinite, norms)):

@@ -13,7 +13,7 @@ import pytest
 
 from data.datasets import DATASETS
 from data.errors import UserError
-from pipelines.arguments import PLANNED_TASKS, find_recipes, parse
+from pipelines.arguments import find_recipes, parse
 from pipelines.config import Config, flag
 from pipelines.run_directory import open_run
 from pipelines.tasks import TASKS, Task
@@ -234,7 +234,7 @@ def test_help_tells_all_and_needs_no_tensorflow() -> None:
     for info in DATASETS.values():
         assert " ".join(info.summary.split()) in one_line
         assert " ".join(info.layout.split()) in one_line
-    for name in [*TASKS, *PLANNED_TASKS, *find_recipes()]:
+    for name in [*TASKS, *find_recipes()]:
         assert re.search(rf"^  {name} ", out, re.MULTILINE), name
     assert out.count("  python train.py") == 3
     assert max(map(len, out.splitlines())) <= 100
@@ -288,9 +288,6 @@ def test_a_dataset_or_recipe_of_another_task_is_refused() -> None:
 
 
 def test_tasks_that_work_are_in_the_readme() -> None:
-    assert not TASKS.keys() & PLANNED_TASKS.keys()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in TASKS:
         assert re.search(rf"^\| {name} \|.*works", readme, re.MULTILINE)
-    for name in PLANNED_TASKS:
-        assert re.search(rf"^\| {name} \|.*planned", readme, re.MULTILINE)

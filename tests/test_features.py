@@ -42,6 +42,9 @@ class InMemory(Prepared):
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         return [(f"{split}-{i}", ["x"]) for i in range(self.splits[split])]
 
+    def ids(self, split: str) -> list[str]:
+        return [name for name, _ in self.captions(split)]
+
     def images(self, split: str) -> Iterator[tuple[str, bytes]]:
         for i, (name, _) in enumerate(self.captions(split)):
             InMemory.read += 1
