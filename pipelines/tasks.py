@@ -127,6 +127,7 @@ TASKS = {
       your own clips: holiday/clips/ and holiday/captions.csv""",
             answer="caption",
             ask="wordreel caption {export} clip.mp4",
+            scores="pipelines.metrics:CAPTIONS",
         ),
         Task(
             "action-recognition",

@@ -180,7 +180,9 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
     model, source, head = tiny(tmp_path)
     head.export(model, source, tmp_path / "export", {})
-    with pytest.raises(UserError, match="is an export of sentiment: it answers in no words"):
+    with pytest.raises(
+        UserError, match="is an export of sentiment: it takes text, not image_bytes"
+    ):
         Captioner(tmp_path / "export")
 
 
