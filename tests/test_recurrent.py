@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -48,6 +49,19 @@ def keras_layers(ours: Recurrent, cell: str) -> list[Any]:
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("two_way", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
+def test_a_checkpoint_holds_every_weight(tmp_path: Path) -> None:
+    layer = Recurrent("lstm", 3, layers=2, two_way=True)
+    layer.build((None, None, 4))
+    path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "weights"))
+    values = layer.get_weights()
+    assert len(values) == 12
+    for weight in layer.weights:
+        weight.assign(0 * weight)
+    tf.train.Checkpoint(layer=layer).restore(path).assert_consumed()
+    for before, after in zip(values, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_equals_keras_with_masks_both_ways_in_layers(cell: str, two_way: bool, graph: bool) -> None:
     ours = built(cell, layers=2, two_way=two_way)
     run = tf.function(ours) if graph else ours
