@@ -90,6 +90,8 @@ class Recurrent(keras.layers.Layer):
         self.cells = [
             [CELLS[cell](units, name=f"{way}_{number}") for way in ways] for number in range(layers)
         ]
+        for one in (each for cells in self.cells for each in cells):
+            setattr(self, one.name, one)  # a checkpoint finds attributes, not lists of layers
         self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

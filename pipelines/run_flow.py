@@ -22,8 +22,7 @@ SEARCHED = 50  # batches among which the one with the longest sequences is measu
 def measure_run(folder: Path, examples: int) -> list[Flow]:
     """Measure each recurrent loop of a run's best model.
 
-    The batch is the one with the longest sequences among the first of the training split; dropout
-    is as in training.
+    The batch is one of long sequences of the training split; dropout is as in training.
 
     Args:
         folder: of the run.
@@ -55,12 +54,16 @@ def measure_run(folder: Path, examples: int) -> list[Flow]:
 
 
 def _longest(batches: Any) -> Any:
-    """Return the batch with the longest sequences among the first `SEARCHED`."""
+    """Return the longest batch without padding, if any, among the first `SEARCHED`."""
 
-    def steps(batch: Any) -> int:  # what is no sequence is as long in every batch
-        return sum(int(each.shape[1]) for each in tf.nest.flatten(batch) if each.shape.rank > 1)
+    def rank(batch: Any) -> tuple[bool, int]:
+        parts = [each for each in tf.nest.flatten(batch) if each.shape.rank > 1]
+        ends = [each[:, -1] for each in parts if each.shape.rank == 2]  # ids and masks
+        full = all(bool(tf.reduce_all(tf.cast(end, tf.bool))) for end in ends)
+        # What is no sequence is as long in every batch.
+        return full, sum(int(each.shape[1]) for each in parts)
 
-    return max(batches.take(SEARCHED), key=steps)
+    return max(batches.take(SEARCHED), key=rank)
 
 
 def _flow(loop: Loop, gradient: Any) -> Flow:

@@ -92,7 +92,7 @@ def test_the_export_says_what_the_evaluation_said_and_flags_what_is_no_picture(
 def test_what_stays_frozen_cannot_be_varied(tmp_path: Path) -> None:
     config, _ = parse(["image-classification", "--shift", "2", "--fine-tune-from", "none"])
     prepared = ImageSource.prepare  # not called: nothing is prepared for what cannot be
-    with pytest.raises(UserError, match="add --fine-tune-from 1, or set them to 0"):
+    with pytest.raises(UserError, match="add --fine-tune-from 1 --fine-tune all"):
         ImageSource(config, prepared, tmp_path)  # type: ignore[arg-type]
 
 

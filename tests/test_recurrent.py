@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -122,3 +123,16 @@ def test_without_layers_items_stay_and_their_mean_is_the_end() -> None:
     assert layer.depth == 2 and not layer.weights
     np.testing.assert_array_equal(outputs, inputs)
     np.testing.assert_allclose(end, [[2.0, 4.0], [5.0, 7.0]])
+
+
+def test_a_checkpoint_holds_every_weight(tmp_path: Path) -> None:
+    layer = Recurrent("lstm", 3, layers=2, two_way=True)
+    layer.build((None, None, 4))
+    path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "weights"))
+    values = layer.get_weights()
+    assert len(values) == 12
+    for weight in layer.weights:
+        weight.assign(0 * weight)
+    tf.train.Checkpoint(layer=layer).restore(path).assert_consumed()
+    for before, after in zip(values, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
