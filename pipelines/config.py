@@ -107,10 +107,10 @@ class Config:
         parts=SEEN,
     )
     turn: float = choice(
-        "encoder", 0.0, "while it learns, turn them by up to so many degrees", parts=IMAGE
+        "encoder", 0.0, "while it learns, turn them by up to so many degrees", parts=SEEN
     )
     zoom: float = choice(
-        "encoder", 0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", parts=IMAGE
+        "encoder", 0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", parts=SEEN
     )
     tint: float = choice(
         "encoder", 0.0, "while it learns, change their light by up to this share", parts=SEEN

@@ -40,13 +40,7 @@ class ImageSource(PictureBytes):
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
-        self.variation = Variation(config.shift, config.turn, config.zoom, config.tint)
-        whole = config.fine_tune_from is not None and config.fine_tune == "all"
-        if self.variation and not whole:
-            raise UserError(
-                "--shift, --turn, --zoom and --tint vary what a backbone that learns sees: add "
-                "--fine-tune-from 1 --fine-tune all, or set them to 0"
-            )
+        self.variation = chosen_variation(config)
         self.backbone, size = chosen_backbone(config)
         self._lower, self.top = None, None
         if config.fine_tune_from is not None and config.fine_tune == "top":
@@ -97,6 +91,22 @@ class ImageSource(PictureBytes):
             backbone_fingerprint="" if frozen is None else self._frozen[frozen],
             maps=tuned,
         )
+
+
+def chosen_variation(config: Config) -> Variation:
+    """Return how pixels are varied while the backbone learns.
+
+    Raises:
+        UserError: if it is asked for and no pixels are learned from.
+    """
+    variation = Variation(config.shift, config.turn, config.zoom, config.tint)
+    whole = config.fine_tune_from is not None and config.fine_tune == "all"
+    if variation and not whole:
+        raise UserError(
+            "--shift, --turn, --zoom and --tint vary what a backbone that learns sees: add "
+            "--fine-tune-from 1 --fine-tune all, or set them to 0"
+        )
+    return variation
 
 
 def chosen_backbone(config: Config) -> tuple[Any, int]:

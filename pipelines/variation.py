@@ -30,12 +30,15 @@ class Variation:
         """Say whether anything changes."""
         return any(dataclasses.astuple(self))
 
-    def apply(self, pictures: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+    def apply(
+        self, pictures: np.ndarray, chance: np.random.Generator, *, alike: bool = False
+    ) -> np.ndarray:
         """Vary pictures.
 
         Args:
             pictures: uint8 `[pictures, height, width, 3]`.
             chance: what is drawn from; the same state, the same variation.
+            alike: whether all change in the same way, as the frames of a clip do.
 
         Returns:
             As many, new.
@@ -49,7 +52,9 @@ class Variation:
         height, width = pictures.shape[1:3]
         centre = ((width - 1) / 2, (height - 1) / 2)
         varied = np.empty_like(pictures)
-        moves, draws = self._draw(len(pictures), chance)
+        moves, draws = self._draw(1 if alike else len(pictures), chance)
+        if alike:
+            moves, draws = (np.repeat(each, len(pictures), axis=0) for each in (moves, draws))
         for number, (angle, size, contrast, light) in enumerate(draws):
             matrix = cv2.getRotationMatrix2D(centre, angle, size)
             matrix[:, 2] += moves[number]

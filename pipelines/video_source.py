@@ -21,8 +21,9 @@ from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
 from pipelines.config import Config, crop_box
 from pipelines.features import EncodedPictures, mirrored, stored_rows
-from pipelines.image_source import chosen_backbone, whole_split
+from pipelines.image_source import chosen_backbone, chosen_variation, whole_split
 from pipelines.shown import Shown, strip
+from pipelines.variation import Variation
 
 
 class VideoSource(ClipBytes):
@@ -42,6 +43,7 @@ class VideoSource(ClipBytes):
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
+        self.variation = chosen_variation(config)
         grid, size = chosen_backbone(config)
         super().__init__(size, crop_box(config.crop), config.clip_frames, prepared.sampling)
         self.backbone = to_vector(grid, places=config.frame_places)
@@ -116,8 +118,7 @@ class VideoSource(ClipBytes):
             rows,
             flips=config.flips,
             most=self.most,
-            shift=config.shift,
-            tint=config.tint,
+            variation=self.variation,
         )
 
 
@@ -131,8 +132,7 @@ class ClipTable:
         rows: memory-mapped `[frames of all clips, 1 or 2, ...]`; the second of two is mirrored.
         flips: whether half of the clips are mirrored while learning.
         most: frames of a clip that are read; None for all.
-        shift: pixels by which a clip is moved at most, while learning.
-        tint: share by which its light is changed at most, while learning.
+        variation: how else the pixels of a clip are varied while learning, all frames alike.
     """
 
     ids: tuple[str, ...]
@@ -140,8 +140,7 @@ class ClipTable:
     rows: np.ndarray
     flips: bool = False
     most: int | None = None
-    shift: int = 0
-    tint: float = 0.0
+    variation: Variation | None = None
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
@@ -183,21 +182,8 @@ class ClipTable:
             view = int(features and mirror[number])
             clip = self.rows[first[number] + chosen[number, real], view]
             if clip.dtype == np.uint8:
-                clip = clip[:, :, ::-1] if mirror[number] else clip
-                clip = clip if chance is None else self._varied(clip, chance)
+                clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror[number] else clip
+                if self.variation and chance:
+                    clip = self.variation.apply(clip, chance, alike=True)
             clips[number, real] = clip
         return clips, mask
-
-    def _varied(self, clip: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-        """Move and light a clip, uint8 `[time, height, width, 3]`, all frames alike."""
-        if self.shift:
-            down, right = chance.integers(0, 2 * self.shift + 1, 2)
-            margin = (self.shift, self.shift)
-            _, height, width, _ = clip.shape
-            clip = np.pad(clip, [(0, 0), margin, margin, (0, 0)], "edge")
-            clip = clip[:, down : down + height, right : right + width]
-        if self.tint:
-            contrast, light = 1 + self.tint * chance.uniform(-1, 1, 2)
-            lit = (clip - 127.5) * contrast + 127.5 * light
-            clip = lit.round().clip(0, 255).astype(np.uint8)
-        return clip

@@ -87,3 +87,11 @@ def test_features_cannot_be_varied() -> None:
 
 def test_nothing_to_vary_is_false() -> None:
     assert ALL and not Variation()
+
+
+def test_the_frames_of_a_clip_change_alike() -> None:
+    still = np.repeat(noise(1), 5, axis=0)
+    frames = ALL.apply(still, np.random.default_rng(4), alike=True)
+    assert (frames == frames[0]).all() and (frames[0] != still[0]).any()
+    apart = ALL.apply(still, np.random.default_rng(4))
+    assert len({frame.tobytes() for frame in apart}) == 5

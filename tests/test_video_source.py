@@ -20,6 +20,7 @@ from pipelines.cli import run
 from pipelines.clip_bytes import ClipBytes
 from pipelines.config import Box, Config, crop_box
 from pipelines.serving import Captioner, Labeller
+from pipelines.variation import Variation
 from pipelines.video_source import ClipTable
 
 # protobuf's word to TFDS 4.9.10, not to us.
@@ -63,7 +64,7 @@ def test_a_table_gives_each_clip_its_own_frames() -> None:
 
 
 def test_what_varies_varies_anew_and_only_while_learning() -> None:
-    varied = table(flips=True, shift=2, tint=0.3)
+    varied = table(flips=True, variation=Variation(shift=2, tint=0.3))
     plain, _ = table().read(np.array([0]))
     assert np.array_equal(varied.read(np.array([0]))[0], plain)
     rng = np.random.default_rng(0)
@@ -71,7 +72,7 @@ def test_what_varies_varies_anew_and_only_while_learning() -> None:
     assert len(ways) == 10
     mirrored = {table(flips=True).read(np.array([0]), rng)[0].tobytes() for _ in range(20)}
     assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
-    moved = table(shift=1).read(np.array([0]), np.random.default_rng(3))[0]
+    moved = table(variation=Variation(shift=1)).read(np.array([0]), np.random.default_rng(3))[0]
     padded = np.pad(plain, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], "edge")
     windows = [padded[:, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
     assert any(np.array_equal(moved, window) for window in windows)
