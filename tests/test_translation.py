@@ -186,7 +186,7 @@ def test_the_command_prints_and_draws(
     with Image.open(picture) as drawn:
         assert drawn.width > 30 * len(answer.read) and drawn.height > 30 * len(answer.words)
     with pytest.raises(UserError, match="one file for 2 texts: name a folder"):
-        cli.run([*words, "another", "--attention", str(picture)])
+        cli.run(["translate", str(trained.folder), text, text, "--attention", str(picture)])
     with pytest.raises(UserError, match="--n-best is from 1 to 2"):
         cli.run(["translate", str(trained.folder), text, "--n-best", "3"])
 

@@ -3,8 +3,10 @@
 Paper:    Bahdanau, Cho & Bengio 2015, "Neural machine translation by jointly learning to align and
           translate"; the data Elliott et al. 2016
 Command:  python train.py translation --data multi30k --source DIR
-Time:     to be measured
-Expected: to be measured
+Time:     not measured
+Expected: not measured
+
+The best epoch is chosen on the last hundredth of the training part, not on the one reported.
 """
 
 import dataclasses
@@ -14,7 +16,8 @@ from pipelines.recipes.pairs import CONFIG as PAIRS
 CONFIG = dataclasses.replace(
     PAIRS,
     data="multi30k",
-    train_split="train[:98%]",
-    validation_split="train[98%:]",
+    train_split="train[:99%]",
+    validation_split="train[99%:]",
     test_splits="validation,test",
+    dropout=0.4,
 )

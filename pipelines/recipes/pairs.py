@@ -2,7 +2,8 @@
 
 Paper:    Bahdanau, Cho & Bengio 2015, "Neural machine translation by jointly learning to align and
           translate"
-Command:  python train.py translation --data pairs --source DIR --languages en-de
+Command:  python train.py translation --data pairs --source DIR
+          and for two files side by side, train.en and train.de, --languages en-de
 Time:     grows with the number of words
 Expected: depends on the texts; see the recipe `multi30k` for a set that others know
 """

