@@ -17,10 +17,18 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
 
 # Scripts written without spaces: one character, one token.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+# Vowel signs, points and accents that belong to a letter, of any script; and what joins Persian
+# words. Not those that choose how an emoji looks.
+_MARKS = "\u200c" + "".join(
+    character
+    for character in map(chr, range(0x300, 0xFFF0))
+    if unicodedata.category(character)[0] == "M"
+    and not re.match("[\u20d0-\u20ff\ufe00-\ufe0f]", character)
+)
 # What a token is made of, each an expression for one character.
 CLASSES = {
     "unspaced": rf"[{_UNSPACED}]",
-    "letter": rf"(?![{_UNSPACED}_])[\w\u0300-\u036f\u0900-\u0d7f\u0e00-\u0eff]",
+    "letter": rf"(?![{_UNSPACED}_])[\w{_MARKS}]",
     "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
     "sign": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
     "mark": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only where punctuation is kept
@@ -33,7 +41,7 @@ CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
 
 
 def tokenize(text: str, marks: bool = False) -> list[str]:
-    """Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
+    r"""Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
 
     Args:
         text: the sentence.
@@ -43,6 +51,8 @@ def tokenize(text: str, marks: bool = False) -> list[str]:
     ['a', "man's", 't-shirt', 'is', 'red']
     >>> tokenize("一只狗 plays ⚽!")
     ['一', '只', '狗', 'plays', '⚽']
+    >>> [len(tokenize(word)) for word in ("ខ្ញុំ", "שָׁלוֹם", "كَلْب", "می\u200cخواهم")]
+    [1, 1, 1, 1]
     >>> tokenize("A man's T-shirt -- is RED.", marks=True)
     ['a', "man's", 't-shirt', '-', '-', 'is', 'red', '.']
     """
