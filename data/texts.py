@@ -14,20 +14,28 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.datasets import DatasetInfo, data_home, source_folder
+from data.datasets import DatasetInfo, data_home, info_of, source_folder
 from data.errors import UserError, unknown
 from data.labelled import READERS, Text, sort_out
 from data.pairs import PAIR_READERS, Languages, Pair
 from data.problems import Problem, check_share, summary, write_report
 from data.splitting import into_splits
 
+TFDS = "tfds:"
 TEXT_DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
     for info in (
+        DatasetInfo(
+            "tfds:NAME",
+            "texts with labels of TensorFlow Datasets: tfds:imdb_reviews, tfds:glue/sst2, …",
+            False,
+            "a TFDS data folder that has it; without --source TFDS's own, into which it is "
+            "downloaded if need be",
+        ),
         DatasetInfo(
             "opinions",
             "made-up reviews in which the order of words decides, made on the spot",
@@ -67,6 +75,13 @@ TEXT_DATASETS: Mapping[str, DatasetInfo] = {
 PAIR_DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
     for info in (
+        DatasetInfo(
+            "tfds:NAME",
+            "translations of TensorFlow Datasets: tfds:ted_hrlr_translate/pt_to_en, …",
+            False,
+            "a TFDS data folder that has it; without --source TFDS's own, into which it is "
+            "downloaded if need be",
+        ),
         DatasetInfo(
             "phrasebook",
             "English sentences of a small grammar and their German, made on the spot",
@@ -167,6 +182,7 @@ def prepare_texts(
     name: str,
     source: Path | str | None = None,
     *,
+    pairs: bool | None = None,
     languages: str | None = None,
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
@@ -175,8 +191,9 @@ def prepare_texts(
     """Read a dataset of texts; what is wrong goes to a report file and to the screen.
 
     Args:
-        name: a key of `TEXT_DATASETS` or `PAIR_DATASETS`.
+        name: a key of `TEXT_DATASETS` or `PAIR_DATASETS`, or "tfds:" and what TFDS calls one.
         source: the folder it lies in.
+        pairs: whether it is one of `PAIR_DATASETS`; None: if its name stands there.
         languages: of pairs, from which to which, such as "en-de"; None: as the source has them.
         data_dir: where the report goes; see `data.datasets.data_home`.
         max_bad: the share of texts that may be unusable, 0 to 1.
@@ -189,16 +206,22 @@ def prepare_texts(
         UserError: for an unknown name, a source that is not there or not in the expected layout,
             labels that cannot be learned, too many bad texts, or a folder that cannot be written.
     """
-    known = {**TEXT_DATASETS, **PAIR_DATASETS}
-    if name not in known:
-        raise unknown("dataset", name, known)
-    folder = source_folder(known[name], source)
+    pairs = name in PAIR_DATASETS if pairs is None else pairs
+    info = info_of(name, PAIR_DATASETS if pairs else TEXT_DATASETS)
+    folder = source_folder(info, source)
     try:
-        splits, classes, problems = _listed(name, folder, languages, seed)
+        if info.made:
+            splits, classes = _MADE[name](seed)
+            problems: list[Problem] = []
+        elif pairs:
+            splits, problems = into_splits(_pairs(name, folder, languages))
+            classes = ()
+        else:
+            splits, classes, problems = sort_out(name, _labelled(name, folder))
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
-    report = data_home(data_dir) / name / digest / "problems.jsonl"
+    report = data_home(data_dir) / name.replace("/", "-") / digest / "problems.jsonl"
     try:
         write_report(report, problems)
     except OSError as error:
@@ -212,23 +235,28 @@ def prepare_texts(
     _say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
         _say(f"{name}: {summary(problems)}; each is named in {report}")
-    if name in PAIR_DATASETS:
+    if pairs:
         return PreparedPairs(name, digest, counts, report, splits)
     return PreparedTexts(name, digest, counts, report, splits, classes)
 
 
-def _listed(
-    name: str, folder: Path | None, languages: str | None, seed: int
-) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem]]:
-    """Return the texts of each split, the classes of labelled ones, and what is wrong."""
-    if folder is None:
-        made, classes = _MADE[name](seed)
-        return made, classes, []
-    if name in PAIR_DATASETS:
-        pairs = PAIR_READERS[name](folder, Languages.parse(languages) if languages else None)
-        splits, problems = into_splits(pairs)
-        return splits, (), problems
-    return sort_out(name, READERS[name](folder))
+def _labelled(name: str, folder: Path | None) -> Iterable[Text]:
+    if name.startswith(TFDS):
+        from data.tfds_texts import read_labelled
+
+        return read_labelled(name.removeprefix(TFDS), folder)
+    assert folder is not None
+    return READERS[name](folder)
+
+
+def _pairs(name: str, folder: Path | None, languages: str | None) -> Iterable[Pair]:
+    chosen = Languages.parse(languages) if languages else None
+    if name.startswith(TFDS):
+        from data.tfds_texts import read_translated
+
+        return read_translated(name.removeprefix(TFDS), folder, chosen)
+    assert folder is not None
+    return PAIR_READERS[name](folder, chosen)
 
 
 def _made_opinions(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...]]:

@@ -19,6 +19,7 @@ from pipelines import text_graph
 from pipelines.config import Config
 from pipelines.input import note_cut, pad
 from pipelines.shown import Shown
+from pipelines.tasks import TASKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +96,7 @@ class TextSource:
         return prepare_texts(
             config.data,
             config.source,
+            pairs="pairs" in TASKS[config.task].parts,
             languages=config.languages,
             max_bad=config.max_bad,
             seed=config.seed,
