@@ -114,7 +114,7 @@ def test_a_dropped_picture_gets_its_caption_and_words_show_where_the_model_looke
 
 
 def test_it_goes_by_keyboard(page: Any) -> None:
-    drop(page, "a.png", "image/png", encode(picture(2), "PNG"))
+    drop(page, "a.png", "image/png", encode(picture(0), "PNG"))
     caption(page)
     page.focus("#sentence button")
     veils = [page.evaluate(VEIL)]
