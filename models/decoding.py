@@ -63,10 +63,12 @@ def sample(
         state: nest of tensors [batch, ...].
         batch: rows, an int or an int32 scalar.
         options: see `SearchOptions`.
-        seed: whole number (scalar); the same seed on the same batch draws the same sentences.
-        temperature: > 0, scalar; 1 leaves the probabilities as they are.
-        top_k: >= 0, scalar.
-        top_p: in (0, 1], scalar.
+        seed: whole number. A scalar is the batch's: the same on the same batch draws the same
+            sentences. Of a tensor [batch] each is its row's, which then draws the same sentences
+            in whatever batch it stands.
+        temperature: > 0, scalar or [batch]; 1 leaves the probabilities as they are.
+        top_k: >= 0, scalar or [batch].
+        top_p: in (0, 1], scalar or [batch].
         samples: sentences per row; a Python int.
 
     Raises:
@@ -74,11 +76,25 @@ def sample(
         tf.errors.InvalidArgumentError: for a tensor out of its range, when the graph runs.
     """
     check_whole("samples", samples, 1)
-    heat = _within(
-        "temperature", temperature, tf.float32, "> 0 and finite", lambda x: (x > 0) & (x < math.inf)
+
+    def each(value: tf.Tensor) -> tf.Tensor:
+        """Return [batch * samples, 1]."""
+        return tf.repeat(tf.broadcast_to(value, [batch]), samples)[:, None]
+
+    heat = each(
+        _within(
+            "temperature",
+            temperature,
+            tf.float32,
+            "> 0 and finite",
+            lambda x: (x > 0) & (x < math.inf),
+        )
     )
-    limit = _within("top_k", top_k, tf.int32, "whole and >= 0", lambda x: (x >= 0) & (x % 1 == 0))
-    mass = _within("top_p", top_p, tf.float32, "> 0 and <= 1", lambda x: (x > 0) & (x <= 1))
+    limit = each(
+        _within("top_k", top_k, tf.int32, "whole and >= 0", lambda x: (x >= 0) & (x % 1 == 0))
+    )
+    mass = each(_within("top_p", top_p, tf.float32, "> 0 and <= 1", lambda x: (x > 0) & (x <= 1)))
+    chance = tf.reshape(_chance(seed, batch, samples, options.columns), [-1, options.columns])
 
     def draw(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
         # Best first, hence at most 0: no temperature makes all of them -inf.
@@ -88,10 +104,27 @@ def sample(
         before = tf.cumsum(tf.nn.softmax(logits), axis=1, exclusive=True)  # 0 for the first
         # A sum rounds to 1 before the last word is in it, so 1 is no limit of its own.
         logits = tf.where((before < mass) | (mass >= 1), logits, -math.inf)
-        seeds = tf.stack([tf.cast(seed, tf.int64), tf.cast(time, tf.int64)])
-        return tf.random.stateless_categorical(logits, 1, seeds, dtype=tf.int32)
+        share = tf.nn.softmax(logits)
+        up_to = tf.cumsum(share, axis=1)
+        passed = tf.math.count_nonzero(
+            up_to <= chance[:, time, None] * up_to[:, -1:], axis=1, keepdims=True, dtype=tf.int32
+        )
+        last = tf.math.count_nonzero(share, axis=1, keepdims=True, dtype=tf.int32) - 1
+        return tf.minimum(passed, last)
 
     return _follow(step, state, batch, options, draw, samples, choices=None)
+
+
+def _chance(seed: tf.Tensor | int, batch: tf.Tensor | int, samples: int, steps: int) -> tf.Tensor:
+    """Return float32 [batch, samples, steps] in [0, 1): what decides each draw."""
+    seed = tf.cast(seed, tf.int64)
+    if not seed.shape.rank:
+        return tf.random.stateless_uniform([batch, samples, steps], tf.stack([seed, 0]))
+    return tf.map_fn(
+        lambda own: tf.random.stateless_uniform([samples, steps], tf.stack([own, 0])),
+        tf.broadcast_to(seed, [batch]),
+        fn_output_signature=tf.TensorSpec([samples, steps]),
+    )
 
 
 def _follow(
@@ -141,9 +174,10 @@ def _follow(
 def _within(
     name: str, value: Any, dtype: tf.DType, rule: str, holds: Callable[[Any], Any]
 ) -> tf.Tensor:
-    """Return a scalar tensor; refuse what breaks the rule: Python's now, a tensor's in the run."""
+    """Return a tensor; refuse what breaks the rule: Python's now, a tensor's in the run."""
     if tf.is_tensor(value):
-        kept = tf.debugging.Assert(holds(value), [f"{name} must be {rule}, not", value])
+        held = tf.reduce_all(holds(value))
+        kept = tf.debugging.Assert(held, [f"{name} must be {rule}, not", value])
         with tf.control_dependencies([kept]):
             return tf.identity(tf.cast(value, dtype))
     if isinstance(value, str) or not holds(value):

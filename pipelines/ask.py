@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from data.errors import UserError
 from data.images import BadPicture, frame_jpeg, load_picture
 from data.video import Sampling, sample
 from pipelines.choose_frames import choose_frames
+from pipelines.export_folder import find_version, read_info
 
 BATCH = 32
-LAYOUT = "a folder with saved_model.pb, one with versions 1, 2, …, or a run directory"
 
 
 class Export:
@@ -34,7 +33,7 @@ class Export:
     ) -> None:
         """Load an export; see `pipelines.serving.Captioner`."""
         self.folder = find_version(Path(export))
-        self.info = read_description(self.folder)
+        self.info = read_info(self.folder)
         try:
             # Held, because signatures do not keep alive what they were loaded with.
             self._model = tf.saved_model.load(str(self.folder))
@@ -43,7 +42,10 @@ class Export:
         self._signature = self._model.signatures[signature]
         specs = self._signature.structured_input_signature[1]
         (self.takes,) = (name for name in specs if name in _READERS)
-        self._inputs = {name: tf.constant(inputs[name], specs[name].dtype) for name in inputs}
+        self._inputs = {  # one for all rows
+            name: tf.constant(value, specs[name].dtype, [1] * specs[name].shape.rank)
+            for name, value in inputs.items()
+        }
 
     def ask(self, items: Iterable[Any]) -> list[dict[str, Any] | str]:
         """Ask for answers, in batches.
@@ -146,32 +148,3 @@ _READERS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "text": _text,
 }
 _KINDS = {"image_bytes": "picture", "frame_bytes": "clip", "text": "text"}
-
-
-def find_version(path: Path) -> Path:
-    """Return the version's folder meant by `path`."""
-    if not path.exists():
-        raise UserError(f"there is no export at {path}: no such file or folder")
-    if (path / "saved_model.pb").is_file():
-        return path
-    versions = [
-        file.parent
-        for parent in (path, path / "export")
-        for file in parent.glob("*/saved_model.pb")
-        if file.parent.name.isdigit()
-    ]
-    if not versions:
-        raise UserError(f"{path} is no export: expected {LAYOUT} with export/ in it")
-    return max(versions, key=lambda folder: int(folder.name))
-
-
-def read_description(folder: Path) -> dict[str, Any]:
-    """Return what a version's wordreel.json says."""
-    path = folder / "assets.extra" / "wordreel.json"
-    try:
-        info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(
-            f"{folder} is a SavedModel, but no export of Wordreel: {path} is missing"
-        ) from None
-    return info

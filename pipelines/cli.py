@@ -15,7 +15,9 @@ from pipelines import (
     evaluate_command,
     gradient_flow_command,
     rnn_tasks_command,
+    serve_command,
     translate_command,
+    verify_command,
 )
 from pipelines.console import Parser, exit_code
 
@@ -25,7 +27,9 @@ COMMANDS = {
     "evaluate": evaluate_command,
     "gradient-flow": gradient_flow_command,
     "rnn-tasks": rnn_tasks_command,
+    "serve": serve_command,
     "translate": translate_command,
+    "verify-export": verify_command,
 }
 
 

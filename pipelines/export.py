@@ -23,8 +23,8 @@ from pipelines.saved_model import at_least_one_row, more_signatures, taken, writ
 SIGNATURES = {
     "serving_default": "beam search",
     "greedy": "the likeliest next word each time",
-    "sample": "sentences drawn at random; scalars: temperature, float32 > 0; top_p, float32 in "
-    "(0, 1], 1 for no limit; top_k, int32, 0 for no limit; seed, int64",
+    "sample": "sentences drawn at random; of each row, or one for all: temperature, float32 > 0; "
+    "top_p, float32 in (0, 1], 1 for no limit; top_k, int32, 0 for no limit; seed, int64",
 }
 
 
@@ -89,7 +89,7 @@ def _save(
     options: SearchOptions,
     name: str,
     folder: Path,
-) -> None:
+) -> dict[str, Any]:
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
     words = folder.with_name("vocabulary.txt")
     vocabulary.save(words)
@@ -104,6 +104,7 @@ def _save(
         other_read = functools.partial(answer, reader)
         signatures[other] = _signatures(other_read, takes, options)["serving_default"]
     tf.saved_model.save(module, str(folder), signatures=signatures)
+    return signatures
 
 
 def _signatures(
@@ -119,17 +120,16 @@ def _signatures(
     def greedily(given: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(given, greedy)
 
-    # Scalars, which TensorFlow Serving's REST takes beside a batch in its columnar form
-    # ("inputs"); it fills in the defaults of those left out.
+    # Of each row: TensorFlow Serving batches no scalars, nor has its REST any in a row.
     defaults = dict(
-        temperature=tf.constant(1.0),
-        top_p=tf.constant(1.0),
-        top_k=tf.constant(0),
-        seed=tf.constant(0, tf.int64),
+        temperature=tf.constant([1.0]),
+        top_p=tf.constant([1.0]),
+        top_k=tf.constant([0]),
+        seed=tf.constant([0], tf.int64),
     )
-    scalars = [tf.TensorSpec([], value.dtype, name) for name, value in defaults.items()]
+    settings = [tf.TensorSpec([None], value.dtype, name) for name, value in defaults.items()]
 
-    @tf.function(input_signature=[takes, *scalars], autograph=False)
+    @tf.function(input_signature=[takes, *settings], autograph=False)
     def at_random(
         given: tf.Tensor,
         temperature: tf.Tensor = defaults["temperature"],
@@ -137,7 +137,11 @@ def _signatures(
         top_k: tf.Tensor = defaults["top_k"],
         seed: tf.Tensor = defaults["seed"],
     ) -> dict[str, tf.Tensor]:
-        how = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
+        given_how = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
+        how = {  # an empty batch becomes a row, which needs its settings
+            name: tf.concat([value, defaults[name][: tf.cast(tf.size(value) == 0, tf.int32)]], 0)
+            for name, value in given_how.items()
+        }
         return answer(given, functools.partial(sample, samples=options.n_best, **how))
 
     return dict(zip(SIGNATURES, (by_beam, greedily, at_random), strict=True))

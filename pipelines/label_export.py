@@ -56,7 +56,7 @@ def export_labels(
     )
 
 
-def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> None:
+def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> dict[str, Any]:
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
     labels = folder.with_name("labels.txt")
     labels.write_text("\n".join(classes) + "\n", encoding="utf-8")
@@ -79,6 +79,7 @@ def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> None
         for name, (spec, read) in inputs.items()
     }
     tf.saved_model.save(module, str(folder), signatures=signatures)
+    return signatures
 
 
 def _answer(

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from data.errors import UserError
 from data.files import atomic_write
+from data.licences import licence_of
 from data.problems import read_report, summary
 from models.encoder_decoder import EncoderHead
 from pipelines.config import Config, flag
@@ -137,7 +138,12 @@ def _finish(
     for evaluation in evaluations:
         evaluation.write(folder)
     metrics = {e.split: {**e.summary(), "signature": e.signature} for e in evaluations}
-    info = {"config": json.loads(config.to_json()), "metrics": metrics}
+    info = {
+        "config": json.loads(config.to_json()),
+        "metrics": metrics,
+        "command": command,
+        "licence": licence_of(config.data),
+    }
     exported = head.export(model, source, folder / "export", info)
     problems = source.prepared.problems
     notes = [*_warnings(evaluations), *source.notes]

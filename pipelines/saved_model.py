@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import tempfile
@@ -13,16 +14,24 @@ import keras
 import tensorflow as tf
 
 from data.errors import UserError
+from pipelines.bundle.companions import write_companions
+from pipelines.bundle.records import write_golden, write_warm_up
+from pipelines.bundle.requests import LARGEST_BATCH, read_signatures
+from pipelines.bundle.verify import refuse_unless_sound
+from pipelines.export_folder import model_name
+
+Save = Callable[[Path], Mapping[str, Any]]  # to tf.functions by signature
 
 
-def write_version(
-    directory: Path | str, save: Callable[[Path], None], description: Mapping[str, Any]
-) -> Path:
-    """Write the next version of an export.
+def write_version(directory: Path | str, save: Save, description: Mapping[str, Any]) -> Path:
+    """Write the next version of an export, and beside it what servers need to take it.
+
+    It is given its number only after a process of its own has repeated the recorded requests.
 
     Args:
         directory: gets the version as a folder named 1, 2, …, whole or not at all.
-        save: writes the SavedModel to the folder it is given; beside it lies room for scratch.
+        save: writes the SavedModel to the folder it is given, and returns the functions it saved,
+            by signature; beside the folder lies room for scratch.
         description: JSON values for `assets.extra/wordreel.json`, beside the software's versions;
             servers ignore it, clients read it.
 
@@ -30,17 +39,24 @@ def write_version(
         The version's folder.
 
     Raises:
-        UserError: if the directory cannot be written.
+        UserError: if the directory cannot be written, or the export does not keep its promises.
     """
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
             folder = Path(scratch) / "export"
-            save(folder)
+            functions = save(folder)
+            (folder / "assets.extra").mkdir()
+            signatures = read_signatures(folder)
+            write_golden(folder, model_name(directory), signatures, functions)
+            write_warm_up(folder, model_name(directory), signatures)
             _describe(folder, description)
+            refuse_unless_sound(folder)
             versions = [int(path.name) for path in directory.iterdir() if path.name.isdigit()]
-            return folder.rename(directory / str(1 + max(versions, default=0)))
+            version = folder.rename(directory / str(1 + max(versions, default=0)))
+        write_companions(version, signatures)
+        return version
     except (OSError, tf.errors.OpError) as error:
         reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
         raise UserError(f"cannot write the export to {directory}: {reason}") from error
@@ -69,15 +85,25 @@ def taken(spec: tf.TensorSpec) -> str:
 
 
 def _describe(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write wordreel.json, last: it names all that lies there."""
     versions = {
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "wordreel": _own_version(),
     }
-    path = folder / "assets.extra" / "wordreel.json"
-    path.parent.mkdir()
-    text = json.dumps({"versions": versions, **description}, indent=2, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    digests = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    facts = {
+        "versions": versions,
+        **description,
+        "largest_batch": LARGEST_BATCH,
+        "sha256": digests,
+    }
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    (folder / "assets.extra" / "wordreel.json").write_text(text + "\n", encoding="utf-8")
 
 
 def _own_version() -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from data.errors import UserError
 from data.vocabulary import END, Vocabulary
-from pipelines.ask import Export, find_version, read_description
+from pipelines.ask import Export
+from pipelines.export_folder import find_version, read_info
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Labeller(Export):
 
 def load_export(export: Path | str) -> Captioner | Labeller:
     """Load an export of either kind; see `Captioner`."""
-    labels = "labels" in read_description(find_version(Path(export)))
+    labels = "labels" in read_info(find_version(Path(export)))
     return Labeller(export) if labels else Captioner(export)
 
 

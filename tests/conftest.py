@@ -15,3 +15,22 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real data not present at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of versions with a tiny captioner in it, as `export` leaves it; read only."""
+    from tiny_captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
+
+    from pipelines.export import export
+
+    folder = tmp_path_factory.mktemp("models") / "captioner"
+    info = {
+        "task": "image-captioning",
+        "command": "python train.py --seed 1",
+        "licence": "drawn by Wordreel",
+        "config": {"data": "scenes", "train_split": "train", "seed": 1},
+        "metrics": {"test": {"BLEU-4": 0.71, "signature": "tok:x|items:5"}},
+    }
+    export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder, info)
+    return folder

@@ -1,0 +1,165 @@
+"""Dynamic batching: requests that wait at the same time are answered together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipelines.server.errors import RequestError
+
+Arrays = Mapping[str, np.ndarray]
+Ask = Callable[[str, Arrays], dict[str, np.ndarray]]
+
+
+class _Waiting(NamedTuple):
+    key: Hashable  # those of the same key can share a batch
+    signature: str
+    inputs: Arrays
+    rows: int
+    answer: asyncio.Future[dict[str, np.ndarray]]
+
+
+class Batcher:
+    """Answers for one version of a model, in the order of arrival, a batch at a time.
+
+    A request is answered at once if nothing else is; after `delay` if it may get company. What
+    arrives meanwhile waits, and is answered together with what is like it: the same signature, the
+    same sides but for the rows.
+
+    Attributes:
+        rows: that wait.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        executor: Executor,
+        *,
+        max_rows: int,
+        max_queue: int,
+        delay: float,
+        observe: Callable[[int, int], None] = lambda requests, rows: None,
+    ) -> None:
+        """Start answering; needs a running event loop.
+
+        Args:
+            ask: answers (signature, inputs); called in `executor`, once at a time.
+            executor: of at least one thread.
+            max_rows: of a batch, and of a request.
+            max_queue: rows that may wait.
+            delay: seconds.
+            observe: told the requests and rows of each batch.
+        """
+        self.rows = 0
+        self._ask, self._executor, self._observe = ask, executor, observe
+        self._max_rows, self._max_queue, self._delay = max_rows, max_queue, delay
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._closing = False
+        self._pace = 0.05  # seconds a row, smoothed
+        self._worker = asyncio.create_task(self._work())
+
+    async def answer(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Return the answer to a request whose arrays have the same number of rows, but scalars.
+
+        Raises:
+            RequestError: 429 if too many rows wait, and whatever the model says.
+        """
+        rows = next((len(array) for array in inputs.values() if array.ndim), 1)
+        if rows > self._max_rows:
+            raise RequestError(
+                400, f"The request has {rows:,} rows, at most {self._max_rows} are taken at once"
+            )
+        if self.rows and self.rows + rows > self._max_queue:
+            wait = max(1, math.ceil(self.rows * self._pace))
+            raise RequestError(
+                429, f"Too busy: {self.rows} rows are waiting; try again in {wait} s", wait
+            )
+        scalars = ((k, v.tobytes()) for k, v in inputs.items() if not v.ndim)
+        sides = ((k, v.shape[1:]) for k, v in inputs.items() if v.ndim)
+        key = (signature, tuple(sorted(scalars)), tuple(sorted(sides)))
+        future = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(key, signature, inputs, rows, future))
+        self.rows += rows
+        self._arrived.set()
+        return await future
+
+    async def close(self) -> None:
+        """Answer what waits, then stop."""
+        self._closing = True
+        self._arrived.set()
+        await self._worker
+
+    async def _work(self) -> None:
+        while True:
+            while not self._queue:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+            if self._delay and sum(each.rows for each in self._queue) < self._max_rows:
+                await asyncio.sleep(self._delay)
+            batch = self._take()
+            if batch:
+                await self._run(batch)
+
+    def _take(self) -> list[_Waiting]:
+        """Take from the queue the first request and those like it, up to a full batch."""
+        batch: list[_Waiting] = []
+        rest: deque[_Waiting] = deque()
+        rows = 0
+        for each in self._queue:
+            if each.answer.done():  # nobody waits for it any more
+                self.rows -= each.rows
+            elif not batch or (each.key == batch[0].key and rows + each.rows <= self._max_rows):
+                batch.append(each)
+                rows += each.rows
+            else:
+                rest.append(each)
+        self._queue = rest
+        self.rows -= rows
+        return batch
+
+    async def _run(self, batch: list[_Waiting]) -> None:
+        rows = sum(each.rows for each in batch)
+        self._observe(len(batch), rows)
+        first, start = batch[0], time.monotonic()
+        together = {
+            name: np.concatenate([each.inputs[name] for each in batch]) if array.ndim else array
+            for name, array in first.inputs.items()
+        }
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._executor, self._ask, first.signature, together)
+        except Exception as error:
+            if len(batch) == 1:
+                _settle(first, error=error)
+            else:  # one of them may be to blame: the others shall not suffer
+                for each in batch:
+                    await self._run([each])
+            return
+        self._pace += 0.2 * ((time.monotonic() - start) / rows - self._pace)
+        start_row = 0
+        for each in batch:
+            part = slice(start_row, start_row + each.rows)
+            _settle(each, {name: array[part] for name, array in found.items()})
+            start_row += each.rows
+
+
+def _settle(
+    waiting: _Waiting, found: dict[str, np.ndarray] | None = None, error: Any = None
+) -> None:
+    """Give an answer to whoever still waits for it."""
+    with contextlib.suppress(asyncio.InvalidStateError):
+        if error is None:
+            waiting.answer.set_result(found or {})
+        else:
+            waiting.answer.set_exception(error)

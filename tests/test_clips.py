@@ -1,0 +1,49 @@
+"""Clips from a page: which are taken, and that the frames are those of training."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from video_files import FORMATS, numbers, write_clip
+
+from data.video import Sampling, sample
+from pipelines.server.clips import frames_of, is_clip
+from pipelines.server.errors import RequestError
+
+SAMPLING = {"count": 4, "rate": None, "placing": "centred", "max_side": 64}
+INFO = {"input": {"sampling": SAMPLING}}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_any_clip_that_training_reads_is_taken(tmp_path: Path, name: str) -> None:
+    assert is_clip(write_clip(tmp_path / name, range(3)).read_bytes()[:12])
+
+
+def test_the_frames_are_those_of_training(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", range(40))
+    found = frames_of(clip.read_bytes(), INFO)
+    pictures = [Image.open(io.BytesIO(base64.b64decode(each))) for each in found["frames"]]
+    expected = sample(clip, Sampling(count=4, max_side=64))
+    assert numbers(np.stack([np.asarray(each) for each in pictures])) == numbers(expected.frames)
+    assert found["seconds"] == expected.times.tolist()
+
+
+@pytest.mark.parametrize(
+    ("clip", "info", "error"),
+    [
+        (b"#EXTM3U\nfile:///etc/passwd\n", INFO, "Not a clip"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", INFO, "Not a clip"),
+        (b"", INFO, "Not a clip"),
+        (b"\0\0\0\x18ftypmp42" + b"\0" * 99, INFO, "cannot be read"),
+        (b"GIF89a", {"input": {}}, "takes no clips"),
+    ],
+)
+def test_what_is_no_clip_is_refused(clip: bytes, info: dict[str, object], error: str) -> None:
+    with pytest.raises(RequestError, match=error) as caught:
+        frames_of(clip, info)
+    assert caught.value.status == 400
