@@ -160,7 +160,7 @@ def test_links_in_documents_lead_somewhere() -> None:
                 assert path.exists(), f"{document.name} links to {target}, which is not there"
 
 
-@pytest.mark.parametrize("key", ["install_requires", "lite", "java-metrics", "test", "dev"])
+@pytest.mark.parametrize("key", ["install_requires", "lite", "jobs", "java-metrics", "test", "dev"])
 def test_lock_holds_every_requirement(key: str) -> None:
     locked = pins()
     for name, requirement in requirements(key).items():
@@ -174,7 +174,7 @@ def test_build_is_locked_like_the_rest() -> None:
 
 
 def test_every_import_is_required_and_every_requirement_imported() -> None:
-    optional = requirements("lite") | requirements("java-metrics")
+    optional = requirements("lite") | requirements("java-metrics") | requirements("jobs")
     always = requirements("install_requires")
     distributions = packages_distributions()
     own = {"data", "models", "pipelines", "train"} | sys.stdlib_module_names
