@@ -7,7 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -34,7 +34,7 @@ class Stored:
     fingerprint: str
     splits: Mapping[str, int]
     problems: Path
-    encoder: Mapping[str, Any] | None = None
+    encoder: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     numbered: ClassVar[bool] = False  # whether ids are TFDS's own, for want of others
 

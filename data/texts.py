@@ -243,8 +243,14 @@ def _read_prepared(folder: Path) -> PreparedTexts:
         for split in stored["splits"]
     }
     classes = tuple(sorted({text.label for text in examples.get("train", ())}))
-    told = (stored[name] for name in ("name", "fingerprint", "splits", "problems"))
-    return PreparedTexts(*told, examples, classes)
+    return PreparedTexts(
+        stored["name"],
+        stored["fingerprint"],
+        stored["splits"],
+        stored["problems"],
+        examples,
+        classes,
+    )
 
 
 def list_texts(

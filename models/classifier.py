@@ -98,7 +98,7 @@ class Classifier(keras.layers.Layer):
         weights = tf.gather(tf.constant(self.class_weights), targets)
         return tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
 
-    def weigh(self, targets: tf.Tensor) -> tf.Tensor:
+    def mass(self, targets: tf.Tensor) -> tf.Tensor:
         """Return what `loss` divides its sum by, float32: examples, or the sum of their weights."""
         if self.class_weights is None:
             return tf.cast(tf.size(targets), tf.float32)

@@ -112,7 +112,7 @@ class SequenceDecoder(keras.layers.Layer):
         return tf.reduce_mean(losses)
 
     @staticmethod
-    def weigh(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    def mass(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Return what `loss` divides its sum by, float32: the number of next words."""
         return tf.reduce_sum(tf.cast(tf.not_equal(targets[0][:, 1:], PAD), tf.float32))
 

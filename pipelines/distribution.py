@@ -36,7 +36,7 @@ LOST = (
     tf.errors.InternalError,
 )
 
-Weigh = Callable[[Any], tf.Tensor]
+Mass = Callable[[Any], tf.Tensor]
 
 
 def strategy() -> tf.distribute.Strategy:
@@ -112,25 +112,25 @@ def first(strategy: tf.distribute.Strategy, value: Any) -> Any:
     return tf.nest.map_structure(own, value)
 
 
-def parts(batch: tuple[Any, Any], number: int, weigh: Weigh) -> list[tuple[Any, Any, tf.Tensor]]:
+def parts(batch: tuple[Any, Any], number: int, mass: Mass) -> list[tuple[Any, Any, tf.Tensor]]:
     """Cut a batch into `number` parts, each with its share of the whole's weight.
 
     Args:
         batch: inputs and targets, as a head's batches have them. Of a tuple of targets the second
             are owners: int32, the input that each row is about.
         number: of parts; where there are fewer rows, some have one that weighs nothing.
-        weigh: targets → what the mean over them divides by.
+        mass: targets → what the mean over them divides by.
     """
     inputs, targets = batch
     rows = len(tf.nest.flatten(targets)[0])
     bounds = np.linspace(0, rows, number + 1).round().astype(int)
-    whole = weigh(targets)
+    whole = mass(targets)
     cut = []
     for start, end in itertools.pairwise(bounds.tolist()):
         stop = max(end, start + 1)
         start = min(start, rows - 1)
         own = tf.nest.map_structure(lambda it, a=start, b=stop: it[a:b], targets)
-        weight = weigh(own) / whole if end > start else tf.zeros_like(whole)
+        weight = mass(own) / whole if end > start else tf.zeros_like(whole)
         if isinstance(own, tuple):
             kept, owners = np.unique(own[1], return_inverse=True)
             chosen = tf.nest.map_structure(lambda it, k=kept: tf.gather(it, k), inputs)

@@ -229,7 +229,7 @@ class Trainer:
         replicas, each = self.strategy.num_replicas_in_sync, self.config.accumulate
         if replicas * each == 1:
             return [(*batch, None)]
-        cut = distribution.parts(batch, replicas * each, self.model.head.weigh)
+        cut = distribution.parts(batch, replicas * each, self.model.head.mass)
         if replicas == 1:
             return cut
 
