@@ -82,7 +82,7 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path: Path) ->
         assert chief.poll() is None and other.poll() is None
         time.sleep(0.05)
     other.send_signal(signal.SIGKILL)
-    other.wait()
+    other.communicate()
     other = start(together, ports, 1)
     histories = [json.loads(process.communicate()[0]) for process in (chief, other)]
     assert (chief.returncode, other.returncode) == (0, 0)
