@@ -20,9 +20,11 @@ def main(words: Sequence[str]) -> int:
     config, run_dir = parse(words)
     folder = open_run(config, run_dir)
     quiet_tensorflow()
+    from pipelines.distribution import beginning_again
     from pipelines.run import run  # takes seconds: after the mistakes have been found
 
-    run(config, folder, shlex.join(["python", "train.py", *words]))
+    with beginning_again():
+        run(config, folder, shlex.join(["python", "train.py", *words]))
     return 0
 
 

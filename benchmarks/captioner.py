@@ -121,7 +121,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     for number, (rows, targets) in enumerate(epoch):
         if number == 10:
             start = time.perf_counter()
-        trainer._train_step(rows, targets, tune=False, number=number + 1)
+        trainer._train_step((rows, targets), tune=False, number=number + 1)
         if number >= 10:
             count += len(targets[1])
             flops += training_flops(decoder, targets[0].shape[1] - 1)

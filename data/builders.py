@@ -41,6 +41,14 @@ class Example(NamedTuple):
     captions: Sequence[str]
 
 
+class TextExample(NamedTuple):
+    """What is stored of a labelled text."""
+
+    text_id: str
+    text: str
+    label: str
+
+
 class LabelledExample(NamedTuple):
     """What is stored of a picture that has a class."""
 
@@ -86,19 +94,11 @@ class StoredPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
         super().__init__(data_dir=data_dir, config=config)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        features = {
-            "image": tfds.features.Image(shape=(None, None, 3), encoding_format=self._encoding),
-            "image_id": tfds.features.Text(),
-        }
-        if self._classes:
-            features["label"] = tfds.features.ClassLabel(names=self._classes)
-        else:
-            features["captions"] = tfds.features.Sequence(tfds.features.Text())
         what = "label" if self._classes else "captions"
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"Pictures with their {what}, each picture once. Written by Wordreel.",
-            features=tfds.features.FeaturesDict(features),
+            features=tfds.features.FeaturesDict(picture_features(self._encoding, self._classes)),
             supervised_keys=("image", what),
         )
 
@@ -110,6 +110,21 @@ class StoredPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
     ) -> Iterator[tuple[str, Any]]:
         for example in examples:
             yield example.image_id, example._asdict()
+
+
+def picture_features(encoding: str, classes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what is stored of a picture, by name: its label where there are classes."""
+    told = tfds.features.Sequence(tfds.features.Text())
+    return {
+        "image": tfds.features.Image(shape=(None, None, 3), encoding_format=encoding),
+        "image_id": tfds.features.Text(),
+        **({"label": tfds.features.ClassLabel(names=classes)} if classes else {"captions": told}),
+    }
+
+
+def text_features() -> dict[str, Any]:
+    """Return what is stored of a labelled text, by name."""
+    return {name: tfds.features.Text() for name in TextExample._fields}
 
 
 def is_built(data_dir: Path, name: str, fingerprint: str) -> bool:
@@ -152,7 +167,7 @@ def write(make: Callable[[], tfds.core.GeneratorBasedBuilder], home: Path) -> Pa
     """Write the dataset of a builder, which is made when its turn has come: see `build`."""
     home.mkdir(parents=True, exist_ok=True)
     try:
-        with _alone(home / ".lock"), _quiet():
+        with alone(home / ".lock"), _quiet():
             for leftover in home.glob("incomplete.*"):
                 shutil.rmtree(leftover)
             builder = make()
@@ -172,7 +187,7 @@ def write(make: Callable[[], tfds.core.GeneratorBasedBuilder], home: Path) -> Pa
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Hold a lock that the system drops when this process ends, however it ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -223,15 +238,20 @@ def checked_pictures(
     """Return the pictures of each split, shrunk to `max_side`: see `checked`, `load_picture`."""
 
     def load(entry: Entry) -> Loaded:
-        if entry.path.stat().st_size > MAX_BYTES:
-            raise BadPicture(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
-        jpeg = load_picture(entry.path.read_bytes(), max_side=max_side).jpeg
-        digest = hashlib.blake2b(jpeg, digest_size=16).digest()
-        if labelled:
-            return Loaded(LabelledExample(entry.image_id, jpeg, entry.label), digest)
-        return Loaded(Example(entry.image_id, jpeg, entry.captions), digest)
+        return picture_of(entry, max_side, labelled)
 
     return checked(listing, problems, load, kind="picture", bar=bar, finish=finish)
+
+
+def picture_of(entry: Entry, max_side: int | None, labelled: bool = False) -> Loaded:
+    """Read a picture: see `load_picture`."""
+    if entry.path.stat().st_size > MAX_BYTES:
+        raise BadPicture(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
+    jpeg = load_picture(entry.path.read_bytes(), max_side=max_side).jpeg
+    digest = hashlib.blake2b(jpeg, digest_size=16).digest()
+    if labelled:
+        return Loaded(LabelledExample(entry.image_id, jpeg, entry.label), digest)
+    return Loaded(Example(entry.image_id, jpeg, entry.captions), digest)
 
 
 def checked(
@@ -339,9 +359,14 @@ def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
 
     def examples(split: str) -> Iterator[Example]:
         for scene_id, scene in scenes.scenes(split, seed=seed):
-            buffer = io.BytesIO()
-            Image.fromarray(scenes.draw(scene)).save(buffer, "PNG", compress_level=1)
             bar.update()
-            yield Example(scene_id, buffer.getvalue(), scenes.captions(scene))
+            yield scene_of(scene_id, scene)
 
     return {split: examples(split) for split in scenes.SPLITS}
+
+
+def scene_of(scene_id: str, scene: scenes.Scene) -> Example:
+    """Draw a scene."""
+    buffer = io.BytesIO()
+    Image.fromarray(scenes.draw(scene)).save(buffer, "PNG", compress_level=1)
+    return Example(scene_id, buffer.getvalue(), scenes.captions(scene))

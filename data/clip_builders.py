@@ -82,22 +82,13 @@ class StoredClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
         super().__init__(data_dir=data_dir, config=config)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        image = tfds.features.Image(shape=(None, None, 3), encoding_format=self._encoding)
-        features = {
-            "frames": tfds.features.Sequence(image),
-            "times": tfds.features.Sequence(tf.float32),
-            "clip_id": tfds.features.Text(),
-            "captions": tfds.features.Sequence(tfds.features.Text()),
-            "label": tfds.features.Text(),
-            "group": tfds.features.Text(),
-        }
         metadata = tfds.core.MetadataDict(
             sampling=asdict(self._sampling), sampling_fingerprint=self._sampling.fingerprint
         )
         return tfds.core.DatasetInfo(
             builder=self,
             description="Frames of clips, with captions, labels or both. Written by Wordreel.",
-            features=tfds.features.FeaturesDict(features),
+            features=tfds.features.FeaturesDict(clip_features(self._encoding)),
             metadata=metadata,
         )
 
@@ -107,6 +98,19 @@ class StoredClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
     def _generate_examples(self, examples: Iterable[ClipExample]) -> Iterator[tuple[str, Any]]:
         for example in examples:
             yield example.clip_id, example._asdict()
+
+
+def clip_features(encoding: str) -> dict[str, Any]:
+    """Return what is stored of a clip, by name."""
+    image = tfds.features.Image(shape=(None, None, 3), encoding_format=encoding)
+    return {
+        "frames": tfds.features.Sequence(image),
+        "times": tfds.features.Sequence(tf.float32),
+        "clip_id": tfds.features.Text(),
+        "captions": tfds.features.Sequence(tfds.features.Text()),
+        "label": tfds.features.Text(),
+        "group": tfds.features.Text(),
+    }
 
 
 def build_clips(
@@ -144,20 +148,25 @@ def checked_clips(
     """Return the frames of the clips of each split, as JPEG: see `data.builders.checked`."""
 
     def load(entry: Entry) -> Loaded:
-        start, end = window(entry.file)
-        clip = sample(entry.path, sampling, start=start, end=end)
-        example = ClipExample(
-            entry.image_id,
-            [frame_jpeg(frame) for frame in clip.frames],
-            clip.times.tolist(),
-            entry.captions,
-            entry.label,
-            entry.group,
-        )
-        digest = hashlib.blake2b(b"".join(example.frames), digest_size=16).digest()
-        return Loaded(example, digest, clip.remarks)
+        return clip_of(entry, sampling)
 
     return checked(listing, problems, load, kind="clip", bar=bar, finish=finish)
+
+
+def clip_of(entry: Entry, sampling: Sampling) -> Loaded:
+    """Read the frames of a clip: see `data.video.sample`."""
+    start, end = window(entry.file)
+    clip = sample(entry.path, sampling, start=start, end=end)
+    example = ClipExample(
+        entry.image_id,
+        [frame_jpeg(frame) for frame in clip.frames],
+        clip.times.tolist(),
+        entry.captions,
+        entry.label,
+        entry.group,
+    )
+    digest = hashlib.blake2b(b"".join(example.frames), digest_size=16).digest()
+    return Loaded(example, digest, clip.remarks)
 
 
 def drawn(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[ClipExample]]:
@@ -165,13 +174,17 @@ def drawn(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[ClipExample]]:
 
     def examples(split: str) -> Iterator[ClipExample]:
         for clip_id, clip in drawn_clips.drawn_clips(split, seed=seed):
-            frames = [_png(frame) for frame in drawn_clips.draw(clip)]
-            times = [number / drawn_clips.RATE for number in range(len(frames))]
             bar.update()
-            captions = drawn_clips.captions(clip)
-            yield ClipExample(clip_id, frames, times, captions, clip.action, clip_id)
+            yield drawn_clip_of(clip_id, clip)
 
     return {split: examples(split) for split in drawn_clips.SPLITS}
+
+
+def drawn_clip_of(clip_id: str, clip: drawn_clips.DrawnClip) -> ClipExample:
+    """Draw the frames of a clip."""
+    frames = [_png(frame) for frame in drawn_clips.draw(clip)]
+    times = [number / drawn_clips.RATE for number in range(len(frames))]
+    return ClipExample(clip_id, frames, times, drawn_clips.captions(clip), clip.action, clip_id)
 
 
 def _png(frame: npt.NDArray[np.uint8]) -> bytes:

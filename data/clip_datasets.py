@@ -24,7 +24,7 @@ from data.datasets import (
     writing_to,
 )
 from data.errors import UserError, unknown
-from data.prepared import PreparedClips, PreparedDrawnClips, count_splits
+from data.prepared import PreparedClips, PreparedDrawnClips, count_splits, open_prepared
 
 if TYPE_CHECKING:
     from data.listing import Listing
@@ -109,6 +109,12 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
             True,
             "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
         ),
+        DatasetInfo(
+            "prepared",
+            "clips that `wordreel prepare` has stored",
+            True,
+            "the folder that was its --out",
+        ),
     )
 }
 
@@ -160,6 +166,9 @@ def prepare_clips(
         if fold is not None:
             raise UserError(f"--fold is for clips that are files, not for {name}")
         return _prepare_drawn(home, seed)
+    if name == "prepared":
+        stored = open_prepared(folder, "clip_id")
+        return (PreparedDrawnClips if stored["name"] == "drawn-clips" else PreparedClips)(**stored)
     return _prepare_files(name, folder, home, max_bad, sampling or default_sampling(name), fold)
 
 
@@ -170,13 +179,8 @@ def _prepare_files(
     from data.folds import fold_listing
     from data.problems import check_share, read_report, write_report
 
-    try:
-        listing = _readers()[name](source)
-        listing = listing if fold is None else fold_listing(listing, fold)
-    except OSError as error:
-        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
-    for note in listing.notes:
-        say(f"{name}: {note}")
+    listing = list_clips(name, source)
+    listing = listing if fold is None else fold_listing(listing, fold)
     with writing_to(home):
         options = [_FORMAT, sampling.fingerprint]
         fingerprint = fingerprint_of(listing, options, home / "fingerprints")
@@ -206,6 +210,21 @@ def _prepare_files(
     prepared = PreparedClips(name, directory, fingerprint, count_splits(directory), report)
     tell(prepared, problems, again=built, kind="clips")
     return prepared
+
+
+def list_clips(name: str, source: Path) -> Listing:
+    """Read which clips a dataset has in its folder; remarks go to the screen.
+
+    Raises:
+        UserError: for a source that cannot be read or is not in the expected layout.
+    """
+    try:
+        listing = _readers()[name](source)
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+    for note in listing.notes:
+        say(f"{name}: {note}")
+    return listing
 
 
 def _readers() -> Mapping[str, Callable[[Path], Listing]]:

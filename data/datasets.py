@@ -27,6 +27,7 @@ from data.prepared import (
     PreparedScenes,
     Stored,
     count_splits,
+    open_prepared,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +114,12 @@ DATASETS: Mapping[str, DatasetInfo] = {
             "images/ with captions.csv (columns image, caption and, if you like, split) or "
             'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"})',
         ),
+        DatasetInfo(
+            "prepared",
+            "pictures with captions that `wordreel prepare` has stored",
+            True,
+            "the folder that was its --out",
+        ),
     )
 }
 
@@ -156,6 +163,9 @@ def prepare(
     if name == "coco_captions":
         return _prepare_coco_captions(folder, home)
     assert folder is not None
+    if name == "prepared":
+        stored = open_prepared(folder, "image_id")
+        return (PreparedScenes if stored["name"] == "scenes" else Prepared)(**stored)
     read = _readers()[name]
     prepared = listed_pictures(name, read, folder, home, max_bad, image_size)
     assert isinstance(prepared, Prepared)
@@ -225,12 +235,7 @@ def listed_pictures(
     from data.problems import check_share, read_report, write_report
 
     max_side = image_size or MAX_SIDE
-    try:
-        listing = read(source)
-    except OSError as error:
-        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
-    for note in listing.notes:
-        say(f"{name}: {note}")
+    listing = listing_of(name, read, source)
     pictures = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
     classes = classes_of(name, pictures, "picture") if labelled else ()
     with writing_to(home):
@@ -261,6 +266,26 @@ def listed_pictures(
     prepared = kind(name, directory, fingerprint, count_splits(directory), report)
     tell(prepared, problems, again=built)
     return prepared
+
+
+def list_pictures(name: str, source: Path) -> Listing:
+    """Read which pictures a dataset has in its folder: see `listing_of`."""
+    return listing_of(name, _readers()[name], source)
+
+
+def listing_of(name: str, read: Callable[[Path], Listing], source: Path) -> Listing:
+    """Let a reader list what a folder holds; remarks go to the screen.
+
+    Raises:
+        UserError: for a source that cannot be read or is not in the expected layout.
+    """
+    try:
+        listing = read(source)
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+    for note in listing.notes:
+        say(f"{name}: {note}")
+    return listing
 
 
 def _readers() -> Mapping[str, Callable[[Path], Listing]]:

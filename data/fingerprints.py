@@ -38,11 +38,11 @@ def fingerprint_of(listing: Listing, options: Sequence[Any], known: Path) -> str
         OSError: if the note cannot be written.
     """
     paths = [entry.path for entry in listing.entries]
-    note = known / _digest(listing, options, map(_stamp, paths))
+    note = known / _digest(listing, options, map(stamp, paths))
     if note.is_file():
         return note.read_text()
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
-        fingerprint = _digest(listing, options, pool.map(_content, paths))
+        fingerprint = _digest(listing, options, pool.map(content, paths))
     with atomic_write(note) as file:
         file.write(fingerprint)
     return fingerprint
@@ -58,7 +58,7 @@ def _digest(listing: Listing, options: Sequence[Any], pictures: Iterable[Any]) -
     return digest.hexdigest()[:16]
 
 
-def _stamp(path: Path) -> list[Any]:
+def stamp(path: Path) -> list[Any]:
     """Return what tells a file from another, or from its past, without reading it."""
     try:
         file = path.stat()
@@ -67,7 +67,8 @@ def _stamp(path: Path) -> list[Any]:
     return [str(path.absolute()), file.st_size, file.st_mtime_ns, file.st_ctime_ns]
 
 
-def _content(path: Path) -> str | int | None:
+def content(path: Path) -> str | int | None:
+    """Return a file's SHA-256 in hex, or the errno with which it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -136,6 +136,8 @@ def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith((".", "__MACOSX")):
                 continue
+            if entry.is_symlink() and not os.path.exists(entry.path):
+                continue  # it leads nowhere, or to itself
             if entry.is_dir():
                 yield from _walk(folder / entry.name, above | {here})
             elif entry.is_file():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import abc
 import functools
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from data.errors import UserError, unknown
+from data.manifest import FEATURES, INFO, SKIPPED, fingerprint, read_manifest
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Stored:
         fingerprint: changes with the content.
         splits: the number of pictures, or clips, of each split.
         problems: the report file, one JSON object a line: file, reason, where, bad.
+        encoder: what stored features were made with, see `pipelines.frozen_encoder`; None: there
+            are none.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Stored:
     fingerprint: str
     splits: Mapping[str, int]
     problems: Path
+    encoder: Mapping[str, Any] | None = field(default=None, kw_only=True)
 
     numbered: ClassVar[bool] = False  # whether ids are TFDS's own, for want of others
 
@@ -56,6 +61,21 @@ class Stored:
         """Return the ids of a split's examples, in its order."""
         return [name.decode() for name, _ in self._read(split, self._image_id)]
 
+    def features(self, split: str) -> Iterator[Any]:
+        """Yield the stored features of each picture or clip, float16, in the order of `captions`.
+
+        Raises:
+            UserError: for an unknown split or a malformed slice.
+        """
+        for _, rows in self._read(split, lambda example: example["features"]):
+            yield rows
+
+    def has_pixels(self) -> bool:
+        """Say whether pictures are stored, and not their features only."""
+        import tensorflow_datasets as tfds
+
+        return self.encoded in tfds.builder_from_directory(self.directory).info.features
+
     def _read(self, split: str, feature: Callable[[Any], Any]) -> Iterator[tuple[bytes, Any]]:
         import tensorflow_datasets as tfds
 
@@ -69,9 +89,11 @@ class Stored:
             stored.append(self._stored_split(match[1], match[2] or ""))
         try:
             with hushed():
-                examples = tfds.builder_from_directory(self.directory).as_dataset(
+                builder = tfds.builder_from_directory(self.directory)
+                encoded = {self.encoded} & set(builder.info.features)
+                examples = builder.as_dataset(
                     split="+".join(stored),
-                    decoders={self.encoded: tfds.decode.SkipDecoding()},
+                    decoders={name: tfds.decode.SkipDecoding() for name in encoded},
                     # One shard after the other: the same order every time.
                     read_config=tfds.ReadConfig(
                         interleave_cycle_length=1, try_autocache=False, add_tfds_id=self.numbered
@@ -279,3 +301,34 @@ def count_splits(directory: Path) -> dict[str, int]:
     known = [split for split in ("train", "validation", "test") if split in splits]
     others = [split for split in splits if split not in known]
     return {split: splits[split].num_examples for split in known + others}
+
+
+def open_prepared(folder: Path, ids: str) -> dict[str, Any]:
+    """Return what makes a `Stored` of what `wordreel prepare` has written.
+
+    Args:
+        folder: its `--out`.
+        ids: the name that ids have in this kind of dataset.
+
+    Raises:
+        UserError: if nothing is there, it is not finished, or it is of another kind.
+    """
+    manifest = read_manifest(folder)
+    if manifest is None or not (folder / INFO).exists():
+        raise UserError(
+            f"{folder} holds no finished dataset: make it with `wordreel prepare … --out {folder}`"
+        )
+    name, told = manifest["job"]["dataset"], json.loads((folder / FEATURES).read_text())
+    if ids not in told["featuresDict"]["features"]:
+        raise UserError(f"{folder} holds {name}, which is of no use to this task")
+    splits: dict[str, int] = {}
+    for note in manifest["shards"].values():
+        splits[note["split"]] = splits.get(note["split"], 0) + note["examples"]
+    return {
+        "name": name,
+        "directory": folder,
+        "fingerprint": fingerprint(manifest),
+        "splits": splits,
+        "problems": folder / SKIPPED,
+        "encoder": manifest["job"]["encoder"],
+    }

@@ -22,6 +22,7 @@ from data.datasets import DatasetInfo, data_home, info_of, source_folder
 from data.errors import UserError, unknown
 from data.labelled import READERS, Text, sort_out
 from data.pairs import PAIR_READERS, Languages, Pair
+from data.prepared import open_prepared
 from data.problems import Problem, check_share, summary, write_report
 from data.splitting import into_splits
 
@@ -67,6 +68,12 @@ TEXT_DATASETS: Mapping[str, DatasetInfo] = {
             True,
             "texts.csv, .tsv or .jsonl (text, label and, if you like, split), or one such file a "
             "split: train, dev, test",
+        ),
+        DatasetInfo(
+            "prepared",
+            "labelled texts that `wordreel prepare` has stored",
+            True,
+            "the folder that was its --out",
         ),
     )
 }
@@ -209,17 +216,12 @@ def prepare_texts(
     pairs = name in PAIR_DATASETS if pairs is None else pairs
     info = info_of(name, PAIR_DATASETS if pairs else TEXT_DATASETS)
     folder = source_folder(info, source)
-    try:
-        if info.made:
-            splits, classes = _MADE[name](seed)
-            problems: list[Problem] = []
-        elif pairs:
-            splits, problems = into_splits(_pairs(name, folder, languages))
-            classes = ()
-        else:
-            splits, classes, problems = sort_out(name, _labelled(name, folder))
-    except OSError as error:
-        raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+    if name == "prepared":
+        assert folder is not None
+        return _read_prepared(folder)
+    splits, classes, problems = list_texts(
+        name, folder, pairs=pairs, languages=languages, seed=seed
+    )
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
     report = data_home(data_dir) / name.replace("/", "-") / digest / "problems.jsonl"
     try:
@@ -238,6 +240,60 @@ def prepare_texts(
     if pairs:
         return PreparedPairs(name, digest, counts, report, splits)
     return PreparedTexts(name, digest, counts, report, splits, classes)
+
+
+def _read_prepared(folder: Path) -> PreparedTexts:
+    import tensorflow_datasets as tfds
+
+    stored = open_prepared(folder, "text_id")
+    builder = tfds.builder_from_directory(folder)
+    one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    examples = {
+        split: [
+            Text(
+                example["text_id"].decode(),
+                example["text"].decode(),
+                example["label"].decode(),
+                split,
+            )
+            for example in builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
+        ]
+        for split in stored["splits"]
+    }
+    classes = tuple(sorted({text.label for text in examples.get("train", ())}))
+    return PreparedTexts(
+        stored["name"],
+        stored["fingerprint"],
+        stored["splits"],
+        stored["problems"],
+        examples,
+        classes,
+    )
+
+
+def list_texts(
+    name: str,
+    folder: Path | None,
+    *,
+    pairs: bool = False,
+    languages: str | None = None,
+    seed: int = 0,
+) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem]]:
+    """Return the texts of each split, the classes of labelled ones, and what is wrong.
+
+    Raises:
+        UserError: for a source that cannot be read, or labels that cannot be learned.
+    """
+    try:
+        if name in _MADE:
+            made, classes = _MADE[name](seed)
+            return made, classes, []
+        if pairs:
+            splits, problems = into_splits(_pairs(name, folder, languages))
+            return splits, (), problems
+        return sort_out(name, _labelled(name, folder))
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename or folder}: {error.strerror}") from error
 
 
 def _labelled(name: str, folder: Path | None) -> Iterable[Text]:

@@ -98,6 +98,12 @@ class Classifier(keras.layers.Layer):
         weights = tf.gather(tf.constant(self.class_weights), targets)
         return tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
 
+    def mass(self, targets: tf.Tensor) -> tf.Tensor:
+        """Return what `loss` divides its sum by, float32: examples, or the sum of their weights."""
+        if self.class_weights is None:
+            return tf.cast(tf.size(targets), tf.float32)
+        return tf.reduce_sum(tf.gather(tf.constant(self.class_weights), targets))
+
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
         return {

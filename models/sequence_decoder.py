@@ -111,6 +111,11 @@ class SequenceDecoder(keras.layers.Layer):
             losses *= tf.gather(weight, tf.where(real)[:, 0])
         return tf.reduce_mean(losses)
 
+    @staticmethod
+    def mass(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Return what `loss` divides its sum by, float32: the number of next words."""
+        return tf.reduce_sum(tf.cast(tf.not_equal(targets[0][:, 1:], PAD), tf.float32))
+
     def outputs(
         self, memory: Memory, tokens: tf.Tensor, owners: tf.Tensor, training: bool = False
     ) -> tf.Tensor:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from data.errors import unknown
 from pipelines import (
     caption_command,
+    check_splits_command,
     classify_command,
     evaluate_command,
     gradient_flow_command,
+    prepare_command,
     rnn_tasks_command,
     serve_command,
     translate_command,
@@ -23,9 +25,11 @@ from pipelines.console import Parser, exit_code
 
 COMMANDS = {
     "caption": caption_command,
+    "check-splits": check_splits_command,
     "classify": classify_command,
     "evaluate": evaluate_command,
     "gradient-flow": gradient_flow_command,
+    "prepare": prepare_command,
     "rnn-tasks": rnn_tasks_command,
     "serve": serve_command,
     "translate": translate_command,
@@ -50,6 +54,9 @@ def run(words: Sequence[str]) -> int:
     """
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
+    if words[:1] == ["prepare"]:  # what it does not know is for Apache Beam
+        given, others = parser().parse_known_args(words)
+        return prepare_command.run(given, others)
     given = parser().parse(words)
     code: int = COMMANDS[given.command].run(given)
     return code

@@ -181,6 +181,9 @@ class Config:
 
     epochs: int = choice("training", 10, "passes over the training examples, at most")
     batch_size: int = choice("training", 64, "sentences, texts or pictures in a step")
+    accumulate: int = choice(
+        "training", 1, "parts of a batch taken one after the other, where memory is short"
+    )
     learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
     warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
     weight_decay: float = choice(
@@ -323,6 +326,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "zoom": _COUNT,
     "tint": _SHARE,
     "captions_together": _POSITIVE,
+    "accumulate": _POSITIVE,
     "embedding": _POSITIVE,
     "layers": _COUNT,
     "sample_frames": _POSITIVE,

@@ -156,6 +156,8 @@ def quiet_tensorflow() -> None:
     with _filtered_stderr(_worth_saying):
         import tensorflow as tf
 
+        if os.environ.get("TF_CONFIG"):  # a cluster is joined before anything else is done
+            return
         # The search for a GPU speaks too, and the first 16-bit function on many processors.
         tf.config.list_physical_devices()
         tf.function(lambda value: tf.cast(value, tf.float16))(0.0)

@@ -16,7 +16,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,6 +165,7 @@ class EncodedPictures:
         count: asks how many there are.
         encoded: goes through them, in order.
         index: asks what is kept beside the rows, a JSON value.
+        rows: goes through the rows themselves, where the dataset brings them.
     """
 
     name: str
@@ -172,6 +173,7 @@ class EncodedPictures:
     count: Callable[[], int]
     encoded: Callable[[], Iterator[bytes]]
     index: Callable[[], Any]
+    rows: Callable[[], Iterator[np.ndarray]] | None = None
 
 
 def table(
@@ -187,12 +189,15 @@ def table(
     maps: bool = False,
 ) -> Table:
     """Return the rows of a whole split, one a picture: see `stored_rows`."""
+    others = maps or (flips and backbone is not None)
+    stored = _brings_rows(prepared, size, others, backbone_fingerprint)
     pictures = EncodedPictures(
         f"{prepared.name}-{split}",
         (prepared.fingerprint, split),
         lambda: prepared.splits[split],
         lambda: (picture for _, picture in prepared.images(split)),
         lambda: prepared.ids(split),
+        (lambda: prepared.features(split)) if stored else None,
     )
     ids, rows = stored_rows(
         pictures,
@@ -255,6 +260,35 @@ def stored_rows(
     return index, np.load(folder / "rows.npy", mmap_mode="r")
 
 
+def _brings_rows(prepared: Pictures, size: int, others: bool, fingerprint: str) -> bool:
+    """Say whether a dataset has the rows stored already, by the encoder that they are wanted of.
+
+    Args:
+        prepared: the dataset.
+        size: pixels a side.
+        others: whether rows are wanted that are never stored: of mirrored pictures, or maps.
+        fingerprint: of the backbone.
+
+    Raises:
+        UserError: if it has other rows, and no pictures to compute those that are wanted.
+    """
+    encoder = prepared.encoder
+    if encoder is None:
+        return False
+    wanted = {"version": VERSION, "size": size, "pooled": False, "fingerprint": fingerprint}
+    if not others and all(encoder[name] == value for name, value in wanted.items()):
+        return True
+    if prepared.has_pixels():
+        return False
+    pooled = "the mean of " * encoder["pooled"]
+    raise UserError(
+        f"{prepared.directory} has no pictures, only {pooled}features of {encoder['backbone']} at "
+        f"{encoder['size']} pixels, without mirrored ones: train with --backbone "
+        f"{encoder['backbone']} --image-size {encoder['size']} --no-flips and nothing that tunes "
+        "it, or prepare it with pictures"
+    )
+
+
 def _compute(
     pictures: EncodedPictures, folder: Path, size: int, box: Box | None, to_rows: RowFunction
 ) -> None:
@@ -269,10 +303,14 @@ def _compute(
         with open(path, "r+b") as file:  # a full disk is met here, not as a crash while writing
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     rows = np.lib.format.open_memmap(path, "r+")
-    what = "reading pictures" if to_rows.dtype == np.uint8 else "computing features"
+    what = "reading" if to_rows.dtype == np.uint8 or pictures.rows else "computing features"
+    found: Iterable[Any] = (
+        to_rows.compute(batch).numpy() for batch in _decoded(pictures, size, box, done)
+    )
+    if pictures.rows is not None:
+        found = _batched(itertools.islice(pictures.rows(), done, None))
     with progress(count, f"{what} ({pictures.name})", initial=done) as bar:
-        for number, batch in enumerate(_decoded(pictures, size, box, done), 1):
-            new = to_rows.compute(batch).numpy()
+        for number, new in enumerate(found, 1):
             rows[done : done + len(new)] = new
             done += len(new)
             bar.update(len(new))
@@ -283,6 +321,12 @@ def _compute(
     _write_json(partial / "ids.json", pictures.index())
     note.unlink(missing_ok=True)
     os.replace(partial, folder)
+
+
+def _batched(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield rows `[batch, 1, cells, depth]`."""
+    while batch := list(itertools.islice(rows, BATCH)):
+        yield np.stack(batch)[:, np.newaxis]
 
 
 def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -> tf.data.Dataset:

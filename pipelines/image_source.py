@@ -74,6 +74,8 @@ class ImageSource(PictureBytes):
 
     def shown(self, split: str, name: str) -> Shown:
         """Return what the report shows of an example: the picture as it is stored."""
+        if not self.prepared.has_pixels():
+            return Shown(text=name)
         return Shown(picture=self._pictures(split)[name], grid=self.grid)
 
     def _table(self, split: str, tuned: bool) -> Table:

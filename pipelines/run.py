@@ -14,6 +14,7 @@ from data.files import atomic_write
 from data.licences import licence_of
 from data.problems import read_report, summary
 from models.encoder_decoder import EncoderHead
+from pipelines import cluster, distribution
 from pipelines.config import Config, flag
 from pipelines.image_source import whole_split
 from pipelines.run_directory import open_run
@@ -38,14 +39,20 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
     Raises:
         UserError: for data that cannot be used, a directory of another run, or a full disk.
     """
+    strategy = distribution.strategy()
     folder = open_run(config, run_dir)
     if (folder / "metrics.json").exists():
         print(f"This run is complete; remove {folder} to train anew.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         return folder
     tf.config.experimental.enable_op_determinism()
-    model, head, source = assemble(config, folder)
-    history = _train(config, folder, model, head, source)
+    if config.reward_epochs and strategy.num_replicas_in_sync > 1:
+        raise UserError("--reward-epochs learns on one machine with one GPU: go on there with it")
+    with distribution.writable(folder) as own, distribution.scope(strategy):
+        model, head, source = assemble(config, own)
+    history = _train(config, folder, model, head, source, strategy)
+    if not cluster.read().chief:
+        return folder
     evaluations = [
         head.evaluate(model, source, split, config.epochs - 1)
         for split in _test_splits(config, source.prepared.splits)
@@ -66,7 +73,7 @@ def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
 
 
 def _train(
-    config: Config, folder: Path, model: Any, head: Any, source: Any
+    config: Config, folder: Path, model: Any, head: Any, source: Any, strategy: Any
 ) -> list[dict[str, float]]:
     """Train, with the self-critical stage if asked; return the history, leave the best weights."""
 
@@ -77,7 +84,7 @@ def _train(
             _warnings([evaluation])
         return evaluation.summary()
 
-    first = Trainer(model, config, folder, head.steps_per_epoch(source))
+    first = Trainer(model, config, folder, head.steps_per_epoch(source), strategy)
     first.fit(
         lambda epoch, skip: head.batches(source, epoch, skip),
         lambda: validate(len(first.history)),

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from data.errors import UserError
 from data.files import atomic_write
+from pipelines import cluster
 from pipelines.config import Config, flag
 
 
 def open_run(config: Config, run_dir: Path | None) -> Path:
     """Make a run's directory, or check that it holds a run of the same configuration.
+
+    Of a cluster's workers, only the chief makes it.
 
     Raises:
         UserError: naming the options that differ, or why the directory cannot be written.
@@ -22,6 +25,8 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     path = folder / "config.json"
     try:
         if not path.exists():
+            if not cluster.read().chief:
+                return folder
             with atomic_write(path) as file:
                 file.write(config.to_json())
     except OSError as error:

@@ -3,6 +3,9 @@
 A run can be killed at any moment. Everything that changes lies in one checkpoint: weights,
 optimizer, averages, the dropout generators, the step, and (as JSON) the history. The order of
 batches is a function of (seed, epoch), so the same command ends in the same weights.
+
+Under a strategy of `pipelines.distribution`, each replica has a part of every batch; `accumulate`
+cuts these parts further and takes one after the other, for batches that memory does not hold.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from data.errors import UserError
 from data.progress import progress
 from models.linear import matmul_precision
 from models.recurrence import main_state, state_gradients, watching
+from pipelines import cluster, distribution
 from pipelines.config import Config
 from pipelines.optimization import MovingAverage, adamw, precision
 
@@ -37,22 +41,43 @@ class Trainer:
         history: one dictionary an epoch: loss, seconds, and the validation scores.
     """
 
-    def __init__(self, model: Any, config: Config, run_dir: Path, steps_per_epoch: int) -> None:
-        """Build the optimizers and take up the newest checkpoint in `run_dir`, if any."""
+    def __init__(
+        self,
+        model: Any,
+        config: Config,
+        run_dir: Path,
+        steps_per_epoch: int,
+        strategy: tf.distribute.Strategy | None = None,
+    ) -> None:
+        """Build the optimizers and take up the newest checkpoint in `run_dir`, if any.
+
+        Args:
+            model: an `EncoderHead`, made in the scope of the strategy.
+            config: of the run.
+            run_dir: where its files go; only the chief of a cluster writes.
+            steps_per_epoch: the number of batches.
+            strategy: see `pipelines.distribution`; None for one replica.
+
+        Raises:
+            UserError: if the workers of a cluster do not find the same checkpoint.
+        """
+        self.strategy = strategy or tf.distribute.get_strategy()
+        self.chief = cluster.read().chief
         self.model, self.config, self.run_dir = model, config, run_dir
         self.steps_per_epoch = steps_per_epoch
         self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
         tuned = config.fine_tune_from is not None
         self.tuned = list(model.backbone.trainable_variables) if tuned else []
         steps = config.epochs * steps_per_epoch
-        self.optimizer = adamw(config, config.learning_rate, steps, config.weight_decay)
-        self.optimizer.build(self.own)
         tuned_epochs = max(1, config.epochs + 1 - (config.fine_tune_from or 1))
-        # No decay: it would pull what was learned elsewhere towards nothing.
-        self.backbone_optimizer = adamw(
-            config, config.fine_tune_rate, tuned_epochs * steps_per_epoch, 0.0
-        )
-        self.backbone_optimizer.build(self.tuned)
+        with distribution.scope(self.strategy):
+            self.optimizer = adamw(config, config.learning_rate, steps, config.weight_decay)
+            self.optimizer.build(self.own)
+            # No decay: it would pull what was learned elsewhere towards nothing.
+            self.backbone_optimizer = adamw(
+                config, config.fine_tune_rate, tuned_epochs * steps_per_epoch, 0.0
+            )
+            self.backbone_optimizer.build(self.tuned)
         self.average = MovingAverage(self.own + self.tuned, config.ema)
         self.steps = tf.Variable(0, dtype=tf.int64)
         self.loss_sum = tf.Variable(0.0)  # of the epoch under way
@@ -74,10 +99,18 @@ class Trainer:
         )
         if self.manager.latest_checkpoint:
             self.checkpoint.restore(self.manager.latest_checkpoint).assert_consumed()
+        found = {"step": float(self.steps.numpy())}
+        if (mean := distribution.agreed(self.strategy, found)) != found:
+            raise UserError(
+                f"the workers begin at different steps ({found['step']:.0f} here, "
+                f"{mean['step']:g} on average): is --run-dir {run_dir} on a disk that all share?"
+            )
         self.best = tf.train.CheckpointManager(
             tf.train.Checkpoint(model=model), str(run_dir / "best"), max_to_keep=1
         )
-        self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+        self.writer = tf.summary.create_noop_writer()
+        if self.chief:
+            self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self.precision = precision(config)
         self._functions: dict[tuple[bool, bool], Any] = {}
         self._batch: Any = None  # one of the epoch, for its gradient flow
@@ -104,16 +137,23 @@ class Trainer:
             epoch = len(self.history)
             self._train_epoch(epoch, batches)
             self.average.swap()
-            record = {"epoch": epoch + 1, "loss": self._mean_loss(epoch), **validate()}
+            scores = distribution.agreed(self.strategy, validate())
+            record = {"epoch": epoch + 1, "loss": self._mean_loss(epoch), **scores}
             if all(record[monitor] > earlier[monitor] for earlier in self.history):
-                self.best.save()
+                self._save(self.best)
             self.average.swap()
             self._log(record, epoch + 1)
             self._log(self._gradient_flow(), epoch + 1)
             self.history_json.assign(json.dumps([*self.history, record]))
             self.loss_sum.assign(0.0)
-            self.manager.save()
-        self.load_best()
+            self._save(self.manager)
+        if self.chief:
+            self.load_best()
+
+    def _save(self, manager: tf.train.CheckpointManager) -> None:
+        """Let the chief write; what others have is the same."""
+        if self.chief:
+            manager.save()
 
     def load_best(self) -> None:
         """Load the averaged weights of the best epoch."""
@@ -134,25 +174,23 @@ class Trainer:
         saved = time.monotonic()
         name = f"epoch {epoch + 1}/{self.config.epochs}"
         with progress(self.steps_per_epoch, name, "steps", initial=done) as bar:
-            for inputs, targets in batches(epoch, done):
-                self._batch = self._batch or (inputs, targets)
+            for batch in batches(epoch, done):
+                self._batch = self._batch or batch
                 number = int(self.steps.numpy()) + 1
-                self._train_step(inputs, targets, tune, number)
+                self._train_step(batch, tune, number)
                 bar.update()
                 bar.set_postfix(loss=f"{self._mean_loss(epoch):.3f}", refresh=False)
                 if time.monotonic() - saved > SAVE_EVERY:
-                    self.manager.save()
+                    self._save(self.manager)
                     saved = time.monotonic()
 
-    def _train_step(self, inputs: tf.Tensor, targets: tf.Tensor, tune: bool, number: int) -> None:
+    def _train_step(self, batch: tuple[Any, Any], tune: bool, number: int) -> None:
         log = number % LOG_EVERY == 0
         if (tune, log) not in self._functions:
-            self._functions[tune, log] = tf.function(
-                lambda x, y, sampling: self._step(x, y, sampling, tune, log), reduce_retracing=True
-            )
+            self._functions[tune, log] = self._compiled(tune, log)
         share = number / (self.config.epochs * self.steps_per_epoch)
         sampling = tf.constant(self.config.scheduled_sampling * share)
-        loss, norms = self._functions[tune, log](inputs, targets, sampling)
+        loss, norms = self._functions[tune, log](self._dealt(batch), sampling)
         self._check_finite(float(loss), norms["gradient"].numpy(), number, tune)
         if log:
             self._log({"loss": float(loss), "rate": float(self.optimizer.learning_rate)}, number)
@@ -163,29 +201,82 @@ class Trainer:
     def _variables(self, tune: bool) -> list[Any]:
         return self.own + (self.tuned if tune else [])
 
-    def _step(
-        self, inputs: tf.Tensor, targets: tf.Tensor, sampling: tf.Tensor, tune: bool, log: bool
+    def _compiled(self, tune: bool, log: bool) -> Any:
+        """Return the step: parts and the share of sampled words → the loss and norms."""
+        if self.strategy.num_replicas_in_sync == 1:
+
+            def step(parts: Any, sampling: tf.Tensor) -> Any:
+                return self._move(self._gradients(parts, sampling, tune), tune, log)
+
+            return tf.function(step, reduce_retracing=True)
+        # Graphs for new shapes are made when a worker meets them. So what workers do together is
+        # a graph of its own, with shapes that are always the same.
+        alone = tf.function(
+            lambda parts, sampling: self.strategy.run(self._gradients, (parts, sampling, tune)),
+            reduce_retracing=True,
+        )
+
+        @tf.function
+        def together(found: list[Any]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            with self.strategy.scope():
+                summed = self.strategy.run(_summed, (found,))
+                return self._move(distribution.first(self.strategy, summed), tune, log)
+
+        return lambda parts, sampling: together(alone(parts, sampling))
+
+    def _dealt(self, batch: tuple[Any, Any]) -> Any:
+        """Return the parts of each replica: `(inputs, targets, share)`, whole without a share."""
+        replicas, each = self.strategy.num_replicas_in_sync, self.config.accumulate
+        if replicas * each == 1:
+            return [(*batch, None)]
+        cut = distribution.parts(batch, replicas * each, self.model.head.mass)
+        if replicas == 1:
+            return cut
+
+        def own(context: Any) -> Any:
+            start = context.replica_id_in_sync_group * each
+            return cut[start : start + each]
+
+        return self.strategy.experimental_distribute_values_from_function(own)
+
+    def _gradients(self, parts: Any, sampling: tf.Tensor, tune: bool) -> list[tf.Tensor]:
+        """Return the loss and the gradient of each variable of a replica's parts."""
+        variables, total = self._variables(tune), list[tf.Tensor]()
+        for inputs, targets, share in parts:
+            # One part after the other: side by side they would need the memory of all.
+            with (
+                tf.control_dependencies(total),
+                matmul_precision(self.precision),
+                tf.GradientTape() as tape,
+            ):
+                loss = self.model.loss(
+                    inputs,
+                    targets,
+                    tune_backbone=tune,
+                    smoothing=self.config.label_smoothing,
+                    **({"sampling": sampling} if self.config.scheduled_sampling else {}),
+                )
+                if share is not None:
+                    loss *= share
+            found = [loss, *(tf.convert_to_tensor(g) for g in tape.gradient(loss, variables))]
+            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+        return total
+
+    def _move(
+        self, found: list[tf.Tensor], tune: bool, log: bool
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Move the weights once; return the loss and the norms of each variable."""
         variables = self._variables(tune)
-        with matmul_precision(self.precision), tf.GradientTape() as tape:
-            loss = self.model.loss(
-                inputs,
-                targets,
-                tune_backbone=tune,
-                smoothing=self.config.label_smoothing,
-                **({"sampling": sampling} if self.config.scheduled_sampling else {}),
-            )
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
+        loss, *gradients = found
         norms = {"gradient": _norms(gradients)}
         before = [tf.identity(v.value) for v in variables] if log else []
         clipped, _ = tf.clip_by_global_norm(
             gradients, self.config.clip_norm, tf.norm(norms["gradient"])
         )
         own = len(self.own)
-        self.optimizer.apply(clipped[:own], self.own)
+        self._apply(self.optimizer, clipped[:own], self.own)
         if tune:
-            self.backbone_optimizer.apply(clipped[own:], self.tuned)
+            self._apply(self.backbone_optimizer, clipped[own:], self.tuned)
         self.steps.assign_add(1)
         self.loss_sum.assign_add(loss)
         self.average.update(self.steps)
@@ -200,7 +291,8 @@ class Trainer:
 
         The weights are those of the epoch's end; nothing that training depends on moves.
         """
-        if self._batch is None or not self._recurs:
+        alone = self.strategy.num_replicas_in_sync == 1
+        if self._batch is None or not self._recurs or not alone:
             return {}
         seeds = _seeds(self.model.encoder) + _seeds(self.model.head)
         states = [tf.identity(seed) for seed in seeds]
@@ -216,6 +308,16 @@ class Trainer:
             for end, each in ends.items():
                 norms[f"gradient flow/{loop.name}, {end} step"] = float(tf.norm(each))
         return norms
+
+    def _apply(self, optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas == 1:
+            optimizer.apply(gradients, variables)
+            return
+        # Keras sums over the replicas, which all have the same.
+        self.strategy.run(
+            lambda own: optimizer.apply([each / replicas for each in own], variables), (gradients,)
+        )
 
     def _check_finite(self, loss: float, norms: Any, number: int, tune: bool) -> None:
         if math.isfinite(loss) and all(map(math.isfinite, norms)):
@@ -242,6 +344,14 @@ def _seeds(layer: Any) -> list[tf.Variable]:
     """Return the states of a layer's random generators: TensorFlow does not find them itself."""
     weights = {id(variable) for variable in layer.weights}
     return [variable.value for variable in layer.variables if id(variable) not in weights]
+
+
+def _summed(found: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Return the sums over all replicas of what each has found."""
+    summed: list[tf.Tensor] = tf.distribute.get_replica_context().all_reduce(
+        tf.distribute.ReduceOp.SUM, [tf.identity(value) for value in found]
+    )
+    return summed
 
 
 def _norms(tensors: list[tf.Tensor]) -> tf.Tensor:

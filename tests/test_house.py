@@ -161,7 +161,7 @@ def test_links_in_documents_lead_somewhere() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["install_requires", "lite", "java-metrics", "serve", "test", "dev"]
+    "key", ["install_requires", "lite", "jobs", "java-metrics", "serve", "test", "dev"]
 )
 def test_lock_holds_every_requirement(key: str) -> None:
     locked = pins()
@@ -176,7 +176,8 @@ def test_build_is_locked_like_the_rest() -> None:
 
 
 def test_every_import_is_required_and_every_requirement_imported() -> None:
-    optional = requirements("lite") | requirements("java-metrics") | requirements("serve")
+    extras = ("lite", "java-metrics", "jobs", "serve")
+    optional = {name: value for key in extras for name, value in requirements(key).items()}
     always = requirements("install_requires")
     distributions = packages_distributions()
     own = {"data", "models", "pipelines", "train"} | sys.stdlib_module_names

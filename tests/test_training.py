@@ -44,6 +44,10 @@ def trainer(run_dir: Path, **options: Any) -> Trainer:
     config = Config(
         units=8, dropout=0.3, epochs=4, warmup_steps=2, patience=9, fine_tune_from=2, **options
     )
+    return Trainer(captioner(config), config, run_dir, STEPS)
+
+
+def captioner(config: Config) -> EncoderHead:
     keras.utils.set_random_seed(5)
     backbone = keras.Sequential(
         [
@@ -54,12 +58,11 @@ def trainer(run_dir: Path, **options: Any) -> Trainer:
     )
     encoder = ImageEncoder(8, config.dropout)
     encoder.build(2 * 2, 4)
-    model = EncoderHead(
+    return EncoderHead(
         backbone,
         encoder,
         SequenceDecoder(VOCABULARY, units=8, embedding=8, dropout=config.dropout),
     )
-    return Trainer(model, config, run_dir, STEPS)
 
 
 def weight_sum(it: Trainer) -> dict[str, float]:

@@ -1,0 +1,187 @@
+"""What a preparing job reaches of what its parts could do: ratios, from one run.
+
+    python -m benchmarks.jobs [--pictures 2000] [--workers 2] [--backbone efficientnet-lite0]
+    python -m benchmarks.jobs --memory 10000 100000
+
+Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
+is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
+loop (Pillow on libjpeg-turbo: decode at full size, resize); features against the backbone on
+pictures that are decoded already, both with the one thread a worker has; two workers against one
+with all that a job does, its start included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+SIDE = 512
+PASSES = 3
+
+
+def pictures(folder: Path, count: int, size: tuple[int, int]) -> Path:
+    """Write a source of `count` pictures."""
+    (folder / "images").mkdir(parents=True)
+
+    def write(number: int) -> None:
+        noise = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+        picture = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+        picture.save(folder / "images" / f"{number:06}.jpg", quality=90)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(count)))
+    rows = (f"{number:06}.jpg,a picture of number {number}" for number in range(count))
+    (folder / "captions.csv").write_text("\n".join(["image,caption", *rows]) + "\n")
+    return folder
+
+
+def best(work: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of a few passes."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start
+
+    return min(once() for _ in range(PASSES))
+
+
+def bare(encoded: list[bytes]) -> None:
+    """Decode at full size and resize: what no job can do without."""
+    for data in encoded:
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+
+def shards_of(source: Path, out: Path, encoder: Any) -> Iterator[tuple[Path, str]]:
+    """Plan a job and yield its work, a shard each."""
+    from data.kinds import list_source
+    from data.shards import Workplace, hashed, plan
+
+    place = Workplace(out)
+    place.folder.mkdir(parents=True)
+    options = {"max_side": SIDE}
+    job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": True}
+    entries = list_source("folder", source, options).entries
+    planned = plan(hashed(entries, place.folder / "digests.json"), job, 128)
+    for shard in place.begin(job, planned):
+        yield place.folder, shard.key
+
+
+def make(work: Iterable[tuple[Path, str]], encoder: Any) -> None:
+    """Make shards, one after the other."""
+    from data.shard_writer import write_shard
+
+    for folder, key in work:
+        write_shard(folder, key, {}, encoder)
+
+
+def records(source: Path, scratch: Path, count: int) -> None:
+    """Print how one worker's shards compare with the bare libraries."""
+    encoded = [path.read_bytes() for path in sorted((source / "images").iterdir())]
+    work = list(shards_of(source, scratch / "records", None))
+    alone = best(lambda: bare(encoded))
+    whole = best(lambda: make(work, None))
+    print(
+        f"records: {count / whole:,.0f} pictures/s, decode and resize alone {count / alone:,.0f}: "
+        f"{alone / whole:.0%}"
+    )
+
+
+def features(source: Path, scratch: Path, count: int, backbone: str) -> None:
+    """Print how one worker's features compare with the bare backbone."""
+    import tensorflow as tf
+
+    from data.shard_writer import BATCH
+    from pipelines.frozen_encoder import FrozenEncoder, settings
+
+    wanted = settings(backbone, None, None, False)
+    encoder = FrozenEncoder(wanted)
+    size = wanted["size"]
+    batch = tf.random.uniform([BATCH, size, size, 3], 0, 255, tf.int32)
+    batch = tf.cast(batch, tf.uint8)
+    encoder.rows(batch)
+    number = -(-count // BATCH)
+    alone = best(lambda: [encoder.rows(batch) for _ in range(number)]) * count / (number * BATCH)
+    work = list(shards_of(source, scratch / "features", wanted))
+    whole = best(lambda: make(work, encoder))
+    print(
+        f"features of {backbone}: {count / whole:,.1f} pictures/s, the backbone alone "
+        f"{count / alone:,.1f}: {alone / whole:.0%}"
+    )
+
+
+def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
+    """Return the seconds that a whole job takes, and its largest process in bytes."""
+    words = ["prepare", "folder", "--source", str(source), "--out", str(out)]
+    words += ["--image-size", str(SIDE), f"--direct_num_workers={workers}"]
+    code = "import sys; from pipelines.cli import main; sys.exit(main())"
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    seconds = time.perf_counter() - start
+    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+def speed(given: argparse.Namespace, scratch: Path) -> None:
+    """Print the ratios of speed."""
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    source = pictures(scratch / "source", given.pictures, (640, 480))
+    few = pictures(scratch / "few", min(256, given.pictures), (640, 480))
+    records(few, scratch, min(256, given.pictures))
+    features(few, scratch, min(256, given.pictures), given.backbone)
+    one, _ = job(source, scratch / "one", 1)
+    many, _ = job(source, scratch / "many", given.workers)
+    digests = [
+        {name: note["sha256"] for name, note in json.loads(path.read_text())["shards"].items()}
+        for path in (scratch / "one" / "manifest.json", scratch / "many" / "manifest.json")
+    ]
+    same = "the same bytes" if digests[0] == digests[1] else "OTHER BYTES"
+    print(
+        f"{given.workers} workers: {one / many:.2f} times as fast as one ({one:.0f} s, "
+        f"{many:.0f} s), {same}"
+    )
+
+
+def memory(counts: list[int], scratch: Path) -> None:
+    """Print the largest process of jobs of several sizes."""
+    for count in sorted(counts):
+        source = pictures(scratch / f"source{count}", count, (64, 48))
+        seconds, most = job(source, scratch / f"out{count}", len(os.sched_getaffinity(0)))
+        print(f"{count:,} pictures: {seconds:,.0f} s, largest process {most / 1e6:,.0f} MB")
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--backbone", default="efficientnet-lite0")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        memory(given.memory, Path(folder)) if given.memory else speed(given, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

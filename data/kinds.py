@@ -1,0 +1,248 @@
+"""What can be prepared: how a dataset is listed, how one example is read, and what is stored.
+
+Only names are known here; what reads and stores is imported when its turn comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from data.clip_datasets import CLIP_DATASETS, default_sampling, list_clips
+from data.datasets import DATASETS, DatasetInfo, list_pictures, source_folder
+from data.errors import UserError, unknown
+from data.listing import Entry, Listing
+from data.texts import TEXT_DATASETS, list_texts
+
+if TYPE_CHECKING:
+    from data.builders import Loaded
+
+Options = Mapping[str, Any]  # JSON: what decides how an example is stored
+
+
+class Pictures:
+    """Pictures with captions, and the protocol of every kind.
+
+    Attributes:
+        unit: what messages call many.
+        field: the name under which a picture, or frames, are stored; "" where none are.
+        name: the name of the ids.
+        most: examples in a shard.
+        flags: the options of the command line that it has.
+    """
+
+    unit: ClassVar[str] = "pictures"
+    field: ClassVar[str] = "image"
+    name: ClassVar[str] = "image_id"
+    most: ClassVar[int] = 128
+    flags: ClassVar[frozenset[str]] = frozenset({"image_size"})
+
+    def options(self, dataset: str, given: Options) -> dict[str, Any]:
+        """Return what decides how examples are stored, from flags of the command line."""
+        from data.images import MAX_SIDE
+
+        size = given.get("image_size", MAX_SIDE)
+        if size < 1:
+            raise UserError(f"--image-size is at least 1 pixel, not {size}")
+        return {"max_side": size}
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return what a source holds.
+
+        Raises:
+            UserError: for a source that is not in the expected layout.
+        """
+        assert source is not None
+        return list_pictures(dataset, source)
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Read an example.
+
+        Raises:
+            UserError: saying in a few words why it cannot be decoded.
+            OSError: if its file cannot be read.
+        """
+        from data.builders import picture_of
+
+        return picture_of(entry, options["max_side"])
+
+    def features(self) -> dict[str, Any]:
+        """Return what is stored, as TensorFlow Datasets declares it."""
+        from data.builders import picture_features
+
+        return picture_features("jpeg")
+
+
+class Clips(Pictures):
+    """Frames of clips, with captions, labels or both."""
+
+    unit, field, name, most = "clips", "frames", "clip_id", 16
+    flags = frozenset({"image_size", "frames", "rate"})
+
+    def options(self, dataset: str, given: Options) -> dict[str, Any]:
+        """Return the sampling of frames."""
+        from data.video import Sampling
+
+        sampling = asdict(default_sampling(dataset))
+        if "frames" in given or "rate" in given:
+            sampling |= {"count": given.get("frames"), "rate": given.get("rate")}
+        if "image_size" in given:
+            sampling["max_side"] = given["image_size"]
+        return asdict(Sampling(**sampling))
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return what a source holds."""
+        assert source is not None
+        return list_clips(dataset, source)
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Read the chosen frames."""
+        from data.clip_builders import clip_of
+        from data.video import Sampling
+
+        return clip_of(entry, Sampling(**options))
+
+    def features(self) -> dict[str, Any]:
+        """Return what is stored."""
+        from data.clip_builders import clip_features
+
+        return clip_features("jpeg")
+
+
+class Scenes(Pictures):
+    """Drawn scenes: an id is all that one is made of."""
+
+    flags = frozenset({"seed"})
+
+    def options(self, dataset: str, given: Options) -> dict[str, Any]:
+        """Return the seed."""
+        return {"seed": given.get("seed", 0)}
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return the ids, with what is told of each."""
+        from data import scenes
+
+        return Listing(
+            tuple(
+                Entry(name, name, Path(), tuple(scenes.captions(scene)), split)
+                for split in scenes.SPLITS
+                for name, scene in scenes.scenes(split, seed=options["seed"])
+            ),
+            (),
+            (),
+        )
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Draw it."""
+        from data.builders import Loaded, scene_of
+        from data.scenes import scene_by_id
+
+        return Loaded(scene_of(entry.image_id, scene_by_id(entry.image_id)), b"")
+
+    def features(self) -> dict[str, Any]:
+        """Return what is stored."""
+        from data.builders import picture_features
+
+        return picture_features("png")
+
+
+class DrawnClips(Clips):
+    """Drawn clips: an id is all that one is made of."""
+
+    flags, options = Scenes.flags, Scenes.options
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return the ids, with what is told of each."""
+        from data import drawn_clips
+
+        return Listing(
+            tuple(
+                Entry(name, name, Path(), tuple(drawn_clips.captions(clip)), split, clip.action)
+                for split in drawn_clips.SPLITS
+                for name, clip in drawn_clips.drawn_clips(split, seed=options["seed"])
+            ),
+            (),
+            (),
+        )
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Draw it."""
+        from data.builders import Loaded
+        from data.clip_builders import drawn_clip_of
+        from data.drawn_clips import clip_by_id
+
+        return Loaded(drawn_clip_of(entry.image_id, clip_by_id(entry.image_id)), b"")
+
+    def features(self) -> dict[str, Any]:
+        """Return what is stored."""
+        from data.clip_builders import clip_features
+
+        return clip_features("png")
+
+
+class Texts(Pictures):
+    """Labelled texts; their ids are file and line."""
+
+    unit, field, name, most = "texts", "", "text_id", 4096
+    flags = frozenset({"seed"})
+
+    def options(self, dataset: str, given: Options) -> dict[str, Any]:
+        """Return the seed of made-up ones."""
+        return {"seed": given.get("seed", 0)} if TEXT_DATASETS[dataset].made else {}
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return the texts, each as the one caption of its entry."""
+        splits, _, problems = list_texts(dataset, source, seed=options.get("seed", 0))
+        entries = tuple(
+            Entry(text.text_id, text.text_id, Path(), (text.text,), split, text.label)
+            for split, texts in splits.items()
+            for text in texts
+        )
+        return Listing(entries, tuple(problems), ())
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Return it."""
+        from data.builders import Loaded, TextExample
+
+        return Loaded(TextExample(entry.image_id, entry.captions[0], entry.label), b"")
+
+    def features(self) -> dict[str, Any]:
+        """Return what is stored."""
+        from data.builders import text_features
+
+        return text_features()
+
+
+def preparable() -> dict[str, DatasetInfo]:
+    """Return the datasets that can be prepared: those that are read from their own format."""
+    every = {**DATASETS, **CLIP_DATASETS, **TEXT_DATASETS}
+    return {name: every[name] for name in every if name not in ("coco_captions", "prepared")}
+
+
+def kind_of(dataset: str) -> Pictures:
+    """Return how a dataset is prepared.
+
+    Raises:
+        UserError: if it does not exist, or is prepared by others.
+    """
+    if dataset == "coco_captions":
+        raise UserError("coco_captions is prepared by TFDS itself: train.py reads it as it is")
+    if dataset not in preparable():
+        raise unknown("dataset", dataset, preparable())
+    if dataset in DATASETS:
+        return Scenes() if DATASETS[dataset].made else Pictures()
+    if dataset in CLIP_DATASETS:
+        return DrawnClips() if CLIP_DATASETS[dataset].made else Clips()
+    return Texts()
+
+
+def list_source(dataset: str, source: str | Path | None, options: Options) -> Listing:
+    """Return what a source holds.
+
+    Raises:
+        UserError: for a source that is not there, or not in the expected layout.
+    """
+    folder = source_folder(preparable()[dataset], source)
+    return kind_of(dataset).listing(dataset, folder, options)

@@ -1,0 +1,129 @@
+"""What a prepared dataset holds: counts, sizes, words and labels as text, samples as a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.errors import UserError
+from data.kinds import kind_of
+from data.problems import Problem
+from data.shards import Shard, Workplace
+from data.vocabulary import SPECIAL, Vocabulary, tokenize
+from pipelines.sheet import Card, Section, page
+from pipelines.shown import thumbnail
+
+SAMPLES, FRAMES = 12, 4  # of a split, of a clip
+LABELS, SHAPES = 30, 5  # lines at most
+MIN_COUNT = 5  # as a run's, unless told otherwise
+
+
+def describe(
+    dataset: str,
+    shards: Sequence[Shard],
+    notes: Sequence[Mapping[str, Any]],
+    problems: Iterable[Problem],
+) -> str:
+    """Return the summary: a line for each split, then for shapes, words and labels.
+
+    Args:
+        dataset: its name.
+        shards: what was to be stored.
+        notes: what became of each.
+        problems: what was left out.
+    """
+    kind, left_out = kind_of(dataset), {problem.file for problem in problems if problem.bad}
+    lines = [dataset]
+    captions: dict[str, list[str]] = {}
+    labels: dict[str, Counter[str]] = {}
+    for split in dict.fromkeys(shard.split for shard in shards):
+        entries = [
+            item.entry
+            for shard in shards
+            for item in shard.items
+            if shard.split == split and item.entry.file not in left_out
+        ]
+        own = [note for note in notes if note["split"] == split]
+        count = sum(note["examples"] for note in own)
+        megabytes = sum(note["size"] for note in own) / 1e6
+        lines.append(f"{split}: {count:,} {kind.unit}, {megabytes:,.1f} MB, {len(own)} shards")
+        captions[split] = [caption for entry in entries for caption in entry.captions]
+        labels[split] = Counter(entry.label for entry in entries if entry.label)
+    lines += [*_shapes(notes), *_words(captions), *_labels(labels)]
+    return "\n".join(lines) + "\n"
+
+
+def _shapes(notes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Say how large most pictures are, or how many frames most clips have."""
+    shapes = Counter[str]()
+    for note in notes:
+        shapes.update(note["shapes"])
+    most = [f"{shape} ({count:,})" for shape, count in shapes.most_common(SHAPES)]
+    if most:
+        others = len(shapes) - len(most)
+        yield f"sizes: {', '.join(most)}{f' and {others:,} others' * bool(others)}"
+
+
+def _words(captions: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Say how long captions are, and how many of their words a model would know."""
+    tokens = {split: [tokenize(text) for text in texts] for split, texts in captions.items()}
+    try:
+        vocabulary = Vocabulary.build(captions.get("train", ()), MIN_COUNT)
+    except UserError:
+        vocabulary = Vocabulary(SPECIAL)
+    for split, sentences in tokens.items():
+        if not sentences:
+            continue
+        lengths = [len(words) for words in sentences]
+        low, middle, high, top = np.percentile(lengths, [0, 50, 95, 100]).astype(int)
+        known = sum(word in vocabulary.ids for words in sentences for word in words)
+        yield (
+            f"words in {split}: {len(sentences):,} captions of {low} to {top} words, half of at "
+            f"most {middle}, 95 % of at most {high}; {known / max(1, sum(lengths)):.1%} of the "
+            f"words are among the {len(vocabulary) - len(SPECIAL):,} that training has "
+            f"{MIN_COUNT} times"
+        )
+
+
+def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
+    """Draw a bar for the share of each label in each split."""
+    for split, counts in labels.items():
+        total = counts.total()
+        for number, (label, count) in enumerate(counts.most_common()):
+            if number == LABELS:
+                yield f"  and {len(counts) - LABELS:,} more labels"
+                break
+            bar = "█" * max(1, round(20 * count / counts.most_common(1)[0][1]))
+            yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
+
+
+def sheet(place: Workplace, job: Mapping[str, Any], shards: Sequence[Shard], text: str) -> str:
+    """Return a page with the summary and, of each split, the first examples: random ones.
+
+    The order of a split is that of the hashes of its ids.
+    """
+    kind, sections = kind_of(job["dataset"]), []
+    for split in dict.fromkeys(shard.split for shard in shards):
+        own = [place.path(shard.key, ".tfrecord") for shard in shards if shard.split == split]
+        records = tf.data.TFRecordDataset([str(path) for path in own]).take(SAMPLES)
+        cards = [_card(record, kind.name, kind.field) for record in records.as_numpy_iterator()]
+        sections.append(Section(f"{split}: samples", cards))
+    return page(f"{job['dataset']}: what was prepared", text, sections)
+
+
+def _card(record: bytes, name: str, field: str) -> Card:
+    stored = tf.train.Example.FromString(record).features.feature
+
+    def values(name: str) -> list[bytes]:
+        return list(stored[name].bytes_list.value) if name in stored else []
+
+    pictures = values(field)
+    chosen = np.unique(np.linspace(0, len(pictures) - 1, min(FRAMES, len(pictures))).astype(int))
+    lines = [text.decode() for kind in ("label", "text", "captions") for text in values(kind)]
+    return Card(
+        values(name)[0].decode(), [thumbnail(pictures[number]).uri for number in chosen], lines
+    )

@@ -1,0 +1,178 @@
+"""From a source to a prepared dataset: plan the shards, make those that are missing, show them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.errors import UserError
+from data.fingerprints import content
+from data.kinds import kind_of, list_source
+from data.listing import Listing
+from data.manifest import (
+    FEATURES,
+    INFO,
+    SKIPPED,
+    problems_of,
+    read_manifest,
+    skipped_lines,
+)
+from data.problems import Problem, check_share, summary
+from data.shards import Shard, Workplace, hashed, plan, sort_out
+
+
+def prepare(
+    dataset: str,
+    source: str | None,
+    out: Path,
+    *,
+    options: Mapping[str, Any],
+    encoder: Mapping[str, Any] | None = None,
+    pixels: bool = True,
+    max_bad: float = 0.01,
+    beam_options: Sequence[str] = (),
+) -> str:
+    """Prepare a dataset in `out`, from wherever the last attempt was left.
+
+    Args:
+        dataset: its name.
+        source: the folder it lies in.
+        out: where it goes: a new or empty folder, or one of the same job.
+        options: of its kind, see `data.kinds`.
+        encoder: see `pipelines.frozen_encoder.settings`; its features are stored as well.
+        pixels: whether pictures are stored beside features.
+        max_bad: the largest share of examples that may be unusable.
+        beam_options: for `pipelines.jobs.run`.
+
+    Returns:
+        The summary, a text.
+
+    Raises:
+        UserError: for what the user can mend; the same command goes on.
+        OSError: if `out` cannot be written.
+    """
+    from data.builders import alone
+
+    job = {"dataset": dataset, "options": options, "encoder": encoder, "pixels": pixels}
+    place = Workplace(out)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    with alone(place.folder / "lock"):
+        kind = kind_of(dataset)
+        listing = list_source(dataset, source, options)
+        items, doubles = sort_out(
+            hashed(listing.entries, place.folder / "digests.json"), kind.unit[:-1]
+        )
+        known = [*listing.problems, *doubles]
+        shards = plan(items, job, kind.most)
+        if not shards:
+            raise UserError(f"{dataset}: no {kind.unit} in {source}")
+        if _is_shown(place, job, shards, known):
+            return (out / "summary.txt").read_text(encoding="utf-8") + "prepared before\n"
+        _check(dataset, known, listing, max_bad, out, kind.unit)  # need not wait for the rest
+        missing = place.begin(job, shards)
+        if missing:
+            from pipelines.jobs import run
+
+            run(place.folder, missing, kind.unit, beam_options)
+        notes = [place.note(shard.key) for shard in shards]
+        problems = [*known, *problems_of(notes)]
+        _check(dataset, problems, listing, max_bad, out, kind.unit)
+        return _show(place, job, shards, notes, problems)
+
+
+def _is_shown(
+    place: Workplace, job: Mapping[str, Any], shards: Sequence[Shard], known: Sequence[Problem]
+) -> bool:
+    if not place.is_shown(job, shards):
+        return False
+    manifest = read_manifest(place.out)
+    assert manifest is not None
+    problems = [*known, *problems_of(manifest["shards"].values())]
+    return content(place.out / SKIPPED) == _digest(skipped_lines(problems))
+
+
+def _digest(text: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(text).hexdigest()
+
+
+def _check(
+    dataset: str,
+    problems: Sequence[Problem],
+    listing: Listing,
+    max_bad: float,
+    out: Path,
+    unit: str,
+) -> None:
+    """Stop where too much is bad, with a report beside what is finished."""
+    report = out / ".work" / SKIPPED
+    report.write_bytes(skipped_lines(problems))
+    check_share(
+        dataset, problems, total=listing.total, max_bad=max_bad, report=report, kind=unit[:-1]
+    )
+
+
+def _show(
+    place: Workplace,
+    job: Mapping[str, Any],
+    shards: Sequence[Shard],
+    notes: Sequence[Mapping[str, Any]],
+    problems: Sequence[Problem],
+) -> str:
+    from pipelines.dataset_summary import describe, sheet
+
+    name = job["dataset"].replace("-", "_")
+    text = describe(job["dataset"], shards, notes, problems)
+    if problems:
+        text += f"skipped or odd: {summary(problems)}; each is named in {place.out / SKIPPED}\n"
+    metadata = _metadata(name, job, shards, notes)
+    files = {
+        SKIPPED: skipped_lines(problems),
+        "summary.txt": text.encode(),
+        "samples.html": sheet(place, job, shards, text).encode(),
+        FEATURES: metadata[FEATURES],
+        INFO: metadata[INFO],
+    }
+    place.show(job, shards, name, files)
+    return text
+
+
+def _metadata(
+    name: str,
+    job: Mapping[str, Any],
+    shards: Sequence[Shard],
+    notes: Sequence[Mapping[str, Any]],
+) -> dict[str, bytes]:
+    """Return the files with which TensorFlow Datasets reads the shards, by name."""
+    import tensorflow_datasets as tfds
+
+    from data.builders import VERSION
+    from data.shard_writer import features
+
+    template = tfds.core.ShardedFileTemplate(
+        data_dir=Path("."), dataset_name=name, filetype_suffix="tfrecord"
+    )
+    splits = [
+        tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[note["examples"] for note in notes if note["split"] == split],
+            num_bytes=sum(note["bytes"] for note in notes if note["split"] == split),
+            filename_template=template.replace(split=split),
+        )
+        for split in dict.fromkeys(shard.split for shard in shards)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        identity = tfds.core.dataset_info.DatasetIdentity(
+            name=name, version=tfds.core.Version(VERSION), data_dir=folder, module_name=""
+        )
+        info = tfds.core.DatasetInfo(
+            builder=identity,
+            description="Prepared by Wordreel; manifest.json says from what.",
+            features=features(job),
+        )
+        info.set_splits(tfds.core.splits.SplitDict(splits))
+        info.write_to_directory(folder)
+        return {file: (Path(folder) / file).read_bytes() for file in (INFO, FEATURES)}

@@ -1,0 +1,58 @@
+"""`wordreel prepare` on the command line: mistakes are answered before anything is begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import test_shards
+
+from data.errors import UserError
+from pipelines.cli import run
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("", r"prepare what\? One of scenes, flickr8k"),
+        ("flickr8", "unknown dataset 'flickr8': did you mean 'flickr8k'"),
+        ("coco_captions", "prepared by TFDS itself"),
+        ("folder", r"folder needs --source DIR"),
+        ("folder --source SOURCE --frames 3", "folder has no option --frames"),
+        (
+            "opinions --features ResNet50",
+            "--features is for pictures and clips",
+        ),
+        ("scenes --pooled", "--pooled goes with --features"),
+        ("scenes --max-bad 2", "--max-bad is a share between 0 and 1, not 2"),
+        ("scenes --direct-num-workers=2", "unknown option --direct-num-workers=2: neither"),
+        ("folder --source SOURCE --features ResNet5", "--features ResNet5: unknown backbone"),
+        ("folder --source SOURCE --features small-cnn", "--features small-cnn: random weights"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_left(words: str, said: str, tmp_path: Path) -> None:
+    source, out = test_shards.picture_folder(tmp_path / "source", 4), tmp_path / "out"
+    given = words.replace("SOURCE", str(source)).split()
+    with pytest.raises(UserError, match=said):
+        run(["prepare", *given, "--out", str(out)])
+    assert not out.exists() or [path.name for path in out.iterdir()] == [".work"]
+
+
+def test_check_without_a_dataset_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no prepared dataset in .*: it has no manifest\.json"):
+        run(["prepare", "--out", str(tmp_path), "--check"])
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        run(["prepare", "--out", str(tmp_path), "--check"])
+
+
+def test_a_loop_of_links_is_no_picture(tmp_path: Path) -> None:
+    from data.listing import scan
+
+    source = test_shards.picture_folder(tmp_path / "source", 3)
+    (source / "images" / "one.jpg").symlink_to("two.jpg")
+    (source / "images" / "two.jpg").symlink_to("one.jpg")
+    (source / "images" / "above").symlink_to("..")
+    (source / "images" / "nowhere.jpg").symlink_to("gone.jpg")
+    found = sorted(scan(source / "images").files)
+    assert found == ["0.jpg", "1.jpg", "2.jpg", "above/captions.csv"]
