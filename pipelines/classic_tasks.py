@@ -121,7 +121,7 @@ CLASSIC_TASKS = {
         ClassicTask(
             "adding",
             "the sum of two marked numbers out of T",
-            lengths=(25, 50, 100, 200),
+            lengths=(10, 30, 100),
             asks=1,
             outputs=1,
             make=adding,
@@ -135,7 +135,7 @@ CLASSIC_TASKS = {
         ClassicTask(
             "copying",
             f"{SYMBOLS} symbols out of {ALPHABET}, said after T blank steps",
-            lengths=(5, 10, 20, 40),
+            lengths=(5, 20, 60),
             asks=SYMBOLS,
             outputs=ALPHABET,
             make=copying,
@@ -150,7 +150,7 @@ CLASSIC_TASKS = {
         ClassicTask(
             "digits",
             "a hand-written digit of 8 × 8 pixels in T steps of 64 / T pixels",
-            lengths=(8, 16, 32, 64),
+            lengths=(8, 16, 64),
             asks=1,
             outputs=10,
             make=digits,
