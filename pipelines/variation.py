@@ -45,7 +45,7 @@ class Variation:
 
         >>> picture = np.zeros([1, 3, 3, 3], np.uint8)
         >>> picture[0, 1, 1] = 200
-        >>> moved = Variation(shift=1).apply(picture, np.random.default_rng(1))
+        >>> moved = Variation(shift=1).apply(picture, np.random.default_rng(0))
         >>> np.argwhere(moved[0, :, :, 0]).tolist()
         [[1, 2]]
         """

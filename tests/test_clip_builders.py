@@ -60,7 +60,7 @@ def test_a_folder_of_clips_becomes_a_dataset(source: Path, tmp_path: Path) -> No
     assert decoded(prepared, "validation")["3.gif"] == [302, 307, 312, 317]
     assert dict(prepared.labels("train"))["1.mp4#t=0.4,0.8"] == "jump"
     assert dict(prepared.groups("train"))["1.mp4#t=0.4,0.8"] == "g1"
-    assert [clip_id for clip_id, _ in prepared.captions("train")] == list(train)
+    assert [clip_id for clip_id, _ in prepared.lengths("train")] == list(train)
     assert [clip_id for clip_id, _ in prepared.labels("train")] == list(train)
     half = [clip_id for clip_id, _ in prepared.frames("train[:5]")]
     assert half == list(train)[:5]
@@ -148,9 +148,9 @@ def test_bad_clips_are_named_and_limited(
 
 
 def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawn_clips, "SPLITS", {"train": 6, "validation": 3, "test": 3})
+    monkeypatch.setattr(drawn_clips, "SPLITS", {"train": 60, "validation": 3, "test": 3})
     prepared = prepare_clips("drawn-clips", data_dir=tmp_path)
-    assert prepared.splits == {"train": 6, "validation": 3, "test": 3}
+    assert prepared.splits == {"train": 60, "validation": 3, "test": 3}
     captions, labels = prepared.captions("test"), dict(prepared.labels("test"))
     for (clip_id, frames), (same_id, sentences) in zip(
         prepared.frames("test"), captions, strict=True

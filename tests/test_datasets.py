@@ -40,7 +40,7 @@ def test_wrong_requests_are_answered_by_name(tmp_path: Path) -> None:
         (("folder", tmp_path / "nowhere"), "no such folder: "),
         (("folder", Path(__file__)), "is a file, not a folder"),
         (("folder", tmp_path), "is empty"),
-        (("coco_captions", ROOT / "data"), r"looked for coco_captions/\*/\*/dataset_info.json"),
+        (("coco_captions", ROOT / "data"), r"looked for .*coco_captions/\*/\*/dataset_info.json"),
     ]
     for arguments, message in requests:
         with pytest.raises(UserError, match=message):
@@ -50,7 +50,9 @@ def test_wrong_requests_are_answered_by_name(tmp_path: Path) -> None:
 
 
 def test_the_registry_is_light_and_complete() -> None:
-    assert list(DATASETS) == ["scenes", "flickr8k", "flickr30k", "coco", "coco_captions", "folder"]
+    photos = ["flickr8k", "flickr30k", "coco", "coco_captions"]
+    assert list(DATASETS)[:5] == ["scenes", *photos]
+    assert {"multi30k-de", "multi30k-fr", "prepared", "folder"} == {*list(DATASETS)[5:]}
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); import data.datasets; print(*sys.modules)"
     )

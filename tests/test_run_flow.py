@@ -47,7 +47,7 @@ def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> No
 @pytest.mark.parametrize("decoder", ["show-tell", "show-attend-tell", "updown"])
 def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
     """∂L/∂h_t · d against (L(h_t + ε d) - L(h_t - ε d)) / 2ε, with d added by hand."""
-    head = SequenceDecoder(7, cell=decoder, units=4, embedding=4, dropout=0.0)
+    head = SequenceDecoder(7, decoder=decoder, units=4, embedding=4, dropout=0.0)
     head.build(4)
     values = tf.random.stateless_normal((2, 3, 4), [3, 4])
     memory = Memory(values, tf.ones([2, 3], tf.bool), tf.reduce_mean(values, axis=1))
