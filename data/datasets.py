@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from data.problems import Problem
 
 # Raised when what is stored for the same source changes, so that no older dataset is reused.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
