@@ -17,7 +17,7 @@ from models.encoder_decoder import EncoderHead
 from pipelines import cluster, distribution
 from pipelines.config import Config, flag
 from pipelines.image_source import whole_split
-from pipelines.run_directory import open_run
+from pipelines.run_directory import check_data, open_run
 from pipelines.self_critical import stage
 from pipelines.tasks import TASKS
 from pipelines.training import Trainer
@@ -37,7 +37,8 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         predictions-<split>.*, metrics.json, report.html, export/<version>/.
 
     Raises:
-        UserError: for data that cannot be used, a directory of another run, or a full disk.
+        UserError: for data that cannot be used, a directory of another run or of other data, or a
+            full disk.
     """
     strategy = distribution.strategy()
     folder = open_run(config, run_dir)
@@ -71,6 +72,7 @@ def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
     source = source_class(config, prepared, folder)
     return EncoderHead(source.backbone, source.encoder, head.layer, source.top), head, source
 
+    check_data(folder, prepared.fingerprint)
 
 def _train(
     config: Config, folder: Path, model: Any, head: Any, source: Any, strategy: Any
