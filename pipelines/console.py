@@ -80,9 +80,10 @@ def number(kind: type, rule: str, optional: bool = False) -> Callable[[str], Any
             return None
         try:
             value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
+            finite = math.isfinite(value)
+        except (ValueError, OverflowError):  # the latter: a whole number beyond all floats
+            finite = False
+        if not finite:
             raise argparse.ArgumentTypeError(
                 f"takes {rule}{' or none' if optional else ''}, not {text!r}"
             )

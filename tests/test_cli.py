@@ -298,6 +298,9 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         ("evaluate --results {file} --data scenes --out b.json", "--out goes with"),
     ],
 )
+        ("caption nowhere a.jpg --sample --temperature 1e-300", "must be 0.001 to 1000"),
+        ("caption nowhere a.jpg --sample --top-k 3000000000", "must be 0 (no limit) to 2147483647"),
+        ("caption nowhere a.jpg --sample --seed 99999999999999999999", "must be 0 to 2147483647"),
 def test_mistakes_are_named_in_a_line(words: str, part: str, tmp_path: Path) -> None:
     fill(tmp_path, {"file": "[]"})
     (tmp_path / "empty").mkdir()
