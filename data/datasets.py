@@ -345,7 +345,7 @@ def writing_to(home: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"cannot write the prepared dataset in {home}: {error.strerror or error}. Make room, "
-            "or name another folder with --data-dir or WORDREEL_DATA_DIR"
+            "or name another folder with the environment variable WORDREEL_DATA_DIR"
         ) from error
 
 
