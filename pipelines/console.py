@@ -138,11 +138,14 @@ def explanation(error: Exception) -> str | None:
         return f"cannot write{_where(error)}: the disk is read-only"
     if foreign and ("Permission denied" in text or "Read-only file system" in text):
         return text.splitlines()[0]
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot write or read{_where(error)}: {error.strerror.lower()}"
     return None
 
 
 def _where(error: Exception) -> str:
-    name = getattr(error, "filename", None)
+    # Of two names the second is where a file was to go; the first is a temporary one.
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     return f" {str(name)!r}" if name else ""
 
 

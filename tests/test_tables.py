@@ -125,6 +125,7 @@ def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
             "c.jpg,short",
             "d.jpg,commas, not quoted",
             ",nameless",
+            "./,a folder",
             "e.jpg,five",
         ]
     )
@@ -143,6 +144,7 @@ def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
         ("gone.jpg", "captions.csv:4"): "missing",
         ("b.jpg", "captions.csv:6"): "without captions",
         ("c.jpg", "captions.csv:7"): "caption too long: 500 words, at most 200",
+        (".", "captions.csv:11"): "missing",
         ("captions.csv:10", "captions.csv:10"): "row without a picture's name",
         ("d.jpg", "images"): "without captions",
         ("new.JPG", "images"): "without captions",
@@ -248,3 +250,9 @@ def test_the_share_of_bad_pictures_is_limited(tmp_path: Path) -> None:
     # The number it offers is enough.
     enough = float(str(error.value).rpartition("--max-bad ")[2])
     check_share("x", problems, total=99, max_bad=enough, report=report)
+def test_a_name_that_is_not_unicode_can_be_reported(tmp_path: Path) -> None:
+    problems = [Problem("caf\udce9.jpg", "missing", "a:1")]
+    write_report(tmp_path / "problems.jsonl", problems)
+    assert read_report(tmp_path / "problems.jsonl") == problems
+
+
