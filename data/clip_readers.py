@@ -8,7 +8,6 @@ rarely has all the clips, and every missing one is named.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from data.clip_tables import Clips, list_clips, read_clip_table
 from data.errors import UserError
 from data.listing import SPLITS, Listing, Row
 from data.problems import Problem
-from data.sources import find, lines, nothing_found, read_csv, read_text
+from data.sources import find, lines, nothing_found, read_csv, read_json
 
 VATEX_FILES = {
     "train": ("vatex_training_v1.0.json",),
@@ -132,7 +131,7 @@ def read_msrvtt(source: Path) -> Listing:
 
 
 def _msrvtt_rows(path: Path, clips: Clips) -> Iterator[Row]:
-    content = _json(path)
+    content = read_json(path)
     try:
         for video in content["videos"]:
             name = video["video_id"]
@@ -210,7 +209,7 @@ def read_vatex(source: Path) -> Listing:
                 continue
             raise nothing_found(source, f"{split} file of VATEX", names)
         try:
-            for video in _json(path):
+            for video in read_json(path):
                 name = video["videoID"]
                 rows += [
                     Row(clips.named(name), text, split, path.name, name, str(at), group=name[:11])
@@ -282,10 +281,3 @@ def _with_validation(rows: Iterable[Row]) -> list[Row]:
         else row
         for row in rows
     ]
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None

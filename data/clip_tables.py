@@ -20,7 +20,7 @@ from typing import NamedTuple
 from data.errors import UserError
 from data.listing import SPLITS, Listing, Pictures, Row, assemble, key_of, scan
 from data.problems import Problem
-from data.sources import find, nothing_found, read_csv
+from data.sources import find, find_split, nothing_found, read_csv
 from data.video import SUFFIXES
 
 CLIP_FOLDERS = ("clips", "videos")
@@ -227,6 +227,7 @@ def _find_columns(path: Path, header: list[str]) -> _Columns:
             f"({', '.join(_COLUMNS['file'])}) and one of labels ({', '.join(_COLUMNS['label'])}) "
             f"or captions (caption, caption_1, …); it is {header!r:.200}"
         )
+    find_split(path, names)  # only to refuse several
     return _Columns(
         **{column: found[0] if found else -1 for column, found in places.items()},
         captions=captions,

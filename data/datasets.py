@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from data.problems import Problem
 
 # Raised when what is stored for the same source changes, so that no older dataset is reused.
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -345,7 +345,7 @@ def writing_to(home: Path) -> Iterator[None]:
     except OSError as error:
         raise UserError(
             f"cannot write the prepared dataset in {home}: {error.strerror or error}. Make room, "
-            "or name another folder with --data-dir or WORDREEL_DATA_DIR"
+            "or name another folder with the environment variable WORDREEL_DATA_DIR"
         ) from error
 
 

@@ -16,7 +16,8 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
     Args:
         path: the file to write; its folder is made if missing.
-        mode: "w" (UTF-8 text) or "wb".
+        mode: "w" (UTF-8 text; half a surrogate pair, as in a file's name that is not UTF-8, is
+            written as its number) or "wb".
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; `path` is then untouched.
@@ -25,7 +26,8 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with open(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+        encoding, errors = (None, None) if "b" in mode else ("utf-8", "backslashreplace")
+        with open(handle, mode, encoding=encoding, errors=errors) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

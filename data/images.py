@@ -42,9 +42,9 @@ def load_picture(
 ) -> Picture:
     """Decode a picture in full and return it as an upright 8-bit RGB JPEG.
 
-    A plain upright RGB JPEG comes back byte for byte. Anything else (turned by EXIF, CMYK, grey,
-    16-bit, palette, animated: its first frame, other formats) is converted; what is transparent
-    becomes white.
+    A plain upright RGB JPEG that TensorFlow can decode comes back byte for byte. Anything else
+    (turned by EXIF, CMYK, grey, 16-bit, palette, animated: its first frame, other formats) is
+    converted; what is transparent becomes white.
 
     Args:
         data: a whole JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF or JPEG 2000 file.
@@ -89,11 +89,13 @@ def _is_turned(image: Image.Image) -> bool:
 
 
 def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
-    turned = _is_turned(image)
+    # TensorFlow, which decodes PNG in exports, knows nothing of its EXIF.
+    turned = image.format != "PNG" and _is_turned(image)
     fits = max_side is None or max(image.size) <= max_side
     if image.format == "JPEG" and image.mode == "RGB" and fits and not turned:
         image.load()  # raises where the data stops early
-        return Picture(data, *image.size)
+        if _tensorflow_reads(data):
+            return Picture(data, *image.size)
     if max_side is not None:
         # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
         image.draft(None, (2 * max_side, 2 * max_side))
@@ -103,6 +105,17 @@ def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
     buffer = io.BytesIO()
     upright.save(buffer, "JPEG", quality=92, subsampling="4:4:4")  # 4:4:4 keeps drawn edges crisp
     return Picture(buffer.getvalue(), *upright.size)
+
+
+def _tensorflow_reads(jpeg: bytes) -> bool:
+    """Return whether what trains can decode it: of damaged files it refuses more than Pillow."""
+    import tensorflow as tf
+
+    try:
+        tf.io.decode_jpeg(jpeg, channels=3)
+    except tf.errors.InvalidArgumentError:
+        return False
+    return True
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

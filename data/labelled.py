@@ -22,7 +22,7 @@ from data.classes import classes_of
 from data.errors import UserError
 from data.listing import SPLITS
 from data.problems import Problem
-from data.sources import find, lines, nothing_found, read_text
+from data.sources import find, find_split, lines, nothing_found, read_text
 from data.splitting import into_splits
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "review"), ("label", "class")
@@ -140,7 +140,7 @@ def _table(
     names = [cell.strip().lower() for cell in cells]
     texts = [i for i, name in enumerate(names) if name in TEXT_COLUMNS]
     labels = [i for i, name in enumerate(names) if name in LABEL_COLUMNS]
-    split = names.index("split") if "split" in names else None
+    split = find_split(path, names)
     headed = len(texts) == 1 and len(labels) == 1
     if not headed and (header_needed or len(cells) != 2):
         raise UserError(
@@ -166,7 +166,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
     for number, line in lines(path):
         try:
             item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: not JSON: {error}") from None
         item = item if isinstance(item, dict) else {}
         text = next((item[name] for name in TEXT_COLUMNS if name in item), None)
@@ -179,7 +179,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
                 f"{path}, line {number}: not an object of strings, as "
                 f'{{"text": "…", "label": "…"}}: {line!r:.80}'
             )
-        yield number, str(text), str(label), split
+        yield number, str(text), str(label), (split and split.strip()) or None
 
 
 READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {

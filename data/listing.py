@@ -287,7 +287,7 @@ def _unusable(key: str, draft: _Draft, pictures: Pictures, declared: bool) -> st
     """Return why a picture cannot be used; "" where it can."""
     if key not in pictures.files:
         path = PurePosixPath(key)
-        if path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
+        if path.is_absolute() or ".." in path.parts or key.partition("/")[0].endswith(":"):
             return f"outside {pictures.root.name}: name {pictures.kind}s relative to it"
         return "missing"
     if not draft.captions and not draft.label:

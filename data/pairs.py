@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from data.errors import UserError
 from data.listing import SPLITS
-from data.sources import find, nothing_found, read_csv, read_text
+from data.sources import find, find_split, nothing_found, read_csv, read_text
 
 TABLES = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
 PACKED = ("", ".gz")
@@ -152,7 +152,7 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
             f"{columns.translation}, or every line hold two texts; it is {first!r:.200}"
         )
     text, translation = (names.index(name.lower()) for name in columns) if headed else (0, 1)
-    own = names.index("split") if headed and "split" in names else None
+    own = find_split(path, names) if headed else None
     if not headed:
         yield _row(path, number, first, (text, translation), split)
     for number, cells in rows:

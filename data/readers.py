@@ -6,7 +6,6 @@ that says what was looked for and what was found. A user's own folder is read by
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from data.errors import UserError
 from data.listing import SPLITS, Listing, Row, assemble, scan
-from data.sources import find, lines, nothing_found, read_text
+from data.sources import find, lines, nothing_found, read_json
 from data.tables import read_table
 
 FLICKR8K_TOKENS = "Flickr8k.token.txt"
@@ -140,7 +139,8 @@ def _karpathy_rows(path: Path, *, folders: bool) -> Iterator[Row]:
             folder = f"{picture['filepath']}/" if folders else ""
             file, split = folder + picture["filename"], SPLITS[picture["split"]]
             captions = [
-                (sentence["raw"], sentence.get("sentid")) for sentence in picture["sentences"]
+                (_caption(sentence["raw"]), sentence.get("sentid"))
+                for sentence in picture["sentences"]
             ]
         except (KeyError, TypeError) as error:
             raise UserError(
@@ -167,9 +167,16 @@ def _coco_rows(path: Path, split: str) -> Iterator[Row]:
             image_id, number = annotation["image_id"], str(annotation["id"])
             # A caption of a picture that is not in "images" is named as a missing picture.
             file = files.get(image_id, f"{folder}/{image_id}")
-            yield Row(file, annotation["caption"], SPLITS[split], path.name, str(image_id), number)
+            caption = _caption(annotation["caption"])
+            yield Row(file, caption, SPLITS[split], path.name, str(image_id), number)
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: not COCO's layout: {error!r}") from None
+
+
+def _caption(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"caption {value!r:.80} is not a string")
+    return value
 
 
 def _coco_root(source: Path, folders: Iterable[str]) -> Path:
@@ -182,10 +189,7 @@ def _coco_root(source: Path, folders: Iterable[str]) -> Path:
 
 
 def _json_list(path: Path, key: str) -> list[Any]:
-    try:
-        content = json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
+    content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
         raise UserError(f"{path}: no list {key!r} in it")
     return content[key]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.errors import UserError
+
+# A long text is a matter of the dataset, which says what is too long, not of the file's format.
+csv.field_size_limit(2**31 - 1)
 
 
 def check_folder(source: Path) -> None:
@@ -70,12 +74,41 @@ def read_text(path: Path) -> str:
         ) from None
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        UserError: naming the line, where it is not JSON; if it is nested, or a number long, beyond
+            what Python reads.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: no JSON that can be read: {error}") from None
+
+
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers from 1."""
     lines: Iterable[str] = read_text(path).split("\n")  # splitlines() also splits at U+2028
     for number, line in enumerate(lines, 1):
         if line.strip():
             yield number, line.rstrip("\r")
+
+
+def find_split(path: Path, names: Sequence[str]) -> int | None:
+    """Return the place of a table's column `split`; None: it has none.
+
+    Raises:
+        UserError: if it has several.
+    """
+    if names.count("split") > 1:
+        raise UserError(
+            f"{path}: its first line names {names.count('split')} columns split: keep one"
+        )
+    return names.index("split") if "split" in names else None
 
 
 class Table(NamedTuple):

@@ -18,7 +18,7 @@ from pathlib import Path
 from data.errors import UserError
 from data.listing import SPLITS, Listing, Row, assemble, scan
 from data.problems import Problem
-from data.sources import find, lines, nothing_found, read_csv
+from data.sources import find, find_split, lines, nothing_found, read_csv
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
 FILE_COLUMNS = ("image", "file", "filename", "file_name", "image_name")
@@ -106,7 +106,7 @@ def _columns(path: Path, header: list[str], labels: bool) -> tuple[int, list[int
             f"{path}: its first line must name one column of pictures ({', '.join(FILE_COLUMNS)}) "
             f"and {wanted}; it is {header!r:.200}"
         )
-    return files[0], told, names.index("split") if "split" in names else None
+    return files[0], told, find_split(path, names)
 
 
 def _json_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:
@@ -114,7 +114,7 @@ def _json_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:
         where = f"{path.name}:{number}"
         try:
             item = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: not JSON: {error}") from None
         names = [name for name in FILE_COLUMNS if isinstance(item, dict) and name in item]
         file = item[names[0]] if names else None
@@ -134,5 +134,6 @@ def _json_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:
         elif not isinstance(label, str | int | None):
             yield Problem(file, f"label is not a string: {label!r:.80}", where)
         else:
+            split = (split and split.strip()) or None
             row = Row(file, None, split, where, label=None if label is None else str(label))
             yield from (row._replace(caption=caption) for caption in captions or [None])

@@ -66,13 +66,15 @@ def find_recipes() -> dict[str, Recipe]:
 def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
     """Return the task, and the recipe named, else that of the dataset's name, else the task's."""
     first = Parser(add_help=False, prog="train.py")
-    for name in ("--recipe", "--data", "--source"):
-        first.add_argument(name)
-    given, _ = first.parse_known_args(words)
+    types = typing.get_type_hints(Config)
+    for name in ("recipe", "run_dir", *(types.keys() - {"task"})):  # all, for their values
+        reader = _reader(bool, "") if types.get(name) is bool else {}
+        first.add_argument(flag(name), **reader)
+    given, others = first.parse_known_args(words)
     known = find_recipes()
     if given.recipe is not None and given.recipe not in known:
         raise unknown("recipe", given.recipe, known)
-    task = _choose_task(words, known.get(given.recipe))
+    task = _choose_task(others, known.get(given.recipe))
     if given.data is not None and not is_known(given.data, task.datasets):
         for other in TASKS.values():
             if is_known(given.data, other.datasets):
@@ -95,7 +97,7 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
 
 
 def _choose_task(words: Sequence[str], recipe: Recipe | None) -> Task:
-    """Return the task among `words`, else the recipe's, else image captioning."""
+    """Return the task among words that are no option's, else the recipe's, else captioning."""
     for word in words:
         if word in TASKS:
             return TASKS[word]
@@ -161,7 +163,8 @@ def _reader(annotation: Any, word: str) -> dict[str, Any]:
         return {"type": number(int, "a whole number", type(None) in options), "metavar": "N"}
     if float in options:
         return {"type": number(float, "a number", type(None) in options), "metavar": "X"}
-    return {"type": lambda text: None if text == "none" else text, "metavar": word}
+    optional = type(None) in options
+    return {"type": lambda text: None if optional and text == "none" else text, "metavar": word}
 
 
 def _help(field: dataclasses.Field[Any], value: Any) -> str:

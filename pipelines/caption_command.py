@@ -40,10 +40,10 @@ class Input(NamedTuple):
 
 
 SAMPLING = {
-    "temperature": Input(float, "above 0", lambda value: value > 0, 1.0),
-    "top_k": Input(int, "0 (no limit) or more", lambda value: value >= 0, 0),
+    "temperature": Input(float, "0.001 to 1000", lambda value: 0.001 <= value <= 1000, 1.0),
+    "top_k": Input(int, "0 (no limit) to 2147483647", lambda value: 0 <= value < 2**31, 0),
     "top_p": Input(float, "above 0 and at most 1 (no limit)", lambda value: 0 < value <= 1, 1.0),
-    "seed": Input(int, "0 or more", lambda value: value >= 0, 0),
+    "seed": Input(int, "0 to 2147483647", lambda value: 0 <= value < 2**31, 0),
 }
 
 

@@ -34,6 +34,14 @@ class CaptionHead:
         self.options = search_options(config)
         self.metrics = TASKS[config.task].metrics()
         self.monitor = "true" if isinstance(prepared, Drawn) else self.metrics.monitor
+        self._notes: list[str] = []
+        if self.monitor == "CIDEr-D" and len(prepared.captions(config.validation_split)) == 1:
+            self.monitor = "ROUGE-L"  # a word that occurs in every picture weighs nothing in CIDEr
+            self._notes.append(
+                f"{config.validation_split!r} has one example, of which CIDEr-D is always 0: "
+                "ROUGE-L picks the best epoch"
+            )
+            print(self._notes[0])
         path = run_dir / "vocabulary.txt"
         if not path.exists():
             examples = prepared.captions(config.train_split)
@@ -60,6 +68,7 @@ class CaptionHead:
             positions = source.table(config.train_split, source.tuned(0)).positions()
             captions = self.prepared.captions(config.train_split)
             sentences = [text for _, texts in captions for text in texts]
+            source.notes += self._notes
             source.notes += note_cut(sentences, self.vocabulary, config, "sentences to learn")
             self._examples = Captions.of(captions, self.vocabulary, positions, config.max_words)
         return self._examples

@@ -346,7 +346,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "reward_epochs": _COUNT,
     "reward_rate": _ABOVE_ZERO,
     "patience": _POSITIVE,
-    "seed": _COUNT,
+    "seed": ("0 to 2147483647", lambda x: 0 <= x < 2**31),
     "beams": _POSITIVE,
     "length_penalty": _COUNT,
     "min_words": _COUNT,

@@ -80,9 +80,10 @@ def number(kind: type, rule: str, optional: bool = False) -> Callable[[str], Any
             return None
         try:
             value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
+            finite = math.isfinite(value)
+        except (ValueError, OverflowError):  # the latter: a whole number beyond all floats
+            finite = False
+        if not finite:
             raise argparse.ArgumentTypeError(
                 f"takes {rule}{' or none' if optional else ''}, not {text!r}"
             )
@@ -137,11 +138,14 @@ def explanation(error: Exception) -> str | None:
         return f"cannot write{_where(error)}: the disk is read-only"
     if foreign and ("Permission denied" in text or "Read-only file system" in text):
         return text.splitlines()[0]
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot write or read{_where(error)}: {error.strerror.lower()}"
     return None
 
 
 def _where(error: Exception) -> str:
-    name = getattr(error, "filename", None)
+    # Of two names the second is where a file was to go; the first is a temporary one.
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     return f" {str(name)!r}" if name else ""
 
 

@@ -13,7 +13,7 @@ from data.datasets import source_folder
 from data.errors import UserError, unknown
 from pipelines.caption_command import EXPORT_HELP
 from pipelines.config import Config
-from pipelines.console import quiet_tensorflow
+from pipelines.console import number, quiet_tensorflow
 from pipelines.tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -37,6 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="NAME", help="dataset (default: the one the model was trained on)"
     )
     parser.add_argument("--source", type=Path, metavar="DIR", help="the folder it lies in")
+    parser.add_argument(
+        "--max-bad",
+        type=number(float, "a number"),
+        metavar="X",
+        help="largest share of examples that may be unusable (default: that of the run, else "
+        f"{Config.max_bad})",
+    )
     parser.add_argument(
         "--split",
         default="validation",
@@ -173,6 +180,8 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
     source = given.source or own.get("source")
     source_folder(task.datasets[name], source)
     options = {key: own[key] for key in ("max_bad", "seed", "fold") if key in own}
+    if given.max_bad is not None:
+        options["max_bad"] = given.max_bad
     if sampling := info.get("input", {}).get("sampling"):  # the frames that the model is used to
         options |= {"sample_frames": sampling["count"], "sample_rate": sampling["rate"]}
     source = None if source is None else str(source)

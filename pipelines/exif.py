@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from pipelines.picture_headers import number, to_bytes
+from pipelines.picture_headers import MAX_PARTS, number, to_bytes
 
 _HEAD = 1 << 17  # bytes; EXIF comes first, in a segment of at most 64 KB
 _APP1, _SCAN = 0xE1, 0xDA  # markers: where EXIF stands, where the picture itself begins
@@ -63,6 +63,7 @@ def _exif_start(data: tf.Tensor) -> tf.Tensor:
         is_other,
         lambda at: [at + 2 + number(data, at + 2, 2)],
         [tf.constant(2, tf.int64)],
+        maximum_iterations=MAX_PARTS,
     )
     return tf.where(is_exif(at), at + 10, tf.size(data, tf.int64))
 

@@ -8,8 +8,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 _HEAD = 2048  # bytes; a BMP's header with its palette is the longest read here
+# Parts of a file that are passed one after the other; a hostile file can have millions of a byte.
+MAX_PARTS = 4096
+_AHEAD = 64  # full data blocks of a GIF passed at once
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_SOUGHT = [int.from_bytes(name) for name in (b"tRNS", b"IDAT")]
 _GRAPHIC_CONTROL = 0xF9  # a GIF's extension that names its transparent colour
 
 Announced = tuple[tf.Tensor, tf.Tensor]
@@ -94,21 +98,28 @@ def _jpeg(encoded: tf.Tensor) -> Announced:
 
 
 def _png(encoded: tf.Tensor) -> Announced:
-    width, height = tf.unstack(number(to_bytes(encoded, _HEAD), [16, 20], 4))
-    return encoded, height * width
+    png = to_bytes(encoded)
+    width, height = tf.unstack(number(png, [16, 20], 4))
+    found = tf.reduce_any(_chunk(png) == _SOUGHT)  # else there are too many others before it
+    return encoded, tf.where(found, height * width, 0)
+
+
+def _chunk(png: tf.Tensor) -> tf.Tensor:
+    """Return the name of a PNG's first chunk that is tRNS or IDAT; 0 or another: not found."""
+    end = tf.size(png, tf.int64)
+    (at,) = tf.while_loop(
+        lambda at: (at < end) & ~tf.reduce_any(number(png, at + 4, 4) == _SOUGHT),
+        lambda at: [at + 12 + number(png, at, 4)],
+        [tf.constant(8, tf.int64)],
+        maximum_iterations=MAX_PARTS,
+    )
+    return number(png, at + 4, 4)
 
 
 def _has_alpha(png: tf.Tensor) -> tf.Tensor:
     """Look at a PNG's type of colour, and for a chunk tRNS before the pixels."""
-    names = tf.constant([int.from_bytes(name) for name in (b"tRNS", b"IDAT")], tf.int64)
-    end = tf.size(png, tf.int64)
-    (chunk,) = tf.while_loop(
-        lambda at: (at < end) & ~tf.reduce_any(number(png, at + 4, 4) == names),
-        lambda at: [at + 12 + number(png, at, 4)],
-        [tf.constant(8, tf.int64)],
-    )
     with_alpha = tf.reduce_any(number(png, 25, 1) == tf.constant([4, 6], tf.int64))
-    return with_alpha | (number(png, chunk + 4, 4) == names[0])
+    return with_alpha | (_chunk(png) == _SOUGHT[0])
 
 
 def _bmp(encoded: tf.Tensor) -> Announced:
@@ -124,21 +135,27 @@ def _bmp(encoded: tf.Tensor) -> Announced:
 
 
 def _gif(encoded: tf.Tensor) -> Announced:
-    """Cut a GIF after its first frame, whose own size counts, not that of the screen."""
+    """Cut a GIF after its first frame, whose own size counts, not that of the screen.
+
+    All loops share `left`, the parts that may still be passed; at 0 they stop wherever they are.
+    """
     data = to_bytes(encoded)
     none = tf.size(data, tf.int64)  # past the end, where all numbers are 0
     colours = 13 + _palette(data, 10)
 
-    def pass_extension(at: tf.Tensor, control: tf.Tensor) -> list[tf.Tensor]:
+    def pass_extension(at: tf.Tensor, control: tf.Tensor, left: tf.Tensor) -> list[tf.Tensor]:
         is_control = number(data, at + 1, 1) == _GRAPHIC_CONTROL
-        return [_after_blocks(data, at + 2), tf.where(is_control, at, control)]
+        after, left = _after_blocks(data, at + 2, left - 1)
+        return [after, tf.where(is_control, at, control), left]
 
-    frame, control = tf.while_loop(
-        lambda at, _: number(data, at, 1) == ord("!"), pass_extension, [colours, none]
+    frame, control, left = tf.while_loop(
+        lambda at, _, left: (number(data, at, 1) == ord("!")) & (left > 0),
+        pass_extension,
+        [colours, none, tf.constant(MAX_PARTS)],
     )
     width, height = tf.unstack(number(data, tf.stack([frame + 5, frame + 7]), 2, big=False))
     own_colours = _palette(data, frame + 9)
-    end = _after_blocks(data, frame + 10 + own_colours + 1)
+    end, left = _after_blocks(data, frame + 10 + own_colours + 1, left)
     first = tf.strings.substr(encoded, tf.zeros_like(end), end) + ";"
     palette = tf.where(own_colours > 0, frame + 10, 13)
     entry = palette + 3 * number(data, control + 6, 1)
@@ -148,7 +165,7 @@ def _gif(encoded: tf.Tensor) -> Announced:
         is_transparent & has_entry,
         lambda: _replace(_replace(first, control + 3, b"\0"), entry, b"\xff\xff\xff"),
         lambda: first,
-    ), height * width
+    ), tf.where(left > 0, height * width, 0)
 
 
 def _replace(text: tf.Tensor, at: tf.Tensor, new: bytes) -> tf.Tensor:
@@ -163,12 +180,23 @@ def _palette(data: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:
     return tf.where(flags >= 128, 3 * 2 ** (flags % 8 + 1), 0)
 
 
-def _after_blocks(data: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
-    """Return where a GIF goes on after the data blocks at `at`; one of length 0 ends them."""
-    (end,) = tf.while_loop(
-        lambda at: number(data, at, 1) > 0, lambda at: [at + number(data, at, 1) + 1], [at]
+def _after_blocks(data: tf.Tensor, at: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return where a GIF goes on after the data blocks at `at`, and how many parts are left.
+
+    A block of length 0 ends them. The blocks of a picture are full, 255 bytes, but for the last.
+    """
+    following = 256 * tf.range(_AHEAD, dtype=tf.int64)
+
+    def advance(at: tf.Tensor, left: tf.Tensor) -> list[tf.Tensor]:
+        full = tf.cast(number(data, at + following, 1) == 255, tf.int64)
+        at += 256 * tf.reduce_sum(tf.math.cumprod(full))
+        length = number(data, at, 1)
+        return [at + tf.where(length > 0, length + 1, 0), left - 1]
+
+    end, left = tf.while_loop(
+        lambda at, left: (number(data, at, 1) > 0) & (left > 0), advance, [at, left]
     )
-    return end + 1
+    return end + 1, left
 
 
 def _unknown(encoded: tf.Tensor) -> Announced:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from data.errors import UserError
+from data.errors import UserError, unknown
 from data.files import atomic_write
 from data.licences import licence_of
 from data.problems import read_report, summary
@@ -17,10 +17,12 @@ from models.encoder_decoder import EncoderHead
 from pipelines import cluster, distribution
 from pipelines.config import Config, flag
 from pipelines.image_source import whole_split
-from pipelines.run_directory import open_run
+from pipelines.run_directory import check_data, open_run
 from pipelines.self_critical import stage
 from pipelines.tasks import TASKS
 from pipelines.training import Trainer
+
+SPLITS = ("train", "validation", "test", "unseen")  # that a recipe may name; not all datasets have
 
 
 def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
@@ -37,7 +39,8 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         predictions-<split>.*, metrics.json, report.html, export/<version>/.
 
     Raises:
-        UserError: for data that cannot be used, a directory of another run, or a full disk.
+        UserError: for data that cannot be used, a directory of another run or of other data, or a
+            full disk.
     """
     strategy = distribution.strategy()
     folder = open_run(config, run_dir)
@@ -69,6 +72,7 @@ def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
     keras.utils.set_random_seed(config.seed)
     head = head_class(config, prepared, folder)
     source = source_class(config, prepared, folder)
+    check_data(folder, prepared.fingerprint)
     return EncoderHead(source.backbone, source.encoder, head.layer, source.top), head, source
 
 
@@ -109,18 +113,33 @@ def _train(
 
 
 def _check_splits(config: Config, splits: Any) -> None:
-    """Refuse a split that is not there before any work is done."""
+    """Refuse a split that cannot be used before any work is done; name tests that are missing."""
+    for name in ("train_split", "validation_split", "test_splits"):
+        if "+" in getattr(config, name):
+            raise UserError(
+                f"{flag(name)} {getattr(config, name)!r}: a sum of splits cannot be used, for "
+                "rows are kept split by split; name one split or a slice of one"
+            )
     for name in ("train_split", "validation_split"):
         if whole_split(getattr(config, name)) not in splits:
             raise UserError(
                 f"{flag(name)} {getattr(config, name)!r}: the dataset has {', '.join(splits)}"
             )
+    for name in _asked_tests(config):
+        if (whole := whole_split(name)) not in {*splits, *SPLITS}:
+            raise unknown("split", name, {*splits, *SPLITS})
+        if whole not in splits:
+            print(f"There is no split {whole!r} to score: the dataset has {', '.join(splits)}.")
+
+
+def _asked_tests(config: Config) -> list[str]:
+    return [name.strip() for name in config.test_splits.split(",")]
 
 
 def _test_splits(config: Config, splits: Any) -> list[str]:
     """Return the splits to score at the end: those asked for that exist, else validation."""
-    asked = [name.strip() for name in config.test_splits.split(",")]
-    return [name for name in asked if whole_split(name) in splits] or [config.validation_split]
+    found = [name for name in _asked_tests(config) if whole_split(name) in splits]
+    return found or [config.validation_split]
 
 
 def _warnings(evaluations: list[Any]) -> list[str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,14 +14,16 @@ from data.files import atomic_write
 from pipelines import cluster
 from pipelines.config import Config, flag
 
+_held: dict[tuple[int, int], int] = {}  # open locks of this process, by device and inode
+
 
 def open_run(config: Config, run_dir: Path | None) -> Path:
     """Make a run's directory, or check that it holds a run of the same configuration.
 
-    Of a cluster's workers, only the chief makes it.
+    Of a cluster\'s workers, only the chief makes it. It then holds it as long as its process lives.
 
     Raises:
-        UserError: naming the options that differ, or why the directory cannot be written.
+        UserError: naming the options that differ, or why the directory cannot be used.
     """
     data = re.sub(r"[^\w.-]+", "-", config.data)
     folder = run_dir or Path("runs") / f"{config.task}-{data}-{config.hash}"
@@ -31,7 +36,7 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
                 file.write(config.to_json())
     except OSError as error:
         raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
-    before, now = json.loads(path.read_text(encoding="utf-8")), json.loads(config.to_json())
+    before, now = _read(path), json.loads(config.to_json())
     differences = [
         f"{flag(name)} was {before[name]}, now {now[name]}"
         for name in now
@@ -42,4 +47,72 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
             f"{folder} holds a run with other options ({'; '.join(differences)}). "
             "Repeat them to go on with it, or choose another --run-dir."
         )
+    if cluster.read().chief:
+        _lock(folder)
     return folder
+
+
+def check_data(folder: Path, fingerprint: str) -> None:
+    """Keep what a run learns from in `data.json`; on a later start refuse anything else.
+
+    Args:
+        folder: of the run, the words or labels in it.
+        fingerprint: of the dataset.
+
+    Raises:
+        UserError: naming what has changed.
+    """
+    path = folder / "data.json"
+    now = {"the dataset": fingerprint}
+    for file in sorted(folder.glob("*vocabulary.txt")) + sorted(folder.glob("labels.txt")):
+        now[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
+    if not path.exists():
+        with atomic_write(path) as out:
+            json.dump(now, out, indent=2)
+    before = _read(path)
+    changed = [name for name in before | now if before.get(name) != now.get(name)]
+    if changed:
+        raise UserError(
+            f"{folder} holds a run that learned from something else: {' and '.join(changed)} "
+            "changed since it began. Put back what it was to go on, or choose another --run-dir."
+        )
+
+
+def _lock(folder: Path) -> None:
+    """Hold a run's directory until this process ends.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
+    status = os.fstat(file)
+    key = status.st_dev, status.st_ino
+    if key in _held:
+        os.close(file)
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise UserError(
+            f"another process is at work in {folder}: wait for it, or choose another --run-dir"
+        ) from None
+    _held[key] = file
+
+
+def _read(path: Path) -> dict[str, object]:
+    """Read a JSON object that an earlier start wrote.
+
+    Raises:
+        UserError: if it is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise UserError(
+            f"{path} is damaged: it is not what a run writes. Remove {path.parent} to train anew, "
+            "or choose another --run-dir."
+        )
+    return content

@@ -87,9 +87,15 @@ def test_every_field_is_a_flag_of_its_type(name: str) -> None:
     assert (got, type(got)) == (value, type(value))
 
 
+def test_a_number_beyond_all_floats_is_refused() -> None:
+    assert "--epochs takes a whole number, not '1000" in error_of("--epochs", "1" + 400 * "0")
+
+
 def test_none_is_a_value_where_a_field_may_be_none() -> None:
     config = config_of("--fine-tune-from", "none", "--image-size", "none", "--weights", "none")
     assert (config.fine_tune_from, config.image_size, config.weights) == (None, None, None)
+    config = config_of("--test-splits", "none", "--train-split", "none")
+    assert (config.test_splits, config.train_split) == ("none", "none")
 
 
 def test_recipe_is_the_datasets_own_or_photos(holiday: Path) -> None:
@@ -177,6 +183,9 @@ def test_recipes_are_what_their_commands_run(holiday: Path) -> None:
         ("--data folder --source {empty}", ["is empty"]),
         ("--data folder --source {file}", ["is a file, not a folder"]),
         ("--weights gone.h5", ["--weights: no such file", "gone.h5"]),
+        ("--seed 2147483648", ["--seed must be 0 to 2147483647, not 2147483648"]),
+        ("--data folder --source sentiment", ["no such folder: sentiment"]),
+        ("--vectors sentiment --run-dir image-captioning", ["unknown option --vectors"]),
         ("--backbone gone.keras", ["--backbone: no such file", "gone.keras"]),
     ],
 )
@@ -216,6 +225,7 @@ def test_options_of_another_run_are_refused_without_tensorflow(tmp_path: Path) -
 
 
 def test_a_backbone_that_is_none_is_named_with_the_nearest() -> None:
+    assert "--backbone: unknown backbone 'none'" in error_of("--backbone", "none")
     text = error_of("--backbone", "resnet5")
     assert "--backbone: unknown backbone 'resnet5': did you mean 'ResNet50'" in text
     for name in ("small-cnn", "efficientnet_lite2", "mobilenet_v2", "ConvNeXtBase"):

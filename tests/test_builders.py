@@ -244,7 +244,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(source: Path, tmp_path: P
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(UserError, match=r"cannot write .*data/folder.*--data-dir"):
+        with pytest.raises(UserError, match=r"cannot write .*data/folder.*WORDREEL_DATA_DIR"):
             prepare("folder", source, data_dir=tmp_path / "data")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -253,7 +253,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(source: Path, tmp_path: P
 
 def test_a_data_folder_that_cannot_be_written_is_an_error(source: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(UserError, match=r"cannot write .*data.*--data-dir or WORDREEL_DATA_DIR"):
+    with pytest.raises(UserError, match=r"cannot write .*data.*variable WORDREEL_DATA_DIR"):
         prepare("folder", source, data_dir=tmp_path / "data")
 
 

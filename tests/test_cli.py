@@ -247,6 +247,19 @@ def test_evaluate_scores_captions_of_anyone(source: Path, tmp_path: Path, capsys
         command(*words, "--split", "test")
 
 
+def test_evaluate_may_pass_over_more_bad_pictures(source: Path, tmp_path: Path) -> None:
+    table = (source / "captions.csv").read_text() + "gone.jpg,a cat,test\n"
+    files: dict[str, Any] = {"captions.csv": table, "results.json": "[]"}
+    files |= {f"images/{number}.jpg": jpeg(number) for number in range(12)}
+    fill(tmp_path, files)
+    words = ["evaluate", "--results", str(tmp_path / "results.json"), "--data", "folder"]
+    words += ["--source", str(tmp_path)]
+    with pytest.raises(UserError, match=r"--max-bad 0\.077"):
+        command(*words)
+    with pytest.raises(UserError, match="must have the same ids"):
+        command(*words, "--max-bad", "0.077")
+
+
 def test_evaluate_says_how_many_captions_of_scenes_are_true(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
@@ -285,6 +298,9 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         ("caption nowhere a.jpg --n-best x", "--n-best takes a whole number"),
         ("caption nowhere a.jpg --seed 1", "--seed goes with --sample only"),
         ("caption nowhere a.jpg --sample --top-p 0", "--top-p must be above 0 and at most 1"),
+        ("caption nowhere a.jpg --sample --temperature 1e-300", "must be 0.001 to 1000"),
+        ("caption nowhere a.jpg --sample --top-k 3000000000", "must be 0 (no limit) to 2147483647"),
+        ("caption nowhere a.jpg --sample --seed 99999999999999999999", "must be 0 to 2147483647"),
         ("caption nowhere a.jpg --sample --greedy", "not allowed with"),
         ("caption nowhere {empty}", "no picture or clip in"),
         ("caption nowhere a.jpg b.jpg --attention x.png", "name a folder"),

@@ -20,6 +20,7 @@ from data.images import _to_rgb
 from pipelines.exif import orientation, upright
 from pipelines.features import decode_picture
 from pipelines.picture_bytes import decode_or_flag
+from pipelines.picture_headers import MAX_PARTS
 
 SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
@@ -73,6 +74,29 @@ def test_a_bad_row_is_flagged_and_leaves_the_others_alone() -> None:
     assert not pictures[1:-1].numpy().any()
     assert flags(bad) == [False] * len(bad)
     assert decode(tf.constant([], tf.string))[0].shape == (0, SIZE, SIZE, 3)
+
+
+def test_a_header_of_very_many_parts_is_flagged() -> None:
+    gif, png = encode(picture(0), "GIF"), encode(picture(0), "PNG")
+    colours = 13 + 3 * 2 ** (gif[10] % 8 + 1)
+
+    def commented(count: int) -> list[bytes]:
+        chunk = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))
+        blocks = b"!\xfe" + b"\x01x" * count + b"\0"
+        comments = b"!\xfe\x01x\0" * count
+        return [png[:33] + chunk * count + png[33:]] + [
+            gif[:colours] + comment + gif[colours:] for comment in (blocks, comments)
+        ]
+
+    assert flags(commented(1000)) == [True] * 3
+    assert flags(commented(MAX_PARTS)) == [False] * 3
+
+
+def test_a_gif_of_many_blocks_is_read() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1000), dtype=np.uint8)
+    encoded = encode(Image.fromarray(noise), "GIF")
+    assert len(encoded) > 256 * MAX_PARTS
+    assert flags([encoded, encoded[:-2000]]) == [True, False]
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -191,6 +191,21 @@ def test_a_coco_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         ({"images": [{"id": 1}]}, "not Karpathy's layout"),
         ({"pictures": []}, "no list 'images'"),
         ('{"images":\n\n oops', "line 3: not JSON"),
+        ("[" * 100_000, "no JSON that can be read"),
+        ('{"images": ' + "1" * 5000 + "}", "no JSON that can be read"),
+        (
+            {
+                "images": [
+                    {
+                        "filepath": "train2014",
+                        "filename": "a.jpg",
+                        "split": "train",
+                        "sentences": [{"raw": 5}],
+                    }
+                ]
+            },
+            "caption 5 is not a string",
+        ),
     ]:
         fill(tmp_path, {"dataset_coco.json": content})
         with pytest.raises(UserError, match=message):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -15,8 +16,10 @@ from source_files import fill, jpeg
 
 from data.errors import UserError
 from pipelines.arguments import parse
+from pipelines.caption_head import CaptionHead
 from pipelines.config import Config
-from pipelines.run import run
+from pipelines.metrics import evaluate_captions
+from pipelines.run import _check_splits, assemble, run
 from pipelines.run_directory import open_run
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -105,7 +108,49 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Con
         open_run(config, tmp_path / "file" / "run")
 
 
-def test_a_split_that_is_not_there_is_named(tmp_path: Path, config: Config) -> None:
-    wrong = dataclasses.replace(config, train_split="training")
-    with pytest.raises(UserError, match=r"--train-split 'training': the dataset has train, val"):
-        run(wrong, tmp_path / "run")
+@pytest.mark.parametrize(
+    "splits, message",
+    [
+        ({"train_split": "training"}, "--train-split 'training': the dataset has train, val"),
+        ({"train_split": "train+test"}, r"--train-split 'train\+test': a sum of splits"),
+        ({"test_splits": "tset,unseen"}, "unknown split 'tset': did you mean 'test'"),
+        ({"test_splits": "none"}, "unknown split 'none'"),
+    ],
+)
+def test_a_split_that_cannot_be_used_is_named(
+    splits: Any, message: str, tmp_path: Path, config: Config
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run(dataclasses.replace(config, **splits), tmp_path / "run")
+
+
+def test_a_known_split_that_the_dataset_lacks_is_noted(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = {"train": 4, "validation": 4, "test": 4}
+    _check_splits(dataclasses.replace(config, test_splits="test,unseen"), splits)
+    assert "no split 'unseen' to score" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_its_own_words_only(tmp_path: Path, config: Config) -> None:
+    assemble(config, tmp_path)
+    assemble(config, tmp_path)
+    words = tmp_path / "vocabulary.txt"
+    words.write_text(words.read_text() + "stranger\n")
+    with pytest.raises(UserError, match=r"something else: vocabulary\.txt changed"):
+        assemble(config, tmp_path)
+
+
+@pytest.mark.parametrize("count, monitor", [(1, "ROUGE-L"), (2, "CIDEr-D")])
+def test_one_validation_picture_is_not_judged_by_cider(
+    count: int, monitor: str, tmp_path: Path, config: Config
+) -> None:
+    class Few:
+        def captions(self, split: str) -> list[tuple[str, list[str]]]:
+            examples = [("a.jpg", ["a dog runs"]), ("b.jpg", ["a cat sleeps"])]
+            return examples[:count] if split == "validation" else examples
+
+    assert CaptionHead(config, Few(), tmp_path).monitor == monitor
+    references = dict(Few().captions("validation"))
+    said = {name: texts[0] for name, texts in references.items()}
+    assert evaluate_captions(said, references).corpus[monitor] > 0.5

@@ -125,6 +125,7 @@ def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
             "c.jpg,short",
             "d.jpg,commas, not quoted",
             ",nameless",
+            "./,a folder",
             "e.jpg,five",
         ]
     )
@@ -143,6 +144,7 @@ def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
         ("gone.jpg", "captions.csv:4"): "missing",
         ("b.jpg", "captions.csv:6"): "without captions",
         ("c.jpg", "captions.csv:7"): "caption too long: 500 words, at most 200",
+        (".", "captions.csv:11"): "missing",
         ("captions.csv:10", "captions.csv:10"): "row without a picture's name",
         ("d.jpg", "images"): "without captions",
         ("new.JPG", "images"): "without captions",
@@ -160,6 +162,24 @@ def test_what_counts_as_words_is_seen_in_every_script(tmp_path: Path) -> None:
     long = json.dumps({"image": "5.jpg", "caption": "狗" * 201}) + "\n"
     listing = folder(tmp_path, table + long, "5.jpg", name="captions.jsonl")
     assert "5.jpg" not in captions(listing)
+
+
+def test_a_caption_of_any_length_is_a_matter_of_its_picture(tmp_path: Path) -> None:
+    table = f"image,caption\na.jpg,one\nb.jpg,two\nb.jpg,{30_000 * 'word '}\n"
+    listing = folder(tmp_path, table, "a.jpg", "b.jpg")
+    reason = "caption too long: 30000 words, at most 200"
+    assert listing.problems == (Problem("b.jpg", reason, "captions.csv:4", bad=False),)
+
+
+def test_an_empty_split_is_none_in_either_format(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(20)]
+    rows = [{"image": name, "caption": "one", "split": ""} for name in names]
+    (lines := tmp_path / "lines").mkdir()
+    listing = folder(lines, "\n".join(map(json.dumps, rows)), *names, name="captions.jsonl")
+    (cells := tmp_path / "cells").mkdir()
+    table = "image,caption,split\n" + "".join(f"{name},one,\n" for name in names)
+    assert by_split(listing) == by_split(folder(cells, table, *names))
+    assert not listing.problems
 
 
 GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
@@ -188,6 +208,10 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
          "line 2: unexpected end of data"),
         ({"captions.jsonl": '{"image": "a.jpg", "caption": "one"}\n\n{"image": }'}
          | pictures("images", "a.jpg"), "line 3: not JSON"),
+        ({"captions.jsonl": '{"image": ' + 5000 * "1" + "}"} | pictures("images", "a.jpg"),
+         "line 1: not JSON"),
+        ({"captions.csv": "image,caption,split,split\na.jpg,one,test,\n"}
+         | pictures("images", "a.jpg"), "2 columns split"),
         ({"captions.jsonl": '{"picture": "a.jpg"}'} | pictures("images", "a.jpg"),
          "line 1: not an object that names its picture"),
         ({"captions.csv": "image,caption\na.jpg,one\n"} | pictures("images", "a.jpg"),
@@ -228,6 +252,12 @@ def test_hash_splits_are_80_10_10_and_new_pictures_move_no_old_ones() -> None:
 
 
 # The limit on bad pictures
+
+
+def test_a_name_that_is_not_unicode_can_be_reported(tmp_path: Path) -> None:
+    problems = [Problem("caf\udce9.jpg", "missing", "a:1")]
+    write_report(tmp_path / "problems.jsonl", problems)
+    assert read_report(tmp_path / "problems.jsonl") == problems
 
 
 def test_the_share_of_bad_pictures_is_limited(tmp_path: Path) -> None:

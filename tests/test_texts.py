@@ -80,6 +80,23 @@ def test_control_characters_and_long_texts_are_data(read: Any) -> None:
     assert set(labelled(prepared, "train")) == {odd, long.strip()}
 
 
+LONG = 30_000 * "word "  # longer than the csv module takes by itself
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"train.csv": f"text,label\nodd,good\n{LONG},bad\n"},
+        {
+            "train.jsonl": '{"text": "odd", "label": "good", "split": ""}\n'
+            f'{{"text": "{LONG}", "label": "bad", "split": ""}}\n'
+        },
+    ],
+)
+def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
+    assert labelled(read(files), "train") == {"odd": "good", LONG.strip(): "bad"}
+
+
 @pytest.mark.parametrize(
     ("files", "parts"),
     [
@@ -93,6 +110,7 @@ def test_control_characters_and_long_texts_are_data(read: Any) -> None:
         ({"train.jsonl": '{"text": "a", "label": "b"}\n{"text"\n'}, ["line 2: not JSON"]),
         ({"train.jsonl": '{"text": 3, "label": "b"}\n'}, ["line 1: not an object of strings"]),
         ({"texts.csv": "text,label,split\na,b,trian\n"}, ["line 2", "'trian'"]),
+        ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["2 columns split"]),
         ({"other.txt": "x"}, ["no labelled texts", "train.tsv", "found other.txt"]),
         ({"train.tsv": ""}, ["its first line must name"]),
     ],

@@ -41,7 +41,7 @@ def read_results(path: Path | str) -> dict[str, str]:
     """
     try:
         results = json.loads(Path(path).read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not JSON: {error}") from error
     if not isinstance(results, list):
         raise UserError(
