@@ -20,7 +20,7 @@ _held: dict[tuple[int, int], int] = {}  # open locks of this process, by device 
 def open_run(config: Config, run_dir: Path | None) -> Path:
     """Make a run's directory, or check that it holds a run of the same configuration.
 
-    Of a cluster\'s workers, only the chief makes it. It then holds it as long as its process lives.
+    Of a cluster's workers, only the chief makes it. It then holds it as long as its process lives.
 
     Raises:
         UserError: naming the options that differ, or why the directory cannot be used.
