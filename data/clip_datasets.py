@@ -113,7 +113,7 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
             "prepared",
             "clips that `wordreel prepare` has stored",
             True,
-            "the folder that was its --out",
+            "the folder that it wrote",
         ),
     )
 }

@@ -118,7 +118,7 @@ DATASETS: Mapping[str, DatasetInfo] = {
             "prepared",
             "pictures with captions that `wordreel prepare` has stored",
             True,
-            "the folder that was its --out",
+            "the folder that it wrote",
         ),
     )
 }

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from data.clip_tables import window
 from data.errors import UserError
@@ -56,7 +55,7 @@ class Leak(NamedTuple):
 
 
 def leaks(
-    entries: Sequence[Entry], *, near: int = NEAR, bar: tqdm[Any] | None = None
+    entries: Sequence[Entry], *, near: int = NEAR, bar: Any | None = None
 ) -> tuple[list[Leak], list[Entry]]:
     """Compare every split with every other.
 
@@ -89,9 +88,7 @@ def _has_file(entry: Entry) -> bool:
     return entry.path.name != ""
 
 
-def _looks(
-    entries: Sequence[Entry], bar: tqdm[Any] | None
-) -> list[tuple[str | int | None, int] | None]:
+def _looks(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | None, int] | None]:
     """Return the digest of each file and its hash (0: nothing in it); None: unreadable."""
 
     def look(entry: Entry) -> tuple[str | int | None, int] | None:

@@ -127,10 +127,10 @@ def parts(batch: tuple[Any, Any], number: int, mass: Mass) -> list[tuple[Any, An
     whole = mass(targets)
     cut = []
     for start, end in itertools.pairwise(bounds.tolist()):
-        stop = max(end, start + 1)
-        start = min(start, rows - 1)
+        empty = end == start
+        start, stop = (min(start, rows - 1), end + 1) if empty else (start, end)
         own = tf.nest.map_structure(lambda it, a=start, b=stop: it[a:b], targets)
-        weight = mass(own) / whole if end > start else tf.zeros_like(whole)
+        weight = tf.zeros_like(whole) if empty else mass(own) / whole
         if isinstance(own, tuple):
             kept, owners = np.unique(own[1], return_inverse=True)
             chosen = tf.nest.map_structure(lambda it, k=kept: tf.gather(it, k), inputs)

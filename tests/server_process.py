@@ -63,8 +63,8 @@ class Server:
             with contextlib.suppress(ConnectionError):  # refused before it was all sent
                 verb = method or ("GET" if data is None else "POST")
                 connection.request(verb, path, data, headers or {})
-            answer = connection.getresponse()
-            text = answer.read().decode()
+            with connection.getresponse() as answer:
+                text = answer.read().decode()
         try:
             return answer.status, answer.headers, json.loads(text)
         except ValueError:

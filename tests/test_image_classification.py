@@ -105,4 +105,4 @@ def test_datasets_of_tfds_go_by_their_names(
     name = f"image-classification-tfds-imagenette-320px-v2-{config.hash}"
     assert open_run(config, None) == Path("runs") / name
     with pytest.raises(UserError, match="tfds:mnist is a dataset of image-classification"):
-        parse(["sentiment", "--data", "tfds:mnist"])
+        parse(["image-captioning", "--data", "tfds:mnist"])

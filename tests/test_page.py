@@ -136,10 +136,15 @@ def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     caption(page)
     page.select_option("#search", "sample")
-    page.fill("#set-temperature", "5")
-    with page.expect_response("**/v1/models/captioner:predict") as asked:
-        page.fill("#set-seed", "3")
-        page.keyboard.press("Tab")
+    page.wait_for_selector("#set-temperature")
+    for name, value in ("seed", "3"), ("temperature", "5"):
+        with page.expect_response(
+            lambda found, name=name, value=value: (
+                found.request.post_data_json["inputs"].get(name) == [int(value)]
+            )
+        ) as asked:
+            page.fill(f"#set-{name}", value)
+            page.keyboard.press("Tab")
     sent = asked.value.request.post_data_json
     assert sent["signature_name"] == "sample" and sent["inputs"]["temperature"] == [5]
     assert asked.value.status == 200

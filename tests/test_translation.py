@@ -36,8 +36,8 @@ import tensorflow as tf
 loaded = tf.saved_model.load("export/1")
 texts = json.load(open("texts.json"))
 found = {}
-scalars = dict(temperature=tf.constant(1.0), top_p=tf.constant(1.0), top_k=tf.constant(0),
-               seed=tf.constant(0, tf.int64))
+scalars = dict(temperature=tf.constant([1.0]), top_p=tf.constant([1.0]), top_k=tf.constant([0]),
+               seed=tf.constant([0], tf.int64))
 for name, more in (("serving_default", {}), ("greedy", {}), ("sample", scalars)):
     answer = loaded.signatures[name]
     outputs = answer(text=tf.constant(texts), **more)
