@@ -112,14 +112,20 @@ def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
 
     Args:
         backbone: as `build_backbone` returns it.
-        places: whether the cells of its grid stand side by side, so that what is where is known;
-            else their mean is taken.
+        places: whether the cells of its grid stand side by side, so that what is where is known,
+            behind their highest values, which say what there is wherever it is; else their mean
+            is taken.
 
     >>> to_vector(build_backbone("small-cnn"), places=True).output_shape
-    (None, 2048)
+    (None, 2176)
     """
-    pool = keras.layers.Flatten() if places else keras.layers.GlobalAveragePooling2D()
-    return keras.Model(backbone.inputs, pool(backbone.output), name=backbone.name)
+    grid = backbone.output
+    if places:
+        parts = [keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)]
+        vector = keras.layers.Concatenate()(parts)
+    else:
+        vector = keras.layers.GlobalAveragePooling2D()(grid)
+    return keras.Model(backbone.inputs, vector, name=backbone.name)
 
 
 def default_image_size(name: str) -> int:

@@ -67,7 +67,8 @@ class Evaluation:
         return values
 
     def __str__(self) -> str:
-        return str(self.scores)
+        true = self.summary().get("true")
+        return str(self.scores) + (f"  wholly true {100 * true:.1f} %" if true is not None else "")
 
     def warning(self) -> str | None:
         """Say so if most examples get the same sentence."""
