@@ -76,12 +76,12 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
         raise unknown("recipe", given.recipe, known)
     task = _choose_task(others, known.get(given.recipe))
     if given.data is not None and not is_known(given.data, task.datasets):
-        for other in TASKS.values():
-            if is_known(given.data, other.datasets):
-                raise UserError(
-                    f"{given.data} is a dataset of {other.name}, not of {task.name}: "
-                    f"train.py {other.name} --data {given.data}"
-                )
+        others = [each.name for each in TASKS.values() if is_known(given.data, each.datasets)]
+        if others:
+            raise UserError(
+                f"{given.data} is a dataset of {' or '.join(others)}, not of {task.name}: "
+                f"train.py {others[0]} --data {given.data}"
+            )
         raise unknown(f"dataset of {task.name}", given.data, task.datasets)
     if given.recipe is not None:
         recipe = known[given.recipe]
