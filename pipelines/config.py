@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple
 
 from data.errors import UserError
+from models.backbone_names import SMALL_CNN
 
 
 def choice(
@@ -252,6 +253,11 @@ class Config:
     def tunes(self, epoch: int) -> bool:
         """Say whether the backbone learns in an epoch, counted from 0."""
         return self.fine_tune_from is not None and epoch + 1 >= self.fine_tune_from
+
+    @property
+    def from_scratch(self) -> bool:
+        """Say whether the backbone's weights have been learned nowhere else."""
+        return self.weights == "random" or (self.backbone == SMALL_CNN and self.weights is None)
 
     def to_json(self) -> str:
         """Return the fields as JSON, one a line."""

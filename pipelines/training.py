@@ -73,9 +73,10 @@ class Trainer:
         with distribution.scope(self.strategy):
             self.optimizer = adamw(config, config.learning_rate, steps, config.weight_decay)
             self.optimizer.build(self.own)
-            # No decay: it would pull what was learned elsewhere towards nothing.
+            # What was learned elsewhere is not to be pulled towards nothing.
+            decay = config.weight_decay if config.from_scratch else 0.0
             self.backbone_optimizer = adamw(
-                config, config.fine_tune_rate, tuned_epochs * steps_per_epoch, 0.0
+                config, config.fine_tune_rate, tuned_epochs * steps_per_epoch, decay
             )
             self.backbone_optimizer.build(self.tuned)
         self.average = MovingAverage(self.own + self.tuned, config.ema)
