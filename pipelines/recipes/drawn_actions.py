@@ -2,8 +2,8 @@
 
 Paper:    Donahue et al. 2015, "Long-term Recurrent Convolutional Networks" (LRCN)
 Command:  python train.py action-recognition
-Time:     about 3 minutes of processor time, most of it to draw the clips and to read them, once
-Expected: 99.3 % accuracy on `validation` after the first epoch; one seed
+Time:     2.5 minutes on one core, most of it to draw the clips and to read them, once
+Expected: 100 % accuracy on `test`; one seed
 """
 
 from pipelines.config import Config
