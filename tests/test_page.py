@@ -140,7 +140,7 @@ def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
     for name, value in ("seed", "3"), ("temperature", "5"):
         with page.expect_response(
             lambda found, name=name, value=value: (
-                found.request.post_data_json["inputs"].get(name) == [int(value)]
+                (found.request.post_data_json or {}).get("inputs", {}).get(name) == [int(value)]
             )
         ) as asked:
             page.fill(f"#set-{name}", value)
