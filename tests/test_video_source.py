@@ -145,7 +145,7 @@ def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(folder: 
     features, pixels = (next(iter(head.batches(source, epoch, 0))) for epoch in (0, 1))
     (vectors, _), _ = features
     (frames, mask), labels = pixels
-    assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640,)  # 2 × 2 cells of 128, and the highest
+    assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640,)  # 5 × 128
     assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3)
     both = [source.table("validation", tuned).read(np.arange(6)) for tuned in (False, True)]
     one, two = (model.remember(tuple(map(tf.constant, inputs))) for inputs in both)
