@@ -13,8 +13,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from data.building import write_listing
 from data.datasets import (
     DatasetInfo,
     data_home,
@@ -28,6 +29,7 @@ from data.prepared import PreparedClips, PreparedDrawnClips, count_splits, open_
 
 if TYPE_CHECKING:
     from data.listing import Listing
+    from data.problems import Problem
     from data.video import Sampling
 
 # Raised when what is stored for the same source changes, so that no older dataset is reused.
@@ -175,40 +177,23 @@ def prepare_clips(
 def _prepare_files(
     name: str, source: Path, home: Path, max_bad: float, sampling: Sampling, fold: int | None
 ) -> PreparedClips:
-    from data.fingerprints import fingerprint_of
     from data.folds import fold_listing
-    from data.problems import check_share, read_report, write_report
 
     listing = list_clips(name, source)
     listing = listing if fold is None else fold_listing(listing, fold)
-    with writing_to(home):
-        options = [_FORMAT, sampling.fingerprint]
-        fingerprint = fingerprint_of(listing, options, home / "fingerprints")
-    report = home / name / fingerprint / "problems.jsonl"
-    problems = list(listing.problems)
 
-    def finish() -> None:
-        write_report(report, problems)
-        check_share(
-            name, problems, total=listing.total, max_bad=max_bad, report=report, kind="clip"
-        )
+    def write(fingerprint: str, problems: list[Problem], **options: Any) -> Path:
+        from data.clip_builders import build_clips, checked_clips
 
-    from data.builders import is_built
-    from data.clip_builders import build_clips, checked_clips
-    from data.progress import progress
-
-    built = is_built(home, name, fingerprint)
-    bar = progress(len(listing.entries), "reading clips", "clips")
-    with writing_to(home), bar:
-        if built and report.is_file():
-            problems = read_report(report)
-        finish()  # what the listing shows need not wait for the clips
-        splits = checked_clips(listing, problems, sampling, bar=bar, finish=finish)
-        directory = build_clips(
+        splits = checked_clips(listing, problems, sampling, **options)
+        return build_clips(
             name, fingerprint, encoding="jpeg", sampling=sampling, splits=splits, data_dir=home
         )
-    prepared = PreparedClips(name, directory, fingerprint, count_splits(directory), report)
-    tell(prepared, problems, again=built, kind="clips")
+
+    options = [_FORMAT, sampling.fingerprint]
+    prepared: PreparedClips = write_listing(
+        PreparedClips, name, listing, options, home, max_bad, write, what="clip"
+    )
     return prepared
 
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.errors import UserError, unknown
 from data.prepared import (
@@ -229,43 +229,27 @@ def listed_pictures(
     labelled: bool = False,
 ) -> Stored:
     """Write the pictures that a reader lists, and return the dataset; see `prepare`."""
+    from data.building import write_listing
     from data.classes import classes_of
-    from data.fingerprints import fingerprint_of
     from data.images import MAX_SIDE
-    from data.problems import check_share, read_report, write_report
 
     max_side = image_size or MAX_SIDE
     listing = listing_of(name, read, source)
     pictures = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
     classes = classes_of(name, pictures, "picture") if labelled else ()
-    with writing_to(home):
-        fingerprint = fingerprint_of(listing, [_FORMAT, max_side], home / "fingerprints")
-    report = home / name / fingerprint / "problems.jsonl"
-    problems = list(listing.problems)
 
-    def finish() -> None:
-        write_report(report, problems)
-        check_share(name, problems, total=listing.total, max_bad=max_bad, report=report)
+    def write(fingerprint: str, problems: list[Problem], **options: Any) -> Path:
+        from data.builders import build, checked_pictures
 
-    from data.builders import build, checked_pictures, is_built
-    from data.progress import progress
-
-    built = is_built(home, name, fingerprint)
-    bar = progress(len(listing.entries), "checking pictures")
-    with writing_to(home), bar:
-        if built and report.is_file():
-            problems = read_report(report)
-        finish()  # what the listing shows need not wait for the pictures
         splits = checked_pictures(
-            listing, problems, max_side=max_side, labelled=labelled, bar=bar, finish=finish
+            listing, problems, max_side=max_side, labelled=labelled, **options
         )
-        directory = build(
+        return build(
             name, fingerprint, encoding="jpeg", splits=splits, data_dir=home, classes=classes
         )
+
     kind = LabelledPictures if labelled else Prepared
-    prepared = kind(name, directory, fingerprint, count_splits(directory), report)
-    tell(prepared, problems, again=built)
-    return prepared
+    return write_listing(kind, name, listing, [_FORMAT, max_side], home, max_bad, write)
 
 
 def list_pictures(name: str, source: Path) -> Listing:

@@ -15,14 +15,6 @@ import tensorflow as tf
 from models.linear import matmul
 
 
-class State(Protocol):
-    """What a cell remembers: a named tuple of float32 `[batch, units]`, of which `h` is said."""
-
-    @property
-    def h(self) -> tf.Tensor:
-        """The hidden state, the cell's output."""
-
-
 class Cell(Protocol):
     """What every cell can do; each is a Keras layer of `units` hidden units besides.
 
