@@ -7,7 +7,7 @@ Expected: 96.8 % wholly true captions on `test`, 92.7 % on `unseen` (combination
           shape that training never shows)
 
 Seed 1 is the better of two by its validation captions (97.7 % true): with seed 0 the model does not
-learn in time which thing is left of which, and 87.8 % and 80.0 % are true (both of an earlier commit).
+learn in time which thing is left of which, and 87.8 % and 80.0 % are true (an earlier commit).
 """
 
 from pipelines.config import Config
