@@ -1,11 +1,13 @@
 """Speed of the captioner from cached features: training and search, beside the machine's own peak.
 
-    python -m benchmarks.captioner [--source FLICKR8K_DIR]
+    python -m benchmarks.captioner [--source FLICKR8K_DIR] [--run RUN]
 
 Trains on features of 49 cells × 1280 (random numbers: speed does not depend on them) in batches of
 64, and searches with 5 beams in batches of 100. Caption lengths are those of Flickr8k's training
-captions if `--source` names its folder, else drawn with the same mean and spread. All ratios come
-from one run; close other programs first.
+captions if `--source` names its folder, else drawn with the same mean and spread. An untrained
+model never ends: all its captions are as long as the longest of a hundred real ones. With `--run`,
+a finished run of `image-captioning` searches as well, in 1,000 pictures of its first test part.
+All ratios come from one run; close other programs first.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ import tensorflow as tf
 
 from data.vocabulary import END, PAD, START, tokenize
 from models.beam_search import beam_search
+from models.encoder_decoder import look
 from models.image_encoder import ImageEncoder
 from models.linear import matmul_precision
 from models.search import SearchOptions
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
+from pipelines.evaluation import search_options
 from pipelines.features import Table
 from pipelines.input import Captions, training_batches
+from pipelines.run import load_run
 from pipelines.training import Trainer
 
 CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5
@@ -147,11 +152,34 @@ def search_rate(decoder: str) -> float:
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
 
+def run_search_rate(run: Path) -> tuple[float, float]:
+    """Return the captions that a trained model finds a second, and how many words they have."""
+    model, _, source = load_run(run)
+    config, part = source.config, model.top or model.backbone
+    table = source.table(config.test_splits.split(",")[0], source.tuned(config.epochs))
+    options = search_options(config)
+
+    @tf.function(reduce_retracing=True)
+    def search(features: tf.Tensor) -> tf.Tensor:
+        memory = model.encoder(features)
+        return beam_search(*model.head.start(memory), tf.shape(features)[0], options).tokens
+
+    batches = []
+    for start in range(0, min(1000, len(table.ids)), 100):
+        seen = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
+        batches.append(look(part, seen) if seen.shape.rank == 4 else seen)
+    tokens = [search(batch) for batch in batches]  # to warm up
+    words = np.mean(np.concatenate([np.sum(each[:, 0] > END, axis=1) for each in tokens]))
+    return sum(map(len, batches)) / seconds(lambda: [search(b).numpy() for b in batches], 2), words
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, help="Flickr8k's folder, for its caption lengths")
-    lengths = caption_lengths(parser.parse_args().source)
+    parser.add_argument("--run", type=Path, help="a finished run of image-captioning")
+    given = parser.parse_args()
+    lengths = caption_lengths(given.source)
     peak = matmul_peak(tf.float32)
     print(f"float32 product 2048³: {peak / 1e9:.0f} GFLOP/s (the peak of the shares below)")
     print(f"bfloat16 product 2048³: {matmul_peak(tf.bfloat16) / 1e9:.0f} GFLOP/s")
@@ -165,6 +193,10 @@ def main() -> None:
             with matmul_precision(tf.as_dtype(precision)):
                 found = search_rate(decoder)
             print(f"| {decoder} | {precision} | {rate:.0f} | {flops / peak:.0%} | {found:.0f} |")
+    for precision in ("float32", "bfloat16") if given.run else ():
+        with matmul_precision(tf.as_dtype(precision)):
+            found, words = run_search_rate(given.run)
+        print(f"{given.run.name}, {precision}: {found:.0f} captions/s, of {words:.1f} words")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from data.errors import UserError, unknown
 from pipelines.caption_command import EXPORT_HELP
 from pipelines.config import Config
 from pipelines.console import number, quiet_tensorflow
+from pipelines.java_metrics import JAVA_METRICS, check_java, java_score
 from pipelines.tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the captions go, in COCO's results format, or the labels, as CSV "
         "(default: predictions-SPLIT.json or .csv)",
     )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        default=[],
+        metavar="METRIC",
+        help=f"scores of captions that take Java: {', '.join(JAVA_METRICS)}",
+    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -66,6 +74,8 @@ def run(given: argparse.Namespace) -> int:
     known = {name: info for task in TASKS.values() for name, info in task.datasets.items()}
     if given.data is not None and given.data not in known:
         raise unknown("dataset", given.data, known)
+    for name in given.also:
+        check_java(name)
     return _score_export(given) if given.results is None else _score_results(given)
 
 
@@ -82,13 +92,18 @@ def _score_export(given: argparse.Namespace) -> int:
     prepared = _prepare(given, task, export.info)
     name = "predictions-" + "-".join(re.findall(r"\w+", given.split))
     if isinstance(export, Labeller):
+        if given.also:
+            raise UserError(f"--also {given.also[0]} scores captions; {given.model} gives labels")
         _score_labels(export, task, prepared, given.split, given.out or Path(f"{name}.csv"))
     else:
-        _score_captions(export, task, prepared, given.split, given.out or Path(f"{name}.json"))
+        out = given.out or Path(f"{name}.json")
+        _score_captions(export, task, prepared, given.split, out, given.also)
     return 0
 
 
-def _score_captions(export: Captioner, task: Task, prepared: Any, split: str, out: Path) -> None:
+def _score_captions(
+    export: Captioner, task: Task, prepared: Any, split: str, out: Path, also: Sequence[str]
+) -> None:
     from models.search import SearchOptions
     from pipelines.evaluation import search_name
     from pipelines.metrics import write_results
@@ -97,7 +112,7 @@ def _score_captions(export: Captioner, task: Task, prepared: Any, split: str, ou
     answers = _answers(export.caption, task, prepared, split, wanted)
     candidates = {name: answer.captions[0] if answer.valid else "" for name, answer in answers}
     search = search_name(SearchOptions(**export.info["search"]))
-    _print_scores(prepared, split, candidates, search)
+    _print_scores(prepared, split, candidates, search, also)
     write_results(out, candidates)
     print(f"captions in {out}")
 
@@ -164,7 +179,7 @@ def _score_results(given: argparse.Namespace) -> int:
     from pipelines.metrics import read_results
 
     candidates = read_results(given.results)
-    _print_scores(_prepare(given, task, {}), given.split, candidates, "unknown")
+    _print_scores(_prepare(given, task, {}), given.split, candidates, "unknown", given.also)
     return 0
 
 
@@ -189,7 +204,9 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
     return task.source_class().prepare(config)
 
 
-def _print_scores(prepared: Any, split: str, candidates: dict[str, str], search: str) -> None:
+def _print_scores(
+    prepared: Any, split: str, candidates: dict[str, str], search: str, also: Sequence[str]
+) -> None:
     from pipelines.evaluation import check_truth
     from pipelines.metrics import evaluate_captions, signature
 
@@ -201,3 +218,5 @@ def _print_scores(prepared: Any, split: str, candidates: dict[str, str], search:
         share = 100 * true / len(truth)
         print(f"wholly true captions: {true} of {len(truth)} ({share:.1f} %)")
     print(signature(references, search))
+    for name in also:
+        print(f"{name} {100 * java_score(name, candidates, references):.1f}")

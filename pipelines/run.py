@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,28 @@ def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
     source = source_class(config, prepared, folder)
     check_data(folder, prepared.fingerprint)
     return EncoderHead(source.backbone, source.encoder, head.layer, source.top), head, source
+
+
+def load_run(folder: Path, **changes: Any) -> tuple[Any, Any, Any]:
+    """Return the best model of a run, its head and its source.
+
+    Args:
+        folder: of the run.
+        changes: of its configuration, that leave the weights as they are.
+
+    Raises:
+        UserError: if there is no run with weights.
+    """
+    try:
+        config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, TypeError, ValueError) as error:
+        raise UserError(f"{folder} is no run directory: {error}") from None
+    model, head, source = assemble(dataclasses.replace(config, **changes), folder)
+    best = tf.train.latest_checkpoint(str(folder / "best"))
+    if best is None:
+        raise UserError(f"{folder} has no weights yet: it keeps the best after each epoch")
+    tf.train.Checkpoint(model=model).restore(best).expect_partial()
+    return model, head, source
 
 
 def _train(

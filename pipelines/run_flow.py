@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import tensorflow as tf
 
 from data.errors import UserError
 from models.recurrence import Loop, main_state, state_gradients, watching
-from pipelines.config import Config
 from pipelines.gradient_flow import Flow
-from pipelines.run import assemble
+from pipelines.run import load_run
 
 SEARCHED = 50  # batches among which the one with the longest sequences is measured
 
@@ -35,20 +33,12 @@ def measure_run(folder: Path, examples: int) -> list[Flow]:
     Raises:
         UserError: if there is no run with weights, or nothing in it is recurrent.
     """
-    try:
-        config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"{folder} is no run directory: {error}") from None
-    model, head, source = assemble(dataclasses.replace(config, batch_size=examples), folder)
-    best = tf.train.latest_checkpoint(str(folder / "best"))
-    if best is None:
-        raise UserError(f"{folder} has no weights yet: it keeps the best after each epoch")
-    tf.train.Checkpoint(model=model).restore(best).expect_partial()
+    model, head, source = load_run(folder, batch_size=examples)
     inputs, targets = _longest(head.batches(source, 0, 0))
     with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
         loss = model.loss(inputs, targets)
     if not loops:
-        raise UserError(f"nothing in a model of {config.task} is recurrent")
+        raise UserError(f"nothing in the model of {folder} is recurrent")
     found = state_gradients(tape, loss, loops)
     return [_flow(loop, gradient) for loop, gradient in zip(loops, found, strict=True)]
 

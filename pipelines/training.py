@@ -113,7 +113,7 @@ class Trainer:
         if self.chief:
             self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self.precision = precision(config)
-        self._functions: dict[tuple[bool, bool], Any] = {}
+        self._functions: dict[bool, Any] = {}
         self._batch: Any = None  # one of the epoch, for its gradient flow
         self._recurs = True  # as far as is known
 
@@ -187,11 +187,12 @@ class Trainer:
 
     def _train_step(self, batch: tuple[Any, Any], tune: bool, number: int) -> None:
         log = number % LOG_EVERY == 0
-        if (tune, log) not in self._functions:
-            self._functions[tune, log] = self._compiled(tune, log)
+        if tune not in self._functions:
+            self._functions[tune] = self._compiled(tune)
         share = number / (self.config.epochs * self.steps_per_epoch)
         sampling = tf.constant(self.config.scheduled_sampling * share)
-        loss, norms = self._functions[tune, log](self._dealt(batch), sampling)
+        step = self._functions[tune]
+        loss, norms = step(self._dealt(batch), sampling, tf.constant(log))
         self._check_finite(float(loss), norms["gradient"].numpy(), number, tune)
         if log:
             self._log({"loss": float(loss), "rate": float(self.optimizer.learning_rate)}, number)
@@ -202,11 +203,11 @@ class Trainer:
     def _variables(self, tune: bool) -> list[Any]:
         return self.own + (self.tuned if tune else [])
 
-    def _compiled(self, tune: bool, log: bool) -> Any:
-        """Return the step: parts and the share of sampled words → the loss and norms."""
+    def _compiled(self, tune: bool) -> Any:
+        """Return the step: parts, the share of sampled words, whether to log → loss and norms."""
         if self.strategy.num_replicas_in_sync == 1:
 
-            def step(parts: Any, sampling: tf.Tensor) -> Any:
+            def step(parts: Any, sampling: tf.Tensor, log: tf.Tensor) -> Any:
                 return self._move(self._gradients(parts, sampling, tune), tune, log)
 
             return tf.function(step, reduce_retracing=True)
@@ -218,12 +219,12 @@ class Trainer:
         )
 
         @tf.function
-        def together(found: list[Any]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        def together(found: list[Any], log: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             with self.strategy.scope():
                 summed = self.strategy.run(_summed, (found,))
                 return self._move(distribution.first(self.strategy, summed), tune, log)
 
-        return lambda parts, sampling: together(alone(parts, sampling))
+        return lambda parts, sampling, log: together(alone(parts, sampling), log)
 
     def _dealt(self, batch: tuple[Any, Any]) -> Any:
         """Return the parts of each replica: `(inputs, targets, share)`, whole without a share."""
@@ -264,16 +265,18 @@ class Trainer:
         return total
 
     def _move(
-        self, found: list[tf.Tensor], tune: bool, log: bool
+        self, found: list[tf.Tensor], tune: bool, log: tf.Tensor
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Move the weights once; return the loss and the norms of each variable."""
+        """Move the weights once; return the loss and the norms of each variable, most if asked."""
         variables = self._variables(tune)
         loss, *gradients = found
-        norms = {"gradient": _norms(gradients)}
-        before = [tf.identity(v.value) for v in variables] if log else []
-        clipped, _ = tf.clip_by_global_norm(
-            gradients, self.config.clip_norm, tf.norm(norms["gradient"])
+        norms = _norms(gradients)
+        before = tf.cond(
+            log,
+            lambda: [tf.identity(v.value) for v in variables],
+            lambda: [tf.zeros([0]) for _ in variables],
         )
+        clipped, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm, tf.norm(norms))
         own = len(self.own)
         self._apply(self.optimizer, clipped[:own], self.own)
         if tune:
@@ -281,11 +284,13 @@ class Trainer:
         self.steps.assign_add(1)
         self.loss_sum.assign_add(loss)
         self.average.update(self.steps)
-        if log:
-            values = [v.value for v in variables]
-            norms["weight"] = _norms(values)
-            norms["update"] = _norms([a - b for a, b in zip(values, before, strict=True)])
-        return loss, norms
+        values = [v.value for v in variables]
+        weight, update = tf.cond(
+            log,
+            lambda: (_norms(values), _norms([a - b for a, b in zip(values, before, strict=True)])),
+            lambda: (tf.zeros_like(norms), tf.zeros_like(norms)),
+        )
+        return loss, {"gradient": norms, "weight": weight, "update": update}
 
     def _gradient_flow(self) -> dict[str, float]:
         """Return ‖∂L/∂h_t‖ at the first and the last step of each loop, for one batch.

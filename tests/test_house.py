@@ -79,7 +79,9 @@ def imported(file: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-@pytest.mark.parametrize("name, last", [("train", "python train.py"), ("test", "python -m pytest")])
+@pytest.mark.parametrize(
+    "name, last", [("train", "python train.py"), ("test", "python -m pytest -n auto")]
+)
 def test_readme_command_sets_itself_up_from_the_lock(name: str, last: str) -> None:
     make, install, work = readme_command(name).split(" && ")
     assert make == "python3 -m venv .venv"

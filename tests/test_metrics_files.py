@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import UserError
+from pipelines.java_metrics import java_score
 from pipelines.metrics import read_results, write_results
-from pipelines.metrics.java_metrics import java_score
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -62,6 +62,20 @@ def test_java_metrics_say_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UserError, match="no `java` on the PATH"):
         java_score("METEOR-1.5", {}, {})
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/java")
-    monkeypatch.setitem(sys.modules, "pycocoevalcap.meteor.meteor", None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"\[java-metrics\]"):
         java_score("METEOR-1.5", {}, {})
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="METEOR runs in Java")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # pycocoevalcap leaves its program running
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_meteor_knows_stems_and_what_differs() -> None:
+    truth = {"1": ["A dog runs on the grass."]}
+    same, stem, other = (
+        java_score("METEOR-1.5", {"1": caption}, truth)
+        for caption in ("a dog runs on the grass", "a dog running on the grass", "two red cars")
+    )
+    assert same == pytest.approx(1.0)
+    assert 0.5 < stem < 1
+    assert other < 0.1

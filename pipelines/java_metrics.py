@@ -10,13 +10,12 @@ Name the version beside the score: METEOR's moves it by ten points.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from data.errors import UserError, unknown
-from pipelines.metrics.tokenizer import tokenize
 
 JAVA_METRICS: Mapping[str, tuple[str, str]] = {
     "METEOR-1.5": ("pycocoevalcap.meteor.meteor", "Meteor"),
@@ -37,27 +36,26 @@ def java_score(
     Raises:
         UserError: if the name is unknown, pycocoevalcap or Java is absent, or Java fails.
     """
-    scorer = _load(name)
+    from pipelines.metrics import tokenize
+
+    check_java(name)
+    module, scorer = JAVA_METRICS[name]
     truth = {item: [" ".join(tokenize(text)) for text in references[item]] for item in candidates}
     given = {item: [" ".join(tokenize(caption))] for item, caption in candidates.items()}
     try:
-        score, _ = scorer().compute_score(truth, given)
+        score, _ = getattr(importlib.import_module(module), scorer)().compute_score(truth, given)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise UserError(f"{name} could not be computed: {error}") from error
     return float(score)
 
 
-def _load(name: str) -> Callable[[], Any]:
-    """Return the scorer's class, or say what is missing."""
+def check_java(name: str) -> None:
+    """Say what is missing, before any work is done; see `java_score`."""
     if name not in JAVA_METRICS:
         raise unknown("Java metric", name, JAVA_METRICS)
     if shutil.which("java") is None:
         raise UserError(f"{name} runs in Java, and there is no `java` on the PATH; install Java 8")
-    module, scorer = JAVA_METRICS[name]
-    try:
-        loaded: Callable[[], Any] = getattr(importlib.import_module(module), scorer)
-    except ImportError as error:
+    if importlib.util.find_spec("pycocoevalcap") is None:
         raise UserError(
             f'{name} needs pycocoevalcap: pip install -c constraints.txt -e ".[java-metrics]"'
-        ) from error
-    return loaded
+        )
