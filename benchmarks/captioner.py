@@ -161,8 +161,8 @@ def run_search_rate(run: Path) -> tuple[float, float]:
 
     @tf.function(reduce_retracing=True)
     def search(features: tf.Tensor) -> tf.Tensor:
-        memory = model.encoder(features)
-        return beam_search(*model.head.start(memory), tf.shape(features)[0], options).tokens
+        step, state = model.head.start(model.encoder(features))
+        return beam_search(step, state, tf.shape(features)[0], options).tokens
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):

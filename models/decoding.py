@@ -27,6 +27,8 @@ from models.search import (
 
 __all__ = ["Hypotheses", "SearchOptions", "Step", "beam_search", "greedy", "sample"]
 
+ALL = 2**31 - 1  # words, however many there are
+
 
 def greedy(step: Step, state: Any, batch: tf.Tensor | int, options: SearchOptions) -> Hypotheses:
     """Return the sentence of the likeliest next words (n = 1); ties go to the lower id.
@@ -76,6 +78,8 @@ def sample(
         tf.errors.InvalidArgumentError: for a tensor out of its range, when the graph runs.
     """
     check_whole("samples", samples, 1)
+    # Without limits no order of the words is needed, and sorting them takes most of the time.
+    free = not tf.is_tensor(top_k) and not tf.is_tensor(top_p) and top_k == 0 and top_p == 1
 
     def each(value: tf.Tensor) -> tf.Tensor:
         """Return [batch * samples, 1]."""
@@ -96,23 +100,24 @@ def sample(
     mass = each(_within("top_p", top_p, tf.float32, "> 0 and <= 1", lambda x: (x > 0) & (x <= 1)))
     chance = tf.reshape(_chance(seed, batch, samples, options.columns), [-1, options.columns])
 
-    def draw(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
-        # Best first, hence at most 0: no temperature makes all of them -inf.
-        logits = (log_probs - log_probs[:, :1]) / heat
+    def limited(logits: tf.Tensor) -> tf.Tensor:
         rank = tf.range(tf.shape(logits)[1])
         logits = tf.where((rank < limit) | (limit == 0), logits, -math.inf)
         before = tf.cumsum(tf.nn.softmax(logits), axis=1, exclusive=True)  # 0 for the first
         # A sum rounds to 1 before the last word is in it, so 1 is no limit of its own.
-        logits = tf.where((before < mass) | (mass >= 1), logits, -math.inf)
-        share = tf.nn.softmax(logits)
+        return tf.where((before < mass) | (mass >= 1), logits, -math.inf)
+
+    def draw(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+        # At most 0: no temperature makes all of them -inf.
+        logits = (log_probs - tf.reduce_max(log_probs, axis=1, keepdims=True)) / heat
+        share = tf.nn.softmax(logits if free else limited(logits))
         up_to = tf.cumsum(share, axis=1)
         passed = tf.math.count_nonzero(
             up_to <= chance[:, time, None] * up_to[:, -1:], axis=1, keepdims=True, dtype=tf.int32
         )
-        last = tf.math.count_nonzero(share, axis=1, keepdims=True, dtype=tf.int32) - 1
-        return tf.minimum(passed, last)
+        return tf.minimum(passed, tf.shape(share)[1] - 1)
 
-    return _follow(step, state, batch, options, draw, samples, choices=None)
+    return _follow(step, state, batch, options, draw, samples, None if free else ALL)
 
 
 def _chance(seed: tf.Tensor | int, batch: tf.Tensor | int, samples: int, steps: int) -> tf.Tensor:
@@ -138,7 +143,8 @@ def _follow(
 ) -> Hypotheses:
     """Grow `samples` independent hypotheses per row by what `choose` picks.
 
-    `choose(time, log_probs [N, choices])` returns int32 [N, 1], a column; None offers all V.
+    `choose(time, log_probs [N, choices])` returns int32 [N, 1], a column of the likeliest words,
+    best first; None offers all V in the order of their ids.
     """
     count = batch * samples
     state = tf.nest.map_structure(lambda part: tf.repeat(part, samples, axis=0), state)
@@ -151,7 +157,8 @@ def _follow(
         time: tf.Tensor, tokens: tf.Tensor, done: tf.Tensor, sums: tf.Tensor, state: Any, seen: Any
     ) -> tuple[Any, ...]:
         logits, state, attention = step(tokens[:, time], state)
-        log_probs, ids = candidates(logits, tokens, time, options, choices or logits.shape[1])
+        count = None if choices is None else min(choices, logits.shape[1])
+        log_probs, ids = candidates(logits, tokens, time, options, count)
         column = choose(time, log_probs)
         chosen = tf.where(done, PAD, tf.gather(ids, column, batch_dims=1)[:, 0])
         sums += tf.where(done, 0.0, tf.gather(log_probs, column, batch_dims=1)[:, 0])

@@ -126,7 +126,11 @@ class Paths(NamedTuple):
 
 
 def candidates(
-    logits: tf.Tensor, tokens: tf.Tensor, time: tf.Tensor, options: SearchOptions, count: int
+    logits: tf.Tensor,
+    tokens: tf.Tensor,
+    time: tf.Tensor,
+    options: SearchOptions,
+    count: int | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return the best next tokens that the options admit, best first, ties by id.
 
@@ -135,10 +139,11 @@ def candidates(
         tokens: int32 [N, columns], START and the words so far.
         time: int32 scalar, the number of words so far.
         options: see `SearchOptions`.
-        count: how many, at most V.
+        count: how many, at most V; None for all V in the order of their ids, which is sooner done.
 
     Returns:
-        log_probs: float32 [N, count], -inf where fewer are admitted; the first is always finite.
+        log_probs: float32 [N, count], -inf for what is not admitted; one is always finite, the
+            first if there is a count.
         ids: int32 [N, count].
     """
     total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
@@ -147,13 +152,21 @@ def candidates(
     # Not-a-number must not reach top_k, whose order it breaks.
     ranked = tf.where(_admitted(logits.shape[1], time, options) & sound, logits, -math.inf)
     ranked = _ban_repeats(ranked, tokens, time, options)
-    values, ids = tf.math.top_k(ranked, count)
+    if count is None:
+        values, ids, only = (
+            ranked,
+            tf.broadcast_to(tf.range(logits.shape[1]), tf.shape(ranked)),
+            END,
+        )
+    else:
+        values, ids = tf.math.top_k(ranked, count)
+        only = 0
     log_probs = tf.minimum(values - total, 0.0)  # rounding must not make a probability exceed 1
 
     end = logits[:, END : END + 1] - total
     end = tf.where(sound & tf.math.is_finite(end), end, IMPOSSIBLE)
-    stuck = tf.math.is_inf(log_probs[:, :1])
-    end_alone = tf.where(tf.range(count) == 0, end, -math.inf)
+    stuck = tf.math.is_inf(tf.reduce_max(log_probs, axis=1, keepdims=True))
+    end_alone = tf.where(tf.range(log_probs.shape[1]) == only, end, -math.inf)
     return tf.where(stuck, end_alone, log_probs), tf.where(stuck, END, ids)
 
 

@@ -22,9 +22,9 @@ import tensorflow as tf
 from data.errors import UserError
 from data.progress import progress
 from models.linear import matmul_precision
-from models.recurrence import main_state, state_gradients, watching
 from pipelines import cluster, distribution
 from pipelines.config import Config
+from pipelines.flow_norms import flow_norms, seeds
 from pipelines.optimization import MovingAverage, adamw, precision
 
 LOG_EVERY = 50  # steps
@@ -86,7 +86,7 @@ class Trainer:
         self.checkpoint = tf.train.Checkpoint(
             encoder=model.encoder,
             head=model.head,
-            seeds=_seeds(model.encoder) + _seeds(model.head),
+            seeds=seeds(model),
             **({"backbone": model.backbone} if tuned else {}),
             optimizer=self.optimizer,
             backbone_optimizer=self.backbone_optimizer,
@@ -115,7 +115,6 @@ class Trainer:
         self.precision = precision(config)
         self._functions: dict[bool, Any] = {}
         self._batch: Any = None  # one of the epoch, for its gradient flow
-        self._recurs = True  # as far as is known
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -144,7 +143,9 @@ class Trainer:
                 self._save(self.best)
             self.average.swap()
             self._log(record, epoch + 1)
-            self._log(self._gradient_flow(), epoch + 1)
+            if self._batch is not None and self.strategy.num_replicas_in_sync == 1:
+                self._log(flow_norms(self.model, self._batch), epoch + 1)
+                self._batch = None
             self.history_json.assign(json.dumps([*self.history, record]))
             self.loss_sum.assign(0.0)
             self._save(self.manager)
@@ -292,29 +293,6 @@ class Trainer:
         )
         return loss, {"gradient": norms, "weight": weight, "update": update}
 
-    def _gradient_flow(self) -> dict[str, float]:
-        """Return ‖∂L/∂h_t‖ at the first and the last step of each loop, for one batch.
-
-        The weights are those of the epoch's end; nothing that training depends on moves.
-        """
-        alone = self.strategy.num_replicas_in_sync == 1
-        if self._batch is None or not self._recurs or not alone:
-            return {}
-        seeds = _seeds(self.model.encoder) + _seeds(self.model.head)
-        states = [tf.identity(seed) for seed in seeds]
-        with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
-            loss = self.model.loss(*self._batch)
-        found = state_gradients(tape, loss, loops)
-        for seed, state in zip(seeds, states, strict=True):
-            seed.assign(state)
-        self._batch, self._recurs = None, bool(loops)
-        norms = {}
-        for loop, gradient in zip(loops, found, strict=True):
-            ends = {"first": main_state(gradient).h[0], "last": main_state(gradient).h[-1]}
-            for end, each in ends.items():
-                norms[f"gradient flow/{loop.name}, {end} step"] = float(tf.norm(each))
-        return norms
-
     def _apply(self, optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
@@ -344,12 +322,6 @@ class Trainer:
         with self.writer.as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-
-
-def _seeds(layer: Any) -> list[tf.Variable]:
-    """Return the states of a layer's random generators: TensorFlow does not find them itself."""
-    weights = {id(variable) for variable in layer.weights}
-    return [variable.value for variable in layer.variables if id(variable) not in weights]
 
 
 def _summed(found: list[tf.Tensor]) -> list[tf.Tensor]:

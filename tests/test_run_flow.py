@@ -19,7 +19,7 @@ from models.memory import Memory
 from models.recurrence import state_gradients, watching
 from models.recurrent import run_cell
 from models.sequence_decoder import SequenceDecoder
-from pipelines import run_flow
+from pipelines import run_flow, training
 from pipelines.cli import run
 from pipelines.gradient_flow import make_cell, measure
 from pipelines.training import Trainer
@@ -116,7 +116,7 @@ def test_curves_are_logged_and_change_nothing(
         for end in ("first", "last")
     }
     assert all(len(values) == 1 and values[0] > 0 for values in found.values())
-    monkeypatch.setattr(Trainer, "_gradient_flow", lambda self: {})
+    monkeypatch.setattr(training, "flow_norms", lambda model, batch: {})
     other = trained(tmp_path / "b")
     for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -137,7 +137,7 @@ def test_the_command_measures_a_run(
             weight.assign(0 * weight)  # the best ones are to be loaded
         return model, head, source
 
-    monkeypatch.setattr(run_flow, "assemble", assemble)
+    monkeypatch.setattr("pipelines.run.assemble", assemble)
     out = tmp_path / "flow.png"
     words = ["gradient-flow", str(tmp_path / "run"), "--examples", "2", "--out", str(out)]
     assert run(words) == 0
@@ -172,6 +172,6 @@ def test_what_is_no_run_or_has_no_weights_is_said(
         run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])
     model, source, head = tiny(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(json.loads(head.config.to_json())))
-    monkeypatch.setattr(run_flow, "assemble", lambda config, folder: (model, head, source))
+    monkeypatch.setattr("pipelines.run.assemble", lambda config, folder: (model, head, source))
     with pytest.raises(UserError, match="has no weights yet"):
         run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])
