@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _FORMAT = 1
 
 BOTH = ("captions", "labels")
+OFFICIAL_FOLDS = ("ucf101", "hmdb51")  # of each, three
 CLIP_DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
     for info in (
@@ -148,8 +149,7 @@ def prepare_clips(
         name: a key of `CLIP_DATASETS`.
         source: the folder it lies in.
         sampling: which frames are stored; None: see `default_sampling`. Of drawn clips, all are.
-        fold: which of five to test on, split by groups as `data.folds` says; None: the dataset's
-            own splits.
+        fold: see `list_clips`.
         data_dir: see `data.datasets.data_home`.
         max_bad: the share of clips that may have problems, 0 to 1.
         seed: of the drawn clips. The splits of others do not depend on it.
@@ -177,10 +177,7 @@ def prepare_clips(
 def _prepare_files(
     name: str, source: Path, home: Path, max_bad: float, sampling: Sampling, fold: int | None
 ) -> PreparedClips:
-    from data.folds import fold_listing
-
-    listing = list_clips(name, source)
-    listing = listing if fold is None else fold_listing(listing, fold)
+    listing = list_clips(name, source, fold)
 
     def write(fingerprint: str, problems: list[Problem], **options: Any) -> Path:
         from data.clip_builders import build_clips, checked_clips
@@ -197,14 +194,26 @@ def _prepare_files(
     return prepared
 
 
-def list_clips(name: str, source: Path) -> Listing:
+def list_clips(name: str, source: Path, fold: int | None = None) -> Listing:
     """Read which clips a dataset has in its folder; remarks go to the screen.
+
+    Args:
+        name: a key of `CLIP_DATASETS`.
+        source: the folder.
+        fold: which of the official splits, where there are several; else which of five to test on,
+            split by groups as `data.folds` says. None: the dataset's own splits, the first.
 
     Raises:
         UserError: for a source that cannot be read or is not in the expected layout.
     """
+    from data.folds import fold_listing
+
     try:
-        listing = _readers()[name](source)
+        if name in OFFICIAL_FOLDS:
+            listing = _readers()[name](source, fold or 1)
+        else:
+            listing = _readers()[name](source)
+            listing = listing if fold is None else fold_listing(listing, fold)
     except OSError as error:
         raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
     for note in listing.notes:
@@ -212,7 +221,7 @@ def list_clips(name: str, source: Path) -> Listing:
     return listing
 
 
-def _readers() -> Mapping[str, Callable[[Path], Listing]]:
+def _readers() -> Mapping[str, Callable[..., Listing]]:
     from data import clip_readers, clip_tables
 
     return {

@@ -19,10 +19,11 @@ from data.listing import SPLITS, Listing, Row
 from data.problems import Problem
 from data.sources import find, lines, nothing_found, read_csv, read_json
 
-VATEX_FILES = {
+VATEX_FILES: dict[str | None, tuple[str, ...]] = {
     "train": ("vatex_training_v1.0.json",),
     "validation": ("vatex_validation_v1.0.json",),
     "test": ("vatex_public_test_english_v1.1.json", "vatex_test_v1.0.json"),
+    None: ("vatex_private_test_without_annotations.json",),  # in no split, for good reason
 }
 MSRVTT_FILES = (
     ("videodatainfo.json",),
@@ -108,12 +109,11 @@ def read_hmdb51(source: Path, fold: int = 1) -> Listing:
             match = re.fullmatch(r"\s*(\S.*\S)\.avi\s+([012])\s*", line)
             if not match:
                 raise UserError(f"{path}, line {number}: not 'clip.avi 0', 1 or 2: {line!r:.80}")
-            if match[2] != "0":
-                split = "train" if match[2] == "1" else "test"
-                group = match[1].partition(f"_{label}_")[0]
-                where = f"{path.name}:{number}"
-                file = clips.named(match[1])
-                rows.append(Row(file, None, split, where, label=label, group=group))
+            split = {"1": "train", "2": "test"}.get(match[2])
+            group = match[1].partition(f"_{label}_")[0]
+            where = f"{path.name}:{number}"
+            file = clips.named(match[1])
+            rows.append(Row(file, None, split, where, label=label, group=group))
     return list_clips(_with_validation(rows), clips, partial=True)
 
 
@@ -205,7 +205,7 @@ def read_vatex(source: Path) -> Listing:
     for split, names in VATEX_FILES.items():
         path = find(source, names)
         if path is None:
-            if split == "test":
+            if split in ("test", None):
                 continue
             raise nothing_found(source, f"{split} file of VATEX", names)
         try:
@@ -213,7 +213,7 @@ def read_vatex(source: Path) -> Listing:
                 name = video["videoID"]
                 rows += [
                     Row(clips.named(name), text, split, path.name, name, str(at), group=name[:11])
-                    for at, text in enumerate(video["enCap"])
+                    for at, text in enumerate(video["enCap"] if split else [None])
                 ]
         except (KeyError, TypeError) as error:
             raise UserError(f"{path}: not VATEX's layout: {error!r}") from None
@@ -223,18 +223,22 @@ def read_vatex(source: Path) -> Listing:
 def read_kinetics(source: Path) -> Listing:
     """Read Kinetics (Kay et al. 2017): CSVs of label, youtube_id, time_start, time_end, split.
 
-    Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone.
+    Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone. The
+    CSV of the test split may be without labels: its clips are left out.
     """
     names = [f"*{split}*.csv" for split in ("train", "val", "test")]
-    tables = [path for name in names for path in sorted(source.glob(name))]
+    tables = [
+        path for name in names for each in (name, f"*/{name}") for path in sorted(source.glob(each))
+    ]
     if not tables:
         raise nothing_found(source, "clip lists of Kinetics", names)
     clips = Clips(source)
     rows, problems = list[Row](), list[Problem]()
     for path in dict.fromkeys(tables):
         table = read_csv(path)
-        wanted = ("label", "youtube_id", "time_start", "time_end", "split")
-        if missing := [name for name in wanted if name not in table.header]:
+        wanted = ("youtube_id", "time_start", "time_end", "split", "label")
+        missing = [name for name in wanted if name not in table.header]
+        if missing and missing != ["label"]:
             raise UserError(f"{path}: no column {missing[0]!r} in its first line: {table.header}")
         for where, cells in table.rows:
             row = dict(zip(table.header, cells, strict=False))
@@ -242,7 +246,7 @@ def read_kinetics(source: Path) -> Listing:
                 name = (
                     f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
                 )
-                split = SPLITS[row["split"].lower()]
+                split = None if missing else SPLITS[row["split"].lower()]
             except (KeyError, ValueError) as error:
                 problems.append(Problem(where, f"not a row of Kinetics: {error!r}", where))
                 continue
@@ -250,7 +254,7 @@ def read_kinetics(source: Path) -> Listing:
             file = clips.named(name)
             if file not in clips.pictures.files and clips.named(video) in clips.pictures.files:
                 file = clips.named(video)
-            rows.append(Row(file, None, split, where, name, label=row["label"], group=video))
+            rows.append(Row(file, None, split, where, name, label=row.get("label"), group=video))
     return list_clips(rows, clips, problems, partial=True)
 
 

@@ -275,7 +275,7 @@ def _leave_out(
     """Return what a distributor's lists ask for and a copy has; say in a line what goes."""
     listed = {key: draft for key, draft in drafts.items() if draft.split}
     if others := len(drafts) - len(listed):
-        notes.append(f"{others:,} {pictures.kind}s with captions are in no split list: left out")
+        notes.append(f"{others:,} {pictures.kind}s are in no split list: left out")
     test = {key for key, draft in listed.items() if draft.split == "test"}
     if test and not any(key in pictures.files for key in test):
         notes.append(f"none of the {len(test):,} test {pictures.kind}s is here: no test split")

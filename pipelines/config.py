@@ -53,7 +53,11 @@ class Config:
     max_bad: float = choice("data", 0.01, "largest share of examples that may be unusable")
 
     fold: int | None = choice(
-        "data", None, "split anew by groups: which of five folds is tested on", parts=VIDEO
+        "data",
+        None,
+        "which official split of ucf101 or hmdb51; others are split anew by groups: which of five "
+        "folds is tested on",
+        parts=VIDEO,
     )
     languages: str | None = choice(
         "data", None, "from which to which, as the files' names end: en-de", parts=PAIRS

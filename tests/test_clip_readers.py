@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from source_files import by_split, captions, fill, pictures
 
+from data.clip_datasets import list_clips
 from data.clip_readers import (
     read_fight_surveillance,
     read_grid,
@@ -175,10 +176,13 @@ def test_grid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lists", ["", "ucfTrainTestlist/"])
 def test_ucf101(tmp_path: Path, lists: str) -> None:
-    train = [f"Bow/v_Bow_g{g:02d}_c{c:02d}.avi" for g in range(8, 26) for c in (1, 2)]
-    test = ["Bow/v_Bow_g01_c01.avi", "Bow/v_Bow_g02_c01.avi"]
+    # One class is spelt in two ways, in the archive as in the lists.
+    start = "HandstandPushups/v_HandStandPushups_g"
+    train = [f"{start}{g:02d}_c{c:02d}.avi" for g in range(8, 26) for c in (1, 2)]
+    test = [f"{start}01_c01.avi", f"{start}02_c01.avi"]
     files = {
-        f"{lists}trainlist01.txt": "".join(f"{name} 1\r\n" for name in train),
+        f"{lists}classInd.txt": "37 HandstandPushups\r\n",
+        f"{lists}trainlist01.txt": "".join(f"{name} 37\r\n" for name in train),
         f"{lists}testlist01.txt": "\n".join(test),
     }
     fill(tmp_path, files | pictures("UCF-101", *train, *test))
@@ -188,40 +192,61 @@ def test_ucf101(tmp_path: Path, lists: str) -> None:
     assert sorted(splits["train"] + splits["validation"]) == train
     groups = {split: {name[-11:-8] for name in splits[split]} for split in splits}
     assert not groups["train"] & groups["validation"]
-    assert set(labels(listing).values()) == {"Bow"} and listing.problems == ()
-    with pytest.raises(UserError, match=r"looked for trainlist02\.txt"):
-        read_ucf101(tmp_path, fold=2)
+    assert set(labels(listing).values()) == {"HandstandPushups"} and listing.problems == ()
+    other = {f"{lists}trainlist02.txt": "\n".join(train[2:] + test[:1])}
+    fill(tmp_path, other | {f"{lists}testlist02.txt": train[0]})
+    assert by_split(list_clips("ucf101", tmp_path, 2))["test"] == train[:1]
+    with pytest.raises(UserError, match=r"looked for trainlist03\.txt"):
+        list_clips("ucf101", tmp_path, 3)
 
 
 def test_hmdb51(tmp_path: Path) -> None:
-    names = [f"Film{film}_wave_u_cm_np1_fr_med_{clip}" for film in range(12) for clip in (0, 1)]
+    films = [f"#{film}_Rhythm" for film in range(12)]
+    names = [f"{film}_wave_u_cm_np1_fr_med_{clip}" for film in films for clip in (0, 1)]
     marks = [1] * 20 + [2, 2, 0, 0]
     content = "".join(f"{name}.avi {mark} \n" for name, mark in zip(names, marks, strict=True))
-    fill(tmp_path, {"splits/wave_test_split1.txt": content})
+    fill(tmp_path, {"testTrainMulti_7030_splits/wave_test_split1.txt": content})
     fill(tmp_path, pictures("hmdb51_org/wave", *(f"{name}.avi" for name in names)))
     listing = read_hmdb51(tmp_path)
     splits = by_split(listing)
     assert splits["test"] == [f"wave/{name}.avi" for name in names[20:22]]
-    films = {split: {name.split("_")[0] for name in splits[split]} for split in splits}
-    assert not films["train"] & films["validation"]
+    groups = {split: {name.split("_")[0] for name in splits[split]} for split in splits}
+    assert not groups["train"] & groups["validation"]
     assert len(splits["train"]) + len(splits["validation"]) == 20
     # Clips that a list marks 0 are nobody's fault.
-    assert {reason for _, reason in wrong(listing)} == {"without captions or a label"}
+    assert listing.problems == () and "2 clips are in no split list" in listing.notes[0]
 
 
-def test_msrvtt(tmp_path: Path) -> None:
-    splits = ["train", "validate", "test"]
-    content = {
-        "videos": [
-            {"video_id": f"video{at}", "split": split, "url": f"u{at}"}
-            for at, split in enumerate(splits)
-        ],
-        "sentences": [
-            {"video_id": f"video{at % 3}", "caption": f"caption {at}", "sen_id": at}
-            for at in range(6)
-        ],
-    }
-    fill(tmp_path, {"videodatainfo.json": content})
+@pytest.mark.parametrize("whole", [True, False])
+def test_msrvtt(tmp_path: Path, whole: bool) -> None:
+    def content(*splits: str) -> dict[str, object]:
+        numbers = [("train", "validate", "test").index(split) for split in splits]
+        return {
+            "info": {"year": "2016", "version": "1.0"},
+            "videos": [
+                {
+                    "category": 9,
+                    "url": f"https://www.youtube.com/watch?v={number}",
+                    "video_id": f"video{number}",
+                    "start time": 137.72,
+                    "end time": 149.44,
+                    "split": split,
+                    "id": number,
+                }
+                for number, split in zip(numbers, splits, strict=True)
+            ],
+            "sentences": [
+                {"caption": f"caption {at}", "video_id": f"video{number}", "sen_id": at}
+                for number in numbers
+                for at in (number, number + 3)
+            ],
+        }
+
+    if whole:
+        fill(tmp_path, {"videodatainfo.json": content("train", "validate", "test")})
+    else:
+        fill(tmp_path, {"train_val_videodatainfo.json": content("train", "validate")})
+        fill(tmp_path, {"test_videodatainfo.json": content("test")})
     fill(tmp_path, pictures("TrainValVideo", "video0.mp4", "video1.mp4"))
     fill(tmp_path, pictures("TestVideo", "video2.mp4"))
     listing = read_msrvtt(tmp_path)
@@ -242,7 +267,9 @@ def test_msvd(tmp_path: Path, kind: str) -> None:
     table = header + "".join(f"{v},{s},{e},1,clean,9,English,a man\n" for v, s, e in cells)
     table += f"{cells[0][0]},{cells[0][1]},{cells[0][2]},1,clean,9,German,ein Mann\n"
     mapping = "".join(f"{name} vid{at + 1}\n" for at, name in enumerate(names))
-    files = {"AllVideoDescriptions.txt": text} if kind == "text" else {"video_corpus.csv": table}
+    files = {"AllVideoDescriptions.txt": text}
+    if kind == "csv":
+        files = {"MSR Video Description Corpus.csv": table}
     fill(tmp_path, files | {"youtube_mapping.txt": mapping})
     fill(tmp_path, pictures("YouTubeClips", *(f"{name}.avi" for name in names)))
     listing = read_msvd(tmp_path)
@@ -259,25 +286,36 @@ def test_vatex(tmp_path: Path) -> None:
     first, second, third = "Ptf_2VRj-V0_000122_000132", "x" * 11 + "_0_10", "y" * 11 + "_0_10"
     fill(tmp_path, {"vatex_training_v1.0.json": [video(first), video(third)]})
     fill(tmp_path, {"vatex_validation_v1.0.json": [video(second)]})
-    fill(tmp_path, pictures("videos", f"{first}.mp4", f"{second}.webm"))
+    last, secret = "z" * 11 + "_000000_000010", "w" * 11 + "_000000_000010"
+    told = {"videoID": last, "enCap": ["Rain falls."]}
+    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [told]})
+    fill(tmp_path, {"vatex_private_test_without_annotations.json": [{"videoID": secret}]})
+    fill(tmp_path, pictures("videos", *(f"{name}.mp4" for name in (first, last, secret))))
+    fill(tmp_path, pictures("videos", f"{second}.webm"))
     listing = read_vatex(tmp_path)
-    assert by_split(listing) == {"train": [first], "validation": [second]}
+    splits = {"train": [first], "validation": [second], "test": [last]}
+    assert by_split(listing) == splits
     assert captions(listing)[first] == ("A man sings.", "A song.")
     assert wrong(listing) == {(f"{third}.mp4", "missing")}
 
 
-def test_kinetics(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["", "annotations/"])
+def test_kinetics(tmp_path: Path, folder: str) -> None:
     header = "label,youtube_id,time_start,time_end,split\n"
-    fill(tmp_path, {"train.csv": header + "abseiling,abc,7,17,train\nabseiling,new,1,11,train\n"})
-    fill(tmp_path, {"validate.csv": header + "abseiling,def,0,10,validate\nbroken,row\n"})
-    names = ["train/abseiling/abc_000007_000017.mp4", "val/def.mp4"]
+    train = ',is_cc\n"air drumming",abc,7,17,train,0\n"air drumming",new,1,11,train,0\n'
+    fill(tmp_path, {f"{folder}train.csv": header.strip() + train})
+    rows = "air drumming,def,0,10,validate\nbroken,row\n"
+    fill(tmp_path, {f"{folder}validate.csv": header + rows})
+    fill(tmp_path, {f"{folder}test.csv": header.removeprefix("label,") + "xyz,0,10,test\n"})
+    names = ["train/air drumming/abc_000007_000017.mp4", "val/def.mp4"]
     fill(tmp_path, pictures(".", *names))
     listing = read_kinetics(tmp_path)
     assert by_split(listing) == {
         "train": ["abc_000007_000017"],
         "validation": ["def_000000_000010"],
     }
-    assert set(labels(listing).values()) == {"abseiling"}
+    assert set(labels(listing).values()) == {"air drumming"}
+    assert listing.notes == ("1 clips are in no split list: left out",)
     assert {file for file, _ in wrong(listing)} == {"new_000001_000011.mp4", "validate.csv:3"}
 
 

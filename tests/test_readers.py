@@ -39,7 +39,7 @@ def test_flickr8k_in_its_distributors_layouts(tmp_path: Path, folder: str, texts
     assert captions(listing)["b.jpg"] == ("Two men sit .",)
     assert listing.problems == ()
     # d.jpg and the odd "e.jpg.1" are one line on the screen, not a problem each.
-    assert listing.notes == ("2 pictures with captions are in no split list: left out",)
+    assert listing.notes == ("2 pictures are in no split list: left out",)
 
 
 def test_flickr8k_without_its_test_pictures_or_list(tmp_path: Path) -> None:
