@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from source_files import fill
-from video_files import numbers, write_clip
+from video_files import audio, numbers, promise, write_clip, write_gif
 
 from data import drawn_clips
 from data.clip_datasets import CLIP_DATASETS, prepare_clips
@@ -145,6 +145,51 @@ def test_bad_clips_are_named_and_limited(
     assert late.reason.startswith("undecodable: no frame in the window from 30 s")
     assert "undecodable" in capsys.readouterr().err
     assert sum(prepared.splits.values()) == 8
+
+
+def test_everything_that_clips_can_do_wrong_is_named_and_the_rest_used(tmp_path: Path) -> None:
+    clips = tmp_path / "source" / "clips"
+    clips.mkdir(parents=True)
+    for at, name in enumerate(["good.mp4", "größe 犬 🐕.avi", "dev.webm", "long.avi", "cut.mp4"]):
+        write_clip(clips / name, range(40 * at, 40 * at + 30))
+    (clips / "zero.mp4").write_bytes(b"")
+    (clips / "cut.mp4").write_bytes((clips / "cut.mp4").read_bytes()[:-300])
+    (clips / "sound.mp4").write_bytes(audio())
+    write_clip(clips / "one.avi", [700])
+    write_gif(clips / "dot.gif", [1, 2], [40, 40], size=(1, 1))
+    promise(clips / "long.avi", 25 * 36_000)
+    (clips / "decomposed e\u0301.avi").write_bytes(
+        write_clip(tmp_path / "x.avi", range(9)).read_bytes()
+    )
+    rows = ["file,label,caption,split"]
+    used = ["good.mp4", "größe 犬 🐕.avi", "one.avi", "dot.gif", "decomposed é.avi"]
+    for name in [*used, "zero.mp4", "cut.mp4", "sound.mp4", "long.avi", "good.mp4"]:
+        rows.append(f"{name},{'once' if name == 'one.avi' else 'run'},a clip,train")
+    rows.append(f"good.mp4,,{'word ' * 300},train")
+    rows.append("dev.webm,run,a clip,dev")
+    fill(tmp_path / "source", {"labels.csv": "\n".join(rows)})
+    prepared = prepare_clips(
+        "clip-folder",
+        tmp_path / "source",
+        sampling=Sampling(count=4),
+        data_dir=tmp_path / "data",
+        max_bad=0.5,
+    )
+    assert {name for name, _ in prepared.frames("train")} == set(used)
+    named = {
+        (found.file, found.reason.partition(":")[0]) for found in read_report(prepared.problems)
+    }
+    assert named == {
+        ("zero.mp4", "undecodable"),
+        ("cut.mp4", "undecodable"),
+        ("sound.mp4", "undecodable"),
+        ("long.avi", "undecodable"),
+        ("one.avi", "short clip"),
+        ("one.avi", "label with one clip"),
+        ("dot.gif", "short clip"),
+        ("good.mp4", "caption given twice"),
+        ("good.mp4", "caption too long"),
+    }
 
 
 def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

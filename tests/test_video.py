@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 import struct
 import subprocess
 import sys
-import wave
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from video_files import FORMATS, frame, numbers, write_clip, write_gif
+from video_files import FORMATS, audio, frame, numbers, promise, write_clip, write_gif
 
 from data.errors import UserError
 from data.video import MAX_FRAMES, BadClip, Sampling, sample
@@ -167,15 +165,6 @@ def test_a_clip_that_breaks_off(tmp_path: Path, share: float, remark: bool) -> N
         assert numbers(sample(path, Sampling(count=2), end=0.4).frames) == [2, 7]
 
 
-def promise(path: Path, count: int) -> Path:
-    """Write another number of frames into the header of an AVI."""
-    data = bytearray(path.read_bytes())
-    struct.pack_into("<I", data, data.index(b"avih") + 8 + 16, count)
-    struct.pack_into("<I", data, data.index(b"strh") + 8 + 32, count)
-    path.write_bytes(data)
-    return path
-
-
 def test_a_header_that_promises_too_little(tmp_path: Path) -> None:
     path = promise(write_clip(tmp_path / "a.avi", range(40)), 10)
     clip = sample(path, Sampling(count=4))
@@ -232,16 +221,6 @@ def test_a_turned_clip_comes_upright(tmp_path: Path) -> None:
     turned = sample(path, Sampling(count=1)).frames[0]
     assert turned.shape == (64, 48, 3)
     assert np.abs(np.rot90(plain, -1).astype(int) - turned).max() < 8
-
-
-def audio() -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(8000)
-        file.writeframes(bytes(16_000))
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -308,6 +287,17 @@ def test_a_single_pixel(tmp_path: Path) -> None:
     dots = [Image.new("RGB", (1, 1), colour) for colour in ("red", "blue")]
     dots[0].save(path, save_all=True, append_images=dots[1:], duration=100)
     assert sample(path, Sampling(count=2)).frames.tolist() == [[[[255, 0, 0]]], [[[0, 0, 255]]]]
+
+
+def test_frames_of_8k_are_shrunk_and_larger_ones_never_decoded(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "8k.avi", [0b1000000000000000], size=(7680, 4320))
+    assert sample(path, Sampling(count=4, max_side=256)).frames.shape == (1, 144, 256, 3)
+    path = write_clip(tmp_path / "a.gif", range(3))
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<HH", data, 6, 12_000, 12_000)
+    path.write_bytes(data)
+    with pytest.raises(BadClip, match="too large: 144 million pixels a frame, at most 80"):
+        sample(path, Sampling(count=1))
 
 
 def test_frames_are_shrunk_to_the_longer_side(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
+import wave
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -38,18 +41,23 @@ def numbers(frames: Frames) -> list[int]:
     return [int("".join("01"[bit] for bit in row), 2) for row in stripes.astype(int)]
 
 
-def write_clip(path: Path, content: Iterable[int], codec: str | None = None) -> Path:
-    """Write a clip of 25 frames a second and return its path."""
+def write_clip(
+    path: Path,
+    content: Iterable[int],
+    codec: str | None = None,
+    size: tuple[int, int] = (64, 48),
+) -> Path:
+    """Write a clip of 25 frames a second, `size` wide and high, and return its path."""
     codec = codec or FORMATS.get(path.name) or FORMATS[f"a{path.suffix}"]
     if codec == "GIF":
         content = list(content)
         return write_gif(path, content, [40] * len(content))
     target = path if path.suffix else path.with_suffix(_suffix(codec))
     fourcc = cv2.VideoWriter.fourcc(*codec)
-    writer = cv2.VideoWriter(os.fspath(target), cv2.CAP_FFMPEG, fourcc, 25, (64, 48))
+    writer = cv2.VideoWriter(os.fspath(target), cv2.CAP_FFMPEG, fourcc, 25, size)
     assert writer.isOpened(), codec
     for number in content:
-        writer.write(frame(number))
+        writer.write(cv2.resize(frame(number), size))
     writer.release()
     return target
 
@@ -58,8 +66,33 @@ def _suffix(codec: str) -> str:
     return next(Path(name).suffix for name, each in FORMATS.items() if each == codec)
 
 
-def write_gif(path: Path, content: Iterable[int], durations: Sequence[int]) -> Path:
+def write_gif(
+    path: Path,
+    content: Iterable[int],
+    durations: Sequence[int],
+    size: tuple[int, int] = (64, 48),
+) -> Path:
     """Write a GIF whose frames stand for so many milliseconds each."""
-    first, *rest = [Image.fromarray(frame(number)) for number in content]
+    first, *rest = [Image.fromarray(frame(number)).resize(size) for number in content]
     first.save(path, save_all=True, append_images=rest, duration=list(durations), loop=0)
     return path
+
+
+def promise(path: Path, count: int) -> Path:
+    """Write another number of frames into the header of an AVI."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<I", data, data.index(b"avih") + 8 + 16, count)
+    struct.pack_into("<I", data, data.index(b"strh") + 8 + 32, count)
+    path.write_bytes(data)
+    return path
+
+
+def audio() -> bytes:
+    """Return a sound without pictures."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(bytes(16_000))
+    return buffer.getvalue()
