@@ -128,6 +128,33 @@ def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
     return keras.Model(backbone.inputs, vector, name=backbone.name)
 
 
+def with_changes(backbone: keras.Model) -> keras.Model:
+    """Let a backbone see, beside each frame of a clip, how it differs from the one before it.
+
+    The difference is a picture for the same weights, x_t - x_{t-1} + 127.5 cut to 0..255: grey
+    where nothing moved. Such "RGB differences" stand in for optical flow as the second stream
+    (Wang et al. 2016, "Temporal Segment Networks"): stock ops find them, so that an export does as
+    training does, and nobody who asks one has to bring flow along.
+
+    Args:
+        backbone: float32 `[batch, height, width, 3]` → `[batch, ..., depth]`.
+
+    Returns:
+        A model of frames, each with the one before it, float32 `[batch, height, width, 6]`, to
+        `[batch, ..., 2 * depth]`: what is there, then what changes.
+
+    >>> with_changes(to_vector(build_backbone("small-cnn"))).output_shape
+    (None, 256)
+    """
+    pairs = keras.Input((*backbone.input_shape[1:3], 6), name="pairs")
+    frames, before = keras.ops.split(pairs, 2, axis=-1)
+    changes = keras.ops.clip(frames - before + 127.5, 0.0, 255.0)
+    # In one batch: its norms learn from both.
+    seen = backbone(keras.ops.concatenate([frames, changes], axis=0))
+    both = keras.ops.concatenate(keras.ops.split(seen, 2, axis=0), axis=-1)
+    return keras.Model(pairs, both, name=backbone.name)
+
+
 def default_image_size(name: str) -> int:
     """Return the height and width in pixels that a backbone was made for.
 

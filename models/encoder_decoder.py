@@ -13,11 +13,12 @@ from models.memory import Memory
 class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, in that order.
 
-    Inputs come in forms that the shape tells apart: pixels, `[batch, height, width, 3]` in 0..255,
-    pass through the backbone; `[batch, height, width, channels]`, what its frozen part said of them
-    earlier, through the part above; its features, `[batch, cells, depth]`, computed earlier by a
-    frozen one, go straight to the encoder, and so do word ids, int32 `[batch, time]`. A clip is a
-    pair: pixels or features of its frames, `[batch, time, ...]`, and a mask, bool `[batch, time]`.
+    Inputs come in forms that the shape tells apart: pixels, `[batch, height, width, 3]` in 0..255
+    (6 for `models.backbones.with_changes`), pass through the backbone; `[batch, height, width,
+    channels]`, what its frozen part said of them earlier, through the part above; its features,
+    `[batch, cells, depth]`, computed earlier by a frozen one, go straight to the encoder, and so do
+    word ids, int32 `[batch, time]`. A clip is a pair: pixels or features of its frames,
+    `[batch, time, ...]`, and a mask, bool `[batch, time]`.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class EncoderHead(keras.layers.Layer):
         seen, *mask = inputs if isinstance(inputs, tuple) else (inputs,)
         if self.backbone is not None and seen.shape.rank == 4 + len(mask):
             learns = training and tune_backbone
-            part: Any = self.backbone if seen.shape[-1] == 3 else self.top
+            part: Any = self.backbone if seen.shape[-1] in (3, 6) else self.top
             seen = look(part, seen, mask[0] if mask else None, training=learns)
             if not learns:
                 seen = tf.stop_gradient(seen)
@@ -72,8 +73,8 @@ def look(
     """Pass pictures, or the frames of clips, through a backbone.
 
     Args:
-        backbone: from float32 `[batch, height, width, 3]` to a grid or a vector of features.
-        pixels: in 0..255, `[batch, height, width, 3]`; of clips `[batch, time, ...]`.
+        backbone: from float32 `[batch, height, width, 3 or 6]` to a grid or a vector of features.
+        pixels: in 0..255, `[batch, height, width, 3 or 6]`; of clips `[batch, time, ...]`.
         mask: of clips, bool `[batch, time]`; frames that are not real are not looked at.
         training: whether it learns.
 

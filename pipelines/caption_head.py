@@ -61,6 +61,11 @@ class CaptionHead:
         self._examples: Captions | None = None
         self._decoder: Decoder | None = None
 
+    def told(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return the id and the sentences of each example of a split that has some."""
+        captions: list[tuple[str, list[str]]] = self.prepared.captions(split)
+        return captions
+
     def examples(self, source: Any) -> Captions:
         """Return the training sentences as ids, with the rows of their inputs."""
         if self._examples is None:

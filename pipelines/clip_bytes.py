@@ -23,15 +23,22 @@ class ClipBytes:
         box: the part of a frame that counts; None for all of it.
         most: frames that the model sees, one of each of so many equal segments; None: all.
         sampling: which frames of a clip are to be sent, the fields of `data.video.Sampling`.
+        views: 2 where each frame comes with the one sent before it, in channels behind its own.
     """
 
     signature = tf.TensorSpec([None, None], tf.string, "frame_bytes")
 
     def __init__(
-        self, size: int, box: Box | None, most: int | None, sampling: Mapping[str, Any]
+        self,
+        size: int,
+        box: Box | None,
+        most: int | None,
+        sampling: Mapping[str, Any],
+        views: int = 1,
     ) -> None:
         """Say what the backbone takes and how clips are sampled."""
         self.size, self.box, self.most, self.sampling = size, box, most, sampling
+        self.views = views
 
     @property
     def more_signatures(self) -> dict[str, tuple[tf.TensorSpec, Read]]:
@@ -46,27 +53,36 @@ class ClipBytes:
             frame_bytes: string `[batch, time]`, encoded pictures; "" is padding, wherever it is.
 
         Returns:
-            uint8 `[batch, frames, size, size, 3]` with what is a frame, bool `[batch, frames]`,
-            both for the model: what cannot be decoded is no frame. And bool `[batch]`.
+            uint8 `[batch, frames, size, size, 3 * views]` with what is a frame, bool
+            `[batch, frames]`, both for the model: what cannot be decoded is no frame, and one
+            before it that cannot counts as the same. And bool `[batch]`.
         """
         chosen, mask = self._choose(frame_bytes, tf.not_equal(frame_bytes, ""))
         places = tf.where(mask)
-        pictures, usable = decode_or_flag(tf.boolean_mask(chosen, mask), self.size, box=self.box)
-        shape = tf.shape(mask, tf.int64)
-        pixels = [self.size, self.size, 3]
-        frames = tf.scatter_nd(places, pictures, tf.concat([shape, pixels], axis=0))
-        frames, mask = _in_front(frames, tf.scatter_nd(places, usable, shape))
+        encoded = tf.reshape(tf.boolean_mask(chosen, mask), [-1])
+        pictures, usable = decode_or_flag(encoded, self.size, box=self.box)
+        pictures = tf.reshape(pictures, [-1, self.views, self.size, self.size, 3])
+        usable = tf.reshape(usable, [-1, self.views])
+        pictures = tf.where(usable[..., None, None, None], pictures, pictures[:, :1])
+        shape, pixels = tf.shape(mask, tf.int64), [self.size, self.size, 3 * self.views]
+        frames = tf.concat([shape, pixels], axis=0)
+        frames = tf.scatter_nd(places, self._beside(pictures), frames)
+        frames, mask = _in_front(frames, tf.scatter_nd(places, usable[:, 0], shape))
         return (tf.ensure_shape(frames, [None, None, *pixels]), mask), tf.reduce_any(mask, axis=1)
 
     def read_pixels(self, frames: tf.Tensor) -> tuple[Any, tf.Tensor]:
         """Do the same with decoded frames, uint8 `[batch, time, height, width, 3]`, all real."""
         chosen, mask = self._choose(frames, tf.ones(tf.shape(frames)[:2], tf.bool))
-        shape = tf.shape(chosen)
-        pictures = tf.reshape(chosen, tf.concat([[-1], shape[2:]], axis=0))
+        shape, pixels = tf.shape(chosen), [self.size, self.size, 3]
+        pictures = tf.reshape(chosen, tf.concat([[-1], shape[3:]], axis=0))
         pictures = resized(pictures, self.size, self.box)
-        pixels = [self.size, self.size, 3]
-        pictures = tf.reshape(pictures, tf.concat([shape[:2], pixels], axis=0))
-        return (tf.ensure_shape(pictures, [None, None, *pixels]), mask), tf.reduce_any(mask, axis=1)
+        pictures = tf.reshape(pictures, tf.concat([shape[:2], [self.views, *pixels]], axis=0))
+        return (self._beside(pictures), mask), tf.reduce_any(mask, axis=1)
+
+    def _beside(self, pictures: tf.Tensor) -> tf.Tensor:
+        """Bring `[..., views, size, size, 3]` into `[..., size, size, 3 * views]`."""
+        views = [pictures[..., view, :, :, :] for view in range(self.views)]
+        return tf.concat(views, axis=-1)
 
     def _choose(self, frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Take what `pipelines.choose_frames` takes without chance, and at least one.
@@ -76,7 +92,7 @@ class ClipBytes:
             real: bool `[batch, time]`.
 
         Returns:
-            `[batch, frames, ...]`, and bool `[batch, frames]`: the padding follows.
+            `[batch, frames, views, ...]`, and bool `[batch, frames]`: the padding follows.
         """
         shape = tf.shape(frames)
         none = tf.cast(shape[1:2] == 0, tf.int32)  # not every op takes a clip without any frame
@@ -91,7 +107,8 @@ class ClipBytes:
         share = tf.cast(lengths, tf.float64) / tf.cast(tf.maximum(counts, 1), tf.float64)
         places = (tf.cast(steps, tf.float64) + 0.5) * share[:, tf.newaxis]
         places = tf.where(mask, tf.cast(places, tf.int32), 0)
-        return tf.gather(frames, places, batch_dims=1), mask
+        views = [places, tf.maximum(places - 1, 0)][: self.views]
+        return tf.gather(frames, tf.stack(views, axis=-1), batch_dims=1), mask
 
     def write_assets(self, folder: Path) -> list[Path]:
         """Return what an export carries of the source beside its graph: nothing."""

@@ -35,6 +35,7 @@ def choice(
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "attention")
+MOTIONS = ("none", "features", "pixels")
 CELLS = ("rnn", "lstm", "gru")
 IMAGE, VIDEO, TEXT, CAPTIONS, LABELS = ("image",), ("video",), ("text",), ("captions",), ("labels",)
 PAIRS, SEEN, READ = ("pairs",), IMAGE + VIDEO, TEXT + VIDEO
@@ -88,7 +89,12 @@ class Config:
     image_size: int | None = choice(
         "encoder", None, "pixels a side; none: the backbone's own", parts=SEEN
     )
-    flips: bool = choice("encoder", False, "learn from mirrored pictures as well", parts=SEEN)
+    flips: bool = choice(
+        "encoder",
+        False,
+        "learn from mirrored pictures as well, of clips those not told of left or right",
+        parts=SEEN,
+    )
     fine_tune_from: int | None = choice(
         "encoder",
         None,
@@ -150,6 +156,12 @@ class Config:
         "frames that the model sees of those stored, other ones each epoch; none: all",
         parts=VIDEO,
     )
+    jitter: float = choice(
+        "encoder",
+        0.0,
+        "while learning, show so large a share of frames twice or not at all",
+        parts=VIDEO,
+    )
     crop: str | None = choice(
         "encoder",
         None,
@@ -159,7 +171,13 @@ class Config:
     frame_places: bool = choice(
         "encoder", False, "keep what is where in a frame, instead of the mean", parts=VIDEO
     )
-    motion: bool = choice("encoder", False, "see how each frame differs from the last", parts=VIDEO)
+    motion: str = choice(
+        "encoder",
+        "none",
+        "see how each frame differs from the last: in its features, or as a picture, in its pixels",
+        MOTIONS,
+        parts=VIDEO,
+    )
     layers: int = choice(
         "encoder", 1, "recurrent layers that stand upon each other; 0: the mean", parts=READ
     )
@@ -342,6 +360,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "sample_frames": _POSITIVE,
     "sample_rate": _ABOVE_ZERO,
     "clip_frames": _POSITIVE,
+    "jitter": _SHARE,
     "units": _POSITIVE,
     "dropout": _SHARE,
     "epochs": _POSITIVE,

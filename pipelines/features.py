@@ -89,7 +89,9 @@ class RowFunction(NamedTuple):
     dtype: Any
 
 
-def mirrored(count: int, flips: bool, chance: np.random.Generator | None) -> np.ndarray:
+def mirrored(
+    count: int, flips: np.ndarray | bool, chance: np.random.Generator | None
+) -> np.ndarray:
     """Choose which examples are mirrored: half of them where that is asked for, bool `[count]`."""
     return flips & (chance.random(count) < 0.5) if chance else np.zeros(count, bool)
 
@@ -166,14 +168,16 @@ class EncodedPictures:
         encoded: goes through them, in order.
         index: asks what is kept beside the rows, a JSON value.
         rows: goes through the rows themselves, where the dataset brings them.
+        pairs: whether `encoded` yields two pictures each time, for the channels of one.
     """
 
     name: str
     key: tuple[str, ...]
     count: Callable[[], int]
-    encoded: Callable[[], Iterator[bytes]]
+    encoded: Callable[[], Iterator[Any]]
     index: Callable[[], Any]
     rows: Callable[[], Iterator[np.ndarray]] | None = None
+    pairs: bool = False
 
 
 def table(
@@ -230,7 +234,8 @@ def stored_rows(
         size: pixels a side.
         box: the part of each that counts.
         flips: whether to store the mirrored picture (its features) as well.
-        backbone: a frozen Keras model of float32 `[batch, size, size, 3]`, or None for pixels.
+        backbone: a frozen Keras model of float32 `[batch, size, size, 3]`, of pairs 6; or None for
+            pixels.
         backbone_fingerprint: of its weights and preprocessing.
         maps: keep the grid's rows and columns, for another part of the backbone.
 
@@ -330,16 +335,17 @@ def _batched(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -> tf.data.Dataset:
-    """Return batches of decoded pictures, uint8 `[batch, size, size, 3]`, in order."""
+    """Return batches of decoded pictures, uint8 `[batch, size, size, 3 or 6]`, in order."""
     encoded = tf.data.Dataset.from_generator(
         lambda: itertools.islice(pictures.encoded(), skip, None),
-        output_signature=tf.TensorSpec([], tf.string),
+        output_signature=tf.TensorSpec([2] if pictures.pairs else [], tf.string),
     )
-    return (
-        encoded.map(lambda x: decode_picture(x, size, box), num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(BATCH)
-        .prefetch(2)
-    )
+
+    def decode(each: tf.Tensor) -> tf.Tensor:
+        parts = tf.unstack(each) if pictures.pairs else [each]
+        return tf.concat([decode_picture(part, size, box) for part in parts], axis=-1)
+
+    return encoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
 
 
 def _row_function(size: int, mirrored: bool, backbone: Any, maps: bool) -> RowFunction:
@@ -357,7 +363,7 @@ def _row_function(size: int, mirrored: bool, backbone: Any, maps: bool) -> RowFu
             return backbone(tf.cast(pictures, tf.float32), training=False)
         return look(backbone, pictures)
 
-    _, *grid, depth = backbone.compute_output_shape((1, size, size, 3))
+    _, *grid, depth = backbone.compute_output_shape((1, size, size, backbone.input_shape[-1]))
     places = grid if maps or not grid else [math.prod(grid)]
     return RowFunction(features, (1 + mirrored, *places, depth), np.float16)
 

@@ -60,6 +60,11 @@ class LabelHead:
         self.layer = Classifier(len(self.classes), weights, config.pooling)
         self._said: Any = None
 
+    def told(self, split: str) -> list[tuple[str, str]]:
+        """Return the id and the label of each example of a split that has one of the classes."""
+        labels: list[tuple[str, str]] = self._labels(split)
+        return labels
+
     def steps_per_epoch(self, source: Any) -> int:
         """Return the number of batches in an epoch."""
         del source

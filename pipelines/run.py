@@ -72,6 +72,11 @@ def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
     _check_splits(config, prepared.splits)
     keras.utils.set_random_seed(config.seed)
     head = head_class(config, prepared, folder)
+    for split in {config.validation_split, *_test_splits(config, prepared.splits)}:
+        if not head.told(split):
+            raise UserError(
+                f"{prepared.name}: no example of {split!r} has a {task.answer} that can be scored"
+            )
     source = source_class(config, prepared, folder)
     check_data(folder, prepared.fingerprint)
     return EncoderHead(source.backbone, source.encoder, head.layer, source.top), head, source

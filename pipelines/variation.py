@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import cv2
 import numpy as np
+
+_SIDED = re.compile(r"(?<![a-z])((left|right)(wards?)?|(anti|counter)?-?clockwise)(?![a-z])", re.I)
+
+
+def tells_sides(text: str) -> bool:
+    """Say whether a label or a caption, in English, would be false in a mirror.
+
+    >>> tells_sides("turn_left"), tells_sides("bright leftovers"), tells_sides("Rightwards!")
+    (True, False, True)
+    """
+    return _SIDED.search(text) is not None
 
 
 @dataclasses.dataclass(frozen=True)

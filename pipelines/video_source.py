@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from data.clip_datasets import default_sampling, prepare_clips
 from data.datasets import data_home
 from data.prepared import PreparedClips
 from data.video import Sampling
-from models.backbones import fingerprint, to_vector
+from models.backbones import fingerprint, to_vector, with_changes
 from models.video_encoder import VideoEncoder
 from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
@@ -23,7 +23,8 @@ from pipelines.config import Config, crop_box
 from pipelines.features import EncodedPictures, mirrored, stored_rows
 from pipelines.image_source import chosen_backbone, chosen_variation, whole_split
 from pipelines.shown import Shown, strip
-from pipelines.variation import Variation
+from pipelines.tasks import TASKS
+from pipelines.variation import Variation, tells_sides
 
 
 class VideoSource(ClipBytes):
@@ -45,14 +46,17 @@ class VideoSource(ClipBytes):
         self.notes: list[str] = []
         self.variation = chosen_variation(config)
         grid, size = chosen_backbone(config)
-        super().__init__(size, crop_box(config.crop), config.clip_frames, prepared.sampling)
+        pairs = config.motion == "pixels"
+        box, most = crop_box(config.crop), config.clip_frames
+        super().__init__(size, box, most, prepared.sampling, views=1 + pairs)
         self.backbone = to_vector(grid, places=config.frame_places)
+        self.backbone = with_changes(self.backbone) if pairs else self.backbone
         self.encoder = VideoEncoder(
             cell=config.cell,
             units=config.units,
             layers=config.layers,
             two_way=config.two_way,
-            motion=config.motion,
+            motion=config.motion == "features",
             dropout=config.dropout,
         )
         self.encoder.build(self.backbone.output_shape[-1])
@@ -95,19 +99,21 @@ class VideoSource(ClipBytes):
     def _table(self, split: str, tuned: bool) -> ClipTable:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
         config, prepared, split = self.config, self.prepared, whole_split(split)
+        pairs, flips = self.views == 2, config.flips and split == whole_split(config.train_split)
         pictures = EncodedPictures(
             f"{prepared.name}-{split}",
             (prepared.fingerprint, split, "frames"),
             lambda: sum(count for _, count in prepared.lengths(split)),
-            lambda: (frame for _, frames in prepared.frames(split) for frame in frames),
+            lambda: self._encoded(split, pairs and not tuned),
             lambda: prepared.lengths(split),
+            pairs=pairs and not tuned,
         )
         clips, rows = stored_rows(
             pictures,
             self.cache,
             size=self.size,
             box=self.box,
-            flips=config.flips and split == whole_split(config.train_split),
+            flips=flips,
             backbone=None if tuned else self.backbone,
             backbone_fingerprint="" if tuned else self._fingerprint,
         )
@@ -116,10 +122,29 @@ class VideoSource(ClipBytes):
             names,
             np.array(frames),
             rows,
-            flips=config.flips,
+            pairs=pairs and tuned,
+            flips=flips and self._may_flip(split, names),
             most=self.most,
+            jitter=config.jitter,
             variation=self.variation,
         )
+
+    def _encoded(self, split: str, pairs: bool) -> Iterator[Any]:
+        """Go through the frames of all clips, or through each with the one before it."""
+        for _, frames in self.prepared.frames(split):
+            before = [frames[0], *frames[:-1]]
+            yield from map(list, zip(frames, before, strict=True)) if pairs else frames
+
+    def _may_flip(self, split: str, names: Sequence[str]) -> np.ndarray:
+        """Say of which clips a mirror image shows what is told of them, bool `[clips]`."""
+        captions = "captions" in TASKS[self.config.task].parts
+        told = self.prepared.captions(split) if captions else self.prepared.labels(split)
+        sided = {name for name, texts in told if any(map(tells_sides, tf.nest.flatten(texts)))}
+        note = f"{len(sided):,} clips of {split} are not mirrored: left or right is told of them"
+        if sided and note not in self.notes:
+            self.notes.append(note)
+            print(note)
+        return np.array([name not in sided for name in names])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,23 +155,32 @@ class ClipTable:
         ids: the clips' ids.
         frames: of each clip, how many are stored.
         rows: memory-mapped `[frames of all clips, 1 or 2, ...]`; the second of two is mirrored.
-        flips: whether half of the clips are mirrored while learning.
+        pairs: whether the pixels of the frame before come with each, behind its own channels.
+        flips: which clips are mirrored half of the times while learning, bool `[clips]`; or all.
         most: frames of a clip that are read; None for all.
+        jitter: share of them that give way to a neighbour while learning.
         variation: how else the pixels of a clip are varied while learning, all frames alike.
     """
 
     ids: tuple[str, ...]
     frames: np.ndarray
     rows: np.ndarray
-    flips: bool = False
+    pairs: bool = False
+    flips: np.ndarray | bool = False
     most: int | None = None
+    jitter: float = 0.0
     variation: Variation | None = None
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
         """What `read` returns."""
-        shape = [None, None, *self.rows.shape[2:]]
-        return tf.TensorSpec(shape, self.rows.dtype), tf.TensorSpec([None, None], tf.bool)
+        frames = tf.TensorSpec([None, None, *self._shape], self.rows.dtype)
+        return frames, tf.TensorSpec([None, None], tf.bool)
+
+    @property
+    def _shape(self) -> list[int]:
+        """Return the shape of a frame that is read."""
+        return [*self.rows.shape[2:-1], self.rows.shape[-1] * (1 + self.pairs)]
 
     @property
     def lengths(self) -> list[int]:
@@ -172,18 +206,22 @@ class ClipTable:
             Frames `[clips, time, ...]`, zeros behind the shorter clips, and what is a frame, bool
             `[clips, time]`.
         """
-        mirror = mirrored(len(positions), self.flips, chance)
-        chosen, mask = choose_frames(self.frames[positions], self.most, chance)
+        flips = np.broadcast_to(self.flips, len(self.ids))[positions]
+        mirror = mirrored(len(positions), flips, chance)
+        chosen, mask = choose_frames(self.frames[positions], self.most, chance, self.jitter)
         first = (np.cumsum(self.frames) - self.frames)[positions]
         features = self.rows.shape[1] == 2
-        clips = np.zeros([*mask.shape, *self.rows.shape[2:]], self.rows.dtype)
+        clips = np.zeros([*mask.shape, *self._shape], self.rows.dtype)
         for number in range(len(positions)):
             real = mask[number]
             view = int(features and mirror[number])
-            clip = self.rows[first[number] + chosen[number, real], view]
+            frames = chosen[number, real]
+            if self.pairs:
+                frames = np.concatenate([frames, np.maximum(frames - 1, 0)])
+            clip = self.rows[first[number] + frames, view]
             if clip.dtype == np.uint8:
                 clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror[number] else clip
                 if self.variation and chance:
                     clip = self.variation.apply(clip, chance, alike=True)
-            clips[number, real] = clip
+            clips[number, real] = np.concatenate(np.split(clip, 1 + self.pairs), axis=-1)
         return clips, mask

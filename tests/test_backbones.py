@@ -13,7 +13,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.backbone_names import applications
-from models.backbones import build_backbone, cut, default_image_size, fingerprint
+from models.backbones import (
+    build_backbone,
+    cut,
+    default_image_size,
+    fingerprint,
+    to_vector,
+    with_changes,
+)
 
 # Keras 3.15 saving a variable under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -294,6 +301,20 @@ def test_the_parts_are_the_whole_and_only_the_top_learns(name: str) -> None:
 def test_a_plain_network_has_no_top() -> None:
     with pytest.raises(ValueError, match="has no residual blocks"):
         cut(build_backbone("VGG16", weights="random", image_size=64))
+
+
+@pytest.mark.parametrize("vector", [True, False])
+def test_changes_are_seen_as_pictures_by_the_same_weights(vector: bool) -> None:
+    grid = build_backbone("small-cnn", image_size=32)
+    plain = to_vector(grid) if vector else grid
+    both = with_changes(plain)
+    assert fingerprint(both) == fingerprint(with_changes(plain)) != fingerprint(plain)
+    assert both.count_params() == plain.count_params()
+    frames = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
+    pairs = np.concatenate([frames[1:], frames[:-1]], axis=-1)
+    changes = np.clip(127.5 + frames[1:] - frames[:-1], 0, 255)
+    wanted = np.concatenate([plain(frames[1:]), plain(changes)], axis=-1)
+    np.testing.assert_allclose(both(pairs), wanted, atol=1e-5)
 
 
 def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:

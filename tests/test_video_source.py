@@ -7,18 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from source_files import fill
 from tiny_clips import tiny
-from video_files import frame
+from video_files import frame, write_clip
 
 from data.errors import UserError
+from models.backbones import build_backbone, to_vector, with_changes
+from models.classifier import Classifier
+from models.encoder_decoder import EncoderHead
+from models.video_encoder import VideoEncoder
 from pipelines.choose_frames import choose_frames
 from pipelines.cli import run
 from pipelines.clip_bytes import ClipBytes
 from pipelines.config import Box, Config, crop_box
+from pipelines.run import assemble
 from pipelines.serving import Captioner, Labeller
 from pipelines.variation import Variation
 from pipelines.video_source import ClipTable
@@ -48,6 +55,22 @@ def test_chance_chooses_within_each_segment() -> None:
     assert len(seen) > 20
 
 
+def test_jitter_repeats_and_skips_frames_in_their_order() -> None:
+    frames, rng = np.array([75, 20]), np.random.default_rng(0)
+    plain, mask = choose_frames(frames, None)
+    moved = 0
+    for _ in range(20):
+        chosen, same = choose_frames(frames, None, rng, jitter=0.2)
+        assert np.array_equal(mask, same)
+        for row, count in enumerate(frames):
+            one = chosen[row, :count]
+            assert (np.diff(one) >= 0).all() and one.min() >= 0 and one.max() < count
+            assert np.abs(one - plain[row, :count]).max() == 1
+        moved += int((chosen != plain)[mask].sum())
+    assert 0.1 < moved / (20 * frames.sum()) < 0.25
+    assert np.array_equal(choose_frames(frames, None, None, jitter=0.2)[0], plain)
+
+
 def table(**options: Any) -> ClipTable:
     rows = np.random.default_rng(1).integers(0, 255, (9, 1, 8, 8, 3)).astype(np.uint8)
     return ClipTable(("a", "b", "c"), np.array([4, 2, 3]), rows, **options)
@@ -61,6 +84,42 @@ def test_a_table_gives_each_clip_its_own_frames() -> None:
     assert table(most=2).lengths == [2, 2, 2]
     spec, _ = table().spec
     assert spec.is_compatible_with(tf.constant(clips))
+
+
+def test_a_pair_is_a_frame_and_the_stored_one_before_it() -> None:
+    pairs = table(pairs=True, most=2, flips=True)
+    clips, mask = pairs.read(np.array([2, 0]))
+    assert mask.all() and pairs.spec[0].is_compatible_with(tf.constant(clips))
+    stored = table().rows[:, 0]
+    wanted = [[(6, 6), (8, 7)], [(1, 0), (3, 2)]]  # the middle of each half; the first of clip c
+    for clip, numbers in zip(clips, wanted, strict=True):
+        for pair, (now, before) in zip(clip, numbers, strict=True):
+            assert np.array_equal(pair, np.concatenate([stored[now], stored[before]], axis=-1))
+    mirrored = {
+        pairs.read(np.array([1]), np.random.default_rng(at))[0].tobytes() for at in range(9)
+    }
+    plain = pairs.read(np.array([1]))[0]
+    assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
+
+
+def test_clips_told_of_left_and_right_are_not_mirrored(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, source, _ = tiny("video-captioning", folder, flips=True)
+    names = [name for name, _ in source.prepared.lengths("train")]
+    told = dict(source.prepared.captions("train"))
+    allowed = source._may_flip("train", names)
+    assert allowed.tolist() == ["left" not in told[name][0] for name in names]
+    assert 0 < allowed.sum() < 6 and source.notes[0] in capsys.readouterr().out
+    flips = np.array([True, False, True])
+    seen = [
+        {
+            table(flips=flips).read(np.array([clip]), np.random.default_rng(at))[0].tobytes()
+            for at in range(9)
+        }
+        for clip in range(3)
+    ]
+    assert [len(ways) for ways in seen] == [2, 1, 2]
 
 
 def test_what_varies_varies_anew_and_only_while_learning() -> None:
@@ -79,11 +138,11 @@ def test_what_varies_varies_anew_and_only_while_learning() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[9, 3], [4, 4], [1, 0]])
-@pytest.mark.parametrize("most", [4, None])
+@pytest.mark.parametrize("most, views", [(4, 1), (None, 1), (4, 2)])
 def test_an_export_chooses_the_frames_that_a_table_does(
-    lengths: list[int], most: int | None
+    lengths: list[int], most: int | None, views: int
 ) -> None:
-    reader = ClipBytes(48, None, most, {})
+    reader = ClipBytes(48, None, most, {}, views)
     given = np.full((2, 9), b"", object)
     for row, length in enumerate(lengths):
         given[row, :length] = [png(100 * row + number) for number in range(length)]
@@ -94,11 +153,14 @@ def test_an_export_chooses_the_frames_that_a_table_does(
             assert not mask[row].numpy().any()
             continue
         wanted, real = choose_frames(np.array([length]), most)
-        sent = tf.constant([frame(100 * row + n) for n in wanted[0]])[tf.newaxis]
-        (pixels, _), _ = ClipBytes(48, None, None, {}).read_pixels(sent)
+        seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
+        sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
+        parts = [ClipBytes(48, None, None, {}).read_pixels(part)[0][0] for part in sent]
         count = int(mask[row].numpy().sum())
         assert count == real.sum()
-        assert np.array_equal(frames[row, :count], pixels[0])
+        assert np.array_equal(frames[row, :count], tf.concat(parts, axis=-1)[0])
+        whole = tf.constant([frame(100 * row + n) for n in range(length)])[tf.newaxis]
+        assert np.array_equal(frames[row, :count], reader.read_pixels(whole)[0][0][0])
 
 
 def test_frames_that_cannot_be_decoded_are_none() -> None:
@@ -111,6 +173,11 @@ def test_frames_that_cannot_be_decoded_are_none() -> None:
     assert valid.numpy().tolist() == [True, True, False]
     assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
     assert np.array_equal(frames[0, :3], frames[1, :3])
+    (pairs, mask), _ = ClipBytes(32, None, None, {}, views=2).read_in_graph(tf.constant(given))
+    assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
+    assert np.array_equal(pairs[..., :3], frames)
+    assert np.array_equal(pairs[0, 1:3, ..., 3:], frames[0, :2])
+    assert np.array_equal(pairs[1, :3, ..., 3:], frames[1, :3])  # what came before was lost
     for shape in ((0, 3), (2, 0)):
         (frames, mask), valid = reader.read_in_graph(tf.fill(shape, ""))
         assert len(frames) == len(mask) == len(valid) == shape[0] and not valid.numpy().any()
@@ -140,13 +207,45 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield base
 
 
-def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(folder: Path) -> None:
-    model, source, head = tiny("action-recognition", folder, fine_tune_from=2, frame_places=True)
+def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
+    right = np.zeros([1, 5, 32, 32, 3], np.uint8)
+    for step in range(5):
+        right[0, step, 12:20, 5 * step : 5 * step + 8] = 255
+    clips = np.concatenate([right, right[:, ::-1]])  # the same frames
+    before = np.concatenate([clips[:, :1], clips[:, :-1]], axis=1)
+    pairs, mask = np.concatenate([clips, before], axis=-1), tf.ones([2, 5], tf.bool)
+
+    def model(backbone: Any) -> EncoderHead:
+        encoder = VideoEncoder(units=16, layers=0, dropout=0.0)
+        encoder.build(backbone.output_shape[-1])
+        return EncoderHead(backbone, encoder, Classifier(2))
+
+    keras.utils.set_random_seed(0)
+    backbone = to_vector(build_backbone("small-cnn", image_size=32))
+    summary = model(backbone).remember((tf.constant(clips), mask)).summary
+    np.testing.assert_allclose(summary[0], summary[1], atol=1e-5)
+    learner, adam = model(with_changes(backbone)), keras.optimizers.Adam(3e-3)
+    for _ in range(20):
+        with tf.GradientTape() as tape:
+            inputs, labels = (tf.constant(pairs), mask), tf.constant([0, 1])
+            loss = learner.loss(inputs, labels, tune_backbone=True)
+        weights = learner.trainable_variables
+        adam.apply(tape.gradient(loss, weights), weights)
+    assert float(loss) < 0.1
+
+
+@pytest.mark.parametrize("motion", ["none", "pixels"])
+def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
+    folder: Path, motion: str
+) -> None:
+    own = {"fine_tune_from": 2, "frame_places": True, "motion": motion}
+    model, source, head = tiny("action-recognition", folder, **own)
+    views = source.views
     features, pixels = (next(iter(head.batches(source, epoch, 0))) for epoch in (0, 1))
     (vectors, _), _ = features
     (frames, mask), labels = pixels
-    assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640,)  # 5 × 128
-    assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3)
+    assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640 * views,)  # 5 × 128
+    assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3 * views)
     both = [source.table("validation", tuned).read(np.arange(6)) for tuned in (False, True)]
     one, two = (model.remember(tuple(map(tf.constant, inputs))) for inputs in both)
     np.testing.assert_allclose(one.summary, two.summary, atol=2e-3)
@@ -156,10 +255,24 @@ def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(folder: 
     assert all(gradient is not None for gradient in gradients)
 
 
+def test_a_split_that_nothing_can_be_scored_in_is_refused_at_once(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in "abc":
+        write_clip(tmp_path / "clips" / f"{name}.avi", range(ord(name), 120))
+    table = "file,label,split\na.avi,run,train\nb.avi,jump,train\nc.avi,seldom,dev\n"
+    fill(tmp_path, {"labels.csv": table})
+    config = Config("action-recognition", "clip-folder", str(tmp_path))
+    with pytest.raises(UserError, match="no example of 'validation' has a label that can be"):
+        assemble(config, tmp_path)
+
+
 def test_labels_from_an_export_are_those_of_the_model(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model, source, head = tiny("action-recognition", folder, pooling="attention", two_way=True)
+    own = {"pooling": "attention", "two_way": True, "motion": "pixels"}
+    model, source, head = tiny("action-recognition", folder, **own)
     evaluation = head.evaluate(model, source, "validation", 0)
     labeller = Labeller(head.export(model, source, folder / "labels", {}))
     assert labeller.info["input"]["sampling"]["count"] == 6

@@ -26,7 +26,7 @@ def clips(folder: Path) -> Path:
             name = f"{split}-{number}.avi"
             write_clip(folder / "clips" / name, range(start, start + length))
             labels.append(f"{name},{'odd' if number % 2 else 'even'},{split}")
-            captions.append(f"{name},a clip of {['three', 'two', 'one'][number % 3]} 狗,{split}")
+            captions.append(f"{name},a clip of {['three', 'left', 'one'][number % 3]} 狗,{split}")
     return fill(folder, {"labels.csv": "\n".join(labels), "captions.csv": "\n".join(captions)})
 
 
