@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models.backbones import build_backbone, to_vector, with_changes
+from models.classifier import Classifier
+from models.encoder_decoder import EncoderHead
 from models.memory import Memory
 from models.video_encoder import VideoEncoder
 
@@ -132,3 +135,30 @@ def test_every_weight_learns(kind: str) -> None:
         loss = tf.reduce_sum(memory.summary**2)
     gradients = tape.gradient(loss, layer.trainable_variables)
     assert gradients and all(np.abs(gradient).max() > 0 for gradient in gradients)
+
+
+def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
+    right = np.zeros([1, 5, 32, 32, 3], np.uint8)
+    for step in range(5):
+        right[0, step, 12:20, 5 * step : 5 * step + 8] = 255
+    clips = np.concatenate([right, right[:, ::-1]])  # the same frames
+    before = np.concatenate([clips[:, :1], clips[:, :-1]], axis=1)
+    pairs, mask = np.concatenate([clips, before], axis=-1), tf.ones([2, 5], tf.bool)
+
+    def model(backbone: Any) -> EncoderHead:
+        encoder = VideoEncoder(units=16, layers=0, dropout=0.0)
+        encoder.build(backbone.output_shape[-1])
+        return EncoderHead(backbone, encoder, Classifier(2))
+
+    keras.utils.set_random_seed(0)
+    backbone = to_vector(build_backbone("small-cnn", image_size=32))
+    summary = model(backbone).remember((tf.constant(clips), mask)).summary
+    np.testing.assert_allclose(summary[0], summary[1], atol=1e-5)
+    learner, adam = model(with_changes(backbone)), keras.optimizers.Adam(3e-3)
+    for _ in range(20):
+        with tf.GradientTape() as tape:
+            inputs, labels = (tf.constant(pairs), mask), tf.constant([0, 1])
+            loss = learner.loss(inputs, labels, tune_backbone=True)
+        weights = learner.trainable_variables
+        adam.apply(tape.gradient(loss, weights), weights)
+    assert float(loss) < 0.1
