@@ -17,9 +17,13 @@ class VideoEncoder(keras.layers.Layer):
     """Frames become the items of a memory, each told what came before it.
 
     Each frame's features x_t are projected, v_t = ReLU(W x_t + b), and read in order by recurrent
-    layers, one- or two-way: their states are the items, the state at the end of each way the
+    layers, one- or two-way: their states h_t are the items, the state at the end of each way the
     summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
-    no order is known: the items are the v_t, the summary their mean.
+    no order is known: the h_t are the v_t, the summary their mean.
+
+    Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and its place,
+    v_t is their mean, and the cells of all frames are the items, U v_tc + h_t: what is there, and
+    when. So attention finds both where and when (Yao et al. 2015; Xu et al. 2015).
     """
 
     def __init__(
@@ -31,6 +35,7 @@ class VideoEncoder(keras.layers.Layer):
         two_way: bool = False,
         motion: bool = False,
         dropout: float = 0.5,
+        spread: float = 0.1,
         **kwargs: Any,
     ) -> None:
         """Make an encoder.
@@ -42,10 +47,11 @@ class VideoEncoder(keras.layers.Layer):
             two_way: whether each reads backwards as well.
             motion: whether W sees x_t - x_{t-1} beside x_t: what moves is what differs.
             dropout: share of the values of the v_t and of the outputs dropped in training.
+            spread: of the places of cells at first, as in `ImageEncoder`.
             kwargs: of `keras.layers.Layer`.
         """
         super().__init__(autocast=False, **kwargs)  # features may come as float16
-        self.units, self.motion, self.rate = units, motion, dropout
+        self.units, self.motion, self.rate, self.spread = units, motion, dropout, spread
         self.project = Linear(units, name="project")
         self.recurrent = Recurrent(
             cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
@@ -53,32 +59,50 @@ class VideoEncoder(keras.layers.Layer):
         self.drop_frames = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
 
-    def build(self, features: int) -> None:
-        """Create the weights for features of `features` dimensions."""
+    def build(self, features: int, cells: int | None = None) -> None:
+        """Create the weights for features of `features` dimensions, of frames or of their cells."""
         self.project.build((None, None, features * (1 + self.motion)))
         self.recurrent.build((None, None, self.units))
         self.depth = self.recurrent.depth
+        if cells is not None:
+            self.place = self.add_weight(
+                shape=(cells, self.units),
+                initializer=keras.initializers.RandomNormal(stddev=self.spread),
+                name="place",
+            )
+            self.item = Linear(self.depth, name="item")
+            self.item.build((None, None, self.units))
         self.built = True
 
     def call(self, frames: tf.Tensor, mask: tf.Tensor, training: bool = False) -> Memory:
         """Encode a batch of clips.
 
         Args:
-            frames: `[batch, time, features]`, of any float type.
+            frames: `[batch, time, features]`, or `[batch, time, cells, features]`, of any float
+                type.
             mask: bool `[batch, time]`, true where a frame is real; padding follows the frames.
             training: whether to drop out.
 
         Returns:
-            A Memory of an item a frame: values float32 `[batch, time, self.depth]`, zero where
-            there is no frame; summary float32 `[batch, self.depth]`.
+            A Memory of an item a frame, or a cell of a frame, those of the first frame first:
+            values float32 `[batch, items, self.depth]`, zero where there is no frame; summary
+            float32 `[batch, self.depth]`.
         """
         frames = tf.cast(frames, tf.float32)
         if self.motion:
             before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
             frames = tf.concat([frames, frames - before], axis=-1)
+        grid = frames.shape.rank == 4
+        seen = self.project(frames)
+        seen = self.drop_frames(tf.nn.relu(seen + self.place if grid else seen), training=training)
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        values = self.drop_frames(tf.nn.relu(self.project(frames)), training=training) * real
-        values, summary = self.recurrent(values, mask, training=training)
+        each = tf.reduce_mean(seen, axis=2) if grid else seen
+        values, summary = self.recurrent(each * real, mask, training=training)
+        if grid:
+            values = self.item(seen) + values[:, :, tf.newaxis]
+            mask = tf.repeat(mask, tf.shape(seen)[2], axis=1)
+            values = tf.reshape(values, [tf.shape(mask)[0], tf.shape(mask)[1], self.depth])
+            real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         values = self.drop_outputs(values, training=training) * real
         return Memory(values, mask, self.drop_outputs(summary, training=training))
 
@@ -93,4 +117,5 @@ class VideoEncoder(keras.layers.Layer):
             "two_way": recurrent.two_way,
             "motion": self.motion,
             "dropout": self.rate,
+            "spread": self.spread,
         }

@@ -23,15 +23,22 @@ class ClipBytes:
         box: the part of a frame that counts; None for all of it.
         most: frames that the model sees, one of each of so many equal segments; None: all.
         sampling: which frames of a clip are to be sent, the fields of `data.video.Sampling`.
+        cells: of a frame, that attention falls on.
     """
 
     signature = tf.TensorSpec([None, None], tf.string, "frame_bytes")
 
     def __init__(
-        self, size: int, box: Box | None, most: int | None, sampling: Mapping[str, Any]
+        self,
+        size: int,
+        box: Box | None,
+        most: int | None,
+        sampling: Mapping[str, Any],
+        cells: int = 1,
     ) -> None:
         """Say what the backbone takes and how clips are sampled."""
         self.size, self.box, self.most, self.sampling = size, box, most, sampling
+        self.cells = cells
 
     @property
     def more_signatures(self) -> dict[str, tuple[tf.TensorSpec, Read]]:
@@ -105,6 +112,7 @@ class ClipBytes:
             "crop": self.box,
             "clip_frames": self.most,
             "sampling": dict(self.sampling),
+            "cells": self.cells,
         }
 
 

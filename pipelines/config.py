@@ -126,7 +126,7 @@ class Config:
         "encoder",
         False,
         "let grid cells know their place from the start, for telling left from right",
-        parts=IMAGE,
+        parts=SEEN,
     )
     sample_frames: int | None = choice(
         "encoder",
@@ -155,6 +155,7 @@ class Config:
     frame_places: bool = choice(
         "encoder", False, "keep what is where in a frame, instead of the mean", parts=VIDEO
     )
+    frame_cells: bool = choice("encoder", False, "cells", parts=VIDEO)
     motion: bool = choice("encoder", False, "see how each frame differs from the last", parts=VIDEO)
     layers: int = choice(
         "encoder", 1, "recurrent layers that stand upon each other; 0: the mean", parts=READ

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,10 @@ class VideoSource(ClipBytes):
         self.notes: list[str] = []
         self.variation = chosen_variation(config)
         grid, size = chosen_backbone(config)
-        super().__init__(size, crop_box(config.crop), config.clip_frames, prepared.sampling)
-        self.backbone = to_vector(grid, places=config.frame_places)
+        self.backbone = grid if config.frame_cells else to_vector(grid, places=config.frame_places)
+        *cells, depth = self.backbone.output_shape[1:]
+        box = crop_box(config.crop)
+        super().__init__(size, box, config.clip_frames, prepared.sampling, math.prod(cells))
         self.encoder = VideoEncoder(
             cell=config.cell,
             units=config.units,
@@ -54,8 +57,9 @@ class VideoSource(ClipBytes):
             two_way=config.two_way,
             motion=config.motion,
             dropout=config.dropout,
+            spread=0.5 if config.firm_places else 0.1,
         )
-        self.encoder.build(self.backbone.output_shape[-1])
+        self.encoder.build(depth, self.cells if cells else None)
         self._fingerprint = fingerprint(self.backbone)
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._clips = functools.cache(lambda split: dict(prepared.frames(split)))
