@@ -21,9 +21,9 @@ class VideoEncoder(keras.layers.Layer):
     summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
     no order is known: the h_t are the v_t, the summary their mean.
 
-    Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and its place,
-    v_t is their mean, and the cells of all frames are the items, U v_tc + h_t: what is there, and
-    when. So attention finds both where and when (Yao et al. 2015; Xu et al. 2015).
+    Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and their place,
+    v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t: what is
+    there, and when. So attention finds both where and when (Xu et al. 2015; Yao et al. 2015).
     """
 
     def __init__(
@@ -70,6 +70,8 @@ class VideoEncoder(keras.layers.Layer):
                 initializer=keras.initializers.RandomNormal(stddev=self.spread),
                 name="place",
             )
+            self.whole = Linear(self.units, activation="relu", name="whole")
+            self.whole.build((None, None, cells * self.units))
             self.item = Linear(self.depth, name="item")
             self.item.build((None, None, self.units))
         self.built = True
@@ -96,12 +98,11 @@ class VideoEncoder(keras.layers.Layer):
         seen = self.project(frames)
         seen = self.drop_frames(tf.nn.relu(seen + self.place if grid else seen), training=training)
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        each = tf.reduce_mean(seen, axis=2) if grid else seen
-        values, summary = self.recurrent(each * real, mask, training=training)
+        whole = self.whole(_beside(seen)) if grid else seen
+        values, summary = self.recurrent(whole * real, mask, training=training)
         if grid:
-            values = self.item(seen) + values[:, :, tf.newaxis]
+            values = _behind(self.item(seen) + values[:, :, tf.newaxis])
             mask = tf.repeat(mask, tf.shape(seen)[2], axis=1)
-            values = tf.reshape(values, [tf.shape(mask)[0], tf.shape(mask)[1], self.depth])
             real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         values = self.drop_outputs(values, training=training) * real
         return Memory(values, mask, self.drop_outputs(summary, training=training))
@@ -119,3 +120,15 @@ class VideoEncoder(keras.layers.Layer):
             "dropout": self.rate,
             "spread": self.spread,
         }
+
+
+def _beside(cells: tf.Tensor) -> tf.Tensor:
+    """Turn `[batch, time, cells, depth]` into `[batch, time, cells * depth]`."""
+    batch, time, *_ = tf.unstack(tf.shape(cells))
+    return tf.reshape(cells, [batch, time, cells.shape[2] * cells.shape[3]])
+
+
+def _behind(cells: tf.Tensor) -> tf.Tensor:
+    """Turn `[batch, time, cells, depth]` into `[batch, time * cells, depth]`."""
+    batch, time, count, _ = tf.unstack(tf.shape(cells))
+    return tf.reshape(cells, [batch, time * count, cells.shape[3]])
