@@ -17,9 +17,13 @@ class VideoEncoder(keras.layers.Layer):
     """Frames become the items of a memory, each told what came before it.
 
     Each frame's features x_t are projected, v_t = ReLU(W x_t + b), and read in order by recurrent
-    layers, one- or two-way: their states are the items, the state at the end of each way the
+    layers, one- or two-way: their states h_t are the items, the state at the end of each way the
     summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
-    no order is known: the items are the v_t, the summary their mean.
+    no order is known: the h_t are the v_t, the summary their mean.
+
+    Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and their place,
+    v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t: what is
+    there, and when. So attention finds both where and when (Xu et al. 2015; Yao et al. 2015).
     """
 
     def __init__(
@@ -53,32 +57,51 @@ class VideoEncoder(keras.layers.Layer):
         self.drop_frames = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
 
-    def build(self, features: int) -> None:
-        """Create the weights for features of `features` dimensions."""
+    def build(self, features: int, cells: int | None = None) -> None:
+        """Create the weights for features of `features` dimensions, of frames or of their cells."""
         self.project.build((None, None, features * (1 + self.motion)))
         self.recurrent.build((None, None, self.units))
-        self.depth = self.recurrent.depth
+        self.depth: int = self.recurrent.depth
+        if cells is not None:
+            self.place = self.add_weight(
+                shape=(cells, self.units),
+                initializer=keras.initializers.RandomNormal(stddev=0.1),
+                name="place",
+            )
+            self.whole = Linear(self.units, activation="relu", name="whole")
+            self.whole.build((None, None, cells * self.units))
+            self.item = Linear(self.depth, name="item")
+            self.item.build((None, None, self.units))
         self.built = True
 
     def call(self, frames: tf.Tensor, mask: tf.Tensor, training: bool = False) -> Memory:
         """Encode a batch of clips.
 
         Args:
-            frames: `[batch, time, features]`, of any float type.
+            frames: `[batch, time, features]`, or `[batch, time, cells, features]`, of any float
+                type.
             mask: bool `[batch, time]`, true where a frame is real; padding follows the frames.
             training: whether to drop out.
 
         Returns:
-            A Memory of an item a frame: values float32 `[batch, time, self.depth]`, zero where
-            there is no frame; summary float32 `[batch, self.depth]`.
+            A Memory of an item a frame, or a cell of a frame, those of the first frame first:
+            values float32 `[batch, items, self.depth]`, zero where there is no frame; summary
+            float32 `[batch, self.depth]`.
         """
         frames = tf.cast(frames, tf.float32)
         if self.motion:
             before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
             frames = tf.concat([frames, frames - before], axis=-1)
+        grid = frames.shape.rank == 4
+        seen = self.project(frames)
+        seen = self.drop_frames(tf.nn.relu(seen + self.place if grid else seen), training=training)
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        values = self.drop_frames(tf.nn.relu(self.project(frames)), training=training) * real
-        values, summary = self.recurrent(values, mask, training=training)
+        whole = self.whole(_beside(seen)) if grid else seen
+        values, summary = self.recurrent(whole * real, mask, training=training)
+        if grid:
+            values = _behind(self.item(seen) + values[:, :, tf.newaxis])
+            mask = tf.repeat(mask, tf.shape(seen)[2], axis=1)
+            real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         values = self.drop_outputs(values, training=training) * real
         return Memory(values, mask, self.drop_outputs(summary, training=training))
 
@@ -94,3 +117,15 @@ class VideoEncoder(keras.layers.Layer):
             "motion": self.motion,
             "dropout": self.rate,
         }
+
+
+def _beside(cells: tf.Tensor) -> tf.Tensor:
+    """Turn `[batch, time, cells, depth]` into `[batch, time, cells * depth]`."""
+    batch, time, *_ = tf.unstack(tf.shape(cells))
+    return tf.reshape(cells, [batch, time, cells.shape[2] * cells.shape[3]])
+
+
+def _behind(cells: tf.Tensor) -> tf.Tensor:
+    """Turn `[batch, time, cells, depth]` into `[batch, time * cells, depth]`."""
+    batch, time, count, _ = tf.unstack(tf.shape(cells))
+    return tf.reshape(cells, [batch, time * count, cells.shape[3]])

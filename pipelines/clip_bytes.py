@@ -24,6 +24,7 @@ class ClipBytes:
         most: frames that the model sees, one of each of so many equal segments; None: all.
         sampling: which frames of a clip are to be sent, the fields of `data.video.Sampling`.
         views: 2 where each frame comes with the one sent before it, in channels behind its own.
+        cells: of a frame, that attention falls on.
     """
 
     signature = tf.TensorSpec([None, None], tf.string, "frame_bytes")
@@ -35,10 +36,11 @@ class ClipBytes:
         most: int | None,
         sampling: Mapping[str, Any],
         views: int = 1,
+        cells: int = 1,
     ) -> None:
         """Say what the backbone takes and how clips are sampled."""
         self.size, self.box, self.most, self.sampling = size, box, most, sampling
-        self.views = views
+        self.views, self.cells = views, cells
 
     @property
     def more_signatures(self) -> dict[str, tuple[tf.TensorSpec, Read]]:
@@ -122,6 +124,7 @@ class ClipBytes:
             "crop": self.box,
             "clip_frames": self.most,
             "sampling": dict(self.sampling),
+            "cells": self.cells,
         }
 
 

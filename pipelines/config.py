@@ -35,6 +35,7 @@ def choice(
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "attention")
+GRIDS = ("mean", "places", "cells")
 MOTIONS = ("none", "features", "pixels")
 CELLS = ("rnn", "lstm", "gru")
 IMAGE, VIDEO, TEXT, CAPTIONS, LABELS = ("image",), ("video",), ("text",), ("captions",), ("labels",)
@@ -168,8 +169,13 @@ class Config:
         "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'",
         parts=VIDEO,
     )
-    frame_places: bool = choice(
-        "encoder", False, "keep what is where in a frame, instead of the mean", parts=VIDEO
+    frame_grid: str = choice(
+        "encoder",
+        "mean",
+        "what is kept of the grid of a frame: its mean, what is where (places), or that and the "
+        "cells themselves, for words to look at",
+        GRIDS,
+        parts=VIDEO,
     )
     motion: str = choice(
         "encoder",

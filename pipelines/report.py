@@ -144,9 +144,10 @@ def _times(prediction: Prediction, grid: tuple[int, int] | None) -> list[tuple[s
     """Return each word with the height of a bar a frame of a clip, a share of the highest."""
     if grid is None or grid[0] != 1 or not prediction.attention.size:
         return []
+    frames = prediction.attention.reshape(len(prediction.words), grid[1], -1).sum(axis=-1)
     return [
         (word, (row / max(row.max(), 1e-9)).tolist())
-        for word, row in zip(prediction.words, prediction.attention, strict=True)
+        for word, row in zip(prediction.words, frames, strict=True)
     ]
 
 

@@ -88,6 +88,8 @@ class Captioner(Export):
         grid = self.info["input"].get("grid", [1, output["items"]])
         if not attention.shape[-1]:
             grid = [0, 0]
+        elif cells := self.info["input"].get("cells"):  # of each frame
+            attention = attention.reshape(len(words), attention.shape[-1] // cells, cells).sum(-1)
         return Answer(
             [caption.decode() for caption in output[f"{name}s"][found]],
             output["scores"][found].tolist(),

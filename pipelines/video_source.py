@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,18 @@ class VideoSource(ClipBytes):
         self.variation = chosen_variation(config)
         grid, size = chosen_backbone(config)
         pairs = config.motion == "pixels"
-        box, most = crop_box(config.crop), config.clip_frames
-        super().__init__(size, box, most, prepared.sampling, views=1 + pairs)
-        self.backbone = to_vector(grid, places=config.frame_places)
-        self.backbone = with_changes(self.backbone) if pairs else self.backbone
+        if config.frame_grid != "cells":
+            grid = to_vector(grid, places=config.frame_grid == "places")
+        self.backbone = with_changes(grid) if pairs else grid
+        *cells, depth = self.backbone.output_shape[1:]
+        super().__init__(
+            size,
+            crop_box(config.crop),
+            config.clip_frames,
+            prepared.sampling,
+            views=1 + pairs,
+            cells=math.prod(cells),
+        )
         self.encoder = VideoEncoder(
             cell=config.cell,
             units=config.units,
@@ -59,7 +68,7 @@ class VideoSource(ClipBytes):
             motion=config.motion == "features",
             dropout=config.dropout,
         )
-        self.encoder.build(self.backbone.output_shape[-1])
+        self.encoder.build(depth, self.cells if cells else None)
         self._fingerprint = fingerprint(self.backbone)
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._clips = functools.cache(lambda split: dict(prepared.frames(split)))

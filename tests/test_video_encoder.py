@@ -162,3 +162,35 @@ def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
         weights = learner.trainable_variables
         adam.apply(tape.gradient(loss, weights), weights)
     assert float(loss) < 0.1
+
+
+def on_cells(count: int = 4) -> VideoEncoder:
+    keras.utils.set_random_seed(0)
+    layer = VideoEncoder(units=8, two_way=True, dropout=0.0)
+    layer.build(6, count)
+    return layer
+
+
+def test_each_cell_of_each_frame_is_an_item() -> None:
+    layer, frames = on_cells(), features(3, 5, 4, 6)
+    memory = layer(tf.constant(frames), tf.constant(MASK))
+    kernel, bias = (np.asarray(weight) for weight in layer.project.weights)
+    cells = np.maximum(frames @ kernel + bias + np.asarray(layer.place), 0)
+    kernel, bias = (np.asarray(weight) for weight in layer.whole.weights)
+    whole = np.maximum(cells.reshape(3, 5, 32) @ kernel + bias, 0)
+    states, summary = layer.recurrent(tf.constant(whole), tf.constant(MASK))
+    kernel, bias = (np.asarray(weight) for weight in layer.item.weights)
+    items = cells @ kernel + bias + np.asarray(states)[:, :, np.newaxis]
+    items = np.where(MASK[..., np.newaxis, np.newaxis], items, 0).reshape(3, 20, -1)
+    np.testing.assert_allclose(memory.values, items, atol=1e-5)
+    np.testing.assert_allclose(memory.summary, summary, atol=1e-6)
+    assert np.array_equal(memory.mask, np.repeat(MASK, 4, axis=1))
+
+
+def test_cells_of_padding_change_nothing() -> None:
+    layer, frames = on_cells(), features(3, 5, 4, 6)
+    memory = layer(tf.constant(frames), tf.constant(MASK))
+    other = np.where(MASK[..., np.newaxis, np.newaxis], frames, 1e3).astype(np.float32)
+    padded = layer(tf.constant(other), tf.constant(MASK))
+    assert np.array_equal(memory.values, padded.values)
+    assert np.array_equal(memory.summary, padded.summary)

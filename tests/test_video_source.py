@@ -106,7 +106,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
     folder: Path, motion: str
 ) -> None:
-    own = {"fine_tune_from": 2, "frame_places": True, "motion": motion}
+    own = {"fine_tune_from": 2, "frame_grid": "places", "motion": motion}
     model, source, head = tiny("action-recognition", folder, **own)
     views = source.views
     features, pixels = (next(iter(head.batches(source, epoch, 0))) for epoch in (0, 1))
@@ -171,8 +171,9 @@ def test_labels_from_an_export_are_those_of_the_model(
 
 @pytest.fixture(scope="module")
 def captioned(folder: Path) -> tuple[Any, Any, Path]:
-    """Return a source of clips, its evaluation and its export."""
-    model, source, head = tiny("video-captioning", folder)
+    """Return a source of clips whose cells words look at, its evaluation and its export."""
+    model, source, head = tiny("video-captioning", folder, frame_grid="cells")
+    assert source.cells == 4
     evaluation = head.evaluate(model, source, "validation", 0)
     return source, evaluation, head.export(model, source, folder / "captions", {})
 
@@ -189,8 +190,9 @@ def test_captions_from_an_export_are_those_of_the_model(
         assert answer.scores == pytest.approx(prediction.scores, abs=0.05)
         seen = min(len(captioner.read(clips / name)), 4)
         assert answer.attention.shape == (len(answer.words), 1, seen)
-        assert prediction.attention.shape == (len(answer.words), seen)
-        np.testing.assert_allclose(answer.attention[:, 0], prediction.attention, atol=0.02)
+        assert prediction.attention.shape == (len(answer.words), seen * source.cells)
+        frames = prediction.attention.reshape(len(answer.words), seen, source.cells).sum(axis=-1)
+        np.testing.assert_allclose(answer.attention[:, 0], frames, atol=0.02)
         shown = source.shown("validation", name)
         assert shown.grid == (1, seen) and shown.picture
     alone = captioner.caption([clips / "validation-1.avi"])  # the shortest, without padding
