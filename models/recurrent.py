@@ -96,7 +96,7 @@ class Recurrent(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for inputs `[batch, time, input_shape[-1]]`."""
-        depth = input_shape[-1]
+        depth: Any = input_shape[-1]
         for cells in self.cells:
             for cell in cells:
                 cell.build((None, depth))

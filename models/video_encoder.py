@@ -61,7 +61,7 @@ class VideoEncoder(keras.layers.Layer):
         """Create the weights for features of `features` dimensions, of frames or of their cells."""
         self.project.build((None, None, features * (1 + self.motion)))
         self.recurrent.build((None, None, self.units))
-        self.depth: int = self.recurrent.depth
+        self.depth = self.recurrent.depth
         if cells is not None:
             self.place = self.add_weight(
                 shape=(cells, self.units),
