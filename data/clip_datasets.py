@@ -231,10 +231,9 @@ def _readers() -> Mapping[str, Callable[[Path], Listing]]:
 def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
     from data import drawn_clips, scenes
     from data.builders import is_built
-    from data.clip_builders import build_clips, drawn
+    from data.clip_builders import DRAWN, build_clips, drawn
     from data.problems import write_report
     from data.progress import progress
-    from data.video import Sampling
 
     code = b"".join(Path(str(module.__file__)).read_bytes() for module in (drawn_clips, scenes))
     digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)
@@ -242,12 +241,11 @@ def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
     report = home / name / fingerprint / "problems.jsonl"
     built = is_built(home, name, fingerprint)
     bar = progress(sum(drawn_clips.SPLITS.values()), "drawing clips", "clips")
-    sampling = Sampling(count=drawn_clips.FRAMES, placing="uniform")
     with writing_to(home), bar:
         write_report(report, [])
         splits = drawn(seed, bar)
         directory = build_clips(
-            name, fingerprint, encoding="png", sampling=sampling, splits=splits, data_dir=home
+            name, fingerprint, encoding="png", sampling=DRAWN, splits=splits, data_dir=home
         )
     counts = count_splits(directory)
     prepared = PreparedDrawnClips(name, directory, fingerprint, counts, report)

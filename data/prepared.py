@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from data.classes import classes_of
 from data.errors import UserError, unknown
 from data.manifest import FEATURES, INFO, SKIPPED, fingerprint, read_manifest
 
@@ -163,6 +164,21 @@ class LabelledPictures(Pictures):
         return [(name.decode(), names[number]) for name, number in pairs]
 
 
+class PreparedLabelledPictures(LabelledPictures):
+    """Labelled pictures that `wordreel prepare` has stored: the labels are texts."""
+
+    @functools.cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The labels that can be learned, sorted: those of training pictures."""
+        labelled = [(split, *pair) for split in self.splits for pair in self.labels(split)]
+        return classes_of(self.name, labelled, "picture")
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(image_id, label)` of each picture in the order of `images`."""
+        pairs = self._read(split, lambda example: example[self.label])
+        return [(name.decode(), label.decode()) for name, label in pairs]
+
+
 class _Told(NamedTuple):
     """What is told of a clip."""
 
@@ -303,12 +319,12 @@ def count_splits(directory: Path) -> dict[str, int]:
     return {split: splits[split].num_examples for split in known + others}
 
 
-def open_prepared(folder: Path, ids: str) -> dict[str, Any]:
+def open_prepared(folder: Path, *needed: str) -> dict[str, Any]:
     """Return what makes a `Stored` of what `wordreel prepare` has written.
 
     Args:
         folder: its `--out`.
-        ids: the name that ids have in this kind of dataset.
+        needed: what each example of such a dataset has, by name.
 
     Raises:
         UserError: if nothing is there, it is not finished, or it is of another kind.
@@ -319,7 +335,7 @@ def open_prepared(folder: Path, ids: str) -> dict[str, Any]:
             f"{folder} holds no finished dataset: make it with `wordreel prepare … --out {folder}`"
         )
     name, told = manifest["job"]["dataset"], json.loads((folder / FEATURES).read_text())
-    if ids not in told["featuresDict"]["features"]:
+    if not set(needed) <= set(told["featuresDict"]["features"]):
         raise UserError(f"{folder} holds {name}, which is of no use to this task")
     splits: dict[str, int] = {}
     for note in manifest["shards"].values():

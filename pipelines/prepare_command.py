@@ -16,7 +16,7 @@ SUMMARY = "build a dataset as sharded records, on all cores or on a cluster; res
 EPILOG = """\
 Options that are not listed here go to Apache Beam:
   --direct_num_workers=2 (default: all cores), --runner=FlinkRunner --flink_master=HOST:8081 …"""
-OWN = ("image_size", "frames", "rate", "seed")
+OWN = ("image_size", "frames", "rate", "languages", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=whole, metavar="N", help="frames of a clip")
     parser.add_argument(
         "--rate", type=number(float, "a number"), metavar="X", help="frames a second instead"
+    )
+    parser.add_argument(
+        "--languages", metavar="A-B", help="of texts with translations: from which to which"
     )
     parser.add_argument("--seed", type=whole, metavar="N", help="of what is made on the spot")
     parser.add_argument(

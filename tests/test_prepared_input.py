@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 import test_shards
 from PIL import Image
+from source_files import jpeg
 
 from data.clip_datasets import prepare_clips
 from data.datasets import prepare as prepared_from
 from data.errors import UserError
+from data.labelled_pictures import prepare_labelled_pictures
 from data.manifest import check
 from data.shards import Shard
 from data.texts import prepare_texts
@@ -118,10 +121,58 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
         assert Image.open(io.BytesIO(picture)).size == (64, 64)
     clips = prepare_clips("prepared", tmp_path / "drawn-clips")
     assert {len(frames) for _, frames in clips.frames("test")} == {data.drawn_clips.FRAMES}
+    assert clips.sampling["count"] == data.drawn_clips.FRAMES
     texts = prepare_texts("prepared", tmp_path / "opinions")
     made_up: Any = prepare_texts("opinions", seed=1, data_dir=tmp_path / "cache")
     assert sorted(texts.texts("train")) == sorted(made_up.texts("train"))
     assert texts.classes == made_up.classes
+
+
+def test_labelled_pictures_come_back_with_their_classes(
+    tmp_path: Path, made: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(24):
+        path = tmp_path / "source" / f"class {number % 3}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(jpeg(number))
+    (tmp_path / "source" / "class 0" / "again.jpg").write_bytes(jpeg(3))
+    (tmp_path / "source" / "class 1" / "other.jpg").write_bytes(jpeg(3))
+    source, options = str(tmp_path / "source"), {"max_side": 512}
+    text = prepare("pictures", source, tmp_path / "out", options=options, max_bad=0.1)
+    assert "class 1" in text and "captions" not in text
+    stored = prepare_labelled_pictures("prepared", tmp_path / "out")
+    plain = prepare_labelled_pictures("pictures", source, data_dir=tmp_path / "home", max_bad=0.1)
+    assert stored.classes == plain.classes == ("class 0", "class 1", "class 2")
+    for split in plain.splits:
+        assert dict(stored.labels(split)) == dict(plain.labels(split))
+        assert dict(stored.images(split)) == dict(plain.images(split))
+    left_out = [
+        {
+            (each["file"], each["reason"])
+            for each in map(json.loads, report.read_text().splitlines())
+        }
+        for report in (stored.problems, plain.problems)
+    ]
+    assert left_out[0] == left_out[1] and len(left_out[0]) == 2
+
+
+def test_translations_come_back_side_by_side(tmp_path: Path, made: None) -> None:
+    texts = {"train": ["one dog", "two dogs", "three dogs"], "dev": ["no dog"]}
+    german = {"one": "ein", "two": "zwei", "three": "drei", "no": "kein"}
+    source = tmp_path / "source"
+    source.mkdir()
+    for split, lines in texts.items():
+        (source / f"{split}.en").write_text("\n".join(lines))
+        (source / f"{split}.de").write_text("\n".join(f"{german[t.split()[0]]} 狗" for t in lines))
+    told = prepare("pairs", str(source), tmp_path / "out", options={"languages": "de-en"})
+    assert "3 texts of 2 to 2 words" in told and "1 translations of 2 to 2 words" in told
+    stored = prepare_texts("prepared", tmp_path / "out", pairs=True)
+    plain = prepare_texts("pairs", source, languages="de-en", data_dir=tmp_path / "home")
+    for split in ("train", "validation"):
+        assert sorted(stored.texts(split)) == sorted(plain.texts(split))
+        assert sorted(stored.captions(split)) == sorted(plain.captions(split))
+    with pytest.raises(UserError, match="holds pairs, which is of no use to this task"):
+        prepare_texts("prepared", tmp_path / "out", pairs=False)
 
 
 def test_another_kind_or_nothing_finished_is_refused(tmp_path: Path, made: None) -> None:
@@ -129,6 +180,8 @@ def test_another_kind_or_nothing_finished_is_refused(tmp_path: Path, made: None)
     prepare("folder", str(folder), tmp_path / "out", options={"max_side": 64})
     with pytest.raises(UserError, match="holds folder, which is of no use to this task"):
         prepare_clips("prepared", tmp_path / "out")
+    with pytest.raises(UserError, match="holds folder, which is of no use to this task"):
+        prepare_labelled_pictures("prepared", tmp_path / "out")
     (tmp_path / "out" / "dataset_info.json").unlink()
     with pytest.raises(UserError, match="holds no finished dataset"):
         prepared_from("prepared", tmp_path / "out")
