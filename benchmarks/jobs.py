@@ -1,22 +1,29 @@
 """What a preparing job reaches of what its parts could do: ratios, from one run.
 
     python -m benchmarks.jobs [--pictures 2000] [--workers 2] [--backbone efficientnet-lite0]
-    python -m benchmarks.jobs --memory 10000 100000
+    python -m benchmarks.jobs --memory 1000 10000 100000
+    python -m benchmarks.jobs --kills 20
 
 Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
 loop (Pillow on libjpeg-turbo: decode at full size, resize); features against the backbone on
 pictures that are decoded already, both with the one thread a worker has; two workers against one
-with all that a job does, its start included.
+with all that a job does, its start included. With `--kills` a job is ended by `kill -9` at
+random moments, its first process or all of them, and what it ends in is compared with a job that
+was left alone: exit status 1 if a byte differs, a finished shard is lost, or anything half-made
+could be read.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import os
+import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,7 +116,7 @@ def features(source: Path, scratch: Path, count: int, backbone: str) -> None:
     from data.shard_writer import BATCH
     from pipelines.frozen_encoder import FrozenEncoder, settings
 
-    wanted = settings(backbone, None, None, False)
+    wanted = settings(backbone)
     encoder = FrozenEncoder(wanted)
     size = wanted["size"]
     batch = tf.random.uniform([BATCH, size, size, 3], 0, 255, tf.int32)
@@ -125,17 +132,19 @@ def features(source: Path, scratch: Path, count: int, backbone: str) -> None:
     )
 
 
-def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
-    """Return the seconds that a whole job takes, and its largest process in bytes."""
+def command(source: Path, out: Path, workers: int) -> list[str]:
+    """Return the command line of a job."""
     words = ["prepare", "folder", "--source", str(source), "--out", str(out)]
     words += ["--image-size", str(SIDE), f"--direct_num_workers={workers}"]
     code = "import sys; from pipelines.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", code, *words]
+
+
+def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
+    """Return the seconds that a whole job takes, and its largest process in bytes."""
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        check=False,
+        command(source, out, workers), capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(done.stderr)
@@ -152,11 +161,8 @@ def speed(given: argparse.Namespace, scratch: Path) -> None:
     features(few, scratch, min(256, given.pictures), given.backbone)
     one, _ = job(source, scratch / "one", 1)
     many, _ = job(source, scratch / "many", given.workers)
-    digests = [
-        {name: note["sha256"] for name, note in json.loads(path.read_text())["shards"].items()}
-        for path in (scratch / "one" / "manifest.json", scratch / "many" / "manifest.json")
-    ]
-    same = "the same bytes" if digests[0] == digests[1] else "OTHER BYTES"
+    alike = digests(scratch / "one") == digests(scratch / "many")
+    same = "the same bytes" if alike else "OTHER BYTES"
     print(
         f"{given.workers} workers: {one / many:.2f} times as fast as one ({one:.0f} s, "
         f"{many:.0f} s), {same}"
@@ -171,6 +177,62 @@ def memory(counts: list[int], scratch: Path) -> None:
         print(f"{count:,} pictures: {seconds:,.0f} s, largest process {most / 1e6:,.0f} MB")
 
 
+def digests(out: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file that a job has left to be read."""
+    files = [path for path in sorted(out.iterdir()) if path.is_file()]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def made(out: Path) -> set[str]:
+    """Return the keys of the shards that are finished, wherever they lie."""
+    keys = {path.stem for path in (out / ".work").glob("*.json") if len(path.stem) == 32}
+    if (manifest := out / "manifest.json").exists():
+        keys |= {note["key"] for note in json.loads(manifest.read_text())["shards"].values()}
+    return keys
+
+
+def kills(number: int, workers: int, scratch: Path) -> None:
+    """Kill jobs at random, and compare what they end in with a job that was left alone."""
+    source = pictures(scratch / "source", 3000, (64, 48))
+    seconds, _ = job(source, scratch / "alone", workers)
+    whole, chance = digests(scratch / "alone"), random.Random(number)
+    killed = finished = under_way = 0
+    before: set[str] = set()
+    while killed < number or not finished:
+        out = scratch / f"out{finished}"
+        process = subprocess.Popen(
+            command(source, out, workers), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            last = killed == number
+            _, said = process.communicate(timeout=None if last else chance.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            killed += 1
+            if chance.random() < 0.5:
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            now = made(out) if out.exists() else set()
+            under_way += 0 < len(now) < len(made(scratch / "alone"))
+            if before - now:
+                sys.exit(f"kill {killed}: {len(before - now)} finished shards are lost")
+            if (out / "dataset_info.json").exists() and digests(out) != whole:
+                sys.exit(f"kill {killed}: something half-made can be read")
+            before = now
+            continue
+        if process.returncode:
+            sys.exit(said.decode())
+        if digests(out) != whole:
+            sys.exit(f"after {killed} kills: OTHER BYTES")
+        finished, before = finished + 1, set()
+    print(
+        f"killed {killed} times, {under_way} of them with some of {len(made(out))} shards made: "
+        f"{finished} datasets finished, each in the bytes of a job left alone ({seconds:.0f} s)"
+    )
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -178,9 +240,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT")
+    parser.add_argument("--kills", type=int, metavar="TIMES")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        memory(given.memory, Path(folder)) if given.memory else speed(given, Path(folder))
+        if given.memory:
+            memory(given.memory, Path(folder))
+        elif given.kills:
+            kills(given.kills, given.workers, Path(folder))
+        else:
+            speed(given, Path(folder))
 
 
 if __name__ == "__main__":

@@ -60,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--feature-size", type=whole, metavar="N", help="pixels a side that the backbone sees"
     )
     parser.add_argument(
+        "--flips", action="store_true", help="store features of mirrored pictures as well"
+    )
+    parser.add_argument(
         "--pooled", action="store_true", help="store the mean of the grid, not the grid"
     )
     parser.add_argument(
@@ -81,7 +84,7 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
         if name not in kind.flags:
             raise UserError(f"{given.dataset} has no option {flag(name)}")
     if given.features is None:
-        for name in ("weights", "feature_size", "pooled", "no_pixels"):
+        for name in ("weights", "feature_size", "flips", "pooled", "no_pixels"):
             if getattr(given, name):
                 raise UserError(f"{flag(name)} goes with --features")
     elif not kind.field:
@@ -107,7 +110,13 @@ def _prepare(
     if given.features is not None:
         from pipelines.frozen_encoder import settings
 
-        encoder = settings(given.features, given.weights, given.feature_size, given.pooled)
+        encoder = settings(
+            given.features,
+            given.weights,
+            given.feature_size,
+            pooled=given.pooled,
+            flips=given.flips,
+        )
     text = prepare(
         given.dataset,
         given.source,

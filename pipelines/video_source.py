@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from data.clip_datasets import default_sampling, prepare_clips
 from data.datasets import data_home
-from data.prepared import PreparedClips
+from data.prepared_clips import PreparedClips
 from data.video import Sampling
-from models.backbones import fingerprint, to_vector
+from models.backbones import as_vector, fingerprint, to_vector
 from models.video_encoder import VideoEncoder
 from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
@@ -23,6 +23,7 @@ from pipelines.config import Config, crop_box
 from pipelines.features import EncodedPictures, mirrored, stored_rows
 from pipelines.image_source import chosen_backbone, chosen_variation, whole_split
 from pipelines.shown import Shown, strip
+from pipelines.stored_features import brings_rows
 from pipelines.variation import Variation
 
 
@@ -57,6 +58,7 @@ class VideoSource(ClipBytes):
         )
         self.encoder.build(self.backbone.output_shape[-1])
         self._fingerprint = fingerprint(self.backbone)
+        self._grid = fingerprint(grid) if prepared.encoder else ""
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._clips = functools.cache(lambda split: dict(prepared.frames(split)))
 
@@ -87,6 +89,8 @@ class VideoSource(ClipBytes):
 
     def shown(self, split: str, name: str) -> Shown:
         """Return what the report shows of an example: frames side by side, as they are stored."""
+        if not self.prepared.has_pixels():
+            return Shown(text=name)
         frames = self._clips(split)[name]
         chosen, _ = choose_frames(np.array([len(frames)]), self.most)
         seen = [frames[number] for number in chosen[0]]
@@ -95,19 +99,30 @@ class VideoSource(ClipBytes):
     def _table(self, split: str, tuned: bool) -> ClipTable:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
         config, prepared, split = self.config, self.prepared, whole_split(split)
+        flips = config.flips and split == whole_split(config.train_split)
+        brought = brings_rows(
+            prepared,
+            size=self.size,
+            fingerprint=self._grid,
+            flips=flips,
+            pooled=not config.frame_places,
+            cropped=self.box is not None,
+            learns=tuned,
+        )
         pictures = EncodedPictures(
             f"{prepared.name}-{split}",
             (prepared.fingerprint, split, "frames"),
             lambda: sum(count for _, count in prepared.lengths(split)),
             lambda: (frame for _, frames in prepared.frames(split) for frame in frames),
             lambda: prepared.lengths(split),
+            (lambda: self._stored(split, 1 + flips)) if brought else None,
         )
         clips, rows = stored_rows(
             pictures,
             self.cache,
             size=self.size,
             box=self.box,
-            flips=config.flips and split == whole_split(config.train_split),
+            flips=flips,
             backbone=None if tuned else self.backbone,
             backbone_fingerprint="" if tuned else self._fingerprint,
         )
@@ -120,6 +135,14 @@ class VideoSource(ClipBytes):
             most=self.most,
             variation=self.variation,
         )
+
+    def _stored(self, split: str, views: int) -> Iterator[np.ndarray]:
+        """Yield a row a frame, float16 `[views, features]`, of the features that are stored."""
+        for clip in self.prepared.features(split):
+            frames, _, cells, depth = clip.shape
+            grids = clip[:, :views].reshape(-1, cells, 1, depth).astype(np.float32)
+            vectors = as_vector(grids, places=self.config.frame_places).numpy()
+            yield from vectors.astype(np.float16).reshape(frames, views, -1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,16 +13,19 @@ import pytest
 import test_shards
 from PIL import Image
 from source_files import jpeg
+from tiny_clips import tiny
 
 from data.clip_datasets import prepare_clips
 from data.datasets import prepare as prepared_from
 from data.errors import UserError
+from data.kinds import kind_of
 from data.labelled_pictures import prepare_labelled_pictures
 from data.manifest import check
 from data.shards import Shard
 from data.texts import prepare_texts
 from pipelines.config import Config
 from pipelines.features import table
+from pipelines.frozen_encoder import settings
 from pipelines.image_source import ImageSource
 from pipelines.preparation import prepare
 
@@ -58,31 +61,42 @@ def backbone(tmp_path: Path) -> str:
     return str(tmp_path / "tiny.keras")
 
 
-@pytest.mark.parametrize("pixels", [True, False])
+@pytest.mark.parametrize("pixels, flips", [(True, False), (False, True)])
 def test_stored_features_are_those_that_training_would_compute(
-    pixels: bool, tmp_path: Path, made: None, backbone: str, monkeypatch: pytest.MonkeyPatch
+    pixels: bool,
+    flips: bool,
+    tmp_path: Path,
+    made: None,
+    backbone: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    from pipelines.frozen_encoder import settings
-
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
     folder = test_shards.picture_folder(tmp_path / "source", 40)
     out, options = tmp_path / "out", {"max_side": 512}
-    encoder = settings(backbone, None, None, False)
+    encoder = settings(backbone, flips=flips)
     prepare("folder", str(folder), out, options=options, encoder=encoder, pixels=pixels)
-    config = Config(data="prepared", source=str(out), backbone=backbone, units=8)
-    source = ImageSource(config, ImageSource.prepare(config), tmp_path)
-    assert source.prepared.has_pixels() == pixels
-    stored = source.table("train", False)
+
+    def source(**options: Any) -> ImageSource:
+        config = Config(data="prepared", source=str(out), backbone=backbone, units=8, **options)
+        return ImageSource(config, ImageSource.prepare(config), tmp_path)
+
+    own = source(flips=flips)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.features._decoded", None)  # nothing is computed
+        stored = own.table("train", False)
     plain = prepared_from("folder", folder)
     fresh = table(
         plain,
         "train",
         tmp_path / "fresh",
         size=32,
-        backbone=source.backbone,
+        flips=flips,
+        backbone=own.backbone,
         backbone_fingerprint="fresh",
     )
     assert sorted(stored.ids) == sorted(fresh.ids)
+    assert stored.rows.shape == fresh.rows.shape == (len(fresh.ids), 1 + flips, 16, 5)
     rows = fresh.positions()
     for number, name in enumerate(stored.ids):
         np.testing.assert_allclose(
@@ -90,14 +104,67 @@ def test_stored_features_are_those_that_training_would_compute(
             fresh.rows[rows[name]].astype(np.float32),
             atol=2e-3,
         )
-    assert [name for name, _ in source.prepared.captions("train")] == list(stored.ids)
-    shown = source.shown("train", stored.ids[0])
-    assert (shown.picture is not None) == pixels
-    if not pixels:
-        flipped = Config(data="prepared", source=str(out), backbone=backbone, units=8, flips=True)
-        source = ImageSource(flipped, ImageSource.prepare(flipped), tmp_path)
-        with pytest.raises(UserError, match=r"has no pictures, only features of .*--no-flips"):
-            source.table("train", False)
+    assert [name for name, _ in own.prepared.captions("train")] == list(stored.ids)
+    assert (own.shown("train", stored.ids[0]).picture is not None) == pixels
+    if pixels:  # others are computed, and that is said
+        assert source(flips=True).table("train", False).rows.shape[1] == 2
+        assert "none of mirrored pictures: those are computed" in capfd.readouterr().err
+    else:
+        assert source(flips=False).table("train", False).rows.shape[1] == 1
+        with pytest.raises(UserError, match=r"no pictures, which a backbone that learns needs"):
+            source(fine_tune_from=1).table("train", True)
+        with pytest.raises(UserError, match="has no pictures, only features of them"):
+            list(ImageSource.inputs(own.prepared, "train"))
+
+
+@pytest.mark.parametrize("pooled, places", [(True, False), (False, False), (False, True)])
+def test_stored_features_of_clips_are_those_that_training_would_compute(
+    pooled: bool,
+    places: bool,
+    tmp_path: Path,
+    made: None,
+    backbone: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
+    task, out = "action-recognition", tmp_path / "out"
+    options = {"backbone": backbone, "flips": True, "frame_places": places}
+    _, fresh, _ = tiny(task, tmp_path, **options)
+    encoder = settings(backbone, pooled=pooled, flips=True)
+    prepare(
+        "clip-folder",
+        str(tmp_path / "source"),
+        out,
+        options=kind_of("clip-folder").options("clip-folder", {"frames": 6}),
+        encoder=encoder,
+        pixels=False,
+    )
+    model, source, head = tiny(task, tmp_path, **options, data="prepared", source=str(out))
+    for split, views in (("train", 2), ("validation", 1)):
+        own, other = source.table(split, False), fresh.table(split, False)
+        assert own.rows.shape[1] == other.rows.shape[1] == views
+        assert dict(zip(own.ids, own.frames, strict=True)) == dict(
+            zip(other.ids, other.frames, strict=True)
+        )
+        for name in own.ids:
+            both = [it.read(np.array([it.positions()[name]]))[0] for it in (own, other)]
+            stored, computed = (each.astype(np.float32) for each in both)
+            np.testing.assert_allclose(stored, computed, atol=4e-3)
+    assert head.evaluate(model, source, "validation", 0).summary()["accuracy"] >= 0
+    assert source.shown("train", own.ids[0]).text
+    if pooled:
+        with pytest.raises(UserError, match="none of single cells or a part of each frame"):
+            tiny(
+                task,
+                tmp_path,
+                **options | {"frame_places": True},
+                crop="0:.5,0:1",
+                data="prepared",
+                source=str(out),
+            )[1].table("train", False)
+    else:
+        with pytest.raises(UserError, match="6 frames a clip: other ones are for"):
+            tiny(task, tmp_path, **options, sample_frames=5, data="prepared", source=str(out))
 
 
 def test_scenes_clips_and_texts_come_back_as_they_were(
@@ -129,7 +196,7 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
 
 
 def test_labelled_pictures_come_back_with_their_classes(
-    tmp_path: Path, made: None, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, made: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(24):
         path = tmp_path / "source" / f"class {number % 3}" / f"{number}.jpg"
