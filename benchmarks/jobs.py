@@ -8,7 +8,7 @@ Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
 loop (Pillow on libjpeg-turbo: decode at full size, resize); features against the backbone on
 pictures that are decoded already, both with the one thread a worker has; two workers against one
-with all that a job does, its start included. With `--kills` a job is ended by `kill -9` at
+with all that a job does, with its start and without. With `--kills` a job is ended by `kill -9` at
 random moments, its first process or all of them, and what it ends in is compared with a job that
 was left alone: exit status 1 if a byte differs, a finished shard is lost, or anything half-made
 could be read.
@@ -159,13 +159,15 @@ def speed(given: argparse.Namespace, scratch: Path) -> None:
     few = pictures(scratch / "few", min(256, given.pictures), (640, 480))
     records(few, scratch, min(256, given.pictures))
     features(few, scratch, min(256, given.pictures), given.backbone)
+    start, _ = job(pictures(scratch / "two", 2, (640, 480)), scratch / "start", 1)
     one, _ = job(source, scratch / "one", 1)
     many, _ = job(source, scratch / "many", given.workers)
     alike = digests(scratch / "one") == digests(scratch / "many")
     same = "the same bytes" if alike else "OTHER BYTES"
     print(
         f"{given.workers} workers: {one / many:.2f} times as fast as one ({one:.0f} s, "
-        f"{many:.0f} s), {same}"
+        f"{many:.0f} s), {(one - start) / (many - start):.2f} times without the {start:.0f} s "
+        f"that a job of two pictures takes; {same}"
     )
 
 

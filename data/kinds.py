@@ -33,6 +33,8 @@ class Pictures:
         name: the name of the ids.
         most: examples in a shard.
         sides: what is told of an example; of several, an entry's captions are one of each.
+        encoding: of what is stored as pictures.
+        labelled: whether a label is all that is told of a picture.
         flags: the options of the command line that it has.
     """
 
@@ -41,6 +43,8 @@ class Pictures:
     name: ClassVar[str] = "image_id"
     most: ClassVar[int] = 128
     sides: ClassVar[tuple[str, ...]] = ("caption",)
+    encoding: ClassVar[str] = "jpeg"
+    labelled: ClassVar[bool] = False
     flags: frozenset[str] = frozenset({"image_size"})
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
@@ -70,13 +74,17 @@ class Pictures:
         """
         from data.builders import picture_of
 
-        return picture_of(entry, options["max_side"])
+        return picture_of(entry, options["max_side"], self.labelled)
 
     def features(self) -> dict[str, Any]:
-        """Return what is stored, as TensorFlow Datasets declares it."""
-        from data.builders import captions_feature, picture_features
+        """Return what is stored, as TensorFlow Datasets declares it.
 
-        return picture_features("jpeg", **captions_feature())
+        Labels are texts, lest a new class change every shard.
+        """
+        from data.builders import captions_feature, picture_features, texts_features
+
+        told = texts_features(["label"]) if self.labelled else captions_feature()
+        return picture_features(self.encoding, **told)
 
     def metadata(self, options: Options) -> dict[str, Any]:
         """Return what a dataset says of all its examples, JSON."""
@@ -86,29 +94,18 @@ class Pictures:
 class LabelledPictures(Pictures):
     """Pictures with a label each."""
 
-    sides = ()
+    sides, labelled = (), True
 
     def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
         """Return what a source holds."""
         assert source is not None
         return list_labelled_pictures(dataset, source)
 
-    def load(self, entry: Entry, options: Options) -> Loaded:
-        """Read a picture."""
-        from data.builders import picture_of
-
-        return picture_of(entry, options["max_side"], labelled=True)
-
-    def features(self) -> dict[str, Any]:
-        """Return what is stored: labels as texts, lest a new class change every shard."""
-        from data.builders import picture_features, texts_features
-
-        return picture_features("jpeg", **texts_features(["label"]))
-
 
 class Digits(LabelledPictures):
     """The digits that come with Wordreel: an id names a line of their file."""
 
+    encoding = "png"
     flags = frozenset()
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
@@ -119,27 +116,18 @@ class Digits(LabelledPictures):
         """Return the ids."""
         from data.digits import read_digits
 
-        return Listing(
-            tuple(
-                Entry(name, name, Path(), (), split, str(label))
-                for split, found in read_digits().items()
-                for name, label in zip(found.ids, found.labels, strict=True)
-            ),
-            (),
-            (),
+        entries = (
+            Entry(name, name, Path(), (), split, str(label))
+            for split, found in read_digits().items()
+            for name, label in zip(found.ids, found.labels, strict=True)
         )
+        return Listing(tuple(entries), (), ())
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
         from data.builders import Loaded, digit_of
 
         return Loaded(digit_of(entry.image_id), b"")
-
-    def features(self) -> dict[str, Any]:
-        """Return what is stored."""
-        from data.builders import picture_features, texts_features
-
-        return picture_features("png", **texts_features(["label"]))
 
 
 class Clips(Pictures):
@@ -175,7 +163,7 @@ class Clips(Pictures):
         """Return what is stored."""
         from data.clip_builders import clip_features
 
-        return clip_features("jpeg")
+        return clip_features(self.encoding)
 
     def metadata(self, options: Options) -> dict[str, Any]:
         """Return which frames are stored."""
@@ -188,6 +176,7 @@ class Clips(Pictures):
 class Scenes(Pictures):
     """Drawn scenes: an id is all that one is made of."""
 
+    encoding = "png"
     flags = frozenset({"seed"})
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
@@ -198,15 +187,12 @@ class Scenes(Pictures):
         """Return the ids, with what is told of each."""
         from data import scenes
 
-        return Listing(
-            tuple(
-                Entry(name, name, Path(), tuple(scenes.captions(scene)), split)
-                for split in scenes.SPLITS
-                for name, scene in scenes.scenes(split, seed=options["seed"])
-            ),
-            (),
-            (),
+        entries = (
+            Entry(name, name, Path(), tuple(scenes.captions(scene)), split)
+            for split in scenes.SPLITS
+            for name, scene in scenes.scenes(split, seed=options["seed"])
         )
+        return Listing(tuple(entries), (), ())
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
@@ -215,31 +201,22 @@ class Scenes(Pictures):
 
         return Loaded(scene_of(entry.image_id, scene_by_id(entry.image_id)), b"")
 
-    def features(self) -> dict[str, Any]:
-        """Return what is stored."""
-        from data.builders import captions_feature, picture_features
-
-        return picture_features("png", **captions_feature())
-
 
 class DrawnClips(Clips):
     """Drawn clips: an id is all that one is made of."""
 
-    flags, options = Scenes.flags, Scenes.options
+    encoding, flags, options = Scenes.encoding, Scenes.flags, Scenes.options
 
     def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
         """Return the ids, with what is told of each."""
         from data import drawn_clips
 
-        return Listing(
-            tuple(
-                Entry(name, name, Path(), tuple(drawn_clips.captions(clip)), split, clip.action)
-                for split in drawn_clips.SPLITS
-                for name, clip in drawn_clips.drawn_clips(split, seed=options["seed"])
-            ),
-            (),
-            (),
+        entries = (
+            Entry(name, name, Path(), tuple(drawn_clips.captions(clip)), split, clip.action)
+            for split in drawn_clips.SPLITS
+            for name, clip in drawn_clips.drawn_clips(split, seed=options["seed"])
         )
+        return Listing(tuple(entries), (), ())
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
@@ -248,12 +225,6 @@ class DrawnClips(Clips):
         from data.drawn_clips import clip_by_id
 
         return Loaded(drawn_clip_of(entry.image_id, clip_by_id(entry.image_id)), b"")
-
-    def features(self) -> dict[str, Any]:
-        """Return what is stored."""
-        from data.clip_builders import clip_features
-
-        return clip_features("png")
 
     def metadata(self, options: Options) -> dict[str, Any]:
         """Return which frames are stored."""
