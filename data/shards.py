@@ -241,16 +241,20 @@ class Workplace:
         for file, text in files.items():
             digest = hashlib.sha256(text).hexdigest()
             manifest["files"][file] = {"size": len(text), "sha256": digest}
-        with atomic_write(self.out / MANIFEST) as stream:
-            json.dump(manifest, stream, indent=1)
+        self._put(MANIFEST, json.dumps(manifest, indent=1).encode())
         for file, note in manifest["shards"].items():
             self.path(note["key"], ".tfrecord").rename(self.out / file)
         for file, text in files.items():
-            with atomic_write(self.out / file, "wb") as stream:
-                stream.write(text)
+            self._put(file, text)
         for path in self.folder.glob("*.json"):
             if path.name not in ("job.json", "digests.json"):
                 path.unlink()
+
+    def _put(self, name: str, text: bytes) -> None:
+        """Write a file of `OUT` by way of this folder: what a kill leaves here, `begin` removes."""
+        with atomic_write(self.path(name, ".new"), "wb") as stream:
+            stream.write(text)
+        os.replace(self.path(name, ".new"), self.out / name)
 
     def _take_back(self) -> None:
         """Undo `show`, wherever it was interrupted."""
