@@ -193,11 +193,13 @@ def made(out: Path) -> set[str]:
     return keys
 
 
-def kills(number: int, workers: int, scratch: Path) -> None:
+def kills(number: int, count: int, workers: int, scratch: Path) -> None:
     """Kill jobs at random, and compare what they end in with a job that was left alone."""
-    source = pictures(scratch / "source", 3000, (64, 48))
+    source = pictures(scratch / "source", count, (64, 48))
     seconds, _ = job(source, scratch / "alone", workers)
     whole, chance = digests(scratch / "alone"), random.Random(number)
+    shards = len(made(scratch / "alone"))
+    print(f"left alone: {seconds:.0f} s, {shards} shards", flush=True)
     killed = finished = under_way = 0
     before: set[str] = set()
     while killed < number or not finished:
@@ -217,7 +219,8 @@ def kills(number: int, workers: int, scratch: Path) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             now = made(out) if out.exists() else set()
-            under_way += 0 < len(now) < len(made(scratch / "alone"))
+            under_way += 0 < len(now) < shards
+            print(f"kill {killed}: {len(now)} shards made", flush=True)
             if before - now:
                 sys.exit(f"kill {killed}: {len(before - now)} finished shards are lost")
             if (out / "dataset_info.json").exists() and digests(out) != whole:
@@ -230,8 +233,8 @@ def kills(number: int, workers: int, scratch: Path) -> None:
             sys.exit(f"after {killed} kills: OTHER BYTES")
         finished, before = finished + 1, set()
     print(
-        f"killed {killed} times, {under_way} of them with some of {len(made(out))} shards made: "
-        f"{finished} datasets finished, each in the bytes of a job left alone ({seconds:.0f} s)"
+        f"killed {killed} times, {under_way} of them with some of {shards} shards made: "
+        f"{finished} datasets finished, each in the bytes of a job left alone"
     )
 
 
@@ -248,7 +251,7 @@ def main() -> None:
         if given.memory:
             memory(given.memory, Path(folder))
         elif given.kills:
-            kills(given.kills, given.workers, Path(folder))
+            kills(given.kills, given.pictures, given.workers, Path(folder))
         else:
             speed(given, Path(folder))
 

@@ -165,12 +165,12 @@ def test_nothing_to_prepare_is_said(
 
 
 def test_an_out_that_is_no_folder_is_told(
-    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
     words = ["prepare", "folder", "--source", str(source), "--out", str(tmp_path / "file")]
     assert exit_code(lambda: run(words)) == 2
-    assert "cannot write or read" in capsys.readouterr().err
+    assert "cannot write or read" in capfd.readouterr().err
     assert (tmp_path / "file").read_text() == "mine"
 
 
