@@ -2,7 +2,7 @@
 
     python -m benchmarks.jobs [--pictures 2000] [--workers 2] [--backbone efficientnet-lite0]
     python -m benchmarks.jobs --memory 1000 10000 100000
-    python -m benchmarks.jobs --kills 20
+    python -m benchmarks.jobs --kills 20 [--pictures 2000] [--workers 2]
 
 Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
@@ -35,6 +35,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from pipelines.console import quiet_tensorflow
 
 SIDE = 512
 PASSES = 3
@@ -155,6 +157,7 @@ def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
 def speed(given: argparse.Namespace, scratch: Path) -> None:
     """Print the ratios of speed."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    quiet_tensorflow()
     source = pictures(scratch / "source", given.pictures, (640, 480))
     few = pictures(scratch / "few", min(256, given.pictures), (640, 480))
     records(few, scratch, min(256, given.pictures))
@@ -195,7 +198,7 @@ def made(out: Path) -> set[str]:
 
 def kills(number: int, count: int, workers: int, scratch: Path) -> None:
     """Kill jobs at random, and compare what they end in with a job that was left alone."""
-    source = pictures(scratch / "source", count, (64, 48))
+    source = pictures(scratch / "source", count, (640, 480))  # more work than starting
     seconds, _ = job(source, scratch / "alone", workers)
     whole, chance = digests(scratch / "alone"), random.Random(number)
     shards = len(made(scratch / "alone"))
