@@ -1,22 +1,29 @@
 """What a preparing job reaches of what its parts could do: ratios, from one run.
 
     python -m benchmarks.jobs [--pictures 2000] [--workers 2] [--backbone efficientnet-lite0]
-    python -m benchmarks.jobs --memory 10000 100000
+    python -m benchmarks.jobs --memory 1000 10000 100000
+    python -m benchmarks.jobs --kills 20 [--pictures 2000] [--workers 2]
 
 Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
 loop (Pillow on libjpeg-turbo: decode at full size, resize); features against the backbone on
 pictures that are decoded already, both with the one thread a worker has; two workers against one
-with all that a job does, its start included.
+with all that a job does, with its start and without. With `--kills` a job is ended by `kill -9` at
+random moments, its first process or all of them, and what it ends in is compared with a job that
+was left alone: exit status 1 if a byte differs, a finished shard is lost, or anything half-made
+could be read.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import os
+import random
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,6 +35,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from pipelines.console import quiet_tensorflow
 
 SIDE = 512
 PASSES = 3
@@ -109,7 +118,7 @@ def features(source: Path, scratch: Path, count: int, backbone: str) -> None:
     from data.shard_writer import BATCH
     from pipelines.frozen_encoder import FrozenEncoder, settings
 
-    wanted = settings(backbone, None, None, False)
+    wanted = settings(backbone)
     encoder = FrozenEncoder(wanted)
     size = wanted["size"]
     batch = tf.random.uniform([BATCH, size, size, 3], 0, 255, tf.int32)
@@ -125,17 +134,19 @@ def features(source: Path, scratch: Path, count: int, backbone: str) -> None:
     )
 
 
-def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
-    """Return the seconds that a whole job takes, and its largest process in bytes."""
+def command(source: Path, out: Path, workers: int) -> list[str]:
+    """Return the command line of a job."""
     words = ["prepare", "folder", "--source", str(source), "--out", str(out)]
     words += ["--image-size", str(SIDE), f"--direct_num_workers={workers}"]
     code = "import sys; from pipelines.cli import main; sys.exit(main())"
+    return [sys.executable, "-c", code, *words]
+
+
+def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
+    """Return the seconds that a whole job takes, and its largest process in bytes."""
     start = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        check=False,
+        command(source, out, workers), capture_output=True, text=True, check=False
     )
     if done.returncode:
         sys.exit(done.stderr)
@@ -146,20 +157,20 @@ def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
 def speed(given: argparse.Namespace, scratch: Path) -> None:
     """Print the ratios of speed."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    quiet_tensorflow()
     source = pictures(scratch / "source", given.pictures, (640, 480))
     few = pictures(scratch / "few", min(256, given.pictures), (640, 480))
     records(few, scratch, min(256, given.pictures))
     features(few, scratch, min(256, given.pictures), given.backbone)
+    start, _ = job(pictures(scratch / "two", 2, (640, 480)), scratch / "start", 1)
     one, _ = job(source, scratch / "one", 1)
     many, _ = job(source, scratch / "many", given.workers)
-    digests = [
-        {name: note["sha256"] for name, note in json.loads(path.read_text())["shards"].items()}
-        for path in (scratch / "one" / "manifest.json", scratch / "many" / "manifest.json")
-    ]
-    same = "the same bytes" if digests[0] == digests[1] else "OTHER BYTES"
+    alike = digests(scratch / "one") == digests(scratch / "many")
+    same = "the same bytes" if alike else "OTHER BYTES"
     print(
         f"{given.workers} workers: {one / many:.2f} times as fast as one ({one:.0f} s, "
-        f"{many:.0f} s), {same}"
+        f"{many:.0f} s), {(one - start) / (many - start):.2f} times without the {start:.0f} s "
+        f"that a job of two pictures takes; {same}"
     )
 
 
@@ -171,6 +182,65 @@ def memory(counts: list[int], scratch: Path) -> None:
         print(f"{count:,} pictures: {seconds:,.0f} s, largest process {most / 1e6:,.0f} MB")
 
 
+def digests(out: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file that a job has left to be read."""
+    files = [path for path in sorted(out.iterdir()) if path.is_file()]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def made(out: Path) -> set[str]:
+    """Return the keys of the shards that are finished, wherever they lie."""
+    keys = {path.stem for path in (out / ".work").glob("*.json") if len(path.stem) == 32}
+    if (manifest := out / "manifest.json").exists():
+        keys |= {note["key"] for note in json.loads(manifest.read_text())["shards"].values()}
+    return keys
+
+
+def kills(number: int, count: int, workers: int, scratch: Path) -> None:
+    """Kill jobs at random, and compare what they end in with a job that was left alone."""
+    source = pictures(scratch / "source", count, (640, 480))  # more work than starting
+    seconds, _ = job(source, scratch / "alone", workers)
+    whole, chance = digests(scratch / "alone"), random.Random(number)
+    shards = len(made(scratch / "alone"))
+    print(f"left alone: {seconds:.0f} s, {shards} shards", flush=True)
+    killed = finished = under_way = 0
+    before: set[str] = set()
+    while killed < number or not finished:
+        out = scratch / f"out{finished}"
+        process = subprocess.Popen(
+            command(source, out, workers), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            last = killed == number
+            _, said = process.communicate(timeout=None if last else chance.uniform(0, seconds))
+        except subprocess.TimeoutExpired:
+            killed += 1
+            if chance.random() < 0.5:
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            now = made(out) if out.exists() else set()
+            under_way += 0 < len(now) < shards
+            print(f"kill {killed}: {len(now)} shards made", flush=True)
+            if before - now:
+                sys.exit(f"kill {killed}: {len(before - now)} finished shards are lost")
+            if (out / "dataset_info.json").exists() and digests(out) != whole:
+                sys.exit(f"kill {killed}: something half-made can be read")
+            before = now
+            continue
+        if process.returncode:
+            sys.exit(said.decode())
+        if digests(out) != whole:
+            sys.exit(f"after {killed} kills: OTHER BYTES")
+        finished, before = finished + 1, set()
+    print(
+        f"killed {killed} times, {under_way} of them with some of {shards} shards made: "
+        f"{finished} datasets finished, each in the bytes of a job left alone"
+    )
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -178,9 +248,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--backbone", default="efficientnet-lite0")
     parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT")
+    parser.add_argument("--kills", type=int, metavar="TIMES")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        memory(given.memory, Path(folder)) if given.memory else speed(given, Path(folder))
+        if given.memory:
+            memory(given.memory, Path(folder))
+        elif given.kills:
+            kills(given.kills, given.pictures, given.workers, Path(folder))
+        else:
+            speed(given, Path(folder))
 
 
 if __name__ == "__main__":

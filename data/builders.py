@@ -21,11 +21,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from data import scenes
-from data.digits import LEVELS, Digits, read_digits
+from data.digits import LEVELS, digit_by_id, read_digits
 from data.errors import UserError
 from data.images import BadPicture, load_picture
 from data.listing import Entry, Listing
-from data.problems import Problem
+from data.problems import Problem, repeats
 
 VERSION = "1.0.0"
 # No picture that can be decoded within `images.MAX_PIXELS` is a larger file.
@@ -47,6 +47,14 @@ class TextExample(NamedTuple):
     text_id: str
     text: str
     label: str
+
+
+class PairExample(NamedTuple):
+    """What is stored of a text and its translation."""
+
+    text_id: str
+    text: str
+    translation: str
 
 
 class LabelledExample(NamedTuple):
@@ -94,11 +102,14 @@ class StoredPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
         super().__init__(data_dir=data_dir, config=config)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        what = "label" if self._classes else "captions"
+        told = captions_feature()
+        if self._classes:
+            told = {"label": tfds.features.ClassLabel(names=self._classes)}
+        (what,) = told
         return tfds.core.DatasetInfo(
             builder=self,
             description=f"Pictures with their {what}, each picture once. Written by Wordreel.",
-            features=tfds.features.FeaturesDict(picture_features(self._encoding, self._classes)),
+            features=tfds.features.FeaturesDict(picture_features(self._encoding, **told)),
             supervised_keys=("image", what),
         )
 
@@ -112,19 +123,23 @@ class StoredPictures(tfds.core.GeneratorBasedBuilder, skip_registration=True):  
             yield example.image_id, example._asdict()
 
 
-def picture_features(encoding: str, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """Return what is stored of a picture, by name: its label where there are classes."""
-    told = tfds.features.Sequence(tfds.features.Text())
+def picture_features(encoding: str, **told: Any) -> dict[str, Any]:
+    """Return what is stored of a picture, by name: what it shows, its id, and what is told."""
     return {
         "image": tfds.features.Image(shape=(None, None, 3), encoding_format=encoding),
         "image_id": tfds.features.Text(),
-        **({"label": tfds.features.ClassLabel(names=classes)} if classes else {"captions": told}),
+        **told,
     }
 
 
-def text_features() -> dict[str, Any]:
-    """Return what is stored of a labelled text, by name."""
-    return {name: tfds.features.Text() for name in TextExample._fields}
+def captions_feature() -> dict[str, Any]:
+    """Return the feature of captions."""
+    return {"captions": tfds.features.Sequence(tfds.features.Text())}
+
+
+def texts_features(names: Iterable[str]) -> dict[str, Any]:
+    """Return features that are texts: what is stored of a text with its label or translation."""
+    return {name: tfds.features.Text() for name in names}
 
 
 def is_built(data_dir: Path, name: str, fingerprint: str) -> bool:
@@ -292,7 +307,7 @@ def checked(
                 problems.append(Problem(entry.file, loaded, str(entry.path)))
                 continue
             first = first_seen.setdefault(loaded.digest, entry)
-            if problem := _repeats(entry, first, kind):
+            if problem := repeats(entry, first, kind):
                 problems.append(problem)
                 continue
             for remark in loaded.remarks:
@@ -305,20 +320,6 @@ def checked(
             raise UserError(f"no {kind} of the {split} split can be used: {problems[-1].reason}")
 
     return {split: examples(split) for split in splits}
-
-
-def _repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
-    """Return why an entry that shows what `first` shows is left out, if it is."""
-    where, same = str(entry.path), f"is the same {kind}"
-    if first.split != entry.split:
-        reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
-    elif first.label != entry.label:
-        reason = f"two labels: {first.file}, {first.label!r} (kept), {same}"
-    elif first is entry or entry.captions:
-        return None
-    else:
-        return Problem(entry.file, f"duplicate: {first.file} (kept) {same}", where, bad=False)
-    return Problem(entry.file, reason, where)
 
 
 def _load(
@@ -343,15 +344,14 @@ def _load(
 
 def written_digits() -> dict[str, Iterator[LabelledExample]]:
     """Return the hand-written digits of each split, as PNG, white on black."""
+    return {split: map(digit_of, found.ids) for split, found in read_digits().items()}
 
-    def examples(found: Digits) -> Iterator[LabelledExample]:
-        for name, pixels, label in zip(*found, strict=True):
-            buffer = io.BytesIO()
-            shades = np.rint(pixels * (255 / LEVELS)).astype(np.uint8)
-            Image.fromarray(shades).convert("RGB").save(buffer, "PNG")
-            yield LabelledExample(name, buffer.getvalue(), str(label))
 
-    return {split: examples(found) for split, found in read_digits().items()}
+def digit_of(digit_id: str) -> LabelledExample:
+    """Draw a hand-written digit."""
+    pixels, label = digit_by_id(digit_id)
+    shades = np.rint(pixels * (255 / LEVELS)).astype(np.uint8)
+    return LabelledExample(digit_id, _png(shades), label)
 
 
 def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
@@ -367,6 +367,10 @@ def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
 
 def scene_of(scene_id: str, scene: scenes.Scene) -> Example:
     """Draw a scene."""
+    return Example(scene_id, _png(scenes.draw(scene), compress_level=1), scenes.captions(scene))
+
+
+def _png(pixels: np.ndarray, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(scenes.draw(scene)).save(buffer, "PNG", compress_level=1)
-    return Example(scene_id, buffer.getvalue(), scenes.captions(scene))
+    Image.fromarray(pixels).convert("RGB").save(buffer, "PNG", **options)
+    return buffer.getvalue()

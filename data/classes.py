@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from data.errors import UserError
+
+if TYPE_CHECKING:
+    from data.listing import Listing
 
 
 def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
@@ -37,3 +41,9 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
                 f"{kind} has; known: {', '.join(sorted(counts)[:20])}"
             )
     return tuple(sorted(counts))
+
+
+def classes_in(name: str, listing: Listing) -> tuple[str, ...]:
+    """Return the labels of the training pictures that a source lists: see `classes_of`."""
+    labelled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
+    return classes_of(name, labelled, "picture")

@@ -24,6 +24,8 @@ from data.listing import Entry, Listing
 from data.problems import Problem
 from data.video import Sampling, sample
 
+DRAWN = Sampling(count=drawn_clips.FRAMES, placing="uniform")  # of drawn clips all are stored
+
 
 class ClipExample(NamedTuple):
     """What is stored of a clip.
@@ -82,9 +84,7 @@ class StoredClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
         super().__init__(data_dir=data_dir, config=config)
 
     def _info(self) -> tfds.core.DatasetInfo:
-        metadata = tfds.core.MetadataDict(
-            sampling=asdict(self._sampling), sampling_fingerprint=self._sampling.fingerprint
-        )
+        metadata = tfds.core.MetadataDict(clip_metadata(self._sampling))
         return tfds.core.DatasetInfo(
             builder=self,
             description="Frames of clips, with captions, labels or both. Written by Wordreel.",
@@ -98,6 +98,11 @@ class StoredClips(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
     def _generate_examples(self, examples: Iterable[ClipExample]) -> Iterator[tuple[str, Any]]:
         for example in examples:
             yield example.clip_id, example._asdict()
+
+
+def clip_metadata(sampling: Sampling) -> dict[str, Any]:
+    """Return what a dataset says of its clips: which frames are stored."""
+    return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
 
 def clip_features(encoding: str) -> dict[str, Any]:

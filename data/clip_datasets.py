@@ -25,7 +25,8 @@ from data.datasets import (
     writing_to,
 )
 from data.errors import UserError, unknown
-from data.prepared import PreparedClips, PreparedDrawnClips, count_splits, open_prepared
+from data.prepared import count_splits, open_prepared
+from data.prepared_clips import PreparedClips, PreparedDrawnClips
 
 if TYPE_CHECKING:
     from data.listing import Listing
@@ -169,8 +170,7 @@ def prepare_clips(
             raise UserError(f"--fold is for clips that are files, not for {name}")
         return _prepare_drawn(home, seed)
     if name == "prepared":
-        stored = open_prepared(folder, "clip_id")
-        return (PreparedDrawnClips if stored["name"] == "drawn-clips" else PreparedClips)(**stored)
+        return _open(folder, sampling, fold)
     return _prepare_files(name, folder, home, max_bad, sampling or default_sampling(name), fold)
 
 
@@ -191,6 +191,24 @@ def _prepare_files(
     prepared: PreparedClips = write_listing(
         PreparedClips, name, listing, options, home, max_bad, write, what="clip"
     )
+    return prepared
+
+
+def _open(folder: Path, sampling: Sampling | None, fold: int | None) -> PreparedClips:
+    """Open what `wordreel prepare` has stored, unless other frames or splits are wanted."""
+    stored = open_prepared(folder, "clip_id")
+    kind = PreparedDrawnClips if stored["name"] == "drawn-clips" else PreparedClips
+    prepared = kind(**stored)
+    if fold is not None:
+        raise UserError("--fold is for clips that are files: prepared ones have their splits")
+    if sampling is not None:
+        has = [prepared.sampling[name] for name in ("count", "rate")]
+        if has != [sampling.count, sampling.rate]:
+            told = "{} frames a clip" if has[0] else "{1:g} frames a second"
+            raise UserError(
+                f"{folder} holds {told.format(*has)}: other ones are for `wordreel prepare` to "
+                "store, with --frames or --rate"
+            )
     return prepared
 
 
@@ -240,10 +258,9 @@ def _readers() -> Mapping[str, Callable[..., Listing]]:
 def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
     from data import drawn_clips, scenes
     from data.builders import is_built
-    from data.clip_builders import build_clips, drawn
+    from data.clip_builders import DRAWN, build_clips, drawn
     from data.problems import write_report
     from data.progress import progress
-    from data.video import Sampling
 
     code = b"".join(Path(str(module.__file__)).read_bytes() for module in (drawn_clips, scenes))
     digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)
@@ -251,12 +268,11 @@ def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
     report = home / name / fingerprint / "problems.jsonl"
     built = is_built(home, name, fingerprint)
     bar = progress(sum(drawn_clips.SPLITS.values()), "drawing clips", "clips")
-    sampling = Sampling(count=drawn_clips.FRAMES, placing="uniform")
     with writing_to(home), bar:
         write_report(report, [])
         splits = drawn(seed, bar)
         directory = build_clips(
-            name, fingerprint, encoding="png", sampling=sampling, splits=splits, data_dir=home
+            name, fingerprint, encoding="png", sampling=DRAWN, splits=splits, data_dir=home
         )
     counts = count_splits(directory)
     prepared = PreparedDrawnClips(name, directory, fingerprint, counts, report)

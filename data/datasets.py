@@ -164,7 +164,7 @@ def prepare(
         return _prepare_coco_captions(folder, home)
     assert folder is not None
     if name == "prepared":
-        stored = open_prepared(folder, "image_id")
+        stored = open_prepared(folder, "image_id", "captions")
         return (PreparedScenes if stored["name"] == "scenes" else Prepared)(**stored)
     read = _readers()[name]
     prepared = listed_pictures(name, read, folder, home, max_bad, image_size)
@@ -230,13 +230,12 @@ def listed_pictures(
 ) -> Stored:
     """Write the pictures that a reader lists, and return the dataset; see `prepare`."""
     from data.building import write_listing
-    from data.classes import classes_of
+    from data.classes import classes_in
     from data.images import MAX_SIDE
 
     max_side = image_size or MAX_SIDE
     listing = listing_of(name, read, source)
-    pictures = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
-    classes = classes_of(name, pictures, "picture") if labelled else ()
+    classes = classes_in(name, listing) if labelled else ()
 
     def write(fingerprint: str, problems: list[Problem], **options: Any) -> Path:
         from data.builders import build, checked_pictures

@@ -10,6 +10,7 @@ The split is made once, from `SEED`, digit by digit, so that each is as frequent
 
 from __future__ import annotations
 
+import functools
 import gzip
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,31 @@ class Digits(NamedTuple):
     ids: list[str]
     pixels: np.ndarray
     labels: np.ndarray
+
+
+class Digit(NamedTuple):
+    """A digit: uint8 `[8, 8]`, 0 to 16, and what it is."""
+
+    pixels: np.ndarray
+    label: str
+
+
+def digit_by_id(name: str) -> Digit:
+    """Return a digit.
+
+    Raises:
+        KeyError: if there is none of that id.
+    """
+    return _by_id()[name]
+
+
+@functools.cache
+def _by_id() -> dict[str, Digit]:
+    return {
+        name: Digit(pixels, str(label))
+        for found in read_digits().values()
+        for name, pixels, label in zip(*found, strict=True)
+    }
 
 
 def read_digits() -> dict[str, Digits]:

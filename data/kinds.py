@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from data.clip_datasets import CLIP_DATASETS, default_sampling, list_clips
 from data.datasets import DATASETS, DatasetInfo, list_pictures, source_folder
 from data.errors import UserError, unknown
+from data.labelled_pictures import LABELLED_PICTURES, list_labelled_pictures
 from data.listing import Entry, Listing
-from data.texts import TEXT_DATASETS, list_texts
+from data.pairs import Languages
+from data.texts import PAIR_DATASETS, TEXT_DATASETS, list_texts
 
 if TYPE_CHECKING:
     from data.builders import Loaded
@@ -30,6 +32,9 @@ class Pictures:
         field: the name under which a picture, or frames, are stored; "" where none are.
         name: the name of the ids.
         most: examples in a shard.
+        sides: what is told of an example; of several, an entry's captions are one of each.
+        encoding: of what is stored as pictures.
+        labelled: whether a label is all that is told of a picture.
         flags: the options of the command line that it has.
     """
 
@@ -37,7 +42,10 @@ class Pictures:
     field: ClassVar[str] = "image"
     name: ClassVar[str] = "image_id"
     most: ClassVar[int] = 128
-    flags: ClassVar[frozenset[str]] = frozenset({"image_size"})
+    sides: ClassVar[tuple[str, ...]] = ("caption",)
+    encoding: ClassVar[str] = "jpeg"
+    labelled: ClassVar[bool] = False
+    flags: frozenset[str] = frozenset({"image_size"})
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
         """Return what decides how examples are stored, from flags of the command line."""
@@ -66,13 +74,60 @@ class Pictures:
         """
         from data.builders import picture_of
 
-        return picture_of(entry, options["max_side"])
+        return picture_of(entry, options["max_side"], self.labelled)
 
     def features(self) -> dict[str, Any]:
-        """Return what is stored, as TensorFlow Datasets declares it."""
-        from data.builders import picture_features
+        """Return what is stored, as TensorFlow Datasets declares it.
 
-        return picture_features("jpeg")
+        Labels are texts, lest a new class change every shard.
+        """
+        from data.builders import captions_feature, picture_features, texts_features
+
+        told = texts_features(["label"]) if self.labelled else captions_feature()
+        return picture_features(self.encoding, **told)
+
+    def metadata(self, options: Options) -> dict[str, Any]:
+        """Return what a dataset says of all its examples, JSON."""
+        return {}
+
+
+class LabelledPictures(Pictures):
+    """Pictures with a label each."""
+
+    sides, labelled = (), True
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return what a source holds."""
+        assert source is not None
+        return list_labelled_pictures(dataset, source)
+
+
+class Digits(LabelledPictures):
+    """The digits that come with Wordreel: an id names a line of their file."""
+
+    encoding = "png"
+    flags = frozenset()
+
+    def options(self, dataset: str, given: Options) -> dict[str, Any]:
+        """Return nothing: all is given."""
+        return {}
+
+    def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
+        """Return the ids."""
+        from data.digits import read_digits
+
+        entries = (
+            Entry(name, name, Path(), (), split, str(label))
+            for split, found in read_digits().items()
+            for name, label in zip(found.ids, found.labels, strict=True)
+        )
+        return Listing(tuple(entries), (), ())
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Draw it."""
+        from data.builders import Loaded, digit_of
+
+        return Loaded(digit_of(entry.image_id), b"")
 
 
 class Clips(Pictures):
@@ -108,12 +163,20 @@ class Clips(Pictures):
         """Return what is stored."""
         from data.clip_builders import clip_features
 
-        return clip_features("jpeg")
+        return clip_features(self.encoding)
+
+    def metadata(self, options: Options) -> dict[str, Any]:
+        """Return which frames are stored."""
+        from data.clip_builders import clip_metadata
+        from data.video import Sampling
+
+        return clip_metadata(Sampling(**options))
 
 
 class Scenes(Pictures):
     """Drawn scenes: an id is all that one is made of."""
 
+    encoding = "png"
     flags = frozenset({"seed"})
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
@@ -124,15 +187,12 @@ class Scenes(Pictures):
         """Return the ids, with what is told of each."""
         from data import scenes
 
-        return Listing(
-            tuple(
-                Entry(name, name, Path(), tuple(scenes.captions(scene)), split)
-                for split in scenes.SPLITS
-                for name, scene in scenes.scenes(split, seed=options["seed"])
-            ),
-            (),
-            (),
+        entries = (
+            Entry(name, name, Path(), tuple(scenes.captions(scene)), split)
+            for split in scenes.SPLITS
+            for name, scene in scenes.scenes(split, seed=options["seed"])
         )
+        return Listing(tuple(entries), (), ())
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
@@ -141,31 +201,22 @@ class Scenes(Pictures):
 
         return Loaded(scene_of(entry.image_id, scene_by_id(entry.image_id)), b"")
 
-    def features(self) -> dict[str, Any]:
-        """Return what is stored."""
-        from data.builders import picture_features
-
-        return picture_features("png")
-
 
 class DrawnClips(Clips):
     """Drawn clips: an id is all that one is made of."""
 
-    flags, options = Scenes.flags, Scenes.options
+    encoding, flags, options = Scenes.encoding, Scenes.flags, Scenes.options
 
     def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
         """Return the ids, with what is told of each."""
         from data import drawn_clips
 
-        return Listing(
-            tuple(
-                Entry(name, name, Path(), tuple(drawn_clips.captions(clip)), split, clip.action)
-                for split in drawn_clips.SPLITS
-                for name, clip in drawn_clips.drawn_clips(split, seed=options["seed"])
-            ),
-            (),
-            (),
+        entries = (
+            Entry(name, name, Path(), tuple(drawn_clips.captions(clip)), split, clip.action)
+            for split in drawn_clips.SPLITS
+            for name, clip in drawn_clips.drawn_clips(split, seed=options["seed"])
         )
+        return Listing(tuple(entries), (), ())
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
@@ -175,28 +226,41 @@ class DrawnClips(Clips):
 
         return Loaded(drawn_clip_of(entry.image_id, clip_by_id(entry.image_id)), b"")
 
-    def features(self) -> dict[str, Any]:
-        """Return what is stored."""
-        from data.clip_builders import clip_features
+    def metadata(self, options: Options) -> dict[str, Any]:
+        """Return which frames are stored."""
+        from data.clip_builders import DRAWN, clip_metadata
 
-        return clip_features("png")
+        return clip_metadata(DRAWN)
 
 
 class Texts(Pictures):
     """Labelled texts; their ids are file and line."""
 
     unit, field, name, most = "texts", "", "text_id", 4096
-    flags = frozenset({"seed"})
+    sides: ClassVar[tuple[str, ...]] = ("text",)
+    paired: ClassVar[bool] = False
+    of_files: ClassVar[frozenset[str]] = frozenset()  # the flags of texts that are not made up
+
+    def __init__(self, made: bool) -> None:
+        """Say whether they are made up, from a seed."""
+        self.flags = frozenset({"seed"}) if made else self.of_files
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
         """Return the seed of made-up ones."""
-        return {"seed": given.get("seed", 0)} if TEXT_DATASETS[dataset].made else {}
+        return {"seed": given.get("seed", 0)} if "seed" in self.flags else {}
 
     def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
-        """Return the texts, each as the one caption of its entry."""
-        splits, _, problems = list_texts(dataset, source, seed=options.get("seed", 0))
+        """Return the texts, each as the captions of its entry."""
+        splits, _, problems = list_texts(dataset, source, pairs=self.paired, **options)
         entries = tuple(
-            Entry(text.text_id, text.text_id, Path(), (text.text,), split, text.label)
+            Entry(
+                text.text_id,
+                text.text_id,
+                Path(),
+                tuple(getattr(text, side) for side in self.sides),
+                split,
+                getattr(text, "label", ""),
+            )
             for split, texts in splits.items()
             for text in texts
         )
@@ -210,15 +274,45 @@ class Texts(Pictures):
 
     def features(self) -> dict[str, Any]:
         """Return what is stored."""
-        from data.builders import text_features
+        from data.builders import TextExample, texts_features
 
-        return text_features()
+        return texts_features(TextExample._fields)
+
+
+class Pairs(Texts):
+    """Texts with their translations."""
+
+    unit, sides, paired = "pairs", ("text", "translation"), True
+    of_files = frozenset({"languages"})
+
+    def options(self, dataset: str, given: Options) -> dict[str, Any]:
+        """Return the languages, or the seed of made-up ones."""
+        if "seed" in self.flags:
+            return super().options(dataset, given)
+        if languages := given.get("languages"):
+            Languages.parse(languages)
+        return {"languages": languages}
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Return it."""
+        from data.builders import Loaded, PairExample
+
+        return Loaded(PairExample(entry.image_id, *entry.captions), b"")
+
+    def features(self) -> dict[str, Any]:
+        """Return what is stored."""
+        from data.builders import PairExample, texts_features
+
+        return texts_features(PairExample._fields)
 
 
 def preparable() -> dict[str, DatasetInfo]:
     """Return the datasets that can be prepared: those that are read from their own format."""
-    every = {**DATASETS, **CLIP_DATASETS, **TEXT_DATASETS}
-    return {name: every[name] for name in every if name not in ("coco_captions", "prepared")}
+    every = {
+        **DATASETS, **LABELLED_PICTURES, **CLIP_DATASETS, **TEXT_DATASETS, **PAIR_DATASETS
+    }  # fmt: skip
+    others = ("coco_captions", "tfds:NAME", "prepared")
+    return {name: every[name] for name in every if name not in others}
 
 
 def kind_of(dataset: str) -> Pictures:
@@ -227,15 +321,18 @@ def kind_of(dataset: str) -> Pictures:
     Raises:
         UserError: if it does not exist, or is prepared by others.
     """
-    if dataset == "coco_captions":
-        raise UserError("coco_captions is prepared by TFDS itself: train.py reads it as it is")
+    if dataset == "coco_captions" or dataset.startswith("tfds:"):
+        raise UserError(f"{dataset} is prepared by TFDS itself: train.py reads it as it is")
     if dataset not in preparable():
         raise unknown("dataset", dataset, preparable())
+    made = preparable()[dataset].made
     if dataset in DATASETS:
-        return Scenes() if DATASETS[dataset].made else Pictures()
+        return Scenes() if made else Pictures()
+    if dataset in LABELLED_PICTURES:
+        return Digits() if made else LabelledPictures()
     if dataset in CLIP_DATASETS:
-        return DrawnClips() if CLIP_DATASETS[dataset].made else Clips()
-    return Texts()
+        return DrawnClips() if made else Clips()
+    return Texts(made) if dataset in TEXT_DATASETS else Pairs(made)
 
 
 def list_source(dataset: str, source: str | Path | None, options: Options) -> Listing:

@@ -15,21 +15,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from data.datasets import (
     DatasetInfo,
     data_home,
     info_of,
     listed_pictures,
+    listing_of,
     say,
     source_folder,
     tell,
     writing_to,
 )
 from data.errors import UserError
-from data.prepared import LabelledPictures, count_splits
+from data.prepared import (
+    LabelledPictures,
+    PreparedLabelledPictures,
+    count_splits,
+    open_prepared,
+)
 from data.texts import bound
+
+if TYPE_CHECKING:
+    from data.listing import Listing
 
 # Raised when what is stored for the same source changes, so that no older dataset is reused.
 _FORMAT = 1
@@ -58,6 +67,12 @@ LABELLED_PICTURES: Mapping[str, DatasetInfo] = {
             False,
             "a TFDS data folder with it; without --source TFDS's own folder, into which it is "
             "downloaded if need be",
+        ),
+        DatasetInfo(
+            "prepared",
+            "labelled pictures that `wordreel prepare` has stored",
+            True,
+            "the folder that was its --out",
         ),
     )
 }
@@ -94,11 +109,28 @@ def prepare_labelled_pictures(
     from data.class_folders import read_labelled_pictures
 
     assert folder is not None
+    if name == "prepared":
+        return PreparedLabelledPictures(**open_prepared(folder, "image_id", "label"))
     prepared = listed_pictures(
         name, read_labelled_pictures, folder, home, max_bad, None, labelled=True
     )
     assert isinstance(prepared, LabelledPictures)
     return prepared
+
+
+def list_labelled_pictures(name: str, source: Path) -> Listing:
+    """Read which pictures, with which labels, a folder holds.
+
+    Raises:
+        UserError: for a source that is not in the expected layout, or classes that cannot be
+            learned.
+    """
+    from data.class_folders import read_labelled_pictures
+    from data.classes import classes_in
+
+    listing = listing_of(name, read_labelled_pictures, source)
+    classes_in(name, listing)
+    return listing
 
 
 def _prepare_digits(home: Path) -> LabelledPictures:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
+from data.classes import classes_of
 from data.errors import UserError, unknown
 from data.manifest import FEATURES, INFO, SKIPPED, fingerprint, read_manifest
 
@@ -64,17 +65,30 @@ class Stored:
     def features(self, split: str) -> Iterator[Any]:
         """Yield the stored features of each picture or clip, float16, in the order of `captions`.
 
+        Of a picture `[1 or 2, cells, depth]`, the second of two of the mirrored one; where their
+        mean is stored there is one cell. Of a clip `[frames, 1 or 2, cells, depth]`.
+
         Raises:
             UserError: for an unknown split or a malformed slice.
         """
+        assert self.encoder is not None
+        *_, depth = shape = self.encoder["shape"]
         for _, rows in self._read(split, lambda example: example["features"]):
-            yield rows
+            frames = rows.shape[: rows.ndim - len(shape)]
+            yield rows.reshape(*frames, 1 + self.encoder["flips"], -1, depth)
 
     def has_pixels(self) -> bool:
         """Say whether pictures are stored, and not their features only."""
         import tensorflow_datasets as tfds
 
         return self.encoded in tfds.builder_from_directory(self.directory).info.features
+
+    def _encoded(self, split: str) -> Iterator[tuple[str, Any]]:
+        """Yield the id of each picture or clip, and what is stored of it encoded."""
+        if not self.has_pixels():
+            raise UserError(f"{self.directory} has no pictures, only features of them")
+        for name, encoded in self._read(split, lambda example: example[self.encoded]):
+            yield name.decode(), encoded
 
     def _read(self, split: str, feature: Callable[[Any], Any]) -> Iterator[tuple[bytes, Any]]:
         import tensorflow_datasets as tfds
@@ -127,12 +141,11 @@ class Pictures(Stored):
     """Pictures, whatever is told of them."""
 
     def images(self, split: str) -> Iterator[tuple[str, bytes]]:
-        """Yield `(image_id, encoded bytes)` of each picture in the order of `captions`.
+        """Return `(image_id, encoded bytes)` of each picture in the order of `captions`.
 
         The bytes are JPEG; of what is drawn PNG. `tf.io.decode_image(…, channels=3)` reads both.
         """
-        for image_id, image in self._read(split, lambda example: example[self.encoded]):
-            yield image_id.decode(), image
+        return self._encoded(split)
 
 
 class Prepared(Pictures):
@@ -163,97 +176,19 @@ class LabelledPictures(Pictures):
         return [(name.decode(), names[number]) for name, number in pairs]
 
 
-class _Told(NamedTuple):
-    """What is told of a clip."""
-
-    name: str
-    captions: list[str]
-    label: str
-    group: str
-    frames: int
-
-
-class PreparedClips(Stored):
-    """Clips: frames of each, with captions, a label, or both."""
-
-    @property
-    def encoded(self) -> str:
-        """The feature that is not decoded."""
-        return "frames"
-
-    def captions(self, split: str) -> list[tuple[str, list[str]]]:
-        """Return `(clip_id, captions)` of each clip that has some, without decoding one."""
-        return [(told.name, told.captions) for told in self._about(split) if told.captions]
-
-    def labels(self, split: str) -> list[tuple[str, str]]:
-        """Return `(clip_id, label)` of each clip that has one of `classes`."""
-        return [
-            (told.name, told.label) for told in self._about(split) if told.label in self.classes
-        ]
+class PreparedLabelledPictures(LabelledPictures):
+    """Labelled pictures that `wordreel prepare` has stored: the labels are texts."""
 
     @functools.cached_property
     def classes(self) -> tuple[str, ...]:
-        """The labels that can be learned, sorted: those of training clips."""
-        return tuple(sorted({told.label for told in self._about("train")} - {""}))
+        """The labels that can be learned, sorted: those of training pictures."""
+        labelled = [(split, *pair) for split in self.splits for pair in self.labels(split)]
+        return classes_of(self.name, labelled, "picture")
 
-    def groups(self, split: str) -> list[tuple[str, str]]:
-        """Return `(clip_id, group)`: to fold a split without tearing what belongs together."""
-        return [(told.name, told.group) for told in self._about(split)]
-
-    def lengths(self, split: str) -> list[tuple[str, int]]:
-        """Return `(clip_id, number of frames)` of each clip."""
-        return [(told.name, told.frames) for told in self._about(split)]
-
-    def _about(self, split: str) -> list[_Told]:
-        """Read once what is told of the clips of a split: their frames lie in between."""
-        if split not in self._known:
-            names = ("captions", "label", "group", "times")
-            told = self._read(split, lambda example: tuple(map(example.__getitem__, names)))
-            self._known[split] = [
-                _Told(
-                    clip_id.decode(),
-                    [caption.decode() for caption in captions],
-                    label.decode(),
-                    group.decode(),
-                    len(times),
-                )
-                for clip_id, (captions, label, group, times) in told
-            ]
-        return self._known[split]
-
-    @functools.cached_property
-    def _known(self) -> dict[str, list[_Told]]:
-        return {}
-
-    def frames(self, split: str) -> Iterator[tuple[str, list[bytes]]]:
-        """Yield `(clip_id, encoded frames)` of each clip in the order of `lengths`.
-
-        The bytes are JPEG; of drawn clips PNG. `tf.io.decode_image(…, channels=3)` reads both.
-        """
-        for clip_id, frames in self._read(split, lambda example: example["frames"]):
-            yield clip_id.decode(), list(frames)
-
-    @property
-    def sampling(self) -> Mapping[str, Any]:
-        """Which frames of a clip are stored: the fields of `data.video.Sampling`."""
-        import tensorflow_datasets as tfds
-
-        metadata = tfds.builder_from_directory(self.directory).info.metadata
-        return dict(metadata["sampling"])
-
-    def _image_id(self, example: Any) -> Any:
-        return example["clip_id"]
-
-
-class PreparedDrawnClips(PreparedClips, Drawn):
-    """Drawn clips: what happens in each is known."""
-
-    def is_true(self, name: str, caption: str) -> bool:
-        """Check every statement of a caption against the clip itself."""
-        from data.clip_truth import is_true
-        from data.drawn_clips import clip_by_id
-
-        return is_true(caption, clip_by_id(name))
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(image_id, label)` of each picture in the order of `images`."""
+        pairs = self._read(split, lambda example: example[self.label])
+        return [(name.decode(), label.decode()) for name, label in pairs]
 
 
 class PreparedScenes(Prepared, Drawn):
@@ -303,12 +238,12 @@ def count_splits(directory: Path) -> dict[str, int]:
     return {split: splits[split].num_examples for split in known + others}
 
 
-def open_prepared(folder: Path, ids: str) -> dict[str, Any]:
+def open_prepared(folder: Path, *needed: str) -> dict[str, Any]:
     """Return what makes a `Stored` of what `wordreel prepare` has written.
 
     Args:
         folder: its `--out`.
-        ids: the name that ids have in this kind of dataset.
+        needed: what each example of such a dataset has, by name.
 
     Raises:
         UserError: if nothing is there, it is not finished, or it is of another kind.
@@ -319,7 +254,7 @@ def open_prepared(folder: Path, ids: str) -> dict[str, Any]:
             f"{folder} holds no finished dataset: make it with `wordreel prepare … --out {folder}`"
         )
     name, told = manifest["job"]["dataset"], json.loads((folder / FEATURES).read_text())
-    if ids not in told["featuresDict"]["features"]:
+    if not set(needed) <= set(told["featuresDict"]["features"]):
         raise UserError(f"{folder} holds {name}, which is of no use to this task")
     splits: dict[str, int] = {}
     for note in manifest["shards"].values():

@@ -8,9 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.errors import UserError
 from data.files import atomic_write
+
+if TYPE_CHECKING:
+    from data.listing import Entry
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,20 @@ class Problem:
     reason: str
     where: str
     bad: bool = True
+
+
+def repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
+    """Return why an entry that shows what `first` shows is left out, if it is."""
+    where, same = str(entry.path), f"is the same {kind}"
+    if first.split != entry.split:
+        reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
+    elif first.label != entry.label:
+        reason = f"two labels: {first.file}, {first.label!r} (kept), {same}"
+    elif first is entry or entry.captions:
+        return None
+    else:
+        return Problem(entry.file, f"duplicate: {first.file} (kept) {same}", where, bad=False)
+    return Problem(entry.file, reason, where)
 
 
 def summary(problems: Iterable[Problem]) -> str:

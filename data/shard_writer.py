@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
@@ -82,6 +83,8 @@ def write_shard(
                     writer.write(record)
                     examples += 1
                     size += len(record)
+        except tf.errors.ResourceExhaustedError:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(partial)) from None
         except tf.errors.OpError as error:
             raise OSError(None, error.message, str(partial)) from None
     _sync(partial)

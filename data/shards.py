@@ -28,7 +28,7 @@ from data.files import atomic_write
 from data.fingerprints import content, stamp
 from data.listing import Entry
 from data.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
-from data.problems import Problem
+from data.problems import Problem, repeats
 
 FORMAT = 1  # raised when other bytes are stored for the same source
 
@@ -119,7 +119,7 @@ def hashed(entries: Sequence[Entry], known: Path) -> list[Item]:
 
 
 def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem]]:
-    """Leave out what would be there twice: the same id, or a held-out file in training again.
+    """Leave out what would be there twice: the same id, or the same file as `repeats` tells.
 
     Names that differ only in case are kept and told: on many other disks they are one file.
     """
@@ -140,9 +140,8 @@ def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem
             # A clip's name says which part of the file it is.
             part = entry.file.partition("#t=")[2]
             same = contents.setdefault((item.digest, part), item).entry
-            if same.split != entry.split:
-                reason = f"in two splits: {same.file} in {same.split} (kept) is the same {kind}"
-                problems.append(Problem(entry.file, reason, where))
+            if problem := repeats(entry, same, kind):
+                problems.append(problem)
                 continue
         other = folded.setdefault(entry.file.casefold(), entry.file)
         if other != entry.file:
@@ -242,16 +241,20 @@ class Workplace:
         for file, text in files.items():
             digest = hashlib.sha256(text).hexdigest()
             manifest["files"][file] = {"size": len(text), "sha256": digest}
-        with atomic_write(self.out / MANIFEST) as stream:
-            json.dump(manifest, stream, indent=1)
+        self._put(MANIFEST, json.dumps(manifest, indent=1).encode())
         for file, note in manifest["shards"].items():
             self.path(note["key"], ".tfrecord").rename(self.out / file)
         for file, text in files.items():
-            with atomic_write(self.out / file, "wb") as stream:
-                stream.write(text)
+            self._put(file, text)
         for path in self.folder.glob("*.json"):
             if path.name not in ("job.json", "digests.json"):
                 path.unlink()
+
+    def _put(self, name: str, text: bytes) -> None:
+        """Write a file of `OUT` by way of this folder: what a kill leaves here, `begin` removes."""
+        with atomic_write(self.path(name, ".new"), "wb") as stream:
+            stream.write(text)
+        os.replace(self.path(name, ".new"), self.out / name)
 
     def _take_back(self) -> None:
         """Undo `show`, wherever it was interrupted."""

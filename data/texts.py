@@ -110,6 +110,12 @@ PAIR_DATASETS: Mapping[str, DatasetInfo] = {
             "train.en and train.de, a sentence a line (or .gz), with --languages en-de; or "
             "train.tsv (or .csv): text, translation. Likewise dev and test, if you have them",
         ),
+        DatasetInfo(
+            "prepared",
+            "texts with translations that `wordreel prepare` has stored",
+            True,
+            "the folder that was its --out",
+        ),
     )
 }
 
@@ -200,7 +206,7 @@ def prepare_texts(
     Args:
         name: a key of `TEXT_DATASETS` or `PAIR_DATASETS`, or "tfds:" and what TFDS calls one.
         source: the folder it lies in.
-        pairs: whether it is one of `PAIR_DATASETS`; None: if its name stands there.
+        pairs: whether it is one of `PAIR_DATASETS`; None: if its name stands only there.
         languages: of pairs, from which to which, such as "en-de"; None: as the source has them.
         data_dir: where the report goes; see `data.datasets.data_home`.
         max_bad: the share of texts that may be unusable, 0 to 1.
@@ -213,12 +219,13 @@ def prepare_texts(
         UserError: for an unknown name, a source that is not there or not in the expected layout,
             labels that cannot be learned, too many bad texts, or a folder that cannot be written.
     """
-    pairs = name in PAIR_DATASETS if pairs is None else pairs
+    if pairs is None:
+        pairs = name in PAIR_DATASETS and name not in TEXT_DATASETS
     info = info_of(name, PAIR_DATASETS if pairs else TEXT_DATASETS)
     folder = source_folder(info, source)
     if name == "prepared":
         assert folder is not None
-        return _read_prepared(folder)
+        return _read_prepared_pairs(folder) if pairs else _read_prepared(folder)
     splits, classes, problems = list_texts(
         name, folder, pairs=pairs, languages=languages, seed=seed
     )
@@ -243,32 +250,33 @@ def prepare_texts(
 
 
 def _read_prepared(folder: Path) -> PreparedTexts:
+    stored, examples = _stored(folder, Text._make, "text_id", "text", "label")
+    classes = tuple(sorted({text.label for text in examples.get("train", ())}))
+    return PreparedTexts(**stored, examples=examples, classes=classes)
+
+
+def _read_prepared_pairs(folder: Path) -> PreparedPairs:
+    stored, examples = _stored(folder, Pair._make, "text_id", "text", "translation")
+    return PreparedPairs(**stored, examples=examples)
+
+
+def _stored(
+    folder: Path, make: Callable[[Iterable[Any]], Any], *fields: str
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """Return what `open_prepared` tells, and the examples of each split."""
     import tensorflow_datasets as tfds
 
-    stored = open_prepared(folder, "text_id")
+    stored = open_prepared(folder, *fields)
+    del stored["directory"], stored["encoder"]
     builder = tfds.builder_from_directory(folder)
     one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    examples = {
+    return stored, {
         split: [
-            Text(
-                example["text_id"].decode(),
-                example["text"].decode(),
-                example["label"].decode(),
-                split,
-            )
+            make([*(example[name].decode() for name in fields), split])
             for example in builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
         ]
         for split in stored["splits"]
     }
-    classes = tuple(sorted({text.label for text in examples.get("train", ())}))
-    return PreparedTexts(
-        stored["name"],
-        stored["fingerprint"],
-        stored["splits"],
-        stored["problems"],
-        examples,
-        classes,
-    )
 
 
 def list_texts(

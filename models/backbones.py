@@ -119,13 +119,16 @@ def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
     >>> to_vector(build_backbone("small-cnn"), places=True).output_shape
     (None, 2176)
     """
-    grid = backbone.output
-    if places:
-        parts = [keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)]
-        vector = keras.layers.Concatenate()(parts)
-    else:
-        vector = keras.layers.GlobalAveragePooling2D()(grid)
+    vector = as_vector(backbone.outputs[0], places=places)
     return keras.Model(backbone.inputs, vector, name=backbone.name)
+
+
+def as_vector(grid: Any, *, places: bool = False) -> Any:
+    """Turn grids, `[batch, rows, columns, depth]`, into vectors: see `to_vector`."""
+    if not places:
+        return keras.layers.GlobalAveragePooling2D()(grid)
+    parts = [keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)]
+    return keras.layers.Concatenate()(parts)
 
 
 def with_changes(backbone: keras.Model) -> keras.Model:

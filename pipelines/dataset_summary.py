@@ -38,7 +38,7 @@ def describe(
     """
     kind, left_out = kind_of(dataset), {problem.file for problem in problems if problem.bad}
     lines = [dataset]
-    captions: dict[str, list[str]] = {}
+    captions: dict[str, dict[str, list[str]]] = {side: {} for side in kind.sides}
     labels: dict[str, Counter[str]] = {}
     for split in dict.fromkeys(shard.split for shard in shards):
         entries = [
@@ -51,9 +51,15 @@ def describe(
         count = sum(note["examples"] for note in own)
         megabytes = sum(note["size"] for note in own) / 1e6
         lines.append(f"{split}: {count:,} {kind.unit}, {megabytes:,.1f} MB, {len(own)} shards")
-        captions[split] = [caption for entry in entries for caption in entry.captions]
+        for number, side in enumerate(kind.sides):
+            captions[side][split] = [
+                told for entry in entries for told in entry.captions[number :: len(kind.sides)]
+            ]
         labels[split] = Counter(entry.label for entry in entries if entry.label)
-    lines += [*_shapes(notes), *_words(captions), *_labels(labels)]
+    lines += _shapes(notes)
+    for side, told in captions.items():
+        lines += _words(f"{side}s", told)
+    lines += _labels(labels)
     return "\n".join(lines) + "\n"
 
 
@@ -68,8 +74,8 @@ def _shapes(notes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield f"sizes: {', '.join(most)}{f' and {others:,} others' * bool(others)}"
 
 
-def _words(captions: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Say how long captions are, and how many of their words a model would know."""
+def _words(side: str, captions: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Say how long captions (or texts) are, and how many of their words a model would know."""
     tokens = {split: [tokenize(text) for text in texts] for split, texts in captions.items()}
     try:
         vocabulary = Vocabulary.build(captions.get("train", ()), MIN_COUNT)
@@ -82,7 +88,7 @@ def _words(captions: Mapping[str, Sequence[str]]) -> Iterator[str]:
         low, middle, high, top = np.percentile(lengths, [0, 50, 95, 100]).astype(int)
         known = sum(word in vocabulary.ids for words in sentences for word in words)
         yield (
-            f"words in {split}: {len(sentences):,} captions of {low} to {top} words, half of at "
+            f"words in {split}: {len(sentences):,} {side} of {low} to {top} words, half of at "
             f"most {middle}, 95 % of at most {high}; {known / max(1, sum(lengths)):.1%} of the "
             f"words are among the {len(vocabulary) - len(SPECIAL):,} that training has "
             f"{MIN_COUNT} times"
@@ -123,7 +129,11 @@ def _card(record: bytes, name: str, field: str) -> Card:
 
     pictures = values(field)
     chosen = np.unique(np.linspace(0, len(pictures) - 1, min(FRAMES, len(pictures))).astype(int))
-    lines = [text.decode() for kind in ("label", "text", "captions") for text in values(kind)]
+    lines = [
+        text.decode()
+        for kind in ("label", "text", "translation", "captions")
+        for text in values(kind)
+    ]
     return Card(
         values(name)[0].decode(), [thumbnail(pictures[number]).uri for number in chosen], lines
     )

@@ -167,7 +167,7 @@ class EncodedPictures:
         count: asks how many there are.
         encoded: goes through them, in order.
         index: asks what is kept beside the rows, a JSON value.
-        rows: goes through the rows themselves, where the dataset brings them.
+        rows: goes through the rows themselves, `[1 or 2, ...]`, where the dataset brings them.
         pairs: whether `encoded` yields two pictures each time, for the channels of one.
     """
 
@@ -191,17 +191,20 @@ def table(
     backbone: Any = None,
     backbone_fingerprint: str = "",
     maps: bool = False,
+    brought: bool = False,
 ) -> Table:
-    """Return the rows of a whole split, one a picture: see `stored_rows`."""
-    others = maps or (flips and backbone is not None)
-    stored = _brings_rows(prepared, size, others, backbone_fingerprint)
+    """Return the rows of a whole split, one a picture: see `stored_rows`.
+
+    With `brought` the dataset has them stored: see `pipelines.stored_features`.
+    """
+    views = 1 + (flips and backbone is not None)
     pictures = EncodedPictures(
         f"{prepared.name}-{split}",
         (prepared.fingerprint, split),
         lambda: prepared.splits[split],
         lambda: (picture for _, picture in prepared.images(split)),
         lambda: prepared.ids(split),
-        (lambda: prepared.features(split)) if stored else None,
+        (lambda: (row[:views] for row in prepared.features(split))) if brought else None,
     )
     ids, rows = stored_rows(
         pictures,
@@ -254,7 +257,7 @@ def stored_rows(
         with open(cache / f".{folder.name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two runs never compute the same rows at once
             if not folder.exists():
-                to_rows = _row_function(size, mirrored, backbone, maps)
+                to_rows = row_function(size, mirrored, backbone, maps)
                 _compute(pictures, folder, size, box, to_rows)
     except OSError as error:
         raise UserError(
@@ -263,35 +266,6 @@ def stored_rows(
         ) from error
     index = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
     return index, np.load(folder / "rows.npy", mmap_mode="r")
-
-
-def _brings_rows(prepared: Pictures, size: int, others: bool, fingerprint: str) -> bool:
-    """Say whether a dataset has the rows stored already, by the encoder that they are wanted of.
-
-    Args:
-        prepared: the dataset.
-        size: pixels a side.
-        others: whether rows are wanted that are never stored: of mirrored pictures, or maps.
-        fingerprint: of the backbone.
-
-    Raises:
-        UserError: if it has other rows, and no pictures to compute those that are wanted.
-    """
-    encoder = prepared.encoder
-    if encoder is None:
-        return False
-    wanted = {"version": VERSION, "size": size, "pooled": False, "fingerprint": fingerprint}
-    if not others and all(encoder[name] == value for name, value in wanted.items()):
-        return True
-    if prepared.has_pixels():
-        return False
-    pooled = "the mean of " * encoder["pooled"]
-    raise UserError(
-        f"{prepared.directory} has no pictures, only {pooled}features of {encoder['backbone']} at "
-        f"{encoder['size']} pixels, without mirrored ones: train with --backbone "
-        f"{encoder['backbone']} --image-size {encoder['size']} --no-flips and nothing that tunes "
-        "it, or prepare it with pictures"
-    )
 
 
 def _compute(
@@ -309,11 +283,12 @@ def _compute(
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     rows = np.lib.format.open_memmap(path, "r+")
     what = "reading" if to_rows.dtype == np.uint8 or pictures.rows else "computing features"
-    found: Iterable[Any] = (
-        to_rows.compute(batch).numpy() for batch in _decoded(pictures, size, box, done)
-    )
+    found: Iterable[Any]
     if pictures.rows is not None:
         found = _batched(itertools.islice(pictures.rows(), done, None))
+    else:
+        decoded = _decoded(pictures, size, box, done)
+        found = (to_rows.compute(batch).numpy() for batch in decoded)
     with progress(count, f"{what} ({pictures.name})", initial=done) as bar:
         for number, new in enumerate(found, 1):
             rows[done : done + len(new)] = new
@@ -329,9 +304,9 @@ def _compute(
 
 
 def _batched(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield rows `[batch, 1, cells, depth]`."""
+    """Yield rows `[batch, 1 or 2, ...]`."""
     while batch := list(itertools.islice(rows, BATCH)):
-        yield np.stack(batch)[:, np.newaxis]
+        yield np.stack(batch)
 
 
 def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -> tf.data.Dataset:
@@ -348,12 +323,12 @@ def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -
     return encoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
 
 
-def _row_function(size: int, mirrored: bool, backbone: Any, maps: bool) -> RowFunction:
-    """Return what makes rows of pictures."""
+def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -> RowFunction:
+    """Return what makes rows of pictures, uint8 `[batch, size, size, 3]`: see `stored_rows`."""
     if backbone is None:
         return RowFunction(lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
     def features(pictures: tf.Tensor) -> tf.Tensor:
         views = [pictures, pictures[:, :, ::-1]] if mirrored else [pictures]
         return tf.cast(tf.stack([see(view) for view in views], axis=1), tf.float16)

@@ -9,15 +9,28 @@ import numpy as np
 import tensorflow as tf
 
 from data.errors import UserError
-from models.backbones import build_backbone, default_image_size, fingerprint
-from models.encoder_decoder import cells
-from pipelines.features import VERSION, decode_picture
+from models.backbones import build_backbone, default_image_size, fingerprint, to_vector
+from pipelines.features import VERSION, decode_picture, row_function
 
 BATCH = 32
 
 
-def settings(backbone: str, weights: str | None, size: int | None, pooled: bool) -> dict[str, Any]:
+def settings(
+    backbone: str,
+    weights: str | None = None,
+    size: int | None = None,
+    *,
+    pooled: bool = False,
+    flips: bool = False,
+) -> dict[str, Any]:
     """Return what a job says of its encoder, JSON.
+
+    Args:
+        backbone: a name that `build_backbone` knows.
+        weights: see there.
+        size: pixels a side that it sees; None: its own.
+        pooled: whether the mean of its grid is stored, not the grid.
+        flips: whether what it says of the mirrored picture is stored as well.
 
     Raises:
         UserError: for a backbone that does not exist or cannot be loaded.
@@ -30,13 +43,15 @@ def settings(backbone: str, weights: str | None, size: int | None, pooled: bool)
     if weights == "random" or (weights is None and model.name == "small_cnn"):
         raise UserError(f"--features {backbone}: random weights, other ones in every process")
     _, rows, columns, depth = model.compute_output_shape((1, size, size, 3))
+    stored = [depth] if pooled else [rows * columns, depth]
     return {
         "version": VERSION,
         "backbone": backbone,
         "weights": weights,
         "size": size,
         "pooled": pooled,
-        "shape": [depth] if pooled else [rows * columns, depth],
+        "flips": flips,
+        "shape": [2, *stored] if flips else stored,
         "fingerprint": fingerprint(model),
     }
 
@@ -50,28 +65,28 @@ class FrozenEncoder:
         Raises:
             UserError: if it is not the one that the job began with.
         """
-        self.size, self.pooled = settings["size"], settings["pooled"]
+        self.size = settings["size"]
         self.backbone = build_backbone(
             settings["backbone"], weights=settings["weights"], image_size=self.size
         )
         if fingerprint(self.backbone) != settings["fingerprint"]:
             raise UserError(f"{settings['backbone']} has other weights here than where it began")
-        self.rows = tf.function(
-            self._traced, input_signature=[tf.TensorSpec([None, self.size, self.size, 3], tf.uint8)]
-        )
+        self.flips = settings["flips"]
+        model = to_vector(self.backbone) if settings["pooled"] else self.backbone
+        self.rows = row_function(self.size, self.flips, model).compute
         self._decode = tf.function(
             lambda encoded: decode_picture(encoded, self.size),
             input_signature=[tf.TensorSpec([], tf.string)],
         )
 
-    def _traced(self, pictures: tf.Tensor) -> tf.Tensor:
-        rows = cells(self.backbone(tf.cast(pictures, tf.float32), training=False))
-        return tf.cast(tf.reduce_mean(rows, 1) if self.pooled else rows, tf.float16)
-
     def __call__(self, encoded: Sequence[bytes]) -> np.ndarray:
-        """Return the rows of pictures, float16 `[pictures, cells, depth]`, pooled without cells."""
+        """Return the rows of pictures, float16 `[pictures, cells, depth]`.
+
+        Pooled ones have no cells; of mirrored pictures as well, `[pictures, 2, ...]`.
+        """
         parts = []
         for start in range(0, len(encoded), BATCH):
             pictures = tf.stack([self._decode(one) for one in encoded[start : start + BATCH]])
             parts.append(self.rows(pictures).numpy())
-        return np.concatenate(parts)
+        rows = np.concatenate(parts)
+        return rows if self.flips else rows[:, 0]

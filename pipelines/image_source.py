@@ -19,6 +19,7 @@ from pipelines.config import Config
 from pipelines.features import Table, table
 from pipelines.picture_bytes import PictureBytes
 from pipelines.shown import Shown
+from pipelines.stored_features import brings_rows
 from pipelines.tasks import TASKS
 from pipelines.variation import Variation
 
@@ -82,16 +83,22 @@ class ImageSource(PictureBytes):
         """Return a split's rows: features, or what a tuned backbone starts from."""
         split = whole_split(split)
         frozen = self._lower if tuned else self.backbone
+        learned = split == whole_split(self.config.train_split)
+        options: dict[str, Any] = {
+            "size": self.size,
+            "flips": self.config.flips and learned,
+        }
+        seen_by = "" if frozen is None else self._frozen[frozen]
         return table(
             self.prepared,
             split,
             self.cache,
-            size=self.size,
-            flips=self.config.flips and split == whole_split(self.config.train_split),
+            **options,
             variation=self.variation,
             backbone=frozen,
-            backbone_fingerprint="" if frozen is None else self._frozen[frozen],
+            backbone_fingerprint=seen_by,
             maps=tuned,
+            brought=brings_rows(self.prepared, **options, fingerprint=seen_by, learns=tuned),
         )
 
 

@@ -80,11 +80,13 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
             (work / FAILED).touch()
             raise
     if (work / FAILED).exists():
-        raise UserError((work / FAILED).read_text(encoding="utf-8"))
+        text = (work / FAILED).read_text(encoding="utf-8")
+        raise UserError(text or f"workers could not write to {work}: is the disk full?")
     lost = [shard for shard in shards if not (work / f"{shard.key}.json").exists()]
     if lost:
         raise UserError(
-            f"{len(lost):,} of {len(shards):,} shards did not come: do all workers see {work}?"
+            f"{len(lost):,} of {len(shards):,} shards did not come: do all workers see {work}, and "
+            "is there room on its disk?"
         )
 
 

@@ -11,14 +11,7 @@ from data.errors import UserError
 from data.fingerprints import content
 from data.kinds import kind_of, list_source
 from data.listing import Listing
-from data.manifest import (
-    FEATURES,
-    INFO,
-    SKIPPED,
-    problems_of,
-    read_manifest,
-    skipped_lines,
-)
+from data.manifest import INFO, SKIPPED, problems_of, read_manifest, skipped_lines
 from data.problems import Problem, check_share, summary
 from data.shards import Shard, Workplace, hashed, plan, sort_out
 
@@ -129,12 +122,13 @@ def _show(
     if problems:
         text += f"skipped or odd: {summary(problems)}; each is named in {place.out / SKIPPED}\n"
     metadata = _metadata(name, job, shards, notes)
+    info = metadata.pop(INFO)
     files = {
         SKIPPED: skipped_lines(problems),
         "summary.txt": text.encode(),
         "samples.html": sheet(place, job, shards, text).encode(),
-        FEATURES: metadata[FEATURES],
-        INFO: metadata[INFO],
+        **metadata,
+        INFO: info,
     }
     place.show(job, shards, name, files)
     return text
@@ -172,7 +166,8 @@ def _metadata(
             builder=identity,
             description="Prepared by Wordreel; manifest.json says from what.",
             features=features(job),
+            metadata=tfds.core.MetadataDict(kind_of(job["dataset"]).metadata(job["options"])),
         )
         info.set_splits(tfds.core.splits.SplitDict(splits))
         info.write_to_directory(folder)
-        return {file: (Path(folder) / file).read_bytes() for file in (INFO, FEATURES)}
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}

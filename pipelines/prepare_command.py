@@ -16,7 +16,7 @@ SUMMARY = "build a dataset as sharded records, on all cores or on a cluster; res
 EPILOG = """\
 Options that are not listed here go to Apache Beam:
   --direct_num_workers=2 (default: all cores), --runner=FlinkRunner --flink_master=HOST:8081 …"""
-OWN = ("image_size", "frames", "rate", "seed")
+OWN = ("image_size", "frames", "rate", "languages", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=number(float, "a number"), metavar="X", help="frames a second instead"
     )
+    parser.add_argument(
+        "--languages", metavar="A-B", help="of texts with translations: from which to which"
+    )
     parser.add_argument("--seed", type=whole, metavar="N", help="of what is made on the spot")
     parser.add_argument(
         "--max-bad",
@@ -55,6 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="FILE", help="the backbone's weights, or 'random'")
     parser.add_argument(
         "--feature-size", type=whole, metavar="N", help="pixels a side that the backbone sees"
+    )
+    parser.add_argument(
+        "--flips", action="store_true", help="store features of mirrored pictures as well"
     )
     parser.add_argument(
         "--pooled", action="store_true", help="store the mean of the grid, not the grid"
@@ -78,7 +84,7 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
         if name not in kind.flags:
             raise UserError(f"{given.dataset} has no option {flag(name)}")
     if given.features is None:
-        for name in ("weights", "feature_size", "pooled", "no_pixels"):
+        for name in ("weights", "feature_size", "flips", "pooled", "no_pixels"):
             if getattr(given, name):
                 raise UserError(f"{flag(name)} goes with --features")
     elif not kind.field:
@@ -104,7 +110,13 @@ def _prepare(
     if given.features is not None:
         from pipelines.frozen_encoder import settings
 
-        encoder = settings(given.features, given.weights, given.feature_size, given.pooled)
+        encoder = settings(
+            given.features,
+            given.weights,
+            given.feature_size,
+            pooled=given.pooled,
+            flips=given.flips,
+        )
     text = prepare(
         given.dataset,
         given.source,

@@ -128,7 +128,8 @@ class Worker:
             text = explanation(error)
             if text is None:
                 raise
-            failed.write_text(text, encoding="utf-8")
+            with contextlib.suppress(OSError):  # a full disk may take the file, and not the text
+                failed.write_text(text, encoding="utf-8")
             return False
         return True
 

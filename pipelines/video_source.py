@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from data.clip_datasets import default_sampling, prepare_clips
 from data.datasets import data_home
-from data.prepared import PreparedClips
+from data.prepared_clips import PreparedClips
 from data.video import Sampling
-from models.backbones import fingerprint, to_vector, with_changes
+from models.backbones import as_vector, fingerprint, to_vector, with_changes
 from models.video_encoder import VideoEncoder
 from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
@@ -24,6 +24,7 @@ from pipelines.config import Config, crop_box
 from pipelines.features import EncodedPictures, mirrored, stored_rows
 from pipelines.image_source import chosen_backbone, chosen_variation, whole_split
 from pipelines.shown import Shown, strip
+from pipelines.stored_features import brings_rows
 from pipelines.tasks import TASKS
 from pipelines.variation import Variation, tells_sides
 
@@ -48,6 +49,7 @@ class VideoSource(ClipBytes):
         self.variation = chosen_variation(config)
         grid, size = chosen_backbone(config)
         pairs = config.motion == "pixels"
+        self._grid = fingerprint(grid) if prepared.encoder else ""
         if config.frame_grid != "cells":
             grid = to_vector(grid, places=config.frame_grid == "places")
         self.backbone = with_changes(grid) if pairs else grid
@@ -100,6 +102,8 @@ class VideoSource(ClipBytes):
 
     def shown(self, split: str, name: str) -> Shown:
         """Return what the report shows of an example: frames side by side, as they are stored."""
+        if not self.prepared.has_pixels():
+            return Shown(text=name)
         frames = self._clips(split)[name]
         chosen, _ = choose_frames(np.array([len(frames)]), self.most)
         seen = [frames[number] for number in chosen[0]]
@@ -109,12 +113,23 @@ class VideoSource(ClipBytes):
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
         config, prepared, split = self.config, self.prepared, whole_split(split)
         pairs, flips = self.views == 2, config.flips and split == whole_split(config.train_split)
+        brought = brings_rows(
+            prepared,
+            size=self.size,
+            fingerprint=self._grid,
+            flips=flips,
+            pooled=config.frame_grid == "mean",
+            cropped=self.box is not None,
+            changing=pairs,
+            learns=tuned,
+        )
         pictures = EncodedPictures(
             f"{prepared.name}-{split}",
             (prepared.fingerprint, split, "frames"),
             lambda: sum(count for _, count in prepared.lengths(split)),
             lambda: self._encoded(split, pairs and not tuned),
             lambda: prepared.lengths(split),
+            (lambda: self._stored(split, 1 + flips)) if brought else None,
             pairs=pairs and not tuned,
         )
         clips, rows = stored_rows(
@@ -154,6 +169,17 @@ class VideoSource(ClipBytes):
             self.notes.append(note)
             print(note)
         return np.array([name not in sided for name in names])
+
+    def _stored(self, split: str, views: int) -> Iterator[np.ndarray]:
+        """Yield a row a frame, float16 `[views, features]`, of the features that are stored."""
+        for clip in self.prepared.features(split):
+            frames, _, cells, depth = clip.shape
+            clip = clip[:, :views]
+            if self.config.frame_grid != "cells":
+                grids = clip.reshape(-1, cells, 1, depth).astype(np.float32)
+                vectors = as_vector(grids, places=self.config.frame_grid == "places").numpy()
+                clip = vectors.astype(np.float16).reshape(frames, views, -1)
+            yield from clip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from video_files import audio, numbers, promise, write_clip, write_gif
 from data import drawn_clips
 from data.clip_datasets import CLIP_DATASETS, prepare_clips
 from data.errors import UserError
-from data.prepared import PreparedClips
+from data.prepared_clips import PreparedClips
 from data.problems import read_report
 from data.video import Sampling
 

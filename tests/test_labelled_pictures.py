@@ -223,7 +223,7 @@ def test_any_classification_dataset_of_tfds(tmp_path: Path) -> None:
 
 
 def test_unknown_names() -> None:
-    assert list(LABELLED_PICTURES) == ["digits", "pictures", "tfds:NAME"]
+    assert list(LABELLED_PICTURES) == ["digits", "pictures", "tfds:NAME", "prepared"]
     with pytest.raises(UserError, match="pictures"):
         prepare_labelled_pictures("picture")
     with pytest.raises(UserError, match="digits takes no --source"):

@@ -8,7 +8,9 @@ import pytest
 import test_shards
 
 from data.errors import UserError
+from data.kinds import kind_of, preparable
 from pipelines.cli import run
+from pipelines.tasks import TASKS
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,10 @@ from pipelines.cli import run
         ("", r"prepare what\? One of scenes, flickr8k"),
         ("flickr8", "unknown dataset 'flickr8': did you mean 'flickr8k'"),
         ("coco_captions", "prepared by TFDS itself"),
+        ("tfds:mnist", "tfds:mnist is prepared by TFDS itself"),
+        ("digits --image-size 8", "digits has no option --image-size"),
+        ("sst2 --source SOURCE --seed 3", "sst2 has no option --seed"),
+        ("pairs --source SOURCE --languages en", "--languages is from which to which"),
         ("folder", r"folder needs --source DIR"),
         ("folder --source SOURCE --frames 3", "folder has no option --frames"),
         (
@@ -36,6 +42,14 @@ def test_mistakes_are_told_and_nothing_is_left(words: str, said: str, tmp_path: 
     with pytest.raises(UserError, match=said):
         run(["prepare", *given, "--out", str(out)])
     assert not out.exists() or [path.name for path in out.iterdir()] == [".work"]
+
+
+def test_every_dataset_can_be_prepared_or_is_prepared_by_others() -> None:
+    others = {"coco_captions", "tfds:NAME", "prepared"}
+    known = {name for task in TASKS.values() for name in task.datasets}
+    assert set(preparable()) == known - others
+    for name in preparable():
+        kind_of(name).options(name, {})
 
 
 def test_check_without_a_dataset_says_so(tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_ids_given_twice_and_names_that_differ_in_case() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["scenes", "drawn-clips", "opinions"])
+@pytest.mark.parametrize("name", ["scenes", "digits", "drawn-clips", "opinions", "phrasebook"])
 def test_every_kind_that_is_made_on_the_spot_can_be_stored(name: str, tmp_path: Path) -> None:
     kind = kind_of(name)
     options = kind.options(name, {})

@@ -44,7 +44,8 @@ def tiny(task: str, folder: Path, **options: Any) -> tuple[Any, Any, Any]:
         **(own if task == "video-captioning" else {}),
         **options,
     }
-    config = Config(task=task, data="clip-folder", source=str(folder / "source"), **chosen)
+    usual = {"data": "clip-folder", "source": str(folder / "source")}
+    config = Config(task=task, **usual | chosen)
     if not (folder / "source").exists():
         clips(folder / "source")
     source_class, head_class = TASKS[task].source_class(), TASKS[task].head_class()
