@@ -98,7 +98,8 @@ def latency(
 
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
-        return beam_search(*model.head.start(memory), 1, options).tokens
+        step, state = model.head.start(memory)
+        return beam_search(step, state, 1, options).tokens
 
     works = {
         "a caption": lambda n: caption(image_bytes=given[n])["caption"].numpy(),
