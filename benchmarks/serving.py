@@ -2,7 +2,8 @@
 
     python -m benchmarks.serving RUN --pictures DIR [--seconds 10] [--clients 16] [--repeats 60]
 
-The captioner of a run directory is exported anew with a beam of 3. Then
+The captioner of a run directory is exported anew with a beam of 3; the run's data must be where it
+was. Then
 
 - latency: JPEGs of the folder to their captions, one at a time, by the export, beside the forward
   pass of backbone and encoder, as they were trained, on the same pictures already decoded; and the
@@ -18,7 +19,6 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
-import dataclasses
 import http.client
 import itertools
 import json
@@ -35,40 +35,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from data.vocabulary import Vocabulary
 from models.beam_search import beam_search
-from models.encoder_decoder import EncoderHead
-from models.image_encoder import ImageEncoder
-from models.sequence_decoder import SequenceDecoder
-from pipelines.config import Config
-from pipelines.evaluation import search_options
-from pipelines.export import export
-from pipelines.image_source import chosen_backbone
-from pipelines.picture_bytes import PictureBytes
+from pipelines.run import load_run
 
 BEAMS = 3
 RATIO_LIMIT, GAIN_LIMIT = 1.3, 2.0
-
-
-def load(run: Path) -> tuple[Any, PictureBytes, Vocabulary, Config]:
-    """Return the model of a run with its best weights, and what it reads and says."""
-    config = Config.from_json((run / "config.json").read_text(encoding="utf-8"))
-    words = Vocabulary.load(run / "vocabulary.txt")
-    backbone, size = chosen_backbone(config)
-    _, rows, columns, depth = backbone.compute_output_shape((1, size, size, 3))
-    encoder = ImageEncoder(config.units)
-    encoder.build(rows * columns, depth)
-    head = SequenceDecoder(
-        len(words),
-        decoder=config.decoder,
-        cell=config.cell,
-        units=config.units,
-        embedding=config.units,
-    )
-    model = EncoderHead(backbone, encoder, head)
-    best = tf.train.Checkpoint(model=model).restore(tf.train.latest_checkpoint(str(run / "best")))
-    best.assert_existing_objects_matched().expect_partial()
-    return model, PictureBytes(size, (rows, columns)), words, config
 
 
 def medians(works: Sequence[Callable[[int], Any]], repeats: int) -> list[float]:
@@ -84,7 +55,7 @@ def medians(works: Sequence[Callable[[int], Any]], repeats: int) -> list[float]:
 
 
 def latency(
-    model: Any, source: PictureBytes, options: Any, version: Path, pictures: Any, repeats: int
+    model: Any, head: Any, source: Any, version: Path, pictures: Any, repeats: int
 ) -> dict[str, float]:
     """Return the median seconds of the export, of the encoder and of the export's parts."""
     folded = model.folded()
@@ -99,7 +70,7 @@ def latency(
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
         step, state = model.head.start(memory)
-        return beam_search(step, state, 1, options).tokens
+        return beam_search(step, state, 1, head.options).tokens
 
     works = {
         "a caption": lambda n: caption(image_bytes=given[n])["caption"].numpy(),
@@ -181,16 +152,15 @@ def main() -> None:
     given = parser.parse_args()
     paths = itertools.islice(sorted(given.pictures.rglob("*.jpg")), given.repeats)
     pictures = [path.read_bytes() for path in paths]
-    model, source, words, config = load(given.run)
-    options = dataclasses.replace(search_options(config), beams=BEAMS, n_best=BEAMS)
+    model, head, source = load_run(given.run, beams=BEAMS, n_best=BEAMS)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bench"
-        version = export(model, source, words, options, folder, {"task": config.task})
-        found = latency(model, source, options, version, pictures, given.repeats)
+        version = head.export(model, source, folder, {})
+        found = latency(model, head, source, version, pictures, given.repeats)
         for name, seconds in found.items():
             print(f"{name}: {1000 * seconds:.1f} ms")
         print(
-            f"latency, {config.backbone} at {source.size} pixels, beam {BEAMS}: "
+            f"latency, {source.config.backbone} at {source.size} pixels, beam {BEAMS}: "
             f"{found['a caption'] / found['the encoder alone']:.2f} × (limit {RATIO_LIMIT})",
             flush=True,
         )
