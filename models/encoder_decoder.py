@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.folding import fold_norms
 from models.memory import Memory
 
 
@@ -34,13 +35,14 @@ class EncoderHead(keras.layers.Layer):
         Args:
             backbone: pixels → grid; None for texts.
             encoder: built.
-            head: gets its weights here.
+            head: gets its weights here, if it has none.
             top: the part of the backbone that learns, if another never does.
             kwargs: of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
         self.backbone, self.encoder, self.head, self.top = backbone, encoder, head, top
-        head.build(encoder.depth)
+        if not head.built:
+            head.build(encoder.depth)
 
     def remember(
         self, inputs: Any, *, training: bool = False, tune_backbone: bool = False
@@ -58,6 +60,12 @@ class EncoderHead(keras.layers.Layer):
             if not learns:
                 seen = tf.stop_gradient(seen)
         return self.encoder(seen, *mask, training=training)
+
+    def folded(self) -> EncoderHead:
+        """Return a model that answers alike, sooner, and learns nothing: see `models.folding`."""
+        if self.backbone is None:
+            return self
+        return EncoderHead(fold_norms(self.backbone), self.encoder, self.head)
 
     def loss(
         self, inputs: Any, targets: Any, *, tune_backbone: bool = False, **options: Any

@@ -6,6 +6,8 @@ those of the JPEG standard (ITU-T T.81, annex B); the tag is that of Exif 2.3, i
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 from pipelines.picture_headers import MAX_PARTS, number, to_bytes
@@ -43,9 +45,13 @@ def upright(picture: tf.Tensor, turn: tf.Tensor) -> tf.Tensor:
     Turning after the whole picture has been squashed into a square is cheaper than before, and
     the same.
     """
-    picture = tf.cond(turn >= 5, lambda: tf.transpose(picture, [1, 0, 2]), lambda: picture)
-    picture = tf.where(_among(turn, 2, 3, 6, 7), picture[:, ::-1], picture)
-    return tf.where(_among(turn, 3, 4, 7, 8), picture[::-1], picture)
+    for asked, way in (
+        (turn >= 5, lambda image: tf.transpose(image, [1, 0, 2])),
+        (_among(turn, 2, 3, 6, 7), lambda image: image[:, ::-1]),
+        (_among(turn, 3, 4, 7, 8), lambda image: image[::-1]),
+    ):  # most need none of it, which takes longer than the resizing
+        picture = tf.cond(asked, functools.partial(way, picture), lambda kept=picture: kept)
+    return picture
 
 
 def _exif_start(data: tf.Tensor) -> tf.Tensor:

@@ -94,6 +94,7 @@ def _save(
     words = folder.with_name("vocabulary.txt")
     vocabulary.save(words)
     files = [words, *source.write_assets(folder.parent)]
+    model = model.folded()
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
     module.files = [tf.saved_model.Asset(str(path)) for path in files]

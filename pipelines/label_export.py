@@ -60,6 +60,7 @@ def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> dict
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
     labels = folder.with_name("labels.txt")
     labels.write_text("\n".join(classes) + "\n", encoding="utf-8")
+    model = model.folded()
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
     module.files = [

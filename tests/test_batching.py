@@ -141,6 +141,22 @@ def test_who_has_given_up_is_not_answered() -> None:
     assert serve(work).batches == [("double", 1)]
 
 
+def test_clips_share_a_batch_by_their_frames() -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
+        def clips(rows: int, frames: int) -> dict[str, np.ndarray]:
+            return {"x": np.full([rows, frames], "", object)}
+
+        model.go.clear()
+        asked = [asyncio.create_task(batcher.answer("a", clips(1, 200))) for _ in range(4)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(RequestError, match="1,026 frames, at most 512"):
+            await batcher.answer("a", clips(2, 513))
+        model.go.set()
+        await asyncio.gather(*asked)
+
+    assert serve(work, delay=0.01).batches == [("a", 2), ("a", 2)]
+
+
 def test_too_many_rows_for_any_batch_are_refused() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         with pytest.raises(RequestError, match="5 rows, at most 4"):

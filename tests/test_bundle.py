@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
-from google.protobuf import text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
@@ -37,16 +44,48 @@ def test_servers_find_their_files_beside_the_versions(captioner_folder: Path) ->
     text_format.Parse((captioner_folder / "models.config").read_text(), config)
     (model,) = config.model_config_list.config
     assert (model.name, model.base_path) == ("captioner", "/models/captioner")
-    batching = (captioner_folder / "batching_parameters.txt").read_text()
-    assert "max_batch_size { value: 32 }" in batching
-    sizes = [line for line in batching.splitlines() if line.startswith("allowed_batch_sizes")]
-    assert sizes == [f"allowed_batch_sizes: {size}" for size in (1, 2, 4, 8, 16, 32)]
+    batching = batching_parameters()
+    text_format.Parse((captioner_folder / "batching_parameters.txt").read_text(), batching)
+    assert batching.max_batch_size.value == 32 and batching.num_batch_threads.value >= 1
+    assert list(batching.allowed_batch_sizes) == [1, 2, 4, 8, 16, 32]  # it ends with the largest
     compose = (captioner_folder / "compose.yaml").read_text()
     assert f"image: tensorflow/serving:{tf.__version__}" in compose
     assert "--batching_parameters_file=/models/captioner/batching_parameters.txt" in compose
     # TensorFlow Serving takes no scalar into a batch: every input has rows.
     rows = json.loads((captioner_folder / "requests" / "sample-instances.json").read_text())
     assert rows["instances"][0].keys() >= {"image_bytes", "seed", "temperature"}
+
+
+def batching_parameters() -> Any:
+    """Return an empty BatchingParameters, a message that tensorflow-serving-api leaves out.
+
+    As in tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
+    """
+    Field = descriptor_pb2.FieldDescriptorProto
+    package = wrappers_pb2.DESCRIPTOR.package
+    fields = [
+        ("max_batch_size", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("batch_timeout_micros", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("max_enqueued_batches", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("num_batch_threads", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("thread_pool_name", Field.TYPE_STRING, Field.LABEL_OPTIONAL),
+        ("allowed_batch_sizes", Field.TYPE_INT64, Field.LABEL_REPEATED),
+        ("pad_variable_length_inputs", Field.TYPE_BOOL, Field.LABEL_OPTIONAL),
+    ]
+    file = descriptor_pb2.FileDescriptorProto(
+        name="batching.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    message = file.message_type.add(name="BatchingParameters")
+    for number, (name, kind, label) in enumerate(fields, 1):
+        field = message.field.add(name=name, number=number, type=kind, label=label)
+        if kind == Field.TYPE_MESSAGE:
+            field.type_name = f".{package}.Int64Value"
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    found = pool.FindMessageTypeByName("tensorflow.serving.BatchingParameters")
+    return message_factory.GetMessageClass(found)()
 
 
 def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,15 @@ def test_what_is_no_clip_is_refused(clip: bytes, info: dict[str, object], error:
     with pytest.raises(RequestError, match=error) as caught:
         frames_of(clip, info)
     assert caught.value.status == 400
+
+
+def test_a_clip_that_never_ends_or_crashes_what_reads_it_takes_nothing_along(
+    tmp_path: Path,
+) -> None:
+    clip = write_clip(tmp_path / "a.mp4", range(3)).read_bytes()
+    deadly = {"sampling": {**SAMPLING, "no": "such thing"}}  # ends the process, as a crash does
+    for info, seconds, error in ((INFO, 0.01, "more than 0.01 s"), (deadly, 60.0, "crashes")):
+        with pytest.raises(RequestError, match=error) as caught:
+            frames_of(clip, info, seconds)
+        assert caught.value.status == 400
+        assert not multiprocessing.active_children()

@@ -65,9 +65,10 @@ def test_rows_and_columns_of_several_inputs() -> None:
     assert clip.shape == (1, 2)
 
 
-def test_base64_may_lack_its_padding() -> None:
-    text = base64.b64encode(b"abcd").decode().rstrip("=")
-    assert ask(inputs=[{"b64": text}]).inputs["image_bytes"].tolist() == [b"abcd"]
+def test_base64_may_lack_its_padding_and_have_lines() -> None:
+    whole = base64.b64encode(b"abcd").decode()
+    for text in (whole, whole.rstrip("="), whole[:3] + "\n" + whole[3:]):
+        assert ask(inputs=[{"b64": text}]).inputs["image_bytes"].tolist() == [b"abcd"]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +146,16 @@ def test_no_json_makes_it_crash(signature: str, key: str, value: Any) -> None:
         assert error.status == 400
     else:
         assert asked.inputs.keys() == SIGNATURES[signature].keys()
+
+
+@given(st.lists(st.floats(width=32), max_size=20))
+def test_numbers_are_written_with_the_digits_that_they_are_sure_of(values: list[float]) -> None:
+    written = answer({"scores": np.array(values, np.float32)}, rows=False)
+    for got, value in zip(json.loads(written)["outputs"], values, strict=True):
+        exact = float(f"{value:.6g}")
+        assert got == exact or (np.isnan(got) and np.isnan(value)) or abs(got / exact - 1) < 2e-6
+        if 1e-16 < abs(value) < 1e25:
+            assert len(f"{got!r}".replace(".", "").lstrip("-0").partition("e")[0].rstrip("0")) <= 6
 
 
 def test_answers_come_in_the_form_of_the_question() -> None:

@@ -130,6 +130,13 @@ def test_a_row_that_cannot_be_read_does_not_fail_the_others(server: Server) -> N
     assert [row["valid"] for row in answer["predictions"]] == [True, False, False, True]
 
 
+def test_a_gigabyte_is_refused_by_its_announcement(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+        client.sendall(b"POST " + PREDICT.encode() + b" HTTP/1.1\r\nHost: x\r\n")
+        client.sendall(b"Content-Length: 1000000000\r\n\r\n{")
+        assert client.recv(100).startswith(b"HTTP/1.1 413")
+
+
 def test_a_body_that_never_ends_is_cut_off(server: Server) -> None:
     """Chunked, so that no length is announced."""
     before = server.memory()

@@ -26,6 +26,7 @@ from pipelines.server.middleware import Gate, error_response
 from pipelines.server.models import Models
 from pipelines.server.pictures import check_sizes, refuse_unreadable
 from pipelines.server.settings import Settings
+from pipelines.server.version import Version
 
 START_MARK, END_MARK = "▸", "◂"  # what a model reads before and after a text
 PAGE = Path(__file__).with_name("page.html")
@@ -150,20 +151,23 @@ class _Routes:
     async def frames(self, request: Request) -> Response:
         """Sample an uploaded clip as in training; return its frames, to be asked about."""
         served = self.models.find(request.path_params["name"]).find()
-        async with self.bodies.read(request) as body, self._one_clip:
-            found = await asyncio.to_thread(frames_of, body, served.version.info)
+        async with self.bodies.read(request) as body:
+            try:
+                await asyncio.wait_for(self._one_clip.acquire(), self.settings.timeout)
+            except TimeoutError:
+                raise RequestError(429, "Too busy: other clips are being read", 1) from None
+            try:
+                found = await asyncio.to_thread(frames_of, body, served.version.info)
+            finally:
+                self._one_clip.release()
         return JSONResponse(found)
 
     async def split(self, request: Request) -> Response:
         """Split a text into the words that a model reads, so that the page can show which."""
         served = self.models.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
-            text = rest.document(body).get("text")
-        if not isinstance(text, str):
-            raise RequestError(400, "Expecting a string as 'text'")
-        info = served.version.info
-        most = info.get("input", {}).get("max_words", info.get("max_words"))
-        return JSONResponse({"tokens": [START_MARK, *tokenize(text)[:most], END_MARK]})
+            found = await asyncio.to_thread(_split, body, served.version)
+        return JSONResponse({"tokens": [START_MARK, *found, END_MARK]})
 
     async def serving(self, request: Request) -> Response:
         """Answer a request of TensorFlow Serving's REST."""
@@ -207,6 +211,14 @@ class _Routes:
         asked = rest.parse(body, specs)
         check_sizes(asked.inputs, self.settings.max_pixels)
         return asked
+
+
+def _split(body: bytes, version: Version) -> list[str]:
+    text = rest.document(body).get("text")
+    if not isinstance(text, str):
+        raise RequestError(400, "Expecting a string as 'text'")
+    most = version.info.get("input", {}).get("max_words", version.info.get("max_words"))
+    return tokenize(text, version.marks)[:most]
 
 
 def _status(model: Any, number: int | None) -> dict[str, Any]:

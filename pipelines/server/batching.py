@@ -15,6 +15,7 @@ import numpy as np
 
 from pipelines.server.errors import RequestError
 
+MAX_FRAMES = 512  # of all clips in a batch, decoded and encoded at once
 Arrays = Mapping[str, np.ndarray]
 Ask = Callable[[str, Arrays], dict[str, np.ndarray]]
 
@@ -24,6 +25,7 @@ class _Waiting(NamedTuple):
     signature: str
     inputs: Arrays
     rows: int
+    strings: int  # of the largest input: rows, or the frames of all clips
     answer: asyncio.Future[dict[str, np.ndarray]]
 
 
@@ -61,6 +63,7 @@ class Batcher:
         self.rows = 0
         self._ask, self._executor, self._observe = ask, executor, observe
         self._max_rows, self._max_queue, self._delay = max_rows, max_queue, delay
+        self._max_strings = max(MAX_FRAMES, max_rows)
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -78,6 +81,13 @@ class Batcher:
             raise RequestError(
                 400, f"The request has {rows:,} rows, at most {self._max_rows} are taken at once"
             )
+        strings = max((array.size for array in inputs.values() if array.dtype == object), default=0)
+        if strings > self._max_strings:
+            raise RequestError(
+                400,
+                f"The request has {strings:,} frames, at most {self._max_strings:,} are taken at "
+                "once",
+            )
         if self.rows and self.rows + rows > self._max_queue:
             wait = max(1, math.ceil(self.rows * self._pace))
             raise RequestError(
@@ -87,7 +97,7 @@ class Batcher:
         sides = ((k, v.shape[1:]) for k, v in inputs.items() if v.ndim)
         key = (signature, tuple(sorted(scalars)), tuple(sorted(sides)))
         future = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(key, signature, inputs, rows, future))
+        self._queue.append(_Waiting(key, signature, inputs, rows, strings, future))
         self.rows += rows
         self._arrived.set()
         return await future
@@ -115,13 +125,16 @@ class Batcher:
         """Take from the queue the first request and those like it, up to a full batch."""
         batch: list[_Waiting] = []
         rest: deque[_Waiting] = deque()
-        rows = 0
+        rows = strings = 0
         for each in self._queue:
+            fits = rows + each.rows <= self._max_rows
+            fits &= strings + each.strings <= self._max_strings
             if each.answer.done():  # nobody waits for it any more
                 self.rows -= each.rows
-            elif not batch or (each.key == batch[0].key and rows + each.rows <= self._max_rows):
+            elif not batch or (each.key == batch[0].key and fits):
                 batch.append(each)
                 rows += each.rows
+                strings += each.strings
             else:
                 rest.append(each)
         self._queue = rest

@@ -22,15 +22,17 @@ _TOO_SLOW = (
 
 
 class Patient(H11Protocol):
-    """HTTP of which the first bytes and each next request have to arrive in time.
+    """HTTP of which the first bytes and each next request have to arrive in time, and be read.
 
-    Uvicorn waits forever for a request's headers: a client that sends a byte a minute would keep
-    its connection. Bodies have a limit of their own, see `pipelines.server.body`.
+    Uvicorn waits forever for a request's headers, and for a client to read its answer: one that
+    sends or reads a byte a minute would keep its connection. Bodies have a limit of their own, see
+    `pipelines.server.body`.
     """
 
     settings: ClassVar[Settings]
     open: ClassVar[set[Any]] = set()
     _watch: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request; close at once what is one connection too many."""
@@ -55,7 +57,20 @@ class Patient(H11Protocol):
         self.open.discard(self)
         if self._watch is not None:
             self._watch.cancel()
+        if self._unread is not None:
+            self._unread.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.settings.read_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop waiting."""
+        if self._unread is not None:
+            self._unread.cancel()
+        super().resume_writing()
 
     def _asked(self) -> bool:
         """Whether a request is under way."""

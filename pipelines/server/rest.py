@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ import numpy as np
 from pipelines.server.errors import RequestError
 
 _SHOWN = 80  # characters of a client's own words in an error
+_POWERS = np.array([float(f"1e{power}") for power in range(52)])  # of ten, for all float32
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
 
 
@@ -221,6 +223,8 @@ def _scalar(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _from_base64(name: str, text: str) -> bytes:
+    with contextlib.suppress(ValueError):  # the quick way, for what is as it should be
+        return binascii.a2b_base64(text, strict_mode=True)
     if not _BASE64.fullmatch(text):
         raise bad(f"Input {name}: Unable to base64 decode")
     text = re.sub(r"[\s=]", "", text)
@@ -244,9 +248,19 @@ def _plain(name: str, array: np.ndarray) -> Any:
         if name.endswith("_bytes"):
             return _nested(array, lambda value: {"b64": base64.b64encode(value).decode()})
         return _nested(array, lambda value: value.decode(errors="replace"))
-    if array.dtype.kind == "f":
-        return _nested(array, lambda value: float(f"{value:.6g}"))
-    return array.tolist()
+    return (_rounded(array) if array.dtype.kind == "f" else array).tolist()
+
+
+def _rounded(array: np.ndarray) -> np.ndarray:
+    """Round to 6 significant digits: float64 that Python writes with no more.
+
+    A whole number below 2**53 over a power of ten up to 22 is the float64 nearest to that decimal.
+    """
+    wide = array.astype(np.float64)
+    size = np.where(np.isfinite(wide) & (wide != 0), np.abs(wide), 1.0)
+    places = 5 - np.floor(np.log10(size)).astype(int)
+    up, down = _POWERS[np.maximum(places, 0)], _POWERS[np.maximum(-places, 0)]
+    return np.rint(wide * up / down) * down / up
 
 
 def _nested(array: np.ndarray, write: Any) -> Any:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import get_model_metadata_pb2
 
+from data.vocabulary import Vocabulary
 from pipelines.bundle.records import WARM_UP, read_requests
 from pipelines.bundle.requests import read_signatures
 from pipelines.export_folder import read_info
@@ -25,6 +26,7 @@ class Version:
         number: of the version.
         info: its wordreel.json.
         words: of its vocabulary; none if it has none.
+        marks: whether it reads punctuation as words.
         specs: the inputs of each signature.
         metadata: its SignatureDefs, as TensorFlow Serving's REST shows them.
     """
@@ -39,6 +41,8 @@ class Version:
         self.info = read_info(folder)
         vocabulary = folder / "assets" / "vocabulary.txt"
         self.words = vocabulary.read_text("utf-8").split("\n")[:-1] if vocabulary.is_file() else []
+        read = folder / "assets" / "source-vocabulary.txt"
+        self.marks = read.is_file() and Vocabulary.load(read).marks
         signatures = read_signatures(folder)
         self.specs = {
             name: {key: _spec(given) for key, given in signature.inputs.items()}
