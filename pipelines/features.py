@@ -324,11 +324,13 @@ def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -
 
 
 def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -> RowFunction:
-    """Return what makes rows of pictures, uint8 `[batch, size, size, 3]`: see `stored_rows`."""
+    """Return what makes rows of pictures, uint8 `[batch, size, size, 3 or 6]`."""
     if backbone is None:
         return RowFunction(lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)])
+    channels = backbone.input_shape[-1]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, size, size, channels], tf.uint8)])
     def features(pictures: tf.Tensor) -> tf.Tensor:
         views = [pictures, pictures[:, :, ::-1]] if mirrored else [pictures]
         return tf.cast(tf.stack([see(view) for view in views], axis=1), tf.float16)
@@ -338,7 +340,7 @@ def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -
             return backbone(tf.cast(pictures, tf.float32), training=False)
         return look(backbone, pictures)
 
-    _, *grid, depth = backbone.compute_output_shape((1, size, size, backbone.input_shape[-1]))
+    _, *grid, depth = backbone.compute_output_shape((1, size, size, channels))
     places = grid if maps or not grid else [math.prod(grid)]
     return RowFunction(features, (1 + mirrored, *places, depth), np.float16)
 

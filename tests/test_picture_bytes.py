@@ -238,7 +238,7 @@ def test_turning_the_squashed_square_is_turning_the_picture() -> None:
         image = picture(5, 61, 37)
         image.getexif()[274] = turn
         expected = squashed(ImageOps.exif_transpose(image))
-        found = upright(squashed(image), tf.constant(turn)).numpy()
+        found = upright(tf.constant(squashed(image)), tf.constant(turn)).numpy()
         assert np.abs(found.astype(int) - expected).max() <= 1
 
 
