@@ -111,9 +111,9 @@ def _score_captions(
     wanted = dict(prepared.captions(split))
     answers = _answers(export.caption, task, prepared, split, wanted)
     candidates = {name: answer.captions[0] if answer.valid else "" for name, answer in answers}
+    write_results(out, candidates)  # before the scores, of which Java's may fail
     search = search_name(SearchOptions(**export.info["search"]))
     _print_scores(prepared, split, candidates, search, also)
-    write_results(out, candidates)
     print(f"captions in {out}")
 
 
