@@ -18,6 +18,7 @@ from models.encoder_decoder import EncoderHead
 from pipelines import cluster, distribution
 from pipelines.config import Config, flag
 from pipelines.image_source import whole_split
+from pipelines.process_memory import keep_freed_memory
 from pipelines.run_directory import check_data, open_run
 from pipelines.self_critical import stage
 from pipelines.tasks import TASKS
@@ -49,6 +50,7 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         print(f"This run is complete; remove {folder} to train anew.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         return folder
+    keep_freed_memory()
     tf.config.experimental.enable_op_determinism()
     if config.reward_epochs and strategy.num_replicas_in_sync > 1:
         raise UserError("--reward-epochs learns on one machine with one GPU: go on there with it")
