@@ -176,7 +176,9 @@ class Trainer:
         saved = time.monotonic()
         name = f"epoch {epoch + 1}/{self.config.epochs}"
         with progress(self.steps_per_epoch, name, "steps", initial=done) as bar:
-            for batch in batches(epoch, done):
+            found = batches(epoch, done)
+            self.trace(found, tune)
+            for batch in found:
                 self._batch = self._batch or batch
                 number = int(self.steps.numpy()) + 1
                 self._train_step(batch, tune, number)
@@ -188,8 +190,6 @@ class Trainer:
 
     def _train_step(self, batch: tuple[Any, Any], tune: bool, number: int) -> None:
         log = number % LOG_EVERY == 0
-        if tune not in self._functions:
-            self._functions[tune] = self._compiled(tune)
         share = number / (self.config.epochs * self.steps_per_epoch)
         sampling = tf.constant(self.config.scheduled_sampling * share)
         step = self._functions[tune]
@@ -203,6 +203,20 @@ class Trainer:
 
     def _variables(self, tune: bool) -> list[Any]:
         return self.own + (self.tuned if tune else [])
+
+    def trace(self, batches: Iterable[tuple[Any, Any]], tune: bool) -> None:
+        """Make the step ready, if it is not: for all sizes at once where the batches tell theirs.
+
+        Else it is traced for the first batch, and again for all that differ from it.
+        """
+        if tune in self._functions:
+            return
+        self._functions[tune] = compiled = self._compiled(tune)
+        if isinstance(batches, tf.data.Dataset) and self.strategy.num_replicas_in_sync == 1:
+            each = self.config.accumulate
+            part = (*batches.element_spec, None if each == 1 else tf.TensorSpec([]))
+            scalars = tf.TensorSpec([]), tf.TensorSpec([], tf.bool)
+            compiled.get_concrete_function([part] * each, *scalars)
 
     def _compiled(self, tune: bool) -> Any:
         """Return the step: parts, the share of sampled words, whether to log → loss and norms."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,26 @@ def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> Non
     assert len(losses) == 4
     assert losses[-1] < losses[0]
     assert json.loads(it.history_json.numpy()) == it.history
+
+
+def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
+    it = trainer(tmp_path, accumulate=2)
+
+    def told(epoch: int, skip: int) -> tf.data.Dataset:
+        spec = (
+            tf.TensorSpec([None, 16, 16, 3]),
+            (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
+        )
+        sizes = [(2, 3), (4, 5), (3, 4)]
+
+        def generate() -> Iterator[Any]:
+            for pictures, width in sizes[skip:]:
+                tokens = np.full((pictures, width), 3, np.int32)
+                yield np.ones((pictures, 16, 16, 3)), (tokens, np.arange(pictures, dtype=np.int32))
+
+        return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+    it.steps_per_epoch = 3
+    it.fit(told, lambda: weight_sum(it), "score")
+    assert len(it.history) == it.config.epochs
+    assert [f.experimental_get_tracing_count() for f in it._functions.values()] == [1, 1]
