@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from models.backbone_names import IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve
+from models.backbone_names import IMAGE_SIZES, PIXELS, SMALL_CNN, VARIANTS, resolve
 from models.efficientnet_lite import efficientnet_lite
 
 _SMALL_CNN_LAYERS = ((5, 16, 2), (3, 48, 2), (3, 96, 2), (3, 96, 1), (3, 128, 2))
@@ -31,7 +31,8 @@ def build_backbone(
     batches would spoil them. Those of one from scratch learn.
 
     Args:
-        name: `small-cnn` (from scratch, for small drawn pictures), `efficientnet-lite0` to `2`,
+        name: `small-cnn` (from scratch, for small drawn pictures), `pixels` (none: the cells are
+            the pixels, from -1 to 1, and nothing is learned), `efficientnet-lite0` to `2`,
             any model of `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or
             the path of a `.keras` file with a model from `[batch, height, width, 3]` in 0..255
             to a grid.
@@ -57,6 +58,8 @@ def build_backbone(
         return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
     name = resolve(name)
     size = image_size or default_image_size(name)
+    if name == PIXELS:
+        return _pixels(size, weights)
     if name == SMALL_CNN:
         return _small_cnn(size, weights)
     build = _efficientnet_lite if name in VARIANTS else _application
@@ -172,8 +175,8 @@ def default_image_size(name: str) -> int:
     if name.endswith(".keras"):
         return _read_keras_file(Path(name)).input_shape[1] or 224
     name = resolve(name)
-    if name == SMALL_CNN:
-        return 64
+    if name in (PIXELS, SMALL_CNN):
+        return 16 if name == PIXELS else 64
     return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)
 
 
@@ -211,6 +214,13 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
             return [numbers.get(config[0], config[0]), *config[1:]]
         return [_canonical(item, numbers) for item in config]
     return config
+
+
+def _pixels(size: int, weights: str | None) -> keras.Model:
+    if weights not in (None, "random"):
+        raise ValueError(f"{PIXELS} has no weights: leave them out")
+    images = keras.Input((size, size, 3), name="images")
+    return keras.Model(images, keras.layers.Rescaling(1 / 127.5, offset=-1)(images), name=PIXELS)
 
 
 def _small_cnn(size: int, weights: str | None) -> keras.Model:

@@ -24,6 +24,14 @@ class VideoEncoder(keras.layers.Layer):
     Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and their place,
     v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t: what is
     there, and when. So attention finds both where and when (Xu et al. 2015; Yao et al. 2015).
+
+    With `norm`, a clip's features are taken from their mean over its frames and divided by their
+    deviation, one number for all: (x_t - x̄) / σ, as recognisers of speech do with theirs (Atal
+    1974). What stays the same, a face or a room, is gone; what changes much still counts for more.
+
+    With `times`, the items are told when they are: h_t + τ_t, where τ_t are sines and cosines of t
+    (Vaswani et al. 2017). Words that come at much the same time in each clip are found by it, long
+    before the recurrent layers have learned to count.
     """
 
     def __init__(
@@ -34,6 +42,8 @@ class VideoEncoder(keras.layers.Layer):
         layers: int = 1,
         two_way: bool = False,
         motion: bool = False,
+        norm: bool = False,
+        times: bool = False,
         dropout: float = 0.5,
         **kwargs: Any,
     ) -> None:
@@ -45,11 +55,14 @@ class VideoEncoder(keras.layers.Layer):
             layers: recurrent layers that stand upon each other; 0 for the mean.
             two_way: whether each reads backwards as well.
             motion: whether W sees x_t - x_{t-1} beside x_t: what moves is what differs.
+            norm: whether features are taken from their mean, and scaled; before `motion` is seen.
+            times: whether the τ_t are added.
             dropout: share of the values of the v_t and of the outputs dropped in training.
             kwargs: of `keras.layers.Layer`.
         """
         super().__init__(autocast=False, **kwargs)  # features may come as float16
-        self.units, self.motion, self.rate = units, motion, dropout
+        self.units, self.rate = units, dropout
+        self.motion, self.norm, self.times = motion, norm, times
         self.project = Linear(units, name="project")
         self.recurrent = Recurrent(
             cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
@@ -89,6 +102,8 @@ class VideoEncoder(keras.layers.Layer):
             float32 `[batch, self.depth]`.
         """
         frames = tf.cast(frames, tf.float32)
+        if self.norm:
+            frames = _from_mean(frames, mask)
         if self.motion:
             before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
             frames = tf.concat([frames, frames - before], axis=-1)
@@ -98,6 +113,8 @@ class VideoEncoder(keras.layers.Layer):
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         whole = self.whole(_beside(seen)) if grid else seen
         values, summary = self.recurrent(whole * real, mask, training=training)
+        if self.times:
+            values += _times(tf.shape(values)[1], self.depth)
         if grid:
             values = _behind(self.item(seen) + values[:, :, tf.newaxis])
             mask = tf.repeat(mask, tf.shape(seen)[2], axis=1)
@@ -115,6 +132,8 @@ class VideoEncoder(keras.layers.Layer):
             "layers": recurrent.layers,
             "two_way": recurrent.two_way,
             "motion": self.motion,
+            "norm": self.norm,
+            "times": self.times,
             "dropout": self.rate,
         }
 
@@ -129,3 +148,23 @@ def _behind(cells: tf.Tensor) -> tf.Tensor:
     """Turn `[batch, time, cells, depth]` into `[batch, time * cells, depth]`."""
     batch, time, count, _ = tf.unstack(tf.shape(cells))
     return tf.reshape(cells, [batch, time * count, cells.shape[3]])
+
+
+def _from_mean(frames: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Return (x_t - x̄) / σ of each clip, `[batch, time, ...]`; 0 where there is no frame."""
+    real = tf.cast(mask, tf.float32)
+    real = tf.reshape(real, tf.concat([tf.shape(real), [1] * (frames.shape.rank - 2)], axis=0))
+    count = tf.maximum(tf.reduce_sum(real, axis=1, keepdims=True), 1.0)
+    mean = tf.reduce_sum(real * frames, axis=1, keepdims=True) / count
+    moved = real * (frames - mean)
+    each = list(range(2, frames.shape.rank))
+    square = tf.reduce_sum(tf.reduce_mean(moved**2, each, True), axis=1, keepdims=True) / count
+    return moved / tf.sqrt(square + 1e-6)
+
+
+def _times(steps: tf.Tensor, depth: int) -> tf.Tensor:
+    """Return what each step is told of its time, `[steps, depth]`, from -1 to 1."""
+    half = (depth + 1) // 2
+    rates = 10000.0 ** (-tf.range(half, dtype=tf.float32) / half)
+    angles = tf.range(tf.cast(steps, tf.float32))[:, tf.newaxis] * rates
+    return tf.concat([tf.sin(angles), tf.cos(angles)], axis=-1)[:, :depth]

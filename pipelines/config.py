@@ -81,7 +81,7 @@ class Config:
     backbone: str = choice(
         "encoder",
         "efficientnet-lite0",
-        "small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
+        "pixels, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
         parts=SEEN,
     )
     weights: str | None = choice(
@@ -183,6 +183,15 @@ class Config:
         "see how each frame differs from the last: in its features, or as a picture, in its pixels",
         MOTIONS,
         parts=VIDEO,
+    )
+    frame_norm: bool = choice(
+        "encoder",
+        False,
+        "take features from their mean over the clip, and scale them: what moves, not who",
+        parts=VIDEO,
+    )
+    frame_times: bool = choice(
+        "encoder", False, "tell each frame when it is, for words to look for", parts=VIDEO
     )
     layers: int = choice(
         "encoder", 1, "recurrent layers that stand upon each other; 0: the mean", parts=READ

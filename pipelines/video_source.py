@@ -68,6 +68,8 @@ class VideoSource(ClipBytes):
             layers=config.layers,
             two_way=config.two_way,
             motion=config.motion == "features",
+            norm=config.frame_norm,
+            times=config.frame_times,
             dropout=config.dropout,
         )
         self.encoder.build(depth, self.cells if cells else None)

@@ -194,3 +194,43 @@ def test_cells_of_padding_change_nothing() -> None:
     padded = layer(tf.constant(other), tf.constant(MASK))
     assert np.array_equal(memory.values, padded.values)
     assert np.array_equal(memory.summary, padded.summary)
+
+
+@pytest.mark.parametrize("cells", [None, 4])
+def test_norm_takes_what_stays_from_a_clip(cells: int | None) -> None:
+    layer = VideoEncoder(units=8, layers=0, dropout=0.0, norm=True)
+    layer.build(6, cells)
+    plain = VideoEncoder(units=8, layers=0, dropout=0.0)
+    plain.build(6, cells)
+    plain.set_weights(layer.get_weights())
+    shape = (3, 5, 6) if cells is None else (3, 5, cells, 6)
+    frames = features(*shape)
+    normed = np.zeros_like(frames)
+    for row, length in enumerate(LENGTHS):
+        real = frames[row, :length] - frames[row, :length].mean(0)
+        normed[row, :length] = real / max(real.std(), 1e-3)  # of one frame nothing is left
+    mask = tf.constant(MASK)
+    wanted = plain(tf.constant(normed), mask)
+    who = 10 * features(*shape)[:, :1]  # a face, the same in all frames, twice as near
+    for told in (frames, 2 * frames + who):
+        memory = layer(tf.constant(told), mask)
+        assert np.allclose(memory.values, wanted.values, atol=1e-4)
+        assert np.allclose(memory.summary, wanted.summary, atol=1e-4)
+
+
+def test_times_tell_equal_frames_apart() -> None:
+    frames = tf.constant(np.repeat(features(1, 1, 6), 5, axis=1))
+    mask = tf.constant([[True] * 4 + [False]])
+    values = np.asarray(encoder("mean", times=True)(frames, mask).values)[0]
+    told = values - np.asarray(encoder("mean")(frames, mask).values)[0]
+    angle = np.arange(4)[:, None] / 10000 ** (np.arange(4) / 4)
+    assert np.allclose(told[:4], np.concatenate([np.sin(angle), np.cos(angle)], axis=1), atol=1e-6)
+    assert not values[4].any()
+
+
+def test_pixels_are_a_backbone() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3))
+    grid = build_backbone("pixels")(pictures.astype(np.float32))
+    assert np.allclose(grid, pictures / 127.5 - 1, atol=1e-6)
+    with pytest.raises(ValueError, match="pixels has no weights"):
+        build_backbone("pixels", weights="imagenet")
