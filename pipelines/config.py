@@ -361,7 +361,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "fold": ("1 to 5", lambda x: 1 <= x <= 5),
     "min_count": _POSITIVE,
     "max_words": _POSITIVE,
-    "image_size": ("at least 32", lambda x: x >= 32),
+    "image_size": ("at least 8", lambda x: x >= 8),
     "fine_tune_from": _POSITIVE,
     "fine_tune_rate": _ABOVE_ZERO,
     "shift": _COUNT,
