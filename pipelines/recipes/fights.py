@@ -1,10 +1,14 @@
-"""Surveillance clips, fight or none: a pretrained backbone, frozen, and how its features change.
+"""Surveillance clips, fight or none: a pretrained backbone, frozen, on frames and on what changes.
 
 Paper:    Aktı, Tataroğlu & Ekenel 2019, "Vision-based Fight Detection from Surveillance Cameras"
-          (about 72 %)
-Command:  python train.py action-recognition --data fight-surveillance --source DIR
-Time:     not measured to the end
-Expected: not measured; 240 clips are few: one split says little, so take --fold 1 to 5
+          (about 72 %); Wang et al. 2016, "Temporal Segment Networks" (RGB differences)
+Command:  python train.py action-recognition --data fight-surveillance --source DIR --fold 1
+          and so to --fold 5: 240 clips are few, and one split of their 56 scenes says little
+Time:     7 minutes a fold on one core, nearly all of it for the features
+Expected: 72.1 % accuracy on `test`, mean of five folds (75.0, 79.2, 68.8, 72.9, 64.6), seed 0
+
+With `motion="features"` instead, three folds had 60 %: ImageNet's features tell a room, not a blow.
+That differences of pixels tell more was first seen with linear classifiers on these same clips.
 """
 
 from pipelines.config import Config
@@ -15,7 +19,7 @@ CONFIG = Config(
     backbone="efficientnet-lite0",
     sample_frames=32,
     clip_frames=16,
-    motion="features",
+    motion="pixels",
     flips=True,
     cell="gru",
     units=64,
