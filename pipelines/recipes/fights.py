@@ -2,8 +2,8 @@
 
 Paper:    Aktı, Tataroğlu & Ekenel 2019, "Vision-based Fight Detection from Surveillance Cameras"
           (about 72 %); Wang et al. 2016, "Temporal Segment Networks" (RGB differences)
-Command:  python train.py action-recognition --data fight-surveillance --source DIR --fold 1
-          and so to --fold 5: 240 clips are few, and one split of their 56 scenes says little
+Command:  python train.py action-recognition --data fight-surveillance --source DIR
+          and --fold 1 to 5: 240 clips are few, and one split of their 56 scenes says little
 Time:     7 minutes a fold on one core, nearly all of it for the features
 Expected: 72.1 % accuracy on `test`, mean of five folds (75.0, 79.2, 68.8, 72.9, 64.6), seed 0
 
