@@ -13,6 +13,7 @@ All ratios come from one run; close other programs first.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable
@@ -153,17 +154,17 @@ def search_rate(decoder: str) -> float:
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
 
-def run_search_rate(run: Path) -> tuple[float, float]:
+def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
     """Return the captions that a trained model finds a second, and how many words they have."""
     model, _, source = load_run(run)
     config, part = source.config, model.top or model.backbone
     table = source.table(config.test_splits.split(",")[0], source.tuned(config.epochs))
-    options = search_options(config)
+    options = dataclasses.replace(search_options(config), n_best=n_best)
 
     @tf.function(reduce_retracing=True)
     def search(features: tf.Tensor) -> tf.Tensor:
-        step, state = model.head.start(model.encoder(features))
-        return beam_search(step, state, tf.shape(features)[0], options).tokens
+        step, state, cache = model.head.start(model.encoder(features))
+        return beam_search(step, state, cache, tf.shape(features)[0], options).tokens
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):
@@ -196,8 +197,12 @@ def main() -> None:
             print(f"| {decoder} | {precision} | {rate:.0f} | {flops / peak:.0%} | {found:.0f} |")
     for precision in ("float32", "bfloat16") if given.run else ():
         with matmul_precision(tf.as_dtype(precision)):
-            found, words = run_search_rate(given.run)
-        print(f"{given.run.name}, {precision}: {found:.0f} captions/s, of {words:.1f} words")
+            for n_best in (1, BEAMS):
+                found, words = run_search_rate(given.run, n_best)
+                print(
+                    f"{given.run.name}, {precision}, the best {n_best}: {found:.0f} pictures/s, "
+                    f"captions of {words:.1f} words"
+                )
 
 
 if __name__ == "__main__":

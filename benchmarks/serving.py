@@ -69,8 +69,8 @@ def latency(
 
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
-        step, state = model.head.start(memory)
-        return beam_search(step, state, 1, head.options).tokens
+        step, state, cache = model.head.start(memory)
+        return beam_search(step, state, cache, 1, head.options).tokens
 
     works = {
         "a caption": lambda n: caption(image_bytes=given[n])["caption"].numpy(),

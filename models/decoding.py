@@ -30,21 +30,24 @@ __all__ = ["Hypotheses", "SearchOptions", "Step", "beam_search", "greedy", "samp
 ALL = 2**31 - 1  # words, however many there are
 
 
-def greedy(step: Step, state: Any, batch: tf.Tensor | int, options: SearchOptions) -> Hypotheses:
+def greedy(
+    step: Step, state: Any, memory: Any, batch: tf.Tensor | int, options: SearchOptions
+) -> Hypotheses:
     """Return the sentence of the likeliest next words (n = 1); ties go to the lower id.
 
-    `state` has leading dimension batch. `beam_search` with one beam finds the same.
+    `state` and `memory` have leading dimension batch. `beam_search` with one beam finds the same.
     """
 
     def likeliest(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
         return tf.zeros_like(log_probs[:, :1], tf.int32)
 
-    return _follow(step, state, batch, options, likeliest, samples=1, choices=1)
+    return _follow(step, state, memory, batch, options, likeliest, samples=1, choices=1)
 
 
 def sample(
     step: Step,
     state: Any,
+    memory: Any,
     batch: tf.Tensor | int,
     options: SearchOptions,
     seed: tf.Tensor | int,
@@ -63,6 +66,7 @@ def sample(
     Args:
         step: see `models.search`.
         state: nest of tensors [batch, ...].
+        memory: another.
         batch: rows, an int or an int32 scalar.
         options: see `SearchOptions`.
         seed: whole number. A scalar is the batch's: the same on the same batch draws the same
@@ -117,7 +121,7 @@ def sample(
         )
         return tf.minimum(passed, tf.shape(share)[1] - 1)
 
-    return _follow(step, state, batch, options, draw, samples, None if free else ALL)
+    return _follow(step, state, memory, batch, options, draw, samples, None if free else ALL)
 
 
 def _chance(seed: tf.Tensor | int, batch: tf.Tensor | int, samples: int, steps: int) -> tf.Tensor:
@@ -135,6 +139,7 @@ def _chance(seed: tf.Tensor | int, batch: tf.Tensor | int, samples: int, steps: 
 def _follow(
     step: Step,
     state: Any,
+    memory: Any,
     batch: tf.Tensor | int,
     options: SearchOptions,
     choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
@@ -156,7 +161,7 @@ def _follow(
     def body(
         time: tf.Tensor, tokens: tf.Tensor, done: tf.Tensor, sums: tf.Tensor, state: Any, seen: Any
     ) -> tuple[Any, ...]:
-        logits, state, attention = step(tokens[:, time], state)
+        logits, state, attention = step(tokens[:, time], state, memory)
         count = None if choices is None else min(choices, logits.shape[1])
         log_probs, ids = candidates(logits, tokens, time, options, count)
         column = choose(time, log_probs)

@@ -1,15 +1,17 @@
 """What every search shares: the step function, the options, the admitted words, the result.
 
-A search knows nothing of the model. It sees `step(tokens, state) -> (logits, state, attention)`:
+A search knows nothing of the model. It sees a function of one step,
+`step(tokens, state, memory) -> (logits, state, attention)`:
 
     tokens     int32 [N], the last word of each hypothesis (START at first)
     state      any nest of tensors [N, ...]
+    memory     any nest of tensors [batch, ...], what is the same at every step
     logits     float32 [N, V]
     attention  float32 [N, M], where the step looked in the memory
 
-N is batch * hypotheses per row, batch-major (row = b * hypotheses + k); it may change between calls
-(a beam opens at one hypothesis), so a step that closes over a memory [batch, M, D] takes N // batch
-as the number of hypotheses. V is static; batch may be None in a graph. The whole search is one
+N is batch * hypotheses per row, batch-major (row = b * hypotheses + k). Both may change between
+calls: a beam opens at one hypothesis, and leaves out the rows of the batch that are done. V is
+static; batch may be None in a graph. The whole search is one
 `tf.while_loop` of stock ops: it runs eagerly, in a `tf.function` and in a SavedModel.
 
 The sentences searched are those of at most `max_words` words, each followed by END: at the last
@@ -33,7 +35,7 @@ import tensorflow as tf
 PAD, START, END, UNKNOWN = 0, 1, 2, 3  # as in data/vocabulary.py; a test holds them together
 IMPOSSIBLE = -1e4  # log-probability of an END the model rules out: finite, below any real one
 
-Step = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any, tf.Tensor]]
+Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, Any, tf.Tensor]]
 
 
 class Hypotheses(NamedTuple):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from models.decoder_cells import DECODERS, Cache
-from models.linear import Linear, matmul
+from models.linear import Linear, matmul, rounded
 from models.losses import cross_entropy
 from models.memory import Memory
 from models.search import PAD, Step
@@ -73,10 +72,11 @@ class SequenceDecoder(keras.layers.Layer):
         self.to_embedding.build((None, self.cell.output_depth))
         self.built = True
 
-    def start(self, memory: Memory) -> tuple[Step, Any]:
-        """Return the step function over this memory, for `models.decoding`, and its first state."""
+    def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
+        """Return the step function, its first state, and its memory, for `models.decoding`."""
         cache = self.cell.prepare(memory)
-        return functools.partial(self._step, cache), self.cell.initial_state(memory)
+        cache = cache._replace(values=rounded(cache.values))  # once, not at every step
+        return self._step, self.cell.initial_state(memory), cache
 
     def loss(
         self,
@@ -142,7 +142,7 @@ class SequenceDecoder(keras.layers.Layer):
         return tf.gather(self.embedding, tokens) * self.depth**0.5
 
     def _step(
-        self, cache: Cache, tokens: tf.Tensor, state: Any
+        self, tokens: tf.Tensor, state: Any, cache: Cache
     ) -> tuple[tf.Tensor, Any, tf.Tensor]:
         projected = self.cell.project(self._embed(tokens))
         output, state, attention = self.cell.step(projected, state, cache)

@@ -138,8 +138,9 @@ class Decoder:
         @by_form
         def search(inputs: Any) -> Any:
             memory = model.remember(inputs)
-            step, state = model.head.start(memory)
-            return beam_search(step, state, tf.shape(memory.summary)[0], options), memory.mask
+            step, state, cache = model.head.start(memory)
+            batch = tf.shape(memory.summary)[0]
+            return beam_search(step, state, cache, batch, options), memory.mask
 
         self.search = search
 

@@ -159,8 +159,8 @@ def _answer(
 ) -> dict[str, tf.Tensor]:
     """Return the outputs of a signature for a batch of what `read` reads."""
     rows, valid = read(at_least_one_row(given))
-    step, state = model.head.start(model.remember(rows))
-    found = search(step, state, tf.size(valid), options)
+    step, state, cache = model.head.start(model.remember(rows))
+    found = search(step, state, cache, tf.size(valid), options)
     tokens = tf.where(valid[:, None, None], found.tokens, PAD)
     scores = tf.where(valid[:, None], found.scores, 0.0)
     sentences = _sentences(tokens, vocabulary)

@@ -75,9 +75,11 @@ class SelfCritical:
         def draw(rows: Any, seed: tf.Tensor) -> tf.Tensor:
             with matmul_precision(precision(config)):
                 memory = model.remember(rows)
-                step, state = model.head.start(memory)
-                pictures = tf.shape(memory.summary)[0]
-                drawn = sample(step, state, pictures, options, seed, TEMPERATURE, samples=SAMPLES)
+                step, state, cache = model.head.start(memory)
+                batch = tf.shape(memory.summary)[0]
+                drawn = sample(
+                    step, state, cache, batch, options, seed, TEMPERATURE, samples=SAMPLES
+                )
                 return drawn.tokens
 
         self.draw = draw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_search import Toy, any_options, any_toys, every, penalised, words
 
-from models.decoding import Hypotheses, SearchOptions
+from models.decoding import Hypotheses, SearchOptions, beam_search
 from models.search import END, IMPOSSIBLE, START
 
 INF = math.inf
@@ -140,3 +141,19 @@ def test_poor_early_endings_do_not_crowd_out_the_likeliest_sentence() -> None:
         {START: {4: 0.98, END: 0.02}, 4: {5: 0.98, END: 0.02}, 5: {6: 1.0}, 6: {END: 1.0}}
     )
     assert every(toy.search(SearchOptions(beams=2))) == [(4, 5, 6)]
+
+
+def test_rows_that_are_done_are_left_out() -> None:
+    """One row goes on alone to its tenth word; the others are over after one."""
+    short = {START: {4: 1.0}, 4: {END: 1.0}}
+    toy = Toy.chain(short, {START: {4: 1.0}, 4: {4: 0.9, END: 0.1}}, short, short)
+    rows = []
+
+    def step(tokens: tf.Tensor, state: Any, memory: tf.Tensor) -> Any:
+        rows.append(memory.numpy().tolist())
+        return toy.step(tokens, state, memory)
+
+    options = SearchOptions(beams=1, max_words=10)
+    found = beam_search(step, *toy.given[1:], toy.batch, options)
+    assert rows == [[0, 1, 2, 3]] * 2 + [[1]] * (len(rows) - 2) and len(rows) > 8
+    assert found.lengths[:, 0].numpy().tolist() == [1, len(rows) - 1, 1, 1]

@@ -175,8 +175,12 @@ def test_a_sampling_value_out_of_range_is_refused_by_name(how: dict[str, Any]) -
 def test_an_empty_batch_gives_empty_results() -> None:
     toy = Toy(np.zeros([1, 6, 6, 6]))
     state = tf.nest.map_structure(lambda part: part[:0], toy.start())
+
+    def one_step(tokens: tf.Tensor, state: Any, memory: Any) -> tuple[Any, Any, Any]:
+        return tf.zeros([0, 6]), state, tf.zeros([0, 3])
+
     for find in (greedy, beam_search):
-        found = find(lambda t, s: (tf.zeros([0, 6]), s, tf.zeros([0, 3])), state, 0, ONE_WORD)
+        found = find(one_step, state, (), 0, ONE_WORD)
         assert found.tokens.shape == (0, 1, 2) and found.attention.shape == (0, 1, 2, 3)
 
 
@@ -188,16 +192,16 @@ class Exported(tf.Module):
     )
     rows = tf.TensorSpec([None, 7, 7])
 
-    def over(self, rows: tf.Tensor) -> tuple[Any, Any, Any]:
-        """Return the step, its first state and the batch, as a search takes them."""
+    def over(self, rows: tf.Tensor) -> tuple[Any, Any, Any, Any]:
+        """Return the step, its first state, its memory and the batch, as a search takes them."""
 
-        def step(tokens: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def step(tokens: tf.Tensor, state: tf.Tensor, rows: tf.Tensor) -> tuple[Any, Any, Any]:
             count = tf.shape(tokens)[0]
             row = tf.range(count) // (count // tf.shape(rows)[0])
             logits = tf.gather_nd(rows, tf.stack([row, tokens], axis=1)) + 0.1 * state
             return logits, state + tf.one_hot(tokens, 7), tf.nn.softmax(state)
 
-        return step, tf.zeros([tf.shape(rows)[0], 7]), tf.shape(rows)[0]
+        return step, tf.zeros([tf.shape(rows)[0], 7]), rows, tf.shape(rows)[0]
 
     @tf.function(input_signature=[rows])
     def beam(self, rows: tf.Tensor) -> Hypotheses:

@@ -60,21 +60,21 @@ def test_training_and_search_take_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
     outputs = layer.outputs(memory(), tf.constant(tokens), OWN)
     together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
-    step, state = layer.start(memory())
+    step, state, cache = layer.start(memory())
     for t in range(tokens.shape[1]):
-        logits, state, _ = step(tf.constant(tokens[:, t]), state)
+        logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
         np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
 
 
 def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
     """Rows of a step are batch * beams, yet the memory has batch rows."""
     layer, beams = decoder(kind), 2
-    step, state = layer.start(memory())
+    step, state, cache = layer.start(memory())
     wide = tf.nest.map_structure(lambda x: tf.repeat(x, beams, axis=0), state)
     tokens = tf.constant([4, 5, 6, 7, 8, 9])
-    logits, _, attention = step(tokens, wide)
+    logits, _, attention = step(tokens, wide, cache)
     for beam in range(beams):
-        alone, _, looked = step(tokens[beam::beams], state)
+        alone, _, looked = step(tokens[beam::beams], state, cache)
         np.testing.assert_allclose(logits[beam::beams], alone, atol=1e-5)
         np.testing.assert_allclose(attention[beam::beams], looked, atol=1e-5)
 
@@ -82,10 +82,10 @@ def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
 def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()
     loss = layer.loss(memory(), (tf.constant(tokens), OWN), smoothing=0.1)
-    step, state = layer.start(memory())
+    step, state, cache = layer.start(memory())
     total, words = 0.0, 0
     for t in range(tokens.shape[1] - 1):
-        logits, state, _ = step(tf.constant(tokens[:, t]), state)
+        logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
         log_p = tf.nn.log_softmax(logits).numpy()
         for row, word in enumerate(tokens[:, t + 1]):
             if word != PAD:
@@ -187,7 +187,7 @@ def test_memory_matters(kind: tuple[str, str]) -> None:
 
 def test_attention_knows_the_last_word(kind: tuple[str, str]) -> None:
     """After "a red", a decoder that does not know it cannot look for the red thing."""
-    step, state = decoder(kind).start(memory())
-    _, _, after_one = step(tf.constant([4, 4, 4]), state)
-    _, _, after_another = step(tf.constant([9, 9, 9]), state)
+    step, state, cache = decoder(kind).start(memory())
+    _, _, after_one = step(tf.constant([4, 4, 4]), state, cache)
+    _, _, after_another = step(tf.constant([9, 9, 9]), state, cache)
     assert after_one.shape[1] == 0 or np.abs(after_one - after_another).max() > 1e-3

@@ -53,22 +53,29 @@ class Toy:
     def start(self) -> Any:
         return {"last": tf.zeros([self.batch], tf.int32), "prefix": tf.zeros([self.batch, 1])}
 
-    def step(self, tokens: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
+    @property
+    def given(self) -> tuple[Any, Any, tf.Tensor]:
+        """The step, its first state and its memory: each row's number is all it need know."""
+        return self.step, self.start(), tf.range(self.batch)
+
+    def step(
+        self, tokens: tf.Tensor, state: Any, memory: tf.Tensor
+    ) -> tuple[tf.Tensor, Any, tf.Tensor]:
         self.calls += 1
-        rows = tf.range(tf.shape(tokens)[0]) // (tf.shape(tokens)[0] // self.batch)
+        rows = tf.repeat(memory, tf.shape(tokens)[0] // tf.maximum(tf.size(memory), 1))
         logits = tf.gather_nd(self.table, tf.stack([rows, state["last"], tokens], axis=1))
         prefix = (state["prefix"] * 32 + tf.cast(tokens[:, None], tf.float32)) % MODULUS
         attention = tf.concat([prefix, tf.cast(rows[:, None], tf.float32)], axis=1)
         return logits, {"last": tokens, "prefix": prefix}, attention
 
     def search(self, options: SearchOptions) -> Hypotheses:
-        return checked(self, beam_search(self.step, self.start(), self.batch, options), options)
+        return checked(self, beam_search(*self.given, self.batch, options), options)
 
     def greedy(self, options: SearchOptions) -> Hypotheses:
-        return checked(self, greedy(self.step, self.start(), self.batch, options), options)
+        return checked(self, greedy(*self.given, self.batch, options), options)
 
     def sample(self, options: SearchOptions, seed: int, **how: Any) -> Hypotheses:
-        found = sample(self.step, self.start(), self.batch, options, seed, **how)
+        found = sample(*self.given, self.batch, options, seed, **how)
         return checked(self, found, options)
 
     def next(self, row: int, words: tuple[int, ...], options: SearchOptions) -> dict[int, float]:
