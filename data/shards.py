@@ -30,7 +30,7 @@ from data.listing import Entry
 from data.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
 from data.problems import Problem, repeats
 
-FORMAT = 1  # raised when other bytes are stored for the same source
+FORMAT = 2  # raised when other bytes are stored for the same source
 
 
 class Item(NamedTuple):

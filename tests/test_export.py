@@ -106,8 +106,8 @@ def in_python(model: Any, search: Any) -> Hypotheses:
     """The valid pictures through the model's own parts."""
     sound = [each for each, valid in zip(PICTURES, VALID, strict=True) if valid]
     pixels = tf.stack([decode_picture(tf.constant(each), SIZE) for each in sound])
-    step, state = model.head.start(model.remember(pixels))
-    return Hypotheses(*(part.numpy() for part in search(step, state, len(sound), OPTIONS)))
+    step, state, cache = model.head.start(model.remember(pixels))
+    return Hypotheses(*(part.numpy() for part in search(step, state, cache, len(sound), OPTIONS)))
 
 
 @pytest.mark.parametrize("cell", CELLS)
