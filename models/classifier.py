@@ -13,15 +13,16 @@ from models.linear import Linear
 from models.losses import cross_entropy
 from models.memory import Memory
 
-POOLINGS = ("summary", "mean", "attention")
+POOLINGS = ("summary", "mean", "max", "attention")
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Classifier(keras.layers.Layer):
     """logits = W s + b, of a vector s for the whole memory.
 
-    s is the memory's summary, or the mean of its items m_i, or what attention finds among them
-    (Yang et al. 2016, "Hierarchical Attention Networks"):
+    s is the memory's summary, or the mean of its items m_i, or the highest value of each dimension
+    (Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations"), or what
+    attention finds among them (Yang et al. 2016, "Hierarchical Attention Networks"):
 
         s = Σ α_i m_i,    α = softmax(vᵀ tanh(W_a m_i + b_a))
 
@@ -44,7 +45,7 @@ class Classifier(keras.layers.Layer):
         Args:
             classes: their number K.
             class_weights: what an example of each class counts in the loss, K values; None for 1.
-            pooling: "summary", "mean" or "attention".
+            pooling: "summary", "mean", "max" or "attention".
             kwargs: of `keras.layers.Layer`.
 
         Raises:
@@ -74,15 +75,25 @@ class Classifier(keras.layers.Layer):
         """Return logits, float32 `[batch, classes]`."""
         if self.pooling == "summary":
             return self.project(memory.summary)
+        if self.pooling == "max":
+            something = tf.reduce_any(memory.mask, axis=1, keepdims=True)
+            highest = tf.reduce_max(self._masked(memory), axis=1)
+            return self.project(tf.where(something, highest, 0.0))
         weights = self.attention(memory)[..., tf.newaxis]
         return self.project(tf.reduce_sum(weights * memory.values, axis=1))
 
     def attention(self, memory: Memory) -> tf.Tensor:
         """Return how much each item counts, float32 `[batch, items]`; of no use to a summary."""
+        if self.pooling == "max":  # how many of its values are the highest
+            best = tf.argmax(self._masked(memory), axis=1)
+            return tf.reduce_mean(tf.one_hot(best, tf.shape(memory.mask)[1], axis=1), axis=2)
         energies = tf.zeros(tf.shape(memory.mask))
         if self.pooling == "attention":
             energies = self.weigh(self.compare(memory.values))[..., 0]
         return tf.nn.softmax(tf.where(memory.mask, energies, MASKED))
+
+    def _masked(self, memory: Memory) -> tf.Tensor:
+        return tf.where(memory.mask[..., tf.newaxis], memory.values, MASKED)
 
     def loss(self, memory: Memory, targets: tf.Tensor, *, smoothing: float = 0.0) -> tf.Tensor:
         """Return the mean cross-entropy, a scalar; with class weights the weighted mean.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from models.memory import Memory
 from models.recurrent import Recurrent
-from models.search import PAD
+from models.search import PAD, UNKNOWN
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
@@ -30,6 +30,7 @@ class TextEncoder(keras.layers.Layer):
         two_way: bool = True,
         embedding: int = 128,
         dropout: float = 0.5,
+        word_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Make an encoder.
@@ -42,6 +43,7 @@ class TextEncoder(keras.layers.Layer):
             two_way: whether each reads backwards as well.
             embedding: width of a word vector.
             dropout: share of the word vectors' and the outputs' values dropped in training.
+            word_dropout: share of the words that become UNKNOWN in training (Dai & Le 2015).
             kwargs: of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
@@ -49,6 +51,7 @@ class TextEncoder(keras.layers.Layer):
         self.recurrent = Recurrent(
             cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
         )
+        self.hide_words = keras.layers.Dropout(word_dropout)
         self.drop_words = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
 
@@ -66,6 +69,9 @@ class TextEncoder(keras.layers.Layer):
     def call(self, tokens: tf.Tensor, training: bool = False) -> Memory:
         """Encode int32 `[batch, time]`, padded with PAD, into a Memory of `self.depth`."""
         mask = tf.not_equal(tokens, PAD)
+        if training and self.hide_words.rate:
+            kept = self.hide_words(tf.ones(tf.shape(tokens)), training=True) > 0
+            tokens = tf.where(mask & ~kept, UNKNOWN, tokens)
         words = self.drop_words(tf.gather(self.embedding, tokens), training=training)
         values, summary = self.recurrent(words, mask, training=training)
         values = self.drop_outputs(values, training=training)
@@ -83,4 +89,5 @@ class TextEncoder(keras.layers.Layer):
             "two_way": recurrent.two_way,
             "embedding": self.embedding_depth,
             "dropout": self.rate,
+            "word_dropout": self.hide_words.rate,
         }

@@ -82,6 +82,7 @@ class TextSource:
             two_way=config.two_way,
             embedding=config.embedding,
             dropout=config.dropout,
+            word_dropout=config.word_dropout,
         )
         self.encoder.build()
         if config.vectors is not None:

@@ -95,6 +95,17 @@ def test_attention_weighs_what_is_real_by_its_equation() -> None:
         )
 
 
+def test_the_highest_of_what_is_real() -> None:
+    made, memory = head(pooling="max"), items()
+    values = memory.values.numpy()
+    highest = np.stack([values[0].max(0), values[1, :2].max(0)])
+    np.testing.assert_allclose(made(memory), made.project(tf.constant(highest)), atol=1e-6)
+    share = [(values[0].argmax(0) == item).mean() for item in range(4)]
+    np.testing.assert_allclose(made.attention(memory)[0], share, atol=1e-6)
+    nothing = memory._replace(mask=tf.zeros([2, 4], tf.bool))
+    np.testing.assert_allclose(made(nothing), made.project(tf.zeros([2, DEPTH])), atol=1e-6)
+
+
 def test_another_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match="one of summary, mean, attention, not 'last'"):
+    with pytest.raises(ValueError, match="one of summary, mean, max, attention, not 'last'"):
         head(pooling="last")

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models.cells import CELLS
+from models.search import PAD, UNKNOWN
 from models.text_encoder import TextEncoder
 
 TOKENS = np.array([[1, 7, 5, 2, 0, 0], [1, 5, 7, 9, 4, 2], [1, 2, 0, 0, 0, 0]], np.int32)
@@ -53,8 +54,17 @@ def test_dropout_is_for_training_alone() -> None:
     assert (once.summary != again.summary).numpy().any()
 
 
+def test_hidden_words_are_unknown_ones_and_padding_stays() -> None:
+    made = encoder(word_dropout=0.999, dropout=0.0)
+    hidden, unknown = made(TOKENS, training=True), made(np.where(TOKENS > 0, UNKNOWN, PAD))
+    np.testing.assert_allclose(hidden.values, unknown.values, atol=1e-6)
+    np.testing.assert_array_equal(hidden.mask, TOKENS > 0)
+    assert np.abs(made(TOKENS).values - unknown.values).max() > 1e-3
+
+
 def test_comes_back_from_its_configuration() -> None:
-    made = encoder(cell="gru", layers=2)
+    made = encoder(cell="gru", layers=2, word_dropout=0.2)
+    assert made.get_config()["word_dropout"] == 0.2
     copy = TextEncoder.from_config(made.get_config())
     copy.build()
     copy.set_weights(made.get_weights())
