@@ -231,6 +231,33 @@ def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Serv
     np.testing.assert_allclose(shares, look / look.max(), atol=1e-4)
 
 
+def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: Server) -> None:
+    waiting: list[Any] = []
+    page.route(
+        "**/models/pairs/words", lambda route: waiting.append(route)
+    )  # they come after the answer
+    page.select_option("#model", "pairs")
+    page.fill("#text", "Two dogs, a cat.")
+    with page.expect_response("**/models/pairs:predict"):
+        page.keyboard.press("Control+Enter")
+    waiting.pop().continue_()
+    outputs = server.ask("/v1/models/pairs:predict", {"inputs": ["Two dogs, a cat."]})[2]["outputs"]
+    assert caption(page) == outputs["translation"][0]
+
+
+def test_another_model_does_not_show_the_answer_of_the_one_before(page: Any) -> None:
+    waiting: list[Any] = []
+    page.route("**/models/captioner:predict", lambda route: waiting.append(route))
+    with page.expect_request("**/models/captioner:predict"):
+        drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    page.select_option("#model", "pairs")
+    with page.expect_response("**/models/captioner:predict"):
+        waiting.pop().continue_()
+    page.wait_for_function("document.body !== null")  # a turn of the browser
+    assert page.locator("#result").is_hidden()
+    assert page.text_content("#state") == ""
+
+
 def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     caption(page)

@@ -99,6 +99,8 @@ def test_base64_may_lack_its_padding_and_have_lines() -> None:
         (b'{"inputs": [{"b64": "abcde"}]}', "Unable to base64 decode"),
         (b'{"inputs": [{"b64": 3}]}', "is not of expected type|Missing named input"),
         (b'{"inputs": ["\\ud800"]}', "not valid Unicode"),
+        (b'{"signature_name": "\\uD83D", "inputs": ["a"]}', "not valid Unicode"),
+        (b'{"inputs": ["\xed\xa0\x80"]}', "JSON Parse error"),
         (b'{"signature_name": "clip", "instances": [["a"], ["b", "c"]]}', "unexpected size"),
         (b'{"signature_name": "sample", "instances": ["a"]}', "expecting list of objects"),
         (b'{"signature_name": "sample", "inputs": ["a"]}', "expecting an object"),

@@ -20,6 +20,7 @@ from pipelines.server.errors import RequestError
 
 _SHOWN = 80  # characters of a client's own words in an error
 _POWERS = np.array([float(f"1e{power}") for power in range(52)])  # of ten, for all float32
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # what may be half of a surrogate pair
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
 
 
@@ -100,9 +101,14 @@ def document(body: bytes) -> dict[str, Any]:
     if not body:
         raise bad("JSON Parse error: The document is empty")
     try:
-        found = json.loads(body)
+        text = body.decode("utf-8-sig")
+        found = json.loads(text)
+        if _HALF.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise bad(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
+    except UnicodeEncodeError:  # half of a surrogate pair, which no answer could quote
+        raise bad("JSON Parse error: a text is not valid Unicode") from None
     except (ValueError, RecursionError) as error:  # no UTF-8, endless digits or nesting
         raise bad(f"JSON Parse error: {_cut(str(error))}") from None
     if not isinstance(found, dict):
@@ -205,10 +211,7 @@ def _scalar(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
     """Return a value of the wanted type; numbers are not made from words, nor the reverse."""
     if dtype.kind == "O":
         if isinstance(value, str):
-            try:
-                return value.encode()
-            except UnicodeEncodeError:  # half of a surrogate pair, written as \\ud800
-                raise bad(f"Input {name}: a text is not valid Unicode") from None
+            return value.encode()
         if _is_base64(value):
             return _from_base64(name, value["b64"])
     elif dtype.kind == "b":
