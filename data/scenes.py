@@ -82,7 +82,9 @@ def _star(x: Array, y: Array) -> npt.NDArray[np.bool_]:
 def _heart(x: Array, y: Array) -> npt.NDArray[np.bool_]:
     """The sextic (x² + y² - 1)³ = x² y³, scaled into the unit circle."""
     x, y = 1.38 * x, 0.12 - 1.32 * y
-    return np.asarray((x**2 + y**2 - 1) ** 3 <= x**2 * y**3)
+    square = x * x
+    outside = square + y * y - 1
+    return np.asarray(outside * outside * outside <= square * y * y * y)  # powers are slow
 
 
 # Each shape is the set of points where its formula holds: x to the right, y down, all of them in

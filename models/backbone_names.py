@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-PIXELS, SMALL_CNN = "pixels", "small-cnn"
+DCT, SMALL_CNN = "dct", "small-cnn"
 # Pixels a side that the ImageNet weights were trained on, where it is not 224.
 IMAGE_SIZES = {
     "EfficientNetB1": 240,
@@ -84,7 +84,7 @@ def resolve(name: str) -> str:
     ...
     ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...
     """
-    known = {_plain(right): right for right in (PIXELS, SMALL_CNN, *VARIANTS, *applications())}
+    known = {_plain(right): right for right in (DCT, SMALL_CNN, *VARIANTS, *applications())}
     if right := known.get(_plain(name)):
         return right
     near = difflib.get_close_matches(_plain(name), known, n=2)

@@ -14,8 +14,9 @@ def choose_frames(
     """Choose frames of clips: one of each of `most` equal segments, or all of a shorter clip.
 
     By chance within each segment (Wang et al. 2016, "Temporal Segment Networks"), or the middle.
-    Where frames give way to a neighbour, some are seen twice and others not at all, as if what
-    moves went slower and faster (Assael et al. 2016, "LipNet"); their order stays.
+    With `jitter` a clip goes slower or faster around a moment of its own, as recordings of speech
+    do (Ko et al. 2015, "Audio Augmentation for Speech Recognition"): frames are seen twice or not
+    at all, and come sooner or later; their order stays.
 
     >>> choose_frames(np.array([9, 2]), 3)
     (array([[1, 4, 7],
@@ -26,7 +27,7 @@ def choose_frames(
         frames: int `[clips]`, how many each has.
         most: segments; None: every frame.
         chance: None for the middle.
-        jitter: share of frames that give way to the one before or after, by chance.
+        jitter: how much slower or faster, at most, as a share; without chance it does nothing.
 
     Returns:
         Numbers of frames, int `[clips, time]`, and which of them count, bool `[clips, time]`.
@@ -36,7 +37,9 @@ def choose_frames(
     within = 0.5 if chance is None else chance.random((len(frames), len(steps)))
     chosen = ((steps + within) * (frames / counts)[:, np.newaxis]).astype(int)
     if chance and jitter:
-        chosen += chance.choice([-1, 0, 1], chosen.shape, p=[jitter / 2, 1 - jitter, jitter / 2])
-        chosen = np.maximum.accumulate(chosen.clip(0, frames[:, np.newaxis] - 1), axis=1)
+        pace = 1 + chance.uniform(-jitter, jitter, (len(frames), 1))
+        still = chance.random((len(frames), 1)) * frames[:, np.newaxis]
+        moved = still + (chosen + 0.5 - still) * pace
+        chosen = moved.astype(int).clip(0, frames[:, np.newaxis] - 1)
     mask = steps < counts[:, np.newaxis]
     return np.where(mask, chosen, 0), mask

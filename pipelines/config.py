@@ -34,7 +34,7 @@ def choice(
 
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
-POOLINGS = ("summary", "mean", "attention")
+POOLINGS = ("summary", "mean", "max", "attention")
 GRIDS = ("mean", "places", "cells")
 MOTIONS = ("none", "features", "pixels")
 CELLS = ("rnn", "lstm", "gru")
@@ -71,6 +71,7 @@ class Config:
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
     max_words: int = choice("words", 20, "what is longer is cut: sentences to learn, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
+    word_dropout: float = choice("words", 0.0, "share of words hidden in training", parts=TEXT)
     vectors: str | None = choice(
         "words",
         None,
@@ -81,7 +82,7 @@ class Config:
     backbone: str = choice(
         "encoder",
         "efficientnet-lite0",
-        "pixels, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
+        "dct, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
         parts=SEEN,
     )
     weights: str | None = choice(
@@ -160,7 +161,7 @@ class Config:
     jitter: float = choice(
         "encoder",
         0.0,
-        "while learning, show so large a share of frames twice or not at all",
+        "while learning, let clips go up to so large a share slower or faster",
         parts=VIDEO,
     )
     crop: str | None = choice(
@@ -209,13 +210,11 @@ class Config:
     pooling: str = choice(
         "model",
         "summary",
-        "what stands for the whole: the end, the mean of all items, or a weighted one",
+        "what stands for the whole: the end, or all items' mean, highest values or weighted mean",
         POOLINGS,
         parts=LABELS,
     )
-    class_weights: bool = choice(
-        "model", False, "let all classes count alike, however rare", parts=LABELS
-    )
+    class_weights: bool = choice("model", False, "let rare classes count as much", parts=LABELS)
 
     epochs: int = choice("training", 10, "passes over the training examples, at most")
     batch_size: int = choice("training", 64, "sentences, texts or pictures in a step")
@@ -378,6 +377,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "jitter": _SHARE,
     "units": _POSITIVE,
     "dropout": _SHARE,
+    "word_dropout": _SHARE,
     "epochs": _POSITIVE,
     "batch_size": _POSITIVE,
     "learning_rate": _ABOVE_ZERO,

@@ -311,16 +311,21 @@ def _batched(rows: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -> tf.data.Dataset:
     """Return batches of decoded pictures, uint8 `[batch, size, size, 3 or 6]`, in order."""
-    encoded = tf.data.Dataset.from_generator(
-        lambda: itertools.islice(pictures.encoded(), skip, None),
-        output_signature=tf.TensorSpec([2] if pictures.pairs else [], tf.string),
-    )
+
+    def some() -> Iterator[np.ndarray]:  # many at once: each call from the graph takes time
+        encoded = itertools.islice(pictures.encoded(), skip, None)
+        while batch := list(itertools.islice(encoded, BATCH)):
+            yield np.array(batch, object)
+
+    shape = [None, 2] if pictures.pairs else [None]
+    found = tf.data.Dataset.from_generator(some, output_signature=tf.TensorSpec(shape, tf.string))
 
     def decode(each: tf.Tensor) -> tf.Tensor:
         parts = tf.unstack(each) if pictures.pairs else [each]
         return tf.concat([decode_picture(part, size, box) for part in parts], axis=-1)
 
-    return encoded.map(decode, num_parallel_calls=tf.data.AUTOTUNE).batch(BATCH).prefetch(2)
+    decoded = found.unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
+    return decoded.batch(BATCH).prefetch(2)
 
 
 def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -> RowFunction:

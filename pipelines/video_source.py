@@ -195,7 +195,7 @@ class ClipTable:
         pairs: whether the pixels of the frame before come with each, behind its own channels.
         flips: which clips are mirrored half of the times while learning, bool `[clips]`; or all.
         most: frames of a clip that are read; None for all.
-        jitter: share of them that give way to a neighbour while learning.
+        jitter: how much slower or faster a clip goes while learning, at most, as a share.
         variation: how else the pixels of a clip are varied while learning, all frames alike.
     """
 

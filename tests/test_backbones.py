@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -325,3 +326,14 @@ def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:
     model.save(tmp_path / "cnn.keras")
     frozen = build_backbone(str(tmp_path / "cnn.keras"))
     np.testing.assert_array_equal(frozen(pictures, training=True), frozen(pictures))
+
+
+def test_dct_is_that_of_the_grey_picture() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    grid = build_backbone("dct")(pictures).numpy()
+    grey = cv2.cvtColor((pictures / 127.5 - 1).reshape(64, 32, 3), cv2.COLOR_RGB2GRAY)
+    wanted = [cv2.dct(each)[:6, :6].ravel() for each in grey.reshape(2, 32, 32)]
+    np.testing.assert_allclose(grid.reshape(2, 36), wanted, atol=2e-4)
+    assert not build_backbone("dct").trainable_weights
+    with pytest.raises(ValueError, match="dct has no weights: leave them out"):
+        build_backbone("dct", weights="imagenet")

@@ -226,11 +226,3 @@ def test_times_tell_equal_frames_apart() -> None:
     angle = np.arange(4)[:, None] / 10000 ** (np.arange(4) / 4)
     assert np.allclose(told[:4], np.concatenate([np.sin(angle), np.cos(angle)], axis=1), atol=1e-6)
     assert not values[4].any()
-
-
-def test_pixels_are_a_backbone() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3))
-    grid = build_backbone("pixels")(pictures.astype(np.float32))
-    assert np.allclose(grid, pictures / 127.5 - 1, atol=1e-6)
-    with pytest.raises(ValueError, match="pixels has no weights"):
-        build_backbone("pixels", weights="imagenet")

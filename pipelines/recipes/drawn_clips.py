@@ -1,10 +1,10 @@
-"""Drawn clips told in sentences, with a backbone from scratch: 97.6 % wholly true on `test`.
+"""Drawn clips told in sentences, with a backbone from scratch: 96.2 % wholly true on `test`.
 
 Paper:    Yao et al. 2015, "Describing Videos by Exploiting Temporal Structure" (SA-LSTM)
 Command:  python train.py video-captioning
-Time:     9 minutes on one core that other work shared, 8 of processor time, drawing not counted
-Expected: 97.6 % wholly true captions on `test`; one seed. Shapes are told apart last: after three
-          epochs half of the captions are true
+Time:     4.5 minutes on two cores, drawing included
+Expected: 96.2 % wholly true captions on `test`; one seed. Shapes are told apart last: after two
+          epochs half of the captions are true; with four epochs in all, 85 %
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ CONFIG = dataclasses.replace(
     clip_frames=4,
     frame_grid="cells",
     batch_size=32,
-    epochs=6,
+    epochs=5,
     weight_decay=0.1,
     beams=3,
     n_best=3,

@@ -2,8 +2,8 @@
 
 Paper:    Wand, Koutník & Schmidhuber 2016, "Lipreading with Long Short-Term Memory"
 Command:  python train.py action-recognition --data grid --source DIR
-Time:     4 minutes on one core
-Expected: 92.0 % accuracy on `validation`, which is dev, seed 0
+Time:     2 to 3 minutes on one core
+Expected: 96.7 % accuracy on `validation`, which is dev: 98.0, 96.0, 96.0 % with seeds 0 to 2
 
 Cut and split as in the recipe `grid`.
 """
