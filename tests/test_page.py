@@ -25,6 +25,9 @@ from video_files import write_clip
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 )
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: install it, for example with `apt-get install chromium`"
+)
 PATIENCE = 240_000  # milliseconds; a busy machine is slow
 DROP = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
@@ -46,8 +49,6 @@ LIT = """(() => {
 @pytest.fixture(scope="module")
 def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a model of each kind; others prove that their exports are sound."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium")
     scratch, folders = tmp_path_factory.mktemp("page"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.saved_model.refuse_unless_sound", lambda folder: None)
@@ -353,7 +354,7 @@ def contrast(one: float, two: float) -> float:
 
 def test_the_screenshots_of_the_readme(browser: Any) -> None:
     """Taken anew with a trained model: `WORDREEL_DEMO=EXPORT,FILE,WORD pytest tests/…`."""
-    if "WORDREEL_DEMO" not in os.environ or CHROMIUM is None:
+    if "WORDREEL_DEMO" not in os.environ:
         pytest.skip("no WORDREEL_DEMO=EXPORT,FILE,WORD")
     export, path, word = os.environ["WORDREEL_DEMO"].split(",")
     kind = mimetypes.guess_type(path)[0] or ""
