@@ -2,7 +2,7 @@
 
 Paper:    Yao et al. 2015, "Describing Videos by Exploiting Temporal Structure" (SA-LSTM)
 Command:  python train.py video-captioning
-Time:     4.5 minutes on two cores, drawing included
+Time:     5.5 minutes on two cores, drawing included
 Expected: 96.2 % wholly true captions on `test`; one seed. Shapes are told apart last: after two
           epochs half of the captions are true; with four epochs in all, 85 %
 """
