@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,6 +142,32 @@ def training_batches(
         (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
     )
     return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+
+class Timed:
+    """Hands batches on and counts the seconds that who takes them has waited.
+
+    Attributes:
+        seconds: so far; the first batch is not counted, for which everything has to start.
+    """
+
+    def __init__(
+        self, batches: Iterable[Any], clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Take the batches, and a clock."""
+        self.batches, self.clock, self.seconds = batches, clock, 0.0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the batches."""
+        batches = iter(self.batches)
+        yield from itertools.islice(batches, 1)
+        while True:
+            asked = self.clock()
+            batch = next(batches, None)
+            self.seconds += self.clock() - asked
+            if batch is None:
+                return
+            yield batch
 
 
 def by_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

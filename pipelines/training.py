@@ -25,9 +25,11 @@ from models.linear import matmul_precision
 from pipelines import cluster, distribution
 from pipelines.config import Config
 from pipelines.flow_norms import flow_norms, seeds
+from pipelines.input import Timed
 from pipelines.optimization import MovingAverage, adamw, precision
 
 LOG_EVERY = 50  # steps
+LONG_WAIT = 0.1  # of an epoch, for its batches: worth a line on the screen
 SAVE_EVERY = 60.0  # seconds
 
 Batches = Callable[[int, int], Iterable[tuple[Any, Any]]]
@@ -178,7 +180,8 @@ class Trainer:
         with progress(self.steps_per_epoch, name, "steps", initial=done) as bar:
             found = batches(epoch, done)
             self.trace(found, tune)
-            for batch in found:
+            begun, timed = time.perf_counter(), Timed(found)
+            for batch in timed:
                 self._batch = self._batch or batch
                 number = int(self.steps.numpy()) + 1
                 self._train_step(batch, tune, number)
@@ -187,6 +190,10 @@ class Trainer:
                 if time.monotonic() - saved > SAVE_EVERY:
                     self._save(self.manager)
                     saved = time.monotonic()
+        waited = timed.seconds / (time.perf_counter() - begun)
+        self._log({"share of the time waited for input": waited}, epoch + 1)
+        if waited > LONG_WAIT:
+            print(f"  training waited for its input {waited:.0%} of the time")
 
     def _train_step(self, batch: tuple[Any, Any], tune: bool, number: int) -> None:
         log = number % LOG_EVERY == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from data.vocabulary import END, PAD, START, Vocabulary
 from pipelines.features import Table
-from pipelines.input import Captions, pad, training_batches
+from pipelines.input import Captions, Timed, pad, training_batches
 
 WORDS = ["a", "red", "blue", "circle", "square", "above", "below", "the"]
 VOCABULARY = Vocabulary.build([" ".join(WORDS)], min_count=1)
@@ -30,6 +31,25 @@ def made_up(pictures: int, seed: int = 0) -> tuple[Captions, Table]:
     rows = rng.integers(0, 255, (pictures, 1, 4, 6, 3)).astype(np.uint8)
     table = Table(tuple(names), rows)
     return Captions.of(examples, VOCABULARY, table.positions(), max_words=6), table
+
+
+def test_what_is_waited_for_batches_is_counted_but_not_the_work_on_them() -> None:
+    now = 0.0
+
+    def slow() -> Iterator[int]:
+        nonlocal now
+        for number, seconds in enumerate((100.0, 2.0, 3.0)):
+            now += seconds
+            yield number
+        now += 4.0
+
+    timed, seen = Timed(slow(), lambda: now), []
+    for batch in timed:
+        now += 50.0  # work
+        seen.append(batch)
+    assert seen == [0, 1, 2]
+    assert timed.seconds == 2.0 + 3.0 + 4.0
+    assert list(Timed([])) == []
 
 
 @given(
