@@ -10,9 +10,7 @@ has the same names: {"text": "…", "label": "…"}.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,9 +18,9 @@ from typing import NamedTuple
 
 from data.classes import classes_of
 from data.errors import UserError
-from data.listing import SPLITS
+from data.listing import HALF_PAIR, SPLITS
 from data.problems import Problem
-from data.sources import find, find_split, lines, nothing_found, read_text
+from data.sources import find, find_split, lines, nothing_found, read_csv, read_text
 from data.splitting import into_splits
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "review"), ("label", "class")
@@ -42,6 +40,8 @@ class Text(NamedTuple):
     @property
     def problem(self) -> str:
         """Why the text cannot be used; "" if it can."""
+        if HALF_PAIR.search(self.text):
+            return "text is not Unicode: half a surrogate pair"
         return "" if self.text else "empty text"
 
 
@@ -105,6 +105,10 @@ def _read_table(path: Path, split: str | None) -> Iterator[Text]:
         where = f"{path.name}:{number}"
         if not label.strip():
             raise UserError(f"{path}, line {number}: no label; give one or take the line out")
+        if HALF_PAIR.search(label):
+            raise UserError(
+                f"{path}, line {number}: the label is not Unicode: half a surrogate pair"
+            )
         if own is not None and own.strip().lower() not in SPLITS:
             raise UserError(
                 f"{path}, line {number}: the split {own!r} is not train, validation or test"
@@ -123,14 +127,10 @@ def _tsv(path: Path) -> Iterator[Row]:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        rows = ((reader.line_num, cells) for cells in reader if any(map(str.strip, cells)))
-        yield from _table(path, rows, header_needed=True)
-    except csv.Error as error:
-        raise UserError(
-            f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
-        ) from None
+    """Read what commas, semicolons or tabs separate; a row's number is that of its first line."""
+    table = read_csv(path)
+    rows = ((int(where.rpartition(":")[2]), cells) for where, cells in table.rows)
+    yield from _table(path, _chain((1, table.header), rows), header_needed=True)
 
 
 def _table(

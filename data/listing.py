@@ -28,7 +28,7 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 MAX_WORDS = 200
-_SURROGATE = re.compile("[\ud800-\udfff]")
+HALF_PAIR = re.compile("[\ud800-\udfff]")  # of surrogates: JSON can spell it, UTF-8 cannot
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
 
 
@@ -259,7 +259,7 @@ def key_of(file: str, pictures: Pictures) -> str:
 
 def _unfit(caption: str) -> str:
     """Return why a caption cannot be used; "" where it can."""
-    if _SURROGATE.search(caption):
+    if HALF_PAIR.search(caption):
         return "caption is not Unicode: half a surrogate pair"
     # The cheap tests first: hundreds of thousands of captions come by.
     if not any(map(str.isalnum, caption)) and not tokenize(caption):

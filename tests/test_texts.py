@@ -12,6 +12,7 @@ from source_files import fill
 
 from data import opinions
 from data.errors import UserError
+from data.problems import read_report
 from data.texts import PreparedTexts, prepare_texts
 
 GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
@@ -41,7 +42,10 @@ def test_tsv_csv_and_json_lines_say_the_same(read: Any) -> None:
     jsonl = "".join(json.dumps({"sentence": t, "label": c}) + "\n" for t, c in rows)
     tsv = "".join(f"{text}\t{label}\n" for text, label in rows)
     headed = "label\tsentence\n" + "".join(f"{label}\t{text}\n" for text, label in rows)
-    for suffix, content in (("csv", csv), ("jsonl", jsonl), ("tsv", tsv), ("tsv", headed)):
+    semicolons = 'Text;Label\n"say ""hi"", twice";good\nno tabs here;bad\nété 狗 ⚽;good\n'
+    for suffix, content in (
+        ("csv", csv), ("csv", semicolons), ("jsonl", jsonl), ("tsv", tsv), ("tsv", headed)
+    ):  # fmt: skip
         prepared = read({f"train.{suffix}": content})
         assert labelled(prepared, "train") == dict(rows)
         assert prepared.classes == ("bad", "good")
@@ -109,6 +113,11 @@ def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
         ({"train.csv": 'text,label\n"a,b\n'}, ["train.csv, line"]),
         ({"train.jsonl": '{"text": "a", "label": "b"}\n{"text"\n'}, ["line 2: not JSON"]),
         ({"train.jsonl": '{"text": 3, "label": "b"}\n'}, ["line 1: not an object of strings"]),
+        (
+            {"train.jsonl": r'{"text": "a", "label": "b\ud800"}'},
+            ["line 1", "half a surrogate pair"],
+        ),
+        ({"train.csv": 'text,label\n"a\nb",x\n"c\nd",x,y\n'}, ["line 4: 3 fields, not 2"]),
         ({"texts.csv": "text,label,split\na,b,trian\n"}, ["line 2", "'trian'"]),
         ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["2 columns split"]),
         ({"other.txt": "x"}, ["no labelled texts", "train.tsv", "found other.txt"]),
@@ -120,6 +129,20 @@ def test_what_cannot_be_used_is_refused_by_name(read: Any, files: Any, parts: li
         read(files)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_half_a_surrogate_pair_is_left_out_and_named(read: Any) -> None:
+    """JSON can spell it, but no file that a run writes can hold it."""
+    bad = r'{"text": "half \ud83d of it", "label": "x"}'
+    prepared = read(
+        {
+            "train.jsonl": '{"text": "a", "label": "x"}\n' * 2
+            + f'{bad}\n{{"text": "b", "label": "y"}}'
+        }
+    )
+    assert {problem.file: problem.reason for problem in read_report(prepared.problems)} == {
+        "train.jsonl:3": "text is not Unicode: half a surrogate pair"
+    }
 
 
 def test_too_many_bad_texts_stop_the_work(read: Any) -> None:
