@@ -26,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from data.errors import UserError, unknown
 from data.files import atomic_write
@@ -228,7 +229,6 @@ def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at th
         singular.plot(steps, median, color=color, linestyle="--", linewidth=1)
     for axes in (gradient, singular):
         axes.set_yscale("log")
-        axes.axhline(1, color="grey", linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
     gradient.set_title(title, loc="left")
     gradient.set_ylabel("‖∂L/∂(state at t)‖")
@@ -236,7 +236,9 @@ def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at th
     singular.set_ylabel(
         "singular values of ∂h_t/∂h_{t-1}: largest,\ndashed the median (c held as it is)"
     )
-    singular.set_xlabel(f"step t; the loss: {loss}")
+    singular.axhline(1, color="grey", linewidth=0.5)
+    singular.xaxis.set_major_locator(MaxNLocator(integer=True))
+    singular.set_xlabel(f"step t, in the order in which each cell goes; the loss: {loss}")
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=120)
 

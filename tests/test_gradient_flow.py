@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.figure import Figure
 from PIL import Image
 
 from data.errors import UserError
@@ -122,6 +123,24 @@ def test_the_command_writes_a_picture_and_a_table(
     assert float(rows[11]["gradient_h"]) == pytest.approx(1)
     assert rows[0]["gradient_c"] == "" and float(rows[12]["gradient_c"]) > 0
     assert all(float(row["sigma_max"]) >= float(row["sigma_min"]) for row in rows)
+
+
+def test_a_runs_small_gradient_fills_its_panel_and_steps_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    class Kept(Figure):
+        def savefig(self, *args: Any, **options: Any) -> None:
+            drawn.append(self)
+            super().savefig(*args, **options)
+
+    monkeypatch.setattr(gradient_flow, "Figure", Kept)
+    flow = Flow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
+    gradient_flow.draw(tmp_path / "flow.png", [flow], "", "the run's own")
+    gradient, singular = drawn[0].axes
+    assert gradient.get_ylim()[1] < 1e-3
+    assert all(float(tick).is_integer() for tick in singular.get_xticks())
 
 
 @pytest.mark.parametrize(
