@@ -10,7 +10,6 @@ has the same names: {"text": "…", "label": "…"}.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -81,7 +80,7 @@ def read_polarity(source: Path) -> Iterator[Text]:
 
 
 def read_imdb(source: Path) -> Iterator[Text]:
-    """Read IMDB's folders (Maas et al. 2011), a text a file; a tenth of train is for validation.
+    """Read IMDB's folders (Maas et al. 2011), a text a file.
 
     Raises:
         UserError: if one of the four folders has no text, or a text is not UTF-8.
@@ -94,9 +93,7 @@ def read_imdb(source: Path) -> Iterator[Text]:
                 raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
             for path in paths:
                 name = f"{split}/{folder}/{path.name}"
-                held_out = hashlib.sha256(name.encode()).digest()[0] < 0.1 * 256
-                own = "validation" if split == "train" and held_out else split
-                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, own)
+                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, split)
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Text]:
@@ -192,15 +189,15 @@ READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
 
 def sort_out(
     name: str, texts: Iterable[Text]
-) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem]]:
+) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem], list[str]]:
     """Put texts into splits, see `data.splitting`; refuse what no classifier can learn.
 
     Returns:
-        The texts of each split, the classes in order, and what is wrong with the source.
+        The texts of each split, the classes in order, what is wrong with the source, and remarks.
 
     Raises:
         UserError: if labels of a held-out split do not occur in training, or there is but one.
     """
-    splits, problems = into_splits(texts)
+    splits, problems, notes = into_splits(texts)
     examples = ((split, text.text_id, text.label) for split in splits for text in splits[split])
-    return splits, classes_of(name, examples, "text"), problems
+    return splits, classes_of(name, examples, "text"), problems, notes

@@ -36,6 +36,10 @@ def labelled(prepared: PreparedTexts, split: str) -> dict[str, str]:
     return {text: label for (_, text), (_, label) in pairs}
 
 
+def everything(prepared: PreparedTexts) -> dict[str, str]:
+    return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
+
+
 def test_tsv_csv_and_json_lines_say_the_same(read: Any) -> None:
     rows = [('say "hi", twice', "good"), ("no tabs here", "bad"), ("été 狗 ⚽", "good")]
     csv = 'Text,Label\n"say ""hi"", twice",good\nno tabs here,bad\nété 狗 ⚽,good\n'
@@ -47,7 +51,7 @@ def test_tsv_csv_and_json_lines_say_the_same(read: Any) -> None:
         ("csv", csv), ("csv", semicolons), ("jsonl", jsonl), ("tsv", tsv), ("tsv", headed)
     ):  # fmt: skip
         prepared = read({f"train.{suffix}": content})
-        assert labelled(prepared, "train") == dict(rows)
+        assert everything(prepared) == dict(rows)
         assert prepared.classes == ("bad", "good")
         for file in (prepared.problems.parents[3] / "source").iterdir():
             file.unlink()
@@ -66,6 +70,25 @@ def test_splits_by_file_by_column_and_by_hash(read: Any) -> None:
     assert 140 < by_hash.splits["train"] < 180
 
 
+def test_a_tenth_of_training_becomes_the_lacking_validation(
+    read: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    many = "".join(f"text number {n}\t{'ab'[n % 2]}\n" for n in range(400)) + "rare\tc\n"
+    prepared = read({"train.tsv": many, "test.tsv": "unheard of\ta\n"})
+    assert sum(prepared.splits.values()) == 402 and prepared.splits["test"] == 1
+    assert 25 < prepared.splits["validation"] < 60
+    assert labelled(prepared, "train")["rare"] == "c"  # what it is learned from
+    said = f"no validation split given: {prepared.splits['validation']} of the training texts"
+    assert said in capfd.readouterr().err
+
+
+def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
+    rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
+    prepared = read({"texts.tsv": rows})
+    assert len(prepared.classes) == 50
+    assert len(labelled(prepared, "validation")) == 10  # of labels with two texts, one each
+
+
 def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Any) -> None:
     train = GOOD + "\n   \n\tgood\n" + BAD + "the same\tbad\n"
     prepared = read({"train.tsv": train, "dev.tsv": "the same\tbad\n"})
@@ -81,7 +104,7 @@ def test_control_characters_and_long_texts_are_data(read: Any) -> None:
     odd = "a\x00b\x1b[31m\u2028c\x85d"
     long = "word " * 10_000
     prepared = read({"train.tsv": f"{odd}\tgood\n{long}\tbad\n"})
-    assert set(labelled(prepared, "train")) == {odd, long.strip()}
+    assert set(everything(prepared)) == {odd, long.strip()}
 
 
 LONG = 30_000 * "word "  # longer than the csv module takes by itself
@@ -98,7 +121,7 @@ LONG = 30_000 * "word "  # longer than the csv module takes by itself
     ],
 )
 def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
-    assert labelled(read(files), "train") == {"odd": "good", LONG.strip(): "bad"}
+    assert everything(read(files)) == {"odd": "good", LONG.strip(): "bad"}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +129,7 @@ def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
     [
         ({"train.tsv": b"fine\tgood\n\xff\xfe\tbad\n"}, ["train.tsv, line 2", "not UTF-8", "0xff"]),
         ({"train.tsv": GOOD + BAD, "dev.tsv": "so so\tmixed\n"}, ["dev.tsv:1", "'mixed'", "bad"]),
-        ({"train.tsv": GOOD + "another\tgood\n"}, ["two classes or more", "'good' (2 texts)"]),
+        ({"train.tsv": GOOD + "another\tgood\n"}, ["two classes or more", "'good' (1 texts)"]),
         ({"train.tsv": GOOD + "no label\n"}, ["train.tsv, line 2", "1 fields, not 2"]),
         ({"train.tsv": GOOD + "no label\t \n"}, ["train.tsv, line 2", "no label"]),
         ({"train.csv": "one,two\na,b\n"}, ["its first line must name", "sentence"]),
@@ -135,10 +158,7 @@ def test_half_a_surrogate_pair_is_left_out_and_named(read: Any) -> None:
     """JSON can spell it, but no file that a run writes can hold it."""
     bad = r'{"text": "half \ud83d of it", "label": "x"}'
     prepared = read(
-        {
-            "train.jsonl": '{"text": "a", "label": "x"}\n' * 2
-            + f'{bad}\n{{"text": "b", "label": "y"}}'
-        }
+        {"train.jsonl": '{"text": "a", "label": "x"}\n\n' + f'{bad}\n{{"text": "b", "label": "y"}}'}
     )
     assert {problem.file: problem.reason for problem in read_report(prepared.problems)} == {
         "train.jsonl:3": "text is not Unicode: half a surrogate pair"
@@ -166,7 +186,8 @@ def test_slices_are_those_of_tfds(read: Any) -> None:
     whole = prepared.texts("train")
     assert prepared.texts("train[:95%]") + prepared.texts("train[95%:]") == whole
     assert prepared.texts("train[10:20]") == whole[10:20]
-    assert prepared.labels("train[-10%:]") == prepared.labels("train")[-20:]
+    tenth = round(prepared.splits["train"] / 10)
+    assert prepared.labels("train[-10%:]") == prepared.labels("train")[-tenth:]
     for wrong in ("trian", "train[", "train[a:]"):
         with pytest.raises(UserError, match="unknown split"):
             prepared.texts(wrong)
