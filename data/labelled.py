@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from data.classes import classes_of
 from data.errors import UserError
-from data.listing import HALF_PAIR, SPLITS
+from data.listing import HALF_PAIR, SPLITS, one_line
 from data.problems import Problem
 from data.sources import find, find_split, lines, nothing_found, read_csv, read_text
 from data.splitting import into_splits
@@ -111,7 +111,7 @@ def _read_table(path: Path, split: str | None) -> Iterator[Text]:
                 f"{path}, line {number}: the split {own!r} is not train, validation or test"
             )
         chosen = split if own is None else SPLITS[own.strip().lower()]
-        yield Text(where, text.strip(), label.strip(), chosen)
+        yield Text(where, text.strip(), one_line(label), chosen)
 
 
 Row = tuple[int, str, str, str | None]  # line, text, label, split

@@ -82,6 +82,11 @@ def test_a_tenth_of_training_becomes_the_lacking_validation(
     assert said in capfd.readouterr().err
 
 
+def test_a_label_is_one_line_whatever_its_cell(read: Any) -> None:
+    rows = 'text,label\na,good\nb,"so\n so"\nc,so so\n'
+    assert read({"train.csv": rows}).classes == ("good", "so so")
+
+
 def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
     rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
     prepared = read({"texts.tsv": rows})
