@@ -21,6 +21,7 @@ from data.listing import HALF_PAIR, SPLITS, one_line
 from data.problems import Problem
 from data.sources import find, find_split, lines, nothing_found, read_csv, read_text
 from data.splitting import into_splits
+from data.vocabulary import is_blank
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "review"), ("label", "class")
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -41,7 +42,7 @@ class Text(NamedTuple):
         """Why the text cannot be used; "" if it can."""
         if HALF_PAIR.search(self.text):
             return "text is not Unicode: half a surrogate pair"
-        return "" if self.text else "empty text"
+        return "empty text" if is_blank(self.text) else ""
 
 
 def read_tables(source: Path) -> Iterator[Text]:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from data.errors import UserError
 from data.listing import SPLITS
 from data.sources import find, find_split, nothing_found, read_csv, read_text
+from data.vocabulary import is_blank
 
 TABLES = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
 PACKED = ("", ".gz")
@@ -34,9 +35,9 @@ class Pair(NamedTuple):
     @property
     def problem(self) -> str:
         """Why the pair cannot be used; "" if it can."""
-        if self.text and self.translation:
-            return ""
-        return "empty text" if not self.text else "empty translation"
+        if is_blank(self.text):
+            return "empty text"
+        return "empty translation" if is_blank(self.translation) else ""
 
 
 class Languages(NamedTuple):

@@ -85,8 +85,8 @@ def sum_of_others(prepared: PreparedPairs) -> dict[str, str]:
 
 def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> None:
     files = {
-        "train.en": "A dog.\n\nTwo cats.\n  \nA hat.\n",
-        "train.de": "Ein Hund.\nNichts.\n\n\nEin Hut.\n",
+        "train.en": "A dog.\n\nTwo cats.\n \x01\nA hat.\n",
+        "train.de": "Ein Hund.\nNichts.\n\x00\n\nEin Hut.\n",
         "dev.en": "A hat.\n",
         "dev.de": "Ein Hut.\n",
     }

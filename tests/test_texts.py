@@ -95,7 +95,7 @@ def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
 
 
 def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Any) -> None:
-    train = GOOD + "\n   \n\tgood\n" + BAD + "the same\tbad\n"
+    train = GOOD + "\n   \n\x01\x7f\tgood\n" + BAD + "the same\tbad\n"
     prepared = read({"train.tsv": train, "dev.tsv": "the same\tbad\n"})
     assert prepared.splits == {"train": 2, "validation": 1}
     problems = [json.loads(line) for line in prepared.problems.read_text().splitlines()]
