@@ -151,6 +151,7 @@ def test_a_runs_small_gradient_fills_its_panel_and_steps_are_whole(
         ("--seed -1", "--seed must be 0 or more"),
         ("--out flow.pdf", "--out names a .png file"),
         ("--scale 0", "--scale must be above 0"),
+        ("runs/letters --cell rnn", "--cell is of new cells: runs/letters is measured with its"),
     ],
 )
 def test_mistakes_are_named(words: str, part: str, tmp_path: Path, monkeypatch: Any) -> None:
