@@ -163,14 +163,17 @@ def _jacobian(cell: Cell, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
 
 
 def verdict(flow: Flow) -> str:
-    """Say in words what became of the gradient.
+    """Say in words what became of the gradient, from the last step on that has one.
 
     >>> flow = Flow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
     >>> verdict(flow).partition("(")[0]
     'rnn: the gradient vanished: of 1 at step 20, 1.9e-06 is left at step 1 '
     """
-    total, steps = flow.total, len(flow.total)
-    left, last = total[0], total[-1]
+    if not flow.total.any():
+        return f"{flow.cell}: no gradient at any step."
+    # Where most sentences have ended, the loss asks for nothing.
+    total = np.trim_zeros(flow.total, "b")
+    steps, left, last = len(total), total[0], total[-1]
     ratio = left / last
     if left == 0:
         fate = "vanished wholly"

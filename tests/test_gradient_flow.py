@@ -104,6 +104,10 @@ def test_words_for_what_explodes_and_what_comes_through() -> None:
     assert verdict(level).startswith("lstm: the gradient came through: of 1 at step 20, 1 is left")
     gone = Flow("rnn", {"h": np.array([0.0, 0.0, 1.0])}, np.ones([3, 1]))
     assert "vanished wholly" in verdict(gone)
+    ended = Flow("decoder", {"h": np.array([0.2, 0.1, 0.1, 0.0, 0.0])}, np.ones([5, 1]))
+    assert verdict(ended).startswith("decoder: the gradient came through: of 0.1 at step 3, 0.2 is")
+    nothing = Flow("decoder", {"h": np.zeros(3)}, np.ones([3, 1]))
+    assert verdict(nothing) == "decoder: no gradient at any step."
 
 
 def test_the_command_writes_a_picture_and_a_table(
