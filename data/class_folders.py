@@ -84,9 +84,8 @@ def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:
 
 def _listing(rows: Sequence[Row], root: Path, problems: Sequence[Problem]) -> Listing:
     """Bring rows and pictures together; name the classes of one picture."""
-    tidy = [row._replace(label=" ".join((row.label or "").split()) or None) for row in rows]
     pictures = Pictures(root, scan(root).files, untold=_UNTOLD)
-    split, notes = _split_by_class(tidy)
+    split, notes = _split_by_class(rows)
     listing = assemble(split, pictures, problems)
     counts = Counter(entry.label for entry in listing.entries)
     lonely = [

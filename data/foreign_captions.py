@@ -9,9 +9,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from data.errors import UserError
 from data.listing import SPLITS, Listing, Row, assemble, scan
-from data.pairs import PACKED, all_lines
+from data.pairs import PACKED, side_by_side
 from data.readers import FLICKR8K_IMAGES, FLICKR30K_IMAGES
 from data.sources import find, nothing_found
 
@@ -47,13 +46,8 @@ def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row
         names = find(source, [f"images.{name}.txt"])
         if texts is None or names is None:
             continue
-        captions, files = all_lines(texts), all_lines(names)
-        if len(captions) != len(files):
-            raise UserError(
-                f"{texts.name} has {len(captions):,} lines, {names.name} has {len(files):,}: line "
-                f"by line one tells the picture of the other (in {source})"
-            )
-        for number, (caption, file) in enumerate(zip(captions, files, strict=True), 1):
+        rows = side_by_side(texts, names, "one tells the picture of the other")
+        for number, caption, file in rows:
             name = known.get(_number(file.strip()), file.strip())
             yield Row(name, caption, split, f"{texts.name}:{number}")
 

@@ -251,7 +251,7 @@ class Texts(Pictures):
 
     def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
         """Return the texts, each as the captions of its entry."""
-        splits, _, problems = list_texts(dataset, source, pairs=self.paired, **options)
+        splits, _, problems, notes = list_texts(dataset, source, pairs=self.paired, **options)
         entries = tuple(
             Entry(
                 text.text_id,
@@ -264,7 +264,7 @@ class Texts(Pictures):
             for split, texts in splits.items()
             for text in texts
         )
-        return Listing(entries, tuple(problems), ())
+        return Listing(entries, tuple(problems), tuple(notes))
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return it."""

@@ -10,9 +10,6 @@ has the same names: {"text": "…", "label": "…"}.
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,10 +17,11 @@ from typing import NamedTuple
 
 from data.classes import classes_of
 from data.errors import UserError
-from data.listing import SPLITS
+from data.listing import HALF_PAIR, SPLITS, one_line
 from data.problems import Problem
-from data.sources import find, find_split, lines, nothing_found, read_text
+from data.sources import find, find_split, lines, nothing_found, read_csv, read_text
 from data.splitting import into_splits
+from data.vocabulary import is_blank
 
 TEXT_COLUMNS, LABEL_COLUMNS = ("text", "sentence", "review"), ("label", "class")
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -42,7 +40,9 @@ class Text(NamedTuple):
     @property
     def problem(self) -> str:
         """Why the text cannot be used; "" if it can."""
-        return "" if self.text else "empty text"
+        if HALF_PAIR.search(self.text):
+            return "text is not Unicode: half a surrogate pair"
+        return "empty text" if is_blank(self.text) else ""
 
 
 def read_tables(source: Path) -> Iterator[Text]:
@@ -81,7 +81,7 @@ def read_polarity(source: Path) -> Iterator[Text]:
 
 
 def read_imdb(source: Path) -> Iterator[Text]:
-    """Read IMDB's folders (Maas et al. 2011), a text a file; a tenth of train is for validation.
+    """Read IMDB's folders (Maas et al. 2011), a text a file.
 
     Raises:
         UserError: if one of the four folders has no text, or a text is not UTF-8.
@@ -94,9 +94,7 @@ def read_imdb(source: Path) -> Iterator[Text]:
                 raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
             for path in paths:
                 name = f"{split}/{folder}/{path.name}"
-                held_out = hashlib.sha256(name.encode()).digest()[0] < 0.1 * 256
-                own = "validation" if split == "train" and held_out else split
-                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, own)
+                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, split)
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Text]:
@@ -105,12 +103,16 @@ def _read_table(path: Path, split: str | None) -> Iterator[Text]:
         where = f"{path.name}:{number}"
         if not label.strip():
             raise UserError(f"{path}, line {number}: no label; give one or take the line out")
+        if HALF_PAIR.search(label):
+            raise UserError(
+                f"{path}, line {number}: the label is not Unicode: half a surrogate pair"
+            )
         if own is not None and own.strip().lower() not in SPLITS:
             raise UserError(
                 f"{path}, line {number}: the split {own!r} is not train, validation or test"
             )
         chosen = split if own is None else SPLITS[own.strip().lower()]
-        yield Text(where, text.strip(), label.strip(), chosen)
+        yield Text(where, text.strip(), one_line(label), chosen)
 
 
 Row = tuple[int, str, str, str | None]  # line, text, label, split
@@ -123,14 +125,10 @@ def _tsv(path: Path) -> Iterator[Row]:
 
 
 def _csv(path: Path) -> Iterator[Row]:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        rows = ((reader.line_num, cells) for cells in reader if any(map(str.strip, cells)))
-        yield from _table(path, rows, header_needed=True)
-    except csv.Error as error:
-        raise UserError(
-            f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
-        ) from None
+    """Read what commas, semicolons or tabs separate; a row's number is that of its first line."""
+    table = read_csv(path)
+    rows = ((int(where.rpartition(":")[2]), cells) for where, cells in table.rows)
+    yield from _table(path, _chain((1, table.header), rows), header_needed=True)
 
 
 def _table(
@@ -192,15 +190,15 @@ READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
 
 def sort_out(
     name: str, texts: Iterable[Text]
-) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem]]:
+) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem], list[str]]:
     """Put texts into splits, see `data.splitting`; refuse what no classifier can learn.
 
     Returns:
-        The texts of each split, the classes in order, and what is wrong with the source.
+        The texts of each split, the classes in order, what is wrong with the source, and remarks.
 
     Raises:
         UserError: if labels of a held-out split do not occur in training, or there is but one.
     """
-    splits, problems = into_splits(texts)
+    splits, problems, notes = into_splits(texts)
     examples = ((split, text.text_id, text.label) for split in splits for text in splits[split])
-    return splits, classes_of(name, examples, "text"), problems
+    return splits, classes_of(name, examples, "text"), problems, notes

@@ -28,7 +28,7 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 MAX_WORDS = 200
-_SURROGATE = re.compile("[\ud800-\udfff]")
+HALF_PAIR = re.compile("[\ud800-\udfff]")  # of surrogates: JSON can spell it, UTF-8 cannot
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
 
 
@@ -223,12 +223,13 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
             reason = f"in two splits: {draft.split} (kept) and {row.split}"
             problems.append(Problem(key, reason, row.where))
         draft.split = draft.split or row.split
-        if draft.label and row.label and row.label != draft.label:
-            reason = f"two labels: {draft.label!r} (kept) and {row.label!r}"
+        label = one_line(row.label or "")
+        if draft.label and label and label != draft.label:
+            reason = f"two labels: {draft.label!r} (kept) and {label!r}"
             problems.append(Problem(key, reason, row.where))
-        elif row.label and row.label == draft.label and row.caption is None:
+        elif label and label == draft.label and row.caption is None:
             problems.append(Problem(key, "listed twice", row.where, bad=False))
-        draft.label = draft.label or row.label or ""
+        draft.label = draft.label or label
         draft.group = draft.group or row.group or draft.image_id
         if row.caption is None:
             continue
@@ -242,6 +243,15 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
             draft.captions.append(caption)
             draft.seen.add((row.number, caption))
     return drafts
+
+
+def one_line(label: str) -> str:
+    r"""Return a label as a file with a label a line can hold it.
+
+    >>> one_line(" so\n so ")
+    'so so'
+    """
+    return " ".join(label.split())
 
 
 def key_of(file: str, pictures: Pictures) -> str:
@@ -259,7 +269,7 @@ def key_of(file: str, pictures: Pictures) -> str:
 
 def _unfit(caption: str) -> str:
     """Return why a caption cannot be used; "" where it can."""
-    if _SURROGATE.search(caption):
+    if HALF_PAIR.search(caption):
         return "caption is not Unicode: half a surrogate pair"
     # The cheap tests first: hundreds of thousands of captions come by.
     if not any(map(str.isalnum, caption)) and not tokenize(caption):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from data.errors import UserError
 from data.listing import SPLITS
 from data.sources import find, find_split, nothing_found, read_csv, read_text
+from data.vocabulary import is_blank
 
 TABLES = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
 PACKED = ("", ".gz")
@@ -34,9 +35,9 @@ class Pair(NamedTuple):
     @property
     def problem(self) -> str:
         """Why the pair cannot be used; "" if it can."""
-        if self.text and self.translation:
-            return ""
-        return "empty text" if not self.text else "empty translation"
+        if is_blank(self.text):
+            return "empty text"
+        return "empty translation" if is_blank(self.translation) else ""
 
 
 class Languages(NamedTuple):
@@ -71,8 +72,10 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
     tables = {} if files else dict(_tables(source))
     if not {"train", "pairs"} & {*files, *tables}:
         raise nothing_found(source, "pairs of texts", _looked_for(languages))
-    for split, both in files.items():
-        yield from _side_by_side(*both, split)
+    for split, (texts, translations) in files.items():
+        rows = side_by_side(texts, translations, "they must say the same")
+        for number, text, translation in rows:
+            yield Pair(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
     for name, path in tables.items():
         yield from _read_table(path, languages, None if name == "pairs" else name)
 
@@ -106,18 +109,22 @@ def _parallel(source: Path, languages: Languages) -> Iterator[tuple[str, tuple[P
         yield split, (text, translation)
 
 
-def _side_by_side(texts: Path, translations: Path, split: str) -> Iterator[Pair]:
-    rows, others = all_lines(texts), all_lines(translations)
-    if len(rows) != len(others):
+def side_by_side(one: Path, other: Path, rule: str) -> Iterator[tuple[int, str, str]]:
+    """Yield the lines of two files that go together: the number from 1, and what each has there.
+
+    Raises:
+        UserError: with both counts where these differ; `rule` says what they break.
+    """
+    lines, others = _all_lines(one), _all_lines(other)
+    if len(lines) != len(others):
         raise UserError(
-            f"{texts.name} has {len(rows):,} lines, {translations.name} has {len(others):,}: line "
-            f"by line they must say the same (in {texts.parent})"
+            f"{one.name} has {len(lines):,} lines, {other.name} has {len(others):,}: line by line "
+            f"{rule} (in {one.parent})"
         )
-    for number, (text, translation) in enumerate(zip(rows, others, strict=True), 1):
-        yield Pair(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
+    yield from zip(range(1, len(lines) + 1), lines, others, strict=True)
 
 
-def all_lines(path: Path) -> list[str]:
+def _all_lines(path: Path) -> list[str]:
     """Return all lines, blank ones too: their number is what joins two files."""
     return read_text(path).removesuffix("\n").split("\n")
 
@@ -137,7 +144,7 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
     if ".tsv" in path.suffixes:  # cells stand as they are: quotes are part of a text
         rows = (
             (number, line.rstrip("\r").split("\t"))
-            for number, line in enumerate(all_lines(path), 1)
+            for number, line in enumerate(_all_lines(path), 1)
         )
         number, first = next(rows)
     else:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.errors import UserError
-from data.listing import SPLITS, Listing, Row, assemble, scan
+from data.listing import HALF_PAIR, SPLITS, Listing, Row, assemble, scan
 from data.problems import Problem
 from data.sources import find, find_split, lines, nothing_found, read_csv
 
@@ -133,6 +133,8 @@ def _json_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:
             yield Problem(file, f"unknown split: {split!r} is not a string", where)
         elif not isinstance(label, str | int | None):
             yield Problem(file, f"label is not a string: {label!r:.80}", where)
+        elif HALF_PAIR.search(str(label)):
+            yield Problem(file, "label is not Unicode: half a surrogate pair", where)
         else:
             split = (split and split.strip()) or None
             row = Row(file, None, split, where, label=None if label is None else str(label))

@@ -226,7 +226,7 @@ def prepare_texts(
     if name == "prepared":
         assert folder is not None
         return _read_prepared_pairs(folder) if pairs else _read_prepared(folder)
-    splits, classes, problems = list_texts(
+    splits, classes, problems, notes = list_texts(
         name, folder, pairs=pairs, languages=languages, seed=seed
     )
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
@@ -240,6 +240,8 @@ def prepare_texts(
     counts = {split: len(texts) for split, texts in splits.items()}
     total = sum(counts.values()) + len(problems)
     check_share(name, problems, total=total, max_bad=max_bad, report=report, kind="text")
+    for note in notes:
+        _say(f"{name}: {note}")
     said = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     _say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
@@ -286,8 +288,8 @@ def list_texts(
     pairs: bool = False,
     languages: str | None = None,
     seed: int = 0,
-) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem]]:
-    """Return the texts of each split, the classes of labelled ones, and what is wrong.
+) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem], list[str]]:
+    """Return the texts of each split, the classes of labelled ones, what is wrong, and remarks.
 
     Raises:
         UserError: for a source that cannot be read, or labels that cannot be learned.
@@ -295,10 +297,10 @@ def list_texts(
     try:
         if name in _MADE:
             made, classes = _MADE[name](seed)
-            return made, classes, []
+            return made, classes, [], []
         if pairs:
-            splits, problems = into_splits(_pairs(name, folder, languages))
-            return splits, (), problems
+            splits, problems, notes = into_splits(_pairs(name, folder, languages))
+            return splits, (), problems, notes
         return sort_out(name, _labelled(name, folder))
     except OSError as error:
         raise UserError(f"cannot read {error.filename or folder}: {error.strerror}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from data.pairs import Languages, Pair
 def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
     """Read a dataset with a text and a label, such as imdb_reviews or glue/sst2.
 
-    A tenth of training is for validation where there is no such split. A test split whose labels
-    are kept secret (-1) is left out.
+    A test split whose labels are kept secret (-1) is left out.
 
     Raises:
         UserError: if it is not there, cannot be downloaded, or has other features.
@@ -74,15 +72,10 @@ def _examples(builder: Any) -> Iterator[tuple[str, str, Any]]:
     """Yield the id, split and features of each example of the splits that are known."""
     import tensorflow_datasets as tfds
 
-    held_out = "validation" not in {SPLITS.get(name) for name in builder.info.splits}
     for name in builder.info.splits:
         if name not in SPLITS:
             continue
         order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
         stored = builder.as_dataset(split=name, read_config=order)
         for number, example in enumerate(stored.as_numpy_iterator()):
-            text_id, split = f"{name}:{number}", SPLITS[name]
-            if held_out and split == "train":
-                own = hashlib.sha256(text_id.encode()).digest()[0]
-                split = "validation" if own < 0.1 * 256 else split
-            yield text_id, split, example
+            yield f"{name}:{number}", SPLITS[name], example

@@ -60,6 +60,15 @@ def tokenize(text: str, marks: bool = False) -> list[str]:
     return pattern.findall(unicodedata.normalize("NFC", text).lower())
 
 
+def is_blank(text: str) -> bool:
+    r"""Say whether a text has neither a word nor a mark.
+
+    >>> is_blank(" \x01\t\u2028"), is_blank("?"), is_blank("猫")
+    (True, False, False)
+    """
+    return not any(map(str.isalnum, text)) and not tokenize(text, marks=True)
+
+
 class Vocabulary:
     """An ordered list of words; ids 0..3 are `<pad>`, `<start>`, `<end>`, `<unk>`.
 

@@ -224,7 +224,11 @@ def _description(task: Task, recipe: Recipe) -> str:
         f"datasets of {task.name}": [
             (each.name, f"{each.summary}. Wants {each.layout}") for each in task.datasets.values()
         ],
-        "recipes": [(each.name, each.summary) for each in find_recipes().values()],
+        f"recipes of {task.name}": [
+            (each.name, each.summary)
+            for each in find_recipes().values()
+            if each.config.task == task.name
+        ],
     }
     lines = ["Train a model, score it, export it as a SavedModel and write a report."]
     for title, rows in sections.items():

@@ -136,11 +136,14 @@ def draw(path: Path, results: Results) -> None:
             for stage, style in (("before", "-"), ("after", "--")):
                 values = [statistics.median(getattr(o, stage) for o in each) for each in found]
                 shown = [value if value > 0 else float("nan") for value in values]
-                label = f"{cell}, {stage} training"
-                right.plot(at, shown, style, marker=".", color=line.get_color(), label=label)
-        left.set(title=f"{name}: {task.summary}", ylabel="share of seeds that solved it")
+                right.plot(at, shown, style, marker=".", color=line.get_color())
+        left.set(title=f"{name}\n{task.summary}", ylabel="share of seeds that solved it")
         left.set_ylim(-0.08, 1.08)
-        right.set(title="gradient at the first step", ylabel="of 1 at the last step")
+        left.legend(frameon=False, fontsize="small")
+        right.set(
+            title="gradient at the first step\ndashed: after training",
+            ylabel="of 1 at the last step",
+        )
         right.set_yscale("log")
         right.axhline(1, color="grey", linewidth=0.5)
         for axes in (left, right):
@@ -149,7 +152,6 @@ def draw(path: Path, results: Results) -> None:
             axes.xaxis.set_minor_locator(NullLocator())
             axes.set_xlabel("T")
             axes.spines[["top", "right"]].set_visible(False)
-            axes.legend(frameon=False, fontsize="small")
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=120)
 

@@ -26,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from data.errors import UserError, unknown
 from data.files import atomic_write
@@ -162,14 +163,17 @@ def _jacobian(cell: Cell, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
 
 
 def verdict(flow: Flow) -> str:
-    """Say in words what became of the gradient.
+    """Say in words what became of the gradient, from the last step on that has one.
 
     >>> flow = Flow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
     >>> verdict(flow).partition("(")[0]
     'rnn: the gradient vanished: of 1 at step 20, 1.9e-06 is left at step 1 '
     """
-    total, steps = flow.total, len(flow.total)
-    left, last = total[0], total[-1]
+    if not flow.total.any():
+        return f"{flow.cell}: no gradient at any step."
+    # Where most sentences have ended, the loss asks for nothing.
+    total = np.trim_zeros(flow.total, "b")
+    steps, left, last = len(total), total[0], total[-1]
     ratio = left / last
     if left == 0:
         fate = "vanished wholly"
@@ -228,7 +232,6 @@ def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at th
         singular.plot(steps, median, color=color, linestyle="--", linewidth=1)
     for axes in (gradient, singular):
         axes.set_yscale("log")
-        axes.axhline(1, color="grey", linewidth=0.5)
         axes.spines[["top", "right"]].set_visible(False)
     gradient.set_title(title, loc="left")
     gradient.set_ylabel("‖∂L/∂(state at t)‖")
@@ -236,7 +239,9 @@ def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at th
     singular.set_ylabel(
         "singular values of ∂h_t/∂h_{t-1}: largest,\ndashed the median (c held as it is)"
     )
-    singular.set_xlabel(f"step t; the loss: {loss}")
+    singular.axhline(1, color="grey", linewidth=0.5)
+    singular.xaxis.set_major_locator(MaxNLocator(integer=True))
+    singular.set_xlabel(f"step t, in the order in which each cell goes; the loss: {loss}")
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=120)
 

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 SUMMARY = "measure how much of a gradient comes back through a recurrent cell"
 INITIAL = ("orthogonal", "glorot", "identity")
+# Of new cells; a run has its own.
+NEW = {
+    "cell": ["rnn", "lstm"],
+    "length": 200,
+    "units": 64,
+    "seed": 0,
+    "initial": "orthogonal",
+    "scale": 1.0,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,35 +40,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cell",
         nargs="+",
         choices=CELLS,
-        default=["rnn", "lstm"],
         metavar="CELL",
         help="cells to compare: rnn, lstm, gru (default: rnn lstm)",
     )
     whole = number(int, "a whole number")
-    for name, default, what in (
-        ("--length", 200, "steps of the sequence"),
-        ("--units", 64, "hidden units, and dimensions of the random inputs"),
-        (
-            "--examples",
-            8,
-            "sequences (of a run: of its data); the table has the median of their gradients",
-        ),
-        ("--seed", 0, "of weights, inputs and the gradient's direction"),
+    for name, what in (
+        ("length", "steps of the sequence"),
+        ("units", "hidden units, and dimensions of the random inputs"),
+        ("seed", "of weights, inputs and the gradient's direction"),
     ):
         parser.add_argument(
-            name, type=whole, default=default, metavar="N", help=f"{what} (default: {default})"
+            f"--{name}", type=whole, metavar="N", help=f"{what} (default: {NEW[name]})"
         )
+    parser.add_argument(
+        "--examples",
+        type=whole,
+        default=8,
+        metavar="N",
+        help="sequences (of a run: of its data); the table has the median of their gradients "
+        "(default: 8)",
+    )
     parser.add_argument(
         "--initial",
         choices=INITIAL,
-        default="orthogonal",
         metavar="NAME",
         help="how the recurrent weights begin: orthogonal, glorot, identity (default: orthogonal)",
     )
     parser.add_argument(
         "--scale",
         type=number(float, "a number"),
-        default=1.0,
         metavar="X",
         help="what they are multiplied by; a vanilla RNN explodes from about 2 on (default: 1)",
     )
@@ -74,6 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Measure, draw, write the table, and print what became of the gradient; return 0."""
+    told = [name for name in NEW if getattr(given, name) is not None]
+    if given.run and told:
+        raise UserError(f"--{told[0]} is of new cells: {given.run} is measured with its own")
+    for name in NEW.keys() - set(told):
+        setattr(given, name, NEW[name])
     for name in ("length", "units", "examples"):
         if getattr(given, name) < 1:
             raise UserError(f"--{name} must be at least 1, not {getattr(given, name)}")

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from data.files import atomic_write
 from pipelines.config import Config, flag
 from pipelines.tasks import TASKS
+from pipelines.templates import template_of
 
 Measures = Mapping[str, tuple[str, float]]  # name in a record → title of its chart, factor
 
@@ -51,14 +51,7 @@ def write_page(
     Raises:
         OSError: if the file cannot be written; one that was there stays as it was.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template(template).render(
+    text = template_of(template).render(
         config=config,
         lead=_lead(config, len(history)),
         ask=TASKS[config.task].ask.format(export=rest["export"]),

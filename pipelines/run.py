@@ -153,7 +153,8 @@ def _check_splits(config: Config, splits: Any) -> None:
     for name in ("train_split", "validation_split"):
         if whole_split(getattr(config, name)) not in splits:
             raise UserError(
-                f"{flag(name)} {getattr(config, name)!r}: the dataset has {', '.join(splits)}"
+                f"{flag(name)} {getattr(config, name)!r}: the dataset has {', '.join(splits)}; "
+                "name one of these, or a part such as 'train[90%:]'"
             )
     for name in _asked_tests(config):
         if (whole := whole_split(name)) not in {*splits, *SPLITS}:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
+from pipelines.templates import template_of
 
 
 class Card(NamedTuple):
@@ -26,12 +25,5 @@ class Section(NamedTuple):
 
 def page(title: str, text: str, sections: Sequence[Section], width: int = 220) -> str:
     """Return the page; cards are `width` pixels wide or wider."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("sheet.html")
+    template = template_of("sheet.html")
     return template.render(title=title, text=text, sections=sections, width=width)

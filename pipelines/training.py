@@ -203,7 +203,8 @@ class Trainer:
         loss, norms = step(self._dealt(batch), sampling, tf.constant(log))
         self._check_finite(float(loss), norms["gradient"].numpy(), number, tune)
         if log:
-            self._log({"loss": float(loss), "rate": float(self.optimizer.learning_rate)}, number)
+            rate = float(self.optimizer.learning_rate)
+            self._log({"loss of a step": float(loss), "rate": rate}, number)
             for kind, values in norms.items():
                 for variable, value in zip(self._variables(tune), values.numpy(), strict=True):
                     self._log({f"{kind} norm/{variable.path}": float(value)}, number)

@@ -6,16 +6,18 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 
 from data.errors import UserError
-from pipelines import classic_training, rnn_tasks_command
+from pipelines import classic_results, classic_training, rnn_tasks_command
 from pipelines.classic_results import keep, kept, lines
 from pipelines.classic_tasks import ALPHABET, CLASSIC_TASKS, SYMBOLS
 from pipelines.classic_training import Outcome, Trial, attempt
@@ -119,6 +121,24 @@ def test_where_the_rnn_fails_and_another_succeeds_is_said() -> None:
     )
     assert "the gru succeeds" not in text
     assert "0.2 (0/3)" in text and "0.005 (3/3)" in text and "Bai, Kolter & Koltun 2018" in text
+
+
+def test_no_title_of_the_picture_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    class Kept(Figure):
+        def savefig(self, *args: Any, **options: Any) -> None:
+            drawn.append(self)
+            super().savefig(*args, **options)
+
+    monkeypatch.setattr(classic_results, "Figure", Kept)
+    trials = [dataclasses.replace(TRIAL, task=name, length=8) for name in CLASSIC_TASKS]
+    classic_results.draw(tmp_path / "tasks.png", dict.fromkeys(trials, OUTCOME))
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        extent = axes.title.get_window_extent()
+        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.x1, axes.get_title()
 
 
 def test_the_command_writes_all_and_goes_on_where_it_was(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib.figure import Figure
 from PIL import Image
 
 from data.errors import UserError
@@ -103,6 +104,10 @@ def test_words_for_what_explodes_and_what_comes_through() -> None:
     assert verdict(level).startswith("lstm: the gradient came through: of 1 at step 20, 1 is left")
     gone = Flow("rnn", {"h": np.array([0.0, 0.0, 1.0])}, np.ones([3, 1]))
     assert "vanished wholly" in verdict(gone)
+    ended = Flow("decoder", {"h": np.array([0.2, 0.1, 0.1, 0.0, 0.0])}, np.ones([5, 1]))
+    assert verdict(ended).startswith("decoder: the gradient came through: of 0.1 at step 3, 0.2 is")
+    nothing = Flow("decoder", {"h": np.zeros(3)}, np.ones([3, 1]))
+    assert verdict(nothing) == "decoder: no gradient at any step."
 
 
 def test_the_command_writes_a_picture_and_a_table(
@@ -124,6 +129,24 @@ def test_the_command_writes_a_picture_and_a_table(
     assert all(float(row["sigma_max"]) >= float(row["sigma_min"]) for row in rows)
 
 
+def test_a_runs_small_gradient_fills_its_panel_and_steps_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    class Kept(Figure):
+        def savefig(self, *args: Any, **options: Any) -> None:
+            drawn.append(self)
+            super().savefig(*args, **options)
+
+    monkeypatch.setattr(gradient_flow, "Figure", Kept)
+    flow = Flow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
+    gradient_flow.draw(tmp_path / "flow.png", [flow], "", "the run's own")
+    gradient, singular = drawn[0].axes
+    assert gradient.get_ylim()[1] < 1e-3
+    assert all(float(tick).is_integer() for tick in singular.get_xticks())
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -132,6 +155,7 @@ def test_the_command_writes_a_picture_and_a_table(
         ("--seed -1", "--seed must be 0 or more"),
         ("--out flow.pdf", "--out names a .png file"),
         ("--scale 0", "--scale must be above 0"),
+        ("runs/letters --cell rnn", "--cell is of new cells: runs/letters is measured with its"),
     ],
 )
 def test_mistakes_are_named(words: str, part: str, tmp_path: Path, monkeypatch: Any) -> None:

@@ -95,6 +95,16 @@ def test_a_table_beside_the_pictures(tmp_path: Path, name: str) -> None:
     assert prepared.labels("validation") == [("c.jpg", "猫")]
 
 
+def test_a_label_that_no_file_can_hold_is_named(tmp_path: Path) -> None:
+    files = {f"images/{n}.jpg": jpeg(n) for n in range(4)}
+    lines = [f'{{"image": "{n}.jpg", "label": "{"ab"[n % 2]}"}}' for n in range(3)]
+    table = "\n".join([*lines, r'{"image": "3.jpg", "label": "b\ud800"}'])
+    prepared = prepare(tmp_path, {"labels.jsonl": table, **files}, max_bad=0.5)
+    reasons = [problem.reason for problem in read_report(prepared.problems)]
+    assert "label is not Unicode: half a surrogate pair" in reasons
+    assert prepared.classes == ("a", "b")
+
+
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     table = "image,label,split\n" + "".join(
         f"{file},{label},{split}\n"

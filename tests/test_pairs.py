@@ -85,8 +85,8 @@ def sum_of_others(prepared: PreparedPairs) -> dict[str, str]:
 
 def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> None:
     files = {
-        "train.en": "A dog.\n\nTwo cats.\n  \nA hat.\n",
-        "train.de": "Ein Hund.\nNichts.\n\n\nEin Hut.\n",
+        "train.en": "A dog.\n\nTwo cats.\n \x01\nA hat.\n",
+        "train.de": "Ein Hund.\nNichts.\n\x00\n\nEin Hut.\n",
         "dev.en": "A hat.\n",
         "dev.de": "Ein Hut.\n",
     }
@@ -106,7 +106,7 @@ def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> Non
 def test_control_characters_and_foreign_line_ends_join_no_wrong_lines(read: Read) -> None:
     odd = "a\x00b\x1b[31m\u2028c\x85d\x0ce"
     prepared = read({"train.en": f"{odd}\r\ntwo\r\n", "train.de": f"eins\n{odd}\n"})
-    assert pairs(prepared) == {odd: "eins", "two": odd}
+    assert {**pairs(prepared), **sum_of_others(prepared)} == {odd: "eins", "two": odd}
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Con
     "splits, message",
     [
         ({"train_split": "training"}, "--train-split 'training': the dataset has train, val"),
+        ({"validation_split": "dev"}, r"or a part such as 'train\[90%:\]'"),
         ({"train_split": "train+test"}, r"--train-split 'train\+test': a sum of splits"),
         ({"test_splits": "tset,unseen"}, "unknown split 'tset': did you mean 'test'"),
         ({"test_splits": "none"}, "unknown split 'none'"),

@@ -122,6 +122,20 @@ def test_curves_are_logged_and_change_nothing(
         np.testing.assert_array_equal(one, two)
 
 
+def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps and epochs are two axes: no name stands on both, as "loss" once did."""
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    trained(tmp_path)
+    steps: dict[str, list[int]] = {}
+    for path in sorted((tmp_path / "run" / "tensorboard").glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                steps.setdefault(value.tag, []).append(event.step)
+    assert {"loss", "loss of a step", "accuracy"} <= set(steps)
+    for name, found in steps.items():
+        assert found == sorted(set(found)), name
+
+
 def test_the_command_measures_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,6 +12,7 @@ from source_files import fill
 
 from data import opinions
 from data.errors import UserError
+from data.problems import read_report
 from data.texts import PreparedTexts, prepare_texts
 
 GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
@@ -35,15 +36,22 @@ def labelled(prepared: PreparedTexts, split: str) -> dict[str, str]:
     return {text: label for (_, text), (_, label) in pairs}
 
 
+def everything(prepared: PreparedTexts) -> dict[str, str]:
+    return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
+
+
 def test_tsv_csv_and_json_lines_say_the_same(read: Any) -> None:
     rows = [('say "hi", twice', "good"), ("no tabs here", "bad"), ("été 狗 ⚽", "good")]
     csv = 'Text,Label\n"say ""hi"", twice",good\nno tabs here,bad\nété 狗 ⚽,good\n'
     jsonl = "".join(json.dumps({"sentence": t, "label": c}) + "\n" for t, c in rows)
     tsv = "".join(f"{text}\t{label}\n" for text, label in rows)
     headed = "label\tsentence\n" + "".join(f"{label}\t{text}\n" for text, label in rows)
-    for suffix, content in (("csv", csv), ("jsonl", jsonl), ("tsv", tsv), ("tsv", headed)):
+    semicolons = 'Text;Label\n"say ""hi"", twice";good\nno tabs here;bad\nété 狗 ⚽;good\n'
+    for suffix, content in (
+        ("csv", csv), ("csv", semicolons), ("jsonl", jsonl), ("tsv", tsv), ("tsv", headed)
+    ):  # fmt: skip
         prepared = read({f"train.{suffix}": content})
-        assert labelled(prepared, "train") == dict(rows)
+        assert everything(prepared) == dict(rows)
         assert prepared.classes == ("bad", "good")
         for file in (prepared.problems.parents[3] / "source").iterdir():
             file.unlink()
@@ -62,8 +70,32 @@ def test_splits_by_file_by_column_and_by_hash(read: Any) -> None:
     assert 140 < by_hash.splits["train"] < 180
 
 
+def test_a_tenth_of_training_becomes_the_lacking_validation(
+    read: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    many = "".join(f"text number {n}\t{'ab'[n % 2]}\n" for n in range(400)) + "rare\tc\n"
+    prepared = read({"train.tsv": many, "test.tsv": "unheard of\ta\n"})
+    assert sum(prepared.splits.values()) == 402 and prepared.splits["test"] == 1
+    assert 25 < prepared.splits["validation"] < 60
+    assert labelled(prepared, "train")["rare"] == "c"  # what it is learned from
+    said = f"no validation split given: {prepared.splits['validation']} of the training texts"
+    assert said in capfd.readouterr().err
+
+
+def test_a_label_is_one_line_whatever_its_cell(read: Any) -> None:
+    rows = 'text,label\na,good\nb,"so\n so"\nc,so so\n'
+    assert read({"train.csv": rows}).classes == ("good", "so so")
+
+
+def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
+    rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
+    prepared = read({"texts.tsv": rows})
+    assert len(prepared.classes) == 50
+    assert len(labelled(prepared, "validation")) == 10  # of labels with two texts, one each
+
+
 def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Any) -> None:
-    train = GOOD + "\n   \n\tgood\n" + BAD + "the same\tbad\n"
+    train = GOOD + "\n   \n\x01\x7f\tgood\n" + BAD + "the same\tbad\n"
     prepared = read({"train.tsv": train, "dev.tsv": "the same\tbad\n"})
     assert prepared.splits == {"train": 2, "validation": 1}
     problems = [json.loads(line) for line in prepared.problems.read_text().splitlines()]
@@ -77,7 +109,7 @@ def test_control_characters_and_long_texts_are_data(read: Any) -> None:
     odd = "a\x00b\x1b[31m\u2028c\x85d"
     long = "word " * 10_000
     prepared = read({"train.tsv": f"{odd}\tgood\n{long}\tbad\n"})
-    assert set(labelled(prepared, "train")) == {odd, long.strip()}
+    assert set(everything(prepared)) == {odd, long.strip()}
 
 
 LONG = 30_000 * "word "  # longer than the csv module takes by itself
@@ -94,7 +126,7 @@ LONG = 30_000 * "word "  # longer than the csv module takes by itself
     ],
 )
 def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
-    assert labelled(read(files), "train") == {"odd": "good", LONG.strip(): "bad"}
+    assert everything(read(files)) == {"odd": "good", LONG.strip(): "bad"}
 
 
 @pytest.mark.parametrize(
@@ -102,13 +134,18 @@ def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
     [
         ({"train.tsv": b"fine\tgood\n\xff\xfe\tbad\n"}, ["train.tsv, line 2", "not UTF-8", "0xff"]),
         ({"train.tsv": GOOD + BAD, "dev.tsv": "so so\tmixed\n"}, ["dev.tsv:1", "'mixed'", "bad"]),
-        ({"train.tsv": GOOD + "another\tgood\n"}, ["two classes or more", "'good' (2 texts)"]),
+        ({"train.tsv": GOOD + "another\tgood\n"}, ["two classes or more", "'good' (1 texts)"]),
         ({"train.tsv": GOOD + "no label\n"}, ["train.tsv, line 2", "1 fields, not 2"]),
         ({"train.tsv": GOOD + "no label\t \n"}, ["train.tsv, line 2", "no label"]),
         ({"train.csv": "one,two\na,b\n"}, ["its first line must name", "sentence"]),
         ({"train.csv": 'text,label\n"a,b\n'}, ["train.csv, line"]),
         ({"train.jsonl": '{"text": "a", "label": "b"}\n{"text"\n'}, ["line 2: not JSON"]),
         ({"train.jsonl": '{"text": 3, "label": "b"}\n'}, ["line 1: not an object of strings"]),
+        (
+            {"train.jsonl": r'{"text": "a", "label": "b\ud800"}'},
+            ["line 1", "half a surrogate pair"],
+        ),
+        ({"train.csv": 'text,label\n"a\nb",x\n"c\nd",x,y\n'}, ["line 4: 3 fields, not 2"]),
         ({"texts.csv": "text,label,split\na,b,trian\n"}, ["line 2", "'trian'"]),
         ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["2 columns split"]),
         ({"other.txt": "x"}, ["no labelled texts", "train.tsv", "found other.txt"]),
@@ -120,6 +157,17 @@ def test_what_cannot_be_used_is_refused_by_name(read: Any, files: Any, parts: li
         read(files)
     for part in parts:
         assert part in str(caught.value)
+
+
+def test_half_a_surrogate_pair_is_left_out_and_named(read: Any) -> None:
+    """JSON can spell it, but no file that a run writes can hold it."""
+    bad = r'{"text": "half \ud83d of it", "label": "x"}'
+    prepared = read(
+        {"train.jsonl": '{"text": "a", "label": "x"}\n\n' + f'{bad}\n{{"text": "b", "label": "y"}}'}
+    )
+    assert {problem.file: problem.reason for problem in read_report(prepared.problems)} == {
+        "train.jsonl:3": "text is not Unicode: half a surrogate pair"
+    }
 
 
 def test_too_many_bad_texts_stop_the_work(read: Any) -> None:
@@ -143,7 +191,8 @@ def test_slices_are_those_of_tfds(read: Any) -> None:
     whole = prepared.texts("train")
     assert prepared.texts("train[:95%]") + prepared.texts("train[95%:]") == whole
     assert prepared.texts("train[10:20]") == whole[10:20]
-    assert prepared.labels("train[-10%:]") == prepared.labels("train")[-20:]
+    tenth = round(prepared.splits["train"] / 10)
+    assert prepared.labels("train[-10%:]") == prepared.labels("train")[-tenth:]
     for wrong in ("trian", "train[", "train[a:]"):
         with pytest.raises(UserError, match="unknown split"):
             prepared.texts(wrong)
