@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from data.errors import UserError
 from data.files import atomic_write
 
@@ -143,6 +145,23 @@ class Vocabulary:
     def hash(self) -> str:
         """Return 16 hex digits that change with any word or their order."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
+
+    def affixes(self) -> np.ndarray:
+        """Number how words begin and end: int32 `[words, 2]`, from 1; 0 for none.
+
+        Words of more than four letters have the same number in a column if they share the first
+        four letters, or the last three.
+
+        >>> Vocabulary([*SPECIAL, "boring", "boringly", "feeling", "dull"]).affixes()[4:].tolist()
+        [[1, 2], [1, 3], [4, 2], [0, 0]]
+        """
+        known: dict[tuple[str, str], int] = {}
+        table = np.zeros([len(self), 2], np.int32)
+        for row, word in zip(table[len(SPECIAL) :], self.words[len(SPECIAL) :], strict=True):
+            if len(word) > 4:
+                parts = ((word[:4], ""), ("", word[-3:]))
+                row[:] = [known.setdefault(part, len(known) + 1) for part in parts]
+        return table
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Return `[START, …, END]`; words past `max_words` are cut."""

@@ -71,7 +71,16 @@ class Config:
     min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
     max_words: int = choice("words", 20, "what is longer is cut: sentences to learn, texts")
     embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
+    affixes: bool = choice(
+        "words", False, "let words that begin or end alike share a part of their vector", parts=TEXT
+    )
     word_dropout: float = choice("words", 0.0, "share of words hidden in training", parts=TEXT)
+    embedding_dropout: float | None = choice(
+        "words", None, "share of word vectors' values dropped; none: as --dropout", parts=TEXT
+    )
+    variational_dropout: bool = choice(
+        "words", False, "drop the same values of all words of a text", parts=TEXT
+    )
     vectors: str | None = choice(
         "words",
         None,
@@ -378,6 +387,7 @@ _RULES: dict[str, tuple[str, Any]] = {
     "units": _POSITIVE,
     "dropout": _SHARE,
     "word_dropout": _SHARE,
+    "embedding_dropout": _SHARE,
     "epochs": _POSITIVE,
     "batch_size": _POSITIVE,
     "learning_rate": _ABOVE_ZERO,

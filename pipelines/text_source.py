@@ -74,6 +74,7 @@ class TextSource:
             texts = (text for _, text in prepared.texts(config.train_split))
             Vocabulary.build(texts, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
+        affixes = self.vocabulary.affixes()
         self.encoder = TextEncoder(
             len(self.vocabulary),
             cell=config.cell,
@@ -82,9 +83,14 @@ class TextSource:
             two_way=config.two_way,
             embedding=config.embedding,
             dropout=config.dropout,
+            embedding_dropout=config.embedding_dropout,
             word_dropout=config.word_dropout,
+            variational=config.variational_dropout,
+            affixes=1 + int(affixes.max()) if config.affixes else 0,
         )
         self.encoder.build()
+        if config.affixes:
+            self.encoder.affix_numbers.assign(affixes)
         if config.vectors is not None:
             self._start_from(config.vectors)
         self.notes: list[str] = []

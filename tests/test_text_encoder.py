@@ -62,9 +62,39 @@ def test_hidden_words_are_unknown_ones_and_padding_stays() -> None:
     assert np.abs(made(TOKENS).values - unknown.values).max() > 1e-3
 
 
+def test_words_that_begin_or_end_alike_share_a_part_of_their_vector() -> None:
+    made = encoder(affixes=4)
+    numbers = np.zeros((11, 2), np.int32)
+    numbers[5], numbers[7] = (1, 2), (3, 2)
+    made.affix_numbers.assign(numbers)
+    words, parts = made.embedding.numpy(), made.affix_vectors.numpy()
+    plain = encoder()
+    plain.set_weights([w for w in made.get_weights() if w.shape not in ((4, 3), (11, 2))])
+    words[5] += parts[1] + parts[2]
+    words[7] += parts[3] + parts[2]
+    plain.embedding.assign(words)
+    np.testing.assert_allclose(made(TOKENS).values, plain(TOKENS).values, atol=1e-6)
+    hidden = encoder(affixes=4, word_dropout=0.999, dropout=0.0)  # nothing tells a hidden word
+    hidden.set_weights(made.get_weights())
+    unknown = made(np.where(TOKENS > 0, UNKNOWN, PAD))
+    np.testing.assert_allclose(hidden(TOKENS, training=True).values, unknown.values, atol=1e-6)
+
+
+def test_variational_dropout_drops_the_same_values_of_all_words() -> None:
+    tokens = np.full((4, 9), 5, np.int32)
+    options = {"dropout": 0.5, "embedding_dropout": 0.0}
+    values = encoder(**options, variational=True)(tokens, training=True).values.numpy()
+    gone = values == 0
+    assert gone.any() and not gone.all()
+    np.testing.assert_array_equal(gone, np.broadcast_to(gone[:, :1], gone.shape))
+    values = encoder(**options)(tokens, training=True).values.numpy()
+    assert ((values == 0) != (values == 0)[:, :1]).any()
+
+
 def test_comes_back_from_its_configuration() -> None:
-    made = encoder(cell="gru", layers=2, word_dropout=0.2)
-    assert made.get_config()["word_dropout"] == 0.2
+    options = {"word_dropout": 0.2, "embedding_dropout": 0.7, "variational": True, "affixes": 3}
+    made = encoder(cell="gru", layers=2, **options)
+    assert made.get_config().items() >= options.items()
     copy = TextEncoder.from_config(made.get_config())
     copy.build()
     copy.set_weights(made.get_weights())
