@@ -59,7 +59,7 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
         beam_options: of the command line; without a runner all cores of this machine work.
 
     Raises:
-        UserError: if a worker met what a user can mend.
+        UserError: if a worker met what a user can mend, or a runner that was asked for gave up.
     """
     if not shards:
         return
@@ -79,6 +79,13 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
         except KeyboardInterrupt:  # workers finish the shard in hand, and begin no other
             (work / FAILED).touch()
             raise
+        except Exception as error:
+            if "--runner" not in _names(beam_options):
+                raise
+            raise UserError(
+                f"the runner gave up: {str(error) or repr(error)}\n"
+                "What is finished stays: the same command goes on from there"
+            ) from error
     if (work / FAILED).exists():
         text = (work / FAILED).read_text(encoding="utf-8")
         raise UserError(text or f"workers could not write to {work}: is the disk full?")
@@ -111,8 +118,7 @@ def check_options(words: Sequence[str]) -> None:
 
 def _options(given: Sequence[str], shards: int) -> PipelineOptions:
     # DirectRunner would look for Prism first, a program that Beam downloads: its engine will do.
-    words = list(given)
-    named = {word.partition("=")[0] for word in words}
+    words, named = list(given), _names(given)
     if "--runner" not in named:
         words.append("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner")
         # Threads wait for the processes that work.
@@ -120,6 +126,10 @@ def _options(given: Sequence[str], shards: int) -> PipelineOptions:
         if "--direct_num_workers" not in named:
             words.append(f"--direct_num_workers={min(len(os.sched_getaffinity(0)), shards)}")
     return PipelineOptions(words)
+
+
+def _names(words: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in words}
 
 
 class _watched:

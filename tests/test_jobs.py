@@ -110,6 +110,16 @@ def test_shards_that_no_worker_brings_are_missed(
         jobs.run(tmp_path, [Shard("key", "train", [])], "pictures", two_workers())
 
 
+def test_a_runner_that_gives_up_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    nowhere = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--job_server_timeout=1"]
+    for options, reason in (
+        (["--runner=FlinkRuner"], "FlinkRuner"),
+        (nowhere, "FutureTimeoutError"),
+    ):
+        with pytest.raises(UserError, match=f"the runner gave up: .*{reason}(?s:.)*same command"):
+            jobs.run(tmp_path, [Shard("key", "train", [])], "pictures", options)
+
+
 def test_an_option_that_nobody_knows_is_refused() -> None:
     jobs.check_options(["--runner=FlinkRunner", "--flink_master", "a:8081", "--parallelism=4"])
     with pytest.raises(UserError, match="unknown option --imagesize=64: neither prepare nor"):
