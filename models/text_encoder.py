@@ -71,7 +71,6 @@ class TextEncoder(keras.layers.Layer):
         self.drop_outputs = keras.layers.Dropout(
             dropout, noise_shape=(None, 1, None) if variational else None
         )
-        self.drop_summary = keras.layers.Dropout(dropout)
 
     def build(self) -> None:
         """Create the vectors E `[vocabulary, embedding]`, A, and the weights of the cells."""
@@ -106,7 +105,8 @@ class TextEncoder(keras.layers.Layer):
         words = self.drop_words(self._vectors(tokens), training=training)
         values, summary = self.recurrent(words, mask, training=training)
         values = self.drop_outputs(values, training=training)
-        return Memory(values, mask, self.drop_summary(summary, training=training))
+        summary = self.drop_outputs(summary[:, tf.newaxis], training=training)[:, 0]
+        return Memory(values, mask, summary)
 
     def _vectors(self, tokens: tf.Tensor) -> tf.Tensor:
         vectors = tf.gather(self.embedding, tokens)

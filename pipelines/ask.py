@@ -109,7 +109,7 @@ class Export:
             row: {name: output[at] for name, output in outputs.items()}
             | {"items": min(len(value), most or len(value))}
             if outputs["valid"][at]
-            else f"not a {_KINDS[self.takes]} that can be decoded"
+            else _UNUSABLE[self.takes]
             for at, (row, value) in enumerate(encoded.items())
         }
 
@@ -147,4 +147,8 @@ _READERS: Mapping[str, Callable[[Any, Mapping[str, Any]], Any]] = {
     "frame_bytes": _clip,
     "text": _text,
 }
-_KINDS = {"image_bytes": "picture", "frame_bytes": "clip", "text": "text"}
+_UNUSABLE = {
+    "image_bytes": "not a picture that can be decoded",
+    "frame_bytes": "not a clip that can be decoded",
+    "text": "no word in it that could be read",
+}

@@ -151,9 +151,9 @@ class TextSource:
         return tf.TensorSpec([None], tf.string, "text")
 
     def read_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Turn an export's input, at least one row, into the model's; any text is usable."""
+        """Turn an export's input, at least one row, into the model's; a text needs a word."""
         ids = text_graph.encode(texts, self.vocabulary, self.config.max_words)
-        return ids, tf.ones_like(texts, tf.bool)
+        return ids, tf.math.count_nonzero(ids, axis=1) > 2  # START and END stand in every row
 
     def write_assets(self, folder: Path) -> list[Path]:
         """Write what an export carries of the source beside its graph."""

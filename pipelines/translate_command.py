@@ -58,8 +58,11 @@ def run(given: argparse.Namespace) -> int:
     answers = translator.translate(texts)
     for text, answer in zip(texts, answers, strict=True):
         print(_line(text, answer, given.n_best, given.json))
-    for answer, path in zip(answers, drawings, strict=False):
-        _draw(answer, path)
+    for text, answer, path in zip(texts, answers, drawings, strict=False):
+        if answer.words:
+            _draw(answer, path)
+        else:
+            print(f"{path}: nothing to draw, {text!r} has no translation", file=sys.stderr)
     return 0
 
 

@@ -46,10 +46,15 @@ class Translator(Captioner):
         self._read = Vocabulary.load(self.folder / "assets" / "source-vocabulary.txt")
 
     def translate(self, texts: Iterable[str]) -> list[Translation]:
-        """Translate texts, in batches."""
+        """Translate texts, in batches; one without a word to read into nothing."""
         texts = list(texts)
         outputs = self.ask(texts)
-        return [self._translation(*each) for each in zip(texts, outputs, strict=True)]
+        return [
+            Translation([""], [0.0], [], [], np.zeros([0, 0]))
+            if isinstance(output, str)
+            else self._translation(text, output)
+            for text, output in zip(texts, outputs, strict=True)
+        ]
 
     def _translation(self, text: str, output: Any) -> Translation:
         found = np.isfinite(output["scores"])

@@ -74,3 +74,8 @@ def test_a_request_without_any_picture_is_told_why(data: bytes, problem: str) ->
         refuse_unreadable(inputs, {"valid": np.array([False])})
     refuse_unreadable(inputs, {"valid": np.array([False, True])})
     refuse_unreadable(inputs, {"label": np.array([b"good"])})
+
+
+def test_a_request_without_any_word_is_told_so() -> None:
+    with pytest.raises(RequestError, match="no word in it that could be read"):
+        refuse_unreadable({"text": np.array([b"\x01 "], object)}, {"valid": np.array([False])})

@@ -151,7 +151,7 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
     model, source, head = tiny(tmp_path)
     written = head.export(model, source, tmp_path / "export", {"note": "été"})
     assert written == tmp_path / "export" / "1"
-    texts = [*(text for text, _ in TEXTS), "", "A FINE film " * 9, "ΟΔΟΣ e\u0301te\u0301 l'été"]
+    texts = [*(text for text, _ in TEXTS), "A FINE film " * 9, "ΟΔΟΣ e\u0301te\u0301 l'été"]
     (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     (tmp_path / "stranger.py").write_text(STRANGER, encoding="utf-8")
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""}

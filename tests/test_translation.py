@@ -100,6 +100,16 @@ def test_the_signature_says_how_words_were_told_apart() -> None:
     assert "tok:char" in translation_signature({"1": ["两只狗在草地上跑。"]}, "greedy")
 
 
+def test_a_text_without_a_word_gets_no_answer(trained: Trained) -> None:
+    texts = ["", "\x01\t", b"\xff\xfe", "Zwei Hunde."]
+    loaded = tf.saved_model.load(str(trained.folder / "export" / "1"))
+    found = loaded.signatures["serving_default"](text=tf.constant(texts))
+    assert found["valid"].numpy().tolist() == [False, False, False, True]
+    assert found["translation"].numpy()[:3].tolist() == [b""] * 3
+    blank, answer = Translator(trained.folder).translate(["", "The old man, here?"])
+    assert (blank.texts, blank.words) == ([""], []) and answer.read[1:3] == ["the", "old"]
+
+
 def test_batches_hold_texts_of_like_length_and_their_translations(tmp_path: Path) -> None:
     _, source, head = tiny(tmp_path)
     found = {}

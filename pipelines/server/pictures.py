@@ -65,6 +65,8 @@ def refuse_unreadable(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np
         if name.endswith("_bytes"):
             problem = _problem(array.ravel().tolist())
             raise RequestError(400, f"Input {name}: {problem}")
+        if name == "text":
+            raise RequestError(400, f"Input {name}: there is no word in it that could be read")
 
 
 def _problem(pictures: Iterable[bytes]) -> str:
