@@ -38,6 +38,10 @@ def b64(data: bytes) -> dict[str, str]:
 
 JPEG = encode(picture(0))
 BODY = {"inputs": [b64(JPEG)]}
+DRAWN = {
+    "signature_name": "sample",
+    "instances": [{"image_bytes": b64(JPEG), "temperature": 1, "top_p": 5, "top_k": 0, "seed": 0}],
+}
 BOMB = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 50_000, 50_000) + b"\x08\2\0\0\0"
 HTML = b"<!DOCTYPE html><title>404</title>"
 
@@ -98,6 +102,9 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         (PREDICT, {"inputs": [["a"]]}, 400, "must have the shape"),
         (PREDICT, {"inputs": [{"b64": "?"}]}, 400, "Unable to base64 decode"),
         (PREDICT, {"instances": ["a"] * 10_000}, 400, "10,000 rows, at most 32"),
+        (PREDICT, {"instances": []}, 400, "No values in 'instances'"),
+        (PREDICT, {"inputs": []}, 400, "no rows"),
+        (PREDICT, DRAWN, 400, "^top_p must be > 0 and <= 1, not 5$"),
         (PREDICT, {"inputs": [b64(HTML)]}, 400, "a web page"),
         (PREDICT, {"inputs": [b64(b"")]}, 400, "empty file"),
         (PREDICT, {"inputs": [b64(JPEG[:300])]}, 400, "cut short or damaged"),
@@ -112,6 +119,7 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         ("/v1/models/captioner", BODY, 400, "Malformed request"),
         ("/wordreel/models/captioner/frames", b"clip", 400, "takes no clips"),
         ("/nothing", BODY, 404, "Malformed request"),
+        ("/v1", BODY, 404, "Malformed request"),
     ],
 )
 def test_bad_requests_are_refused_in_words(
@@ -128,6 +136,14 @@ def test_a_row_that_cannot_be_read_does_not_fail_the_others(server: Server) -> N
     rows = [JPEG + HTML, HTML + JPEG, b"", encode(picture(1), "PNG")]
     answer = server.ask(PREDICT, {"instances": [b64(each) for each in rows]})[2]
     assert [row["valid"] for row in answer["predictions"]] == [True, False, False, True]
+
+
+def test_what_is_not_http_is_refused_in_the_same_form(server: Server) -> None:
+    for text in (b"\x16\x03\x01 hello\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+            client.sendall(text)
+            head, _, body = b"".join(iter(lambda: client.recv(1000), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and list(json.loads(body)) == ["error"]
 
 
 def test_a_gigabyte_is_refused_by_its_announcement(server: Server) -> None:
@@ -204,6 +220,8 @@ def test_versions_change_under_load_without_a_dropped_request(
 ) -> None:
     folder = tmp_path / "captioner"
     shutil.copytree(captioner_folder / "1", folder / "1")
+    (folder / "9").mkdir()  # the newest, but broken: the one before it answers
+    (folder / "9" / "saved_model.pb").write_bytes(b"broken")
     settings = ("--poll", 0.1, "--max-queue", 4, "--api-key-file", tmp_path / "key")
     (tmp_path / "key").write_text(KEY + "\n")
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -232,12 +250,12 @@ def test_versions_change_under_load_without_a_dropped_request(
             clients = [crowd.submit(client, number) for number in range(8)]
             (folder / "2").mkdir()  # half a version: never shown
             (folder / "2" / "saved_model.pb").write_bytes(b"half")
-            wanted = lambda answer: "version not loaded" in "".join(server.log)  # noqa: E731
-            server.until("/healthz", wanted)
+            server.until("/healthz", lambda answer: "".join(server.log).count("not loaded") == 2)
             shutil.copytree(captioner_folder / "1", tmp_path / "3")
             (tmp_path / "3").rename(folder / "3")
             server.until("/healthz", lambda answer: '"version": 3' in "".join(server.log))
-            for version in ("1", "2", "3"):  # emptied while it serves
+            states = server.ask("/v1/models/live", headers=headers)[2]["model_version_status"]
+            for version in ("1", "2", "3", "9"):  # emptied while it serves
                 shutil.rmtree(folder / version)
             server.until("/healthz", lambda answer: "no version left" in "".join(server.log))
             count = len(seen)
@@ -247,7 +265,9 @@ def test_versions_change_under_load_without_a_dropped_request(
                 each.result()
         assert set(seen) <= {200, 429} and seen.count(200) > 16
         status = server.ask("/v1/models/live", headers=headers)[2]["model_version_status"]
-        assert [each["version"] for each in status if each["state"] == "AVAILABLE"] == ["3"]
+        assert [each["version"] for each in status] == ["3"]
+        found = [(each["version"], each["state"]) for each in states]
+        assert found == [("2", "END"), ("3", "AVAILABLE"), ("9", "END")]
 
         # Stopped, it answers what it has accepted.
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
