@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -191,6 +192,50 @@ def test_slow_clients_are_sent_away_and_many_find_the_door_closed(server: Server
         client.sendall(b"Content-Length: 100\r\n\r\n{")
         assert client.recv(100).startswith(b"HTTP/1.1 408")
     assert server.ask(PREDICT, BODY)[0] == 200
+
+
+ODD = (None, True, -1, 2**63, 1e308, float("nan"), "", "\0é", [], {}, [[]], {"b64": "AA"}, [None])
+
+
+def mutated(value: Any, rng: random.Random) -> Any:
+    """Return a JSON value with something in it gone, odd, doubled, wrapped or flipped."""
+    if isinstance(value, (dict, list)) and value and rng.random() < 0.8:
+        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        changed = value.copy()
+        if rng.random() < 0.1:
+            del changed[key]
+        else:
+            changed[key] = mutated(value[key], rng)
+        return changed
+    if isinstance(value, str) and value and rng.random() < 0.6:
+        data = bytearray(base64.b64decode(value, validate=False) if len(value) > 99 else b"?")
+        data[rng.randrange(len(data))] = rng.randrange(256)
+        return base64.b64encode(data).decode()
+    return rng.choice([*ODD, [value], [value] * 3, value * 2 if isinstance(value, list) else 7])
+
+
+def test_no_mutation_of_a_request_silences_the_server(
+    server: Server, captioner_folder: Path
+) -> None:
+    samples = [path.read_bytes() for path in sorted((captioner_folder / "requests").iterdir())]
+    rng, before, seen = random.Random(0), server.memory(), set()
+    for number in range(400):
+        body = json.dumps(mutated(json.loads(rng.choice(samples)), rng)).encode()
+        if number % 4 == 0:
+            at = rng.randrange(len(body))
+            body = (
+                body[:at]
+                + rng.choice([b"[" * 999, b"\xff", b'"', b"9" * 9999, b""])
+                + body[at + 1 :]
+            )
+        status, _, answer = server.ask(PREDICT, body)
+        assert status < 500, (body, answer)
+        assert status == 200 or list(answer) == ["error"]
+        seen.add(status)
+    assert seen >= {200, 400}
+    assert server.ask(PREDICT, BODY)[0] == 200
+    assert server.memory() - before < 200 * 2**20
+    assert '"fault"' not in "".join(server.log)
 
 
 def test_metrics_health_and_log_tell_what_happened(server: Server) -> None:
