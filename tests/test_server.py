@@ -218,7 +218,8 @@ def test_no_mutation_of_a_request_silences_the_server(
     server: Server, captioner_folder: Path
 ) -> None:
     samples = [path.read_bytes() for path in sorted((captioner_folder / "requests").iterdir())]
-    rng, before, seen = random.Random(0), server.memory(), set()
+    rng, before = random.Random(0), server.memory()
+    seen: set[int] = set()
     for number in range(400):
         body = json.dumps(mutated(json.loads(rng.choice(samples)), rng)).encode()
         if number % 4 == 0:
