@@ -194,7 +194,21 @@ def test_slow_clients_are_sent_away_and_many_find_the_door_closed(server: Server
     assert server.ask(PREDICT, BODY)[0] == 200
 
 
-ODD = (None, True, -1, 2**63, 1e308, float("nan"), "", "\0é", [], {}, [[]], {"b64": "AA"}, [None])
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    2**63,
+    1e308,
+    float("nan"),
+    "",
+    "\0é",
+    [],
+    {},
+    [[]],
+    {"b64": "AA"},
+    [None],
+)
 
 
 def mutated(value: Any, rng: random.Random) -> Any:
