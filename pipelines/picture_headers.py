@@ -10,6 +10,8 @@ import tensorflow as tf
 _HEAD = 2048  # bytes; a BMP's header with its palette is the longest read here
 # Parts of a file that are passed one after the other; a hostile file can have millions of a byte.
 MAX_PARTS = 4096
+MAX_SCANS = 64  # of a JPEG; 80 bytes can be one that goes over all pixels once more
+MAX_TEXTS = 16  # compressed ones of a PNG; 8 kB of them take 8 MB
 _AHEAD = 64  # full data blocks of a GIF passed at once
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,7 +33,7 @@ def announced(encoded: tf.Tensor) -> Announced:
     Returns:
         encoded: scalar string.
         pixels: int64 scalar; 0 for what is no JPEG, PNG, GIF or BMP, or for none that TensorFlow
-            decodes rightly.
+            decodes rightly, or only with far more work or memory than its pixels take.
     """
     readers: dict[bytes, Callable[[tf.Tensor], Announced]] = {
         b"\xff\xd8\xff": _jpeg,
@@ -94,14 +96,20 @@ def number(
 
 def _jpeg(encoded: tf.Tensor) -> Announced:
     height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(encoded, tf.int64))
-    return encoded, height * width
+    return encoded, tf.where(_count(encoded, b"\xff\xda") <= MAX_SCANS, height * width, 0)
 
 
 def _png(encoded: tf.Tensor) -> Announced:
     png = to_bytes(encoded)
     width, height = tf.unstack(number(png, [16, 20], 4))
     found = tf.reduce_any(_chunk(png) == _SOUGHT)  # else there are too many others before it
-    return encoded, tf.where(found, height * width, 0)
+    texts = _count(encoded, b"zTXt") + _count(encoded, b"iTXt")
+    return encoded, tf.where(found & (texts <= MAX_TEXTS), height * width, 0)
+
+
+def _count(encoded: tf.Tensor, mark: bytes) -> tf.Tensor:
+    """Return how often a mark stands in a scalar string, int32."""
+    return tf.size(tf.raw_ops.StringSplitV2(input=encoded[tf.newaxis], sep=mark).values) - 1
 
 
 def _chunk(png: tf.Tensor) -> tf.Tensor:

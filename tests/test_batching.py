@@ -157,6 +157,28 @@ def test_clips_share_a_batch_by_their_frames() -> None:
     assert serve(work, delay=0.01).batches == [("a", 2), ("a", 2)]
 
 
+def test_pixels_of_clips_count_as_frames_too() -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
+        with pytest.raises(RequestError, match="513 frames, at most 512"):
+            await batcher.answer("a", {"x": np.zeros([1, 513, 1, 1, 3], np.uint8)})
+
+    serve(work)
+
+
+def test_nothing_that_goes_wrong_keeps_the_next_one_from_its_answer() -> None:
+    async def work(batcher: Batcher, model: Doubler) -> None:
+        with pytest.raises(RequestError, match="no rows"):
+            await batcher.answer("double", x())
+        batcher._ask = lambda signature, inputs: {"y": np.array(7)}  # what has no rows
+        asked = [batcher.answer("double", x(n)) for n in range(2)]
+        for found in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(found, IndexError)
+        batcher._ask = model
+        assert (await batcher.answer("double", x(1)))["y"].tolist() == [2]
+
+    serve(work)
+
+
 def test_too_many_rows_for_any_batch_are_refused() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         with pytest.raises(RequestError, match="5 rows, at most 4"):

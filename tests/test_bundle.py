@@ -16,10 +16,13 @@ from google.protobuf import (
     text_format,
     wrappers_pb2,
 )
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from data.errors import UserError
+from data.licences import licence_of
+from pipelines.bundle.verify import verify
 from pipelines.cli import run
 from pipelines.export_folder import find_version, model_folder, model_name, versions
 from pipelines.saved_model import write_version
@@ -104,6 +107,11 @@ def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> Non
         assert fact in card
 
 
+@pytest.mark.parametrize("data", ["scenes", "opinions", "drawn-clips", "phrasebook", "digits"])
+def test_the_terms_of_data_that_comes_along_are_known(data: str) -> None:
+    assert licence_of(data) != licence_of("of somebody else")
+
+
 def test_what_was_changed_afterwards_is_found(
     captioner_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -136,6 +144,40 @@ def test_what_was_changed_afterwards_is_found(
     assert "✓ stock operations only" in lines
     assert "✓ neither Keras nor Wordreel was needed" in lines
     assert any("something else" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "problem"),
+    [
+        ("operation", "stock operations only", "not stock: ['NobodyElsesSoftmax']"),
+        (
+            "variables",
+            "the files are those that were exported",
+            "variables.data-00000-of-00001",
+        ),
+        ("golden", "answers as recorded at export", "assets.extra/golden_requests is damaged"),
+    ],
+)
+def test_what_keeps_an_export_from_being_loaded_is_named(
+    captioner_folder: Path, tmp_path: Path, spoil: str, check: str, problem: str
+) -> None:
+    version = tmp_path / "1"
+    shutil.copytree(captioner_folder / "1", version)
+    if spoil == "operation":
+        path = version / "saved_model.pb"
+        saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+        functions = saved.meta_graphs[0].graph_def.library.function
+        nodes = [node for each in functions for node in each.node_def if node.op == "Softmax"]
+        for node in nodes:
+            node.op = "NobodyElsesSoftmax"
+        path.write_bytes(saved.SerializeToString())
+    else:
+        files = {"variables": "variables/variables.data-00000-of-00001"}
+        path = version / files.get(spoil, "assets.extra/golden_requests")
+        path.write_bytes(path.read_bytes()[:-100])
+    found = dict(verify(version))
+    assert problem in str(found[check])
+    assert all(each is None or "\n" not in each for each in found.values())
 
 
 def test_an_export_that_breaks_a_promise_is_not_published(tmp_path: Path) -> None:

@@ -37,9 +37,9 @@ def test_the_frames_are_those_of_training(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("clip", "info", "error"),
     [
-        (b"#EXTM3U\nfile:///etc/passwd\n", INFO, "Not a clip"),
-        (b"ffconcat version 1.0\nfile /etc/passwd\n", INFO, "Not a clip"),
-        (b"", INFO, "Not a clip"),
+        (b"#EXTM3U\nfile:///etc/passwd\n", INFO, "not a clip"),
+        (b"ffconcat version 1.0\nfile /etc/passwd\n", INFO, "not a clip"),
+        (b"", INFO, "not a clip"),
         (b"\0\0\0\x18ftypmp42" + b"\0" * 99, INFO, "cannot be read"),
         (b"GIF89a", {"input": {}}, "takes no clips"),
     ],

@@ -6,6 +6,7 @@ import base64
 import io
 import mimetypes
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,7 +183,7 @@ def test_a_dropped_clip_shows_its_frames_and_bars_under_them(
     clip = write_clip(tmp_path / "a.avi", range(12)).read_bytes()
     page.select_option("#model", "clips")
     drop(page, "a.avi", "video/x-msvideo", b"RIFF")
-    page.wait_for_selector("#problem:has-text('Not a clip')")
+    page.wait_for_selector("#problem:has-text('not a clip')")
     drop(page, "a.avi", "video/x-msvideo", clip)
     frames = server.ask("/wordreel/models/clips/frames", clip)[2]["frames"]
     body = {"inputs": [[{"b64": frame} for frame in frames]]}
@@ -230,6 +231,16 @@ def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Serv
     )
     look = np.array(outputs["attention"][0][0][0])[: len(tokens)]
     np.testing.assert_allclose(shares, look / look.max(), atol=1e-4)
+
+
+def test_words_stand_as_far_apart_as_in_the_text(page: Any) -> None:
+    shown = page.evaluate(
+        """() => { words = ["", "", "", "der", "mann", ",", "dass", "."];
+        spell({ tokens: [[[3, 4, 5, 6, 3, 7, 2]]], attention: [[Array(7).fill([1])]] }, 0,
+          "der mann, dass der."); show("result", true); return $("sentence").innerText; }"""
+    )
+    assert shown == "der mann, dass der."
+    assert page.locator("#sentence button").count() == 6
 
 
 def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: Server) -> None:
@@ -296,14 +307,18 @@ def test_a_text_gets_its_label(page: Any) -> None:
     page.click("text=Ask")
     page.wait_for_selector("#labels li")
     labels = page.locator("#labels b").all_inner_texts()
+    assert page.inner_text("#verdict") == labels[0]
     assert sorted(labels) == ["bad", "good", "mixed"]
     values = [float(text.rstrip(" %")) for text in page.locator("#labels span").all_inner_texts()]
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.2)
+    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    page.wait_for_selector("#problem:has-text('reads what you write')")
 
 
 def test_it_fits_a_phone_and_the_dark(page: Any, tmp_path: Path) -> None:
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 360, "height": 700})
+    page.evaluate("make('option', 'a model with a very long name '.repeat(5), $('model'))")
     clip = write_clip(tmp_path / "a.avi", range(12)).read_bytes()
     for model, name, kind, data in (
         ("captioner", "a.jpg", "image/jpeg", encode(picture(0, 900, 600))),
@@ -313,8 +328,9 @@ def test_it_fits_a_phone_and_the_dark(page: Any, tmp_path: Path) -> None:
         drop(page, name, kind, data)
         caption(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    page.locator("#sentence button").nth(0).dispatch_event("click")  # as a finger does
-    assert max(bars(page)) > 0
+        page.locator("#sentence button").nth(0).dispatch_event("click")  # as a finger does
+        page.set_viewport_size({"width": 360, "height": 640})  # its bars come as one scrolls
+        assert max(bars(page)) > 0 if model == "clips" else page.evaluate(LIT)
     shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(int(part) for part in shade[4:-1].split(",")) < 60
 
@@ -326,9 +342,12 @@ def test_all_text_stands_out_from_its_ground(page: Any, scheme: str) -> None:
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     caption(page)
     page.hover("#sentence button")
+    page.evaluate(  # a word that a translation looked at
+        "show('source', true); make('span', 'seen', $('source')).style.setProperty('--share', 1)"
+    )
     pairs = page.evaluate(
         """() => [...document.querySelectorAll("h1, label, .button, select, p, #sentence button, "
-          + "#others button, #others span")].filter((each) => each.checkVisibility())
+          + "#others button, #others span, #source span")].filter((each) => each.checkVisibility())
           .map((each) => {
           const ink = getComputedStyle(each).color;
           let ground = "rgba(0, 0, 0, 0)";
@@ -342,8 +361,9 @@ def test_all_text_stands_out_from_its_ground(page: Any, scheme: str) -> None:
 
 
 def luminance(shade: str) -> float:
-    """Return the relative luminance of "rgb(…)", of WCAG 2.1."""
-    shares = np.array([int(part) for part in shade[4:-1].split(",")]) / 255
+    """Return the relative luminance of "rgb(…)" or "color(srgb …)", of WCAG 2.1."""
+    parts = np.array([float(part) for part in re.findall(r"[\d.]+", shade)])
+    shares = parts if shade.startswith("color(srgb ") else parts / 255
     linear = np.where(shares <= 0.03928, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 

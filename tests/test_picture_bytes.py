@@ -20,7 +20,7 @@ from data.images import _to_rgb
 from pipelines.exif import orientation, upright
 from pipelines.features import decode_picture
 from pipelines.picture_bytes import decode_or_flag
-from pipelines.picture_headers import MAX_PARTS
+from pipelines.picture_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS
 
 SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
@@ -51,6 +51,11 @@ def turned_jpeg(turn: int, order: str = "<", before: bytes = b"") -> bytes:
 
 def segment(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
 
 
 def test_formats_and_sizes_mix_in_a_batch_and_are_what_training_sees() -> None:
@@ -132,10 +137,30 @@ def test_a_gigapixel_is_refused_before_it_gets_memory() -> None:
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", data))
     png = b"\x89PNG\r\n\x1a\n"
     for name, content in (*chunks, (b"IEND", b"")):
-        png += struct.pack(">I", len(content)) + name + content
-        png += struct.pack(">I", zlib.crc32(name + content))
+        png += png_chunk(name, content)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert flags([png, encode(picture(0))]) == [False, True]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
+
+
+def test_a_jpeg_that_goes_over_its_pixels_for_hours_is_flagged() -> None:
+    """A scan that says of all blocks that nothing changes takes 12 bytes, whatever their number."""
+    whole = encode(picture(0), progressive=True)
+    scan = segment(0xDA, b"\1\1\0\1\x3f\0")
+    scans = whole.count(b"\xff\xda")
+    assert 1 < scans < MAX_SCANS
+    few, many = (whole[:-2] + (most - scans) * scan + whole[-2:] for most in (1, MAX_SCANS + 1))
+    assert flags([few, many]) == [True, False]
+
+
+def test_a_png_that_unpacks_into_gigabytes_of_text_is_flagged() -> None:
+    whole = encode(picture(0), "PNG")
+    header, rest = whole[:33], whole[33:]
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(7_900_000), 9))
+    assert flags([header + MAX_TEXTS * text + rest]) == [True]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert flags([header + 200 * text + rest, rest[:-12] + 200 * text]) == [False, False]
+    assert flags([whole[:-12] + 200 * text + whole[-12:]]) == [False]  # behind the pixels
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.server.errors import RequestError
-from pipelines.server.rest import Spec, answer, parse
+from pipelines.server.rest import MAX_TEXT, Spec, answer, parse
 
 STRING, FLOAT, INT = np.dtype(object), np.dtype(np.float32), np.dtype(np.int32)
 SIGNATURES = {
@@ -128,6 +128,15 @@ def test_numbers_are_not_bent(values: Any, error: str) -> None:
     inputs = {"image_bytes": ["a"], "temperature": [1.0], "top_k": [0], **values}
     with pytest.raises(RequestError, match=error):
         ask(signature_name="sample", inputs=inputs)
+
+
+def test_a_text_that_would_take_a_model_minutes_is_refused() -> None:
+    most = "a" * MAX_TEXT
+    assert ask(signature_name="scalar", inputs={"text": [most], "seed": 1}).inputs["text"].size == 1
+    with pytest.raises(RequestError, match="a text has 100,001 bytes") as caught:
+        ask(signature_name="scalar", inputs={"text": ["a", most + "a"], "seed": 1})
+    assert caught.value.status == 413
+    assert ask(inputs=[most + "a"]).inputs.keys() == {"image_bytes"}  # may be any file
 
 
 JSON = st.recursive(

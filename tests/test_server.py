@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -38,6 +39,10 @@ def b64(data: bytes) -> dict[str, str]:
 
 JPEG = encode(picture(0))
 BODY = {"inputs": [b64(JPEG)]}
+DRAWN = {
+    "signature_name": "sample",
+    "instances": [{"image_bytes": b64(JPEG), "temperature": 1, "top_p": 5, "top_k": 0, "seed": 0}],
+}
 BOMB = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 50_000, 50_000) + b"\x08\2\0\0\0"
 HTML = b"<!DOCTYPE html><title>404</title>"
 
@@ -98,6 +103,9 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         (PREDICT, {"inputs": [["a"]]}, 400, "must have the shape"),
         (PREDICT, {"inputs": [{"b64": "?"}]}, 400, "Unable to base64 decode"),
         (PREDICT, {"instances": ["a"] * 10_000}, 400, "10,000 rows, at most 32"),
+        (PREDICT, {"instances": []}, 400, "No values in 'instances'"),
+        (PREDICT, {"inputs": []}, 400, "no rows"),
+        (PREDICT, DRAWN, 400, "^top_p must be > 0 and <= 1, not 5$"),
         (PREDICT, {"inputs": [b64(HTML)]}, 400, "a web page"),
         (PREDICT, {"inputs": [b64(b"")]}, 400, "empty file"),
         (PREDICT, {"inputs": [b64(JPEG[:300])]}, 400, "cut short or damaged"),
@@ -112,6 +120,7 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         ("/v1/models/captioner", BODY, 400, "Malformed request"),
         ("/wordreel/models/captioner/frames", b"clip", 400, "takes no clips"),
         ("/nothing", BODY, 404, "Malformed request"),
+        ("/v1", BODY, 404, "Malformed request"),
     ],
 )
 def test_bad_requests_are_refused_in_words(
@@ -128,6 +137,14 @@ def test_a_row_that_cannot_be_read_does_not_fail_the_others(server: Server) -> N
     rows = [JPEG + HTML, HTML + JPEG, b"", encode(picture(1), "PNG")]
     answer = server.ask(PREDICT, {"instances": [b64(each) for each in rows]})[2]
     assert [row["valid"] for row in answer["predictions"]] == [True, False, False, True]
+
+
+def test_what_is_not_http_is_refused_in_the_same_form(server: Server) -> None:
+    for text in (b"\x16\x03\x01 hello\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+            client.sendall(text)
+            head, _, body = b"".join(iter(lambda: client.recv(1000), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and list(json.loads(body)) == ["error"]
 
 
 def test_a_gigabyte_is_refused_by_its_announcement(server: Server) -> None:
@@ -177,6 +194,65 @@ def test_slow_clients_are_sent_away_and_many_find_the_door_closed(server: Server
     assert server.ask(PREDICT, BODY)[0] == 200
 
 
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    2**63,
+    1e308,
+    float("nan"),
+    "",
+    "\0é",
+    [],
+    {},
+    [[]],
+    {"b64": "AA"},
+    [None],
+)
+
+
+def mutated(value: Any, rng: random.Random) -> Any:
+    """Return a JSON value with something in it gone, odd, doubled, wrapped or flipped."""
+    if isinstance(value, (dict, list)) and value and rng.random() < 0.8:
+        key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        changed = value.copy()
+        if rng.random() < 0.1:
+            del changed[key]
+        else:
+            changed[key] = mutated(value[key], rng)
+        return changed
+    if isinstance(value, str) and value and rng.random() < 0.6:
+        data = bytearray(base64.b64decode(value, validate=False) if len(value) > 99 else b"?")
+        data[rng.randrange(len(data))] = rng.randrange(256)
+        return base64.b64encode(data).decode()
+    return rng.choice([*ODD, [value], [value] * 3, value * 2 if isinstance(value, list) else 7])
+
+
+def test_no_mutation_of_a_request_silences_the_server(
+    server: Server, captioner_folder: Path
+) -> None:
+    samples = [path.read_bytes() for path in sorted((captioner_folder / "requests").iterdir())]
+    rng, before = random.Random(0), server.memory()
+    seen: set[int] = set()
+    for number in range(400):
+        body = json.dumps(mutated(json.loads(rng.choice(samples)), rng)).encode()
+        if number % 4 == 0:
+            at = rng.randrange(len(body))
+            body = (
+                body[:at]
+                + rng.choice([b"[" * 999, b"\xff", b'"', b"9" * 9999, b""])
+                + body[at + 1 :]
+            )
+        status, _, answer = server.ask(PREDICT, body)
+        assert status < 500, (body, answer)
+        assert status == 200 or list(answer) == ["error"]
+        seen.add(status)
+    assert seen >= {200, 400}
+    assert server.ask(PREDICT, BODY)[0] == 200
+    assert server.memory() - before < 200 * 2**20
+    assert '"fault"' not in "".join(server.log)
+
+
 def test_metrics_health_and_log_tell_what_happened(server: Server) -> None:
     assert server.ask("/healthz")[2] == {"status": "alive"}
     assert server.ask(PREDICT, BODY)[0] == 200
@@ -204,6 +280,8 @@ def test_versions_change_under_load_without_a_dropped_request(
 ) -> None:
     folder = tmp_path / "captioner"
     shutil.copytree(captioner_folder / "1", folder / "1")
+    (folder / "9").mkdir()  # the newest, but broken: the one before it answers
+    (folder / "9" / "saved_model.pb").write_bytes(b"broken")
     settings = ("--poll", 0.1, "--max-queue", 4, "--api-key-file", tmp_path / "key")
     (tmp_path / "key").write_text(KEY + "\n")
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -232,12 +310,12 @@ def test_versions_change_under_load_without_a_dropped_request(
             clients = [crowd.submit(client, number) for number in range(8)]
             (folder / "2").mkdir()  # half a version: never shown
             (folder / "2" / "saved_model.pb").write_bytes(b"half")
-            wanted = lambda answer: "version not loaded" in "".join(server.log)  # noqa: E731
-            server.until("/healthz", wanted)
+            server.until("/healthz", lambda answer: "".join(server.log).count("not loaded") == 2)
             shutil.copytree(captioner_folder / "1", tmp_path / "3")
             (tmp_path / "3").rename(folder / "3")
             server.until("/healthz", lambda answer: '"version": 3' in "".join(server.log))
-            for version in ("1", "2", "3"):  # emptied while it serves
+            states = server.ask("/v1/models/live", headers=headers)[2]["model_version_status"]
+            for version in ("1", "2", "3", "9"):  # emptied while it serves
                 shutil.rmtree(folder / version)
             server.until("/healthz", lambda answer: "no version left" in "".join(server.log))
             count = len(seen)
@@ -247,7 +325,9 @@ def test_versions_change_under_load_without_a_dropped_request(
                 each.result()
         assert set(seen) <= {200, 429} and seen.count(200) > 16
         status = server.ask("/v1/models/live", headers=headers)[2]["model_version_status"]
-        assert [each["version"] for each in status if each["state"] == "AVAILABLE"] == ["3"]
+        assert [each["version"] for each in status] == ["3"]
+        found = [(each["version"], each["state"]) for each in states]
+        assert found == [("2", "END"), ("3", "AVAILABLE"), ("9", "END")]
 
         # Stopped, it answers what it has accepted.
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)

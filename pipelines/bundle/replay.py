@@ -6,9 +6,11 @@ Prints a JSON list of [what was checked, what is wrong or null].
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.machinery import ModuleSpec
@@ -48,12 +50,21 @@ class Export:
         self._log, self._saved = prediction_log_pb2.PredictionLog, saved_model_pb2.SavedModel
         text = (folder / "assets.extra" / "wordreel.json").read_text(encoding="utf-8")
         self.info = json.loads(text)
-        self.loaded = tensorflow.saved_model.load(str(folder))
+
+    @functools.cached_property
+    def loaded(self) -> Any:
+        """The model; not needed to look at the files, and maybe spoilt."""
+        return self.tf.saved_model.load(str(self.folder))
 
     def logs(self, name: str) -> Iterator[Any]:
         """Yield the PredictLogs of a file in assets.extra."""
-        for record in self.tf.data.TFRecordDataset(str(self.folder / "assets.extra" / name)):
-            log = self._log.FromString(record.numpy())
+        records = self.tf.data.TFRecordDataset(str(self.folder / "assets.extra" / name))
+        try:
+            encoded = [record.numpy() for record in records]
+        except self.tf.errors.OpError:
+            raise AssertionError(f"assets.extra/{name} is damaged or missing") from None
+        for each in encoded:
+            log = self._log.FromString(each)
             assert log.WhichOneof("log_type") == "predict_log", f"{name} holds no PredictLog"
             yield log.predict_log
 
@@ -225,7 +236,9 @@ def main(folder: str, *paths: str) -> None:
         try:
             check(export)
         except Exception as error:
-            results.append((title, str(error) or repr(error)))
+            what = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+            # TensorFlow begins with the node and goes on for lines.
+            results.append((title, what + re.sub(r"\{\{.*?\}\} ?", "", str(error)).split("\n")[0]))
         else:
             results.append((title, None))
     print(json.dumps(results))

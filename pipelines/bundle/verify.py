@@ -20,7 +20,7 @@ def verify(folder: Path) -> list[tuple[str, str | None]]:
         folder: the version's, with saved_model.pb in it.
 
     Raises:
-        UserError: if the export could not even be loaded.
+        UserError: if it says nothing of itself, or ends the process that loads it.
     """
     # -S leaves out what .pth files add, such as this project installed as editable.
     paths = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
@@ -35,7 +35,7 @@ def verify(folder: Path) -> list[tuple[str, str | None]]:
         raise UserError(f"the export {folder} did not answer within {TIMEOUT} s") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise UserError(f"the export {folder} cannot be loaded: {last}")
+        raise UserError(f"the export {folder} cannot be checked: {last}")
     return [(check, problem) for check, problem in json.loads(done.stdout.splitlines()[-1])]
 
 

@@ -52,10 +52,11 @@ def make_app(folders: Mapping[str, Path], settings: Settings) -> Any:
             allow_origins=list(settings.origins),
             allow_methods=["GET", "POST"],
             allow_headers=["Content-Type", "Authorization"],
+            expose_headers=["Retry-After"],
         ),
         Middleware(Gate, settings=settings, metrics=metrics),
     ]
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", routes.page),
             Route("/healthz", routes.health),
@@ -76,6 +77,8 @@ def make_app(folders: Mapping[str, Path], settings: Settings) -> Any:
         },
         lifespan=routes.lifespan,
     )
+    app.router.redirect_slashes = False  # clients of TensorFlow Serving know no redirects
+    return app
 
 
 def _malformed(request: Request, status: int) -> Response:
@@ -217,18 +220,17 @@ def _split(body: bytes, version: Version) -> list[str]:
     text = rest.document(body).get("text")
     if not isinstance(text, str):
         raise RequestError(400, "Expecting a string as 'text'")
+    rest.check_text("text", len(text.encode()))
     most = version.info.get("input", {}).get("max_words", version.info.get("max_words"))
     return tokenize(text, version.marks)[:most]
 
 
 def _status(model: Any, number: int | None) -> dict[str, Any]:
     """Return a model's status as TensorFlow Serving shows it."""
-    states = []
+    states = {each: ("END", "UNKNOWN", problem) for each, (problem, _) in model.failed.items()}
     if model.served is not None:
-        states.append((model.served.version.number, "AVAILABLE", "OK", ""))
-    if model.problem is not None and (not states or model.problem[0] != states[0][0]):
-        states.insert(0, (model.problem[0], "END", "UNKNOWN", model.problem[1]))
-    chosen = [state for state in states if number in (None, state[0])]
+        states[model.served.version.number] = ("AVAILABLE", "OK", "")
+    chosen = {each: states[each] for each in sorted(states) if number in (None, each)}
     if not chosen:
         wanted = "no version is loaded" if number is None else f"there is no version {number}"
         raise RequestError(404, f"Could not find any versions of model {model.name}: {wanted}")
@@ -239,6 +241,6 @@ def _status(model: Any, number: int | None) -> dict[str, Any]:
                 "state": state,
                 "status": {"error_code": code, "error_message": message},
             }
-            for version, state, code, message in chosen
+            for version, (state, code, message) in chosen.items()
         ]
     }

@@ -25,7 +25,7 @@ class _Waiting(NamedTuple):
     signature: str
     inputs: Arrays
     rows: int
-    strings: int  # of the largest input: rows, or the frames of all clips
+    frames: int  # of all its clips; of what is no clip, the rows
     answer: asyncio.Future[dict[str, np.ndarray]]
 
 
@@ -63,7 +63,7 @@ class Batcher:
         self.rows = 0
         self._ask, self._executor, self._observe = ask, executor, observe
         self._max_rows, self._max_queue, self._delay = max_rows, max_queue, delay
-        self._max_strings = max(MAX_FRAMES, max_rows)
+        self._max_frames = max(MAX_FRAMES, max_rows)
         self._queue: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -77,16 +77,17 @@ class Batcher:
             RequestError: 429 if too many rows wait, and whatever the model says.
         """
         rows = next((len(array) for array in inputs.values() if array.ndim), 1)
+        if not rows:
+            raise RequestError(400, "The request has no rows")
         if rows > self._max_rows:
             raise RequestError(
                 400, f"The request has {rows:,} rows, at most {self._max_rows} are taken at once"
             )
-        strings = max((array.size for array in inputs.values() if array.dtype == object), default=0)
-        if strings > self._max_strings:
+        frames = max(math.prod(array.shape[:2]) for array in inputs.values())
+        if frames > self._max_frames:
             raise RequestError(
                 400,
-                f"The request has {strings:,} frames, at most {self._max_strings:,} are taken at "
-                "once",
+                f"The request has {frames:,} frames, at most {self._max_frames} are taken at once",
             )
         if self.rows and self.rows + rows > self._max_queue:
             wait = max(1, math.ceil(self.rows * self._pace))
@@ -97,7 +98,7 @@ class Batcher:
         sides = ((k, v.shape[1:]) for k, v in inputs.items() if v.ndim)
         key = (signature, tuple(sorted(scalars)), tuple(sorted(sides)))
         future = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(key, signature, inputs, rows, strings, future))
+        self._queue.append(_Waiting(key, signature, inputs, rows, frames, future))
         self.rows += rows
         self._arrived.set()
         return await future
@@ -125,16 +126,16 @@ class Batcher:
         """Take from the queue the first request and those like it, up to a full batch."""
         batch: list[_Waiting] = []
         rest: deque[_Waiting] = deque()
-        rows = strings = 0
+        rows = frames = 0
         for each in self._queue:
             fits = rows + each.rows <= self._max_rows
-            fits &= strings + each.strings <= self._max_strings
+            fits &= frames + each.frames <= self._max_frames
             if each.answer.done():  # nobody waits for it any more
                 self.rows -= each.rows
             elif not batch or (each.key == batch[0].key and fits):
                 batch.append(each)
                 rows += each.rows
-                strings += each.strings
+                frames += each.frames
             else:
                 rest.append(each)
         self._queue = rest
@@ -142,6 +143,19 @@ class Batcher:
         return batch
 
     async def _run(self, batch: list[_Waiting]) -> None:
+        """Answer a batch; whatever goes wrong is told to those who wait, and ends nothing else."""
+        try:
+            for each, found in zip(batch, await self._answers(batch), strict=True):
+                _settle(each, found)
+        except Exception as error:
+            if len(batch) == 1:
+                _settle(batch[0], error=error)
+            else:  # one of them may be to blame: the others shall not suffer
+                for each in batch:
+                    await self._run([each])
+
+    async def _answers(self, batch: list[_Waiting]) -> list[dict[str, np.ndarray]]:
+        """Ask the model about all rows of a batch; return those of each."""
         rows = sum(each.rows for each in batch)
         self._observe(len(batch), rows)
         first, start = batch[0], time.monotonic()
@@ -150,21 +164,13 @@ class Batcher:
             for name, array in first.inputs.items()
         }
         loop = asyncio.get_running_loop()
-        try:
-            found = await loop.run_in_executor(self._executor, self._ask, first.signature, together)
-        except Exception as error:
-            if len(batch) == 1:
-                _settle(first, error=error)
-            else:  # one of them may be to blame: the others shall not suffer
-                for each in batch:
-                    await self._run([each])
-            return
+        found = await loop.run_in_executor(self._executor, self._ask, first.signature, together)
         self._pace += 0.2 * ((time.monotonic() - start) / rows - self._pace)
-        start_row = 0
-        for each in batch:
-            part = slice(start_row, start_row + each.rows)
-            _settle(each, {name: array[part] for name, array in found.items()})
-            start_row += each.rows
+        ends = np.cumsum([each.rows for each in batch])
+        return [
+            {name: array[end - each.rows : end] for name, array in found.items()}
+            for each, end in zip(batch, ends, strict=True)
+        ]
 
 
 def _settle(

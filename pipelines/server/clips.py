@@ -12,7 +12,7 @@ from typing import Any
 from pipelines.server.errors import RequestError
 from pipelines.server.settings import MIB
 
-KINDS = "MP4, MOV, WebM, MKV, AVI, MPEG or GIF"
+KINDS = "MP4, MOV, WebM, MKV, AVI, MPEG and GIF"
 SECONDS = 20.0  # that a clip may be decoded for: a small file can hold hours of a still picture
 _MEMORY = 2048 * MIB  # that it may take
 
@@ -49,7 +49,7 @@ def frames_of(clip: bytes, info: Mapping[str, Any], seconds: float = SECONDS) ->
     if sampling is None:
         raise RequestError(400, "This model takes no clips")
     if not is_clip(clip[:12]):
-        raise RequestError(400, f"Not a clip, or none that can be read: {KINDS} are")
+        raise RequestError(400, f"This is not a clip; {KINDS} can be read")
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     with tempfile.NamedTemporaryFile(prefix="wordreel-") as file, receiver:

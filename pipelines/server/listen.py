@@ -14,11 +14,18 @@ from data.errors import UserError
 from pipelines.server.middleware import start_log
 from pipelines.server.settings import Settings
 
-_ERROR = b'{"error":"The request did not arrive in time"}'
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
-) % (len(_ERROR), _ERROR)
+
+def _refusal(status: bytes, error: bytes) -> bytes:
+    """Return the answer to what is no request that a route could refuse."""
+    body = b'{"error":"%b"}' % error
+    return (
+        b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%b"
+    ) % (status, len(body), body)
+
+
+_TOO_SLOW = _refusal(b"408 Request Timeout", b"The request did not arrive in time")
+_MALFORMED = _refusal(b"400 Bad Request", b"Malformed request: not HTTP/1.1")
 
 
 class Patient(H11Protocol):
@@ -71,6 +78,12 @@ class Patient(H11Protocol):
         if self._unread is not None:
             self._unread.cancel()
         super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is not HTTP, in the form of all errors; Uvicorn would in plain text."""
+        if not self._asked() or not self.cycle.response_started:
+            self.transport.write(_MALFORMED)
+        self.transport.close()
 
     def _asked(self) -> bool:
         """Whether a request is under way."""

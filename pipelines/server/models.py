@@ -58,23 +58,23 @@ class Served:
 
 
 class Model:
-    """A folder of versions of which the newest answers.
+    """A folder of versions of which the newest answers that can be loaded.
 
-    A version that cannot be loaded is reported and left alone until its files change; the one
-    before it goes on. So does the last one where a folder has been emptied.
+    One that cannot is reported and left alone until its files change. Where a folder has been
+    emptied, the last one goes on.
 
     Attributes:
         name: of the model.
         served: the version that answers; None until one is loaded.
-        problem: why the newest version is not loaded.
+        failed: why others cannot be loaded, and the state of their files.
     """
 
     def __init__(self, name: str, folder: Path, settings: Settings, metrics: Metrics) -> None:
         self.name, self.folder = name, folder
         self.served: Served | None = None
-        self.problem: tuple[int, str] | None = None
+        self.failed: dict[int, tuple[str, object]] = {}
         self._settings, self._metrics = settings, metrics
-        self._failed: tuple[int, object] | None = None
+        self._empty = False
         self._leaving: set[asyncio.Task[None]] = set()
 
     def find(self, number: int | None = None) -> Served:
@@ -94,30 +94,35 @@ class Model:
         return self.served
 
     async def look(self) -> None:
-        """Load the newest version unless it is the one that answers."""
+        """Load the newest version that can be, unless it is the one that answers."""
         found = await asyncio.to_thread(versions, self.folder)
-        if not found:
-            if self.served is not None and self.problem is None:
-                self.problem = (self.served.version.number, "its folder is gone; answers go on")
-                LOG.warning("no version left", extra={"model": self.name})
-            return
-        number = max(found)
-        if self.served is not None and self.served.version.number == number:
-            self.problem = None
-            return
-        state = await asyncio.to_thread(_state, found[number])
-        if self._failed == (number, state):
-            return
+        if not found and not self._empty:
+            LOG.warning("no version left", extra={"model": self.name})
+        self._empty = not found
+        self.failed = {number: why for number, why in self.failed.items() if number in found}
+        for number in sorted(found, reverse=True):
+            answers = self.served is not None and self.served.version.number == number
+            if answers or await self._loads(number, found[number]):
+                return
+
+    async def _loads(self, number: int, folder: Path) -> bool:
+        """Load a version, if that did not fail before with the same files; say whether it did."""
+        state = await asyncio.to_thread(_state, folder)
+        if number in self.failed and self.failed[number][1] == state:
+            return False
         try:
-            await self._load(number, found[number])
+            await self._load(number, folder)
         except Exception as error:
-            self._failed = (number, state)
-            self.problem = (number, f"{type(error).__name__}: {error}"[:500])
+            problem = f"{type(error).__name__}: {error}"[:500]
+            self.failed[number] = problem, state
             self._metrics.loads.labels(self.name, "failed").inc()
             LOG.error(
                 "version not loaded",
-                extra={"model": self.name, "version": number, "problem": self.problem[1]},
+                extra={"model": self.name, "version": number, "problem": problem},
             )
+            return False
+        self.failed.pop(number, None)
+        return True
 
     async def _load(self, number: int, folder: Path) -> None:
         version = await asyncio.to_thread(Version, number, folder)
@@ -131,7 +136,6 @@ class Model:
             observe=lambda requests, rows: self._metrics.batch(self.name, requests, rows),
         )
         before, self.served = self.served, Served(version, batcher, executor)
-        self.problem = self._failed = None
         self._metrics.version.labels(self.name).set(number)
         self._metrics.loads.labels(self.name, "loaded").inc()
         self._metrics.queue.labels(self.name).set_function(lambda: batcher.rows)
@@ -181,8 +185,8 @@ class Models:
             for model in self:
                 try:
                     await model.look()
-                except OSError as error:  # files that go while they are looked at
-                    LOG.warning("cannot look", extra={"model": model.name, "problem": str(error)})
+                except Exception as error:  # such as files that go while they are looked at
+                    LOG.warning("cannot look", extra={"model": model.name, "problem": repr(error)})
             await asyncio.sleep(self._poll)
 
     async def close(self) -> None:

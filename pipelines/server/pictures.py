@@ -8,7 +8,7 @@ import numpy as np
 
 from pipelines.server.errors import RequestError
 
-KINDS = "JPEG, PNG, GIF or BMP"
+KINDS = "JPEG, PNG, GIF and BMP"
 # Markers of a JPEG that are followed by its size: all SOFs, not DHT, JPG, DAC.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -72,12 +72,12 @@ def refuse_unreadable(inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np
 def _problem(pictures: Iterable[bytes]) -> str:
     for encoded in pictures:
         if not encoded:
-            return "an empty file (0 bytes) is no picture"
+            return "this is an empty file (0 bytes), no picture"
         if size(encoded) is None:
             start = encoded.lstrip()[:20].lower()
-            kind = "a web page" if start.startswith((b"<!doctype", b"<html")) else "not a picture"
-            return f"{kind}, or none that can be read: {KINDS} are"
-    return "no picture could be decoded: cut short or damaged"
+            page = "a web page, " if start.startswith((b"<!doctype", b"<html")) else ""
+            return f"this is {page}not a picture; {KINDS} can be read"
+    return "this picture cannot be decoded: it is cut short or damaged"
 
 
 def _jpeg(encoded: bytes) -> tuple[int, int]:

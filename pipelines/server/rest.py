@@ -18,6 +18,7 @@ import numpy as np
 
 from pipelines.server.errors import RequestError
 
+MAX_TEXT = 100_000  # bytes; a model cuts a text after so many words, but reads it all before
 _SHOWN = 80  # characters of a client's own words in an error
 _POWERS = np.array([float(f"1e{power}") for power in range(52)])  # of ten, for all float32
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # what may be half of a surrogate pair
@@ -52,7 +53,7 @@ def parse(body: bytes, signatures: Mapping[str, Mapping[str, Spec]]) -> Request:
         signatures: the inputs of each signature of the model.
 
     Raises:
-        RequestError: with status 400, naming what is wrong.
+        RequestError: with status 400, or 413 for a text that is too long, naming what is wrong.
     """
     asked = document(body)
     signature = asked.get("signature_name", "serving_default")
@@ -116,6 +117,18 @@ def document(body: bytes) -> dict[str, Any]:
     return found
 
 
+def check_text(name: str, size: int) -> None:
+    """Refuse a text of too many bytes.
+
+    Raises:
+        RequestError: with status 413.
+    """
+    if size > MAX_TEXT:
+        raise RequestError(
+            413, f"Input {name}: a text has {size:,} bytes, at most {MAX_TEXT:,} are taken"
+        )
+
+
 def _from_instances(instances: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Turn rows into columns; each row must have all inputs, and no other."""
     if not isinstance(instances, list):
@@ -176,6 +189,8 @@ def _array(name: str, value: Any, spec: Spec) -> np.ndarray:
         raise bad(f"Input {name} must have the shape {wanted}, but got {list(shape)}")
     flat: list[Any] = []
     _flatten(name, value, shape, spec, flat)
+    if spec.dtype.kind == "O" and not name.endswith("_bytes"):
+        check_text(name, max(map(len, flat), default=0))
     try:
         array = np.empty(len(flat), spec.dtype)
         array[:] = flat

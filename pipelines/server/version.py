@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,19 @@ class Version:
         except tf.errors.ResourceExhaustedError:
             raise RequestError(503, "Out of memory: ask with fewer rows", retry_after=1) from None
         except (tf.errors.InvalidArgumentError, ValueError) as error:
-            raise RequestError(400, str(getattr(error, "message", error)).split("\n")[0]) from None
+            raise RequestError(400, _reason(str(getattr(error, "message", error)))) from None
         return {name: output.numpy() for name, output in outputs.items()}
+
+
+def _reason(message: str) -> str:
+    r"""Return what the model says of values that it refuses, out of what TensorFlow says.
+
+    >>> _reason("Graph execution error:\n\nassertion failed: [top_k must be >= 0, not] [-5]\n")
+    'top_k must be >= 0, not -5'
+    """
+    if found := re.search("assertion failed: (.*)", message):
+        return re.sub(r"[\[\]]", "", found[1])
+    return message.partition("\n")[0]
 
 
 def _spec(info: Any) -> Spec:
