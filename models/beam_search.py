@@ -15,7 +15,7 @@ aside, and the steps to come are cheaper by as much.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -28,11 +28,42 @@ from models.search import (
     Step,
     attention_log,
     candidates,
-    count_words,
     hypotheses,
     state_shapes,
     write,
 )
+
+
+class Pool(NamedTuple):
+    """The best sentences that have ended, `beams` a row, the best score first.
+
+    Attributes:
+        paths: the sentences.
+        scores: float32 [batch, beams]; -inf where there is none.
+    """
+
+    paths: Paths
+    scores: tf.Tensor
+
+
+class Search(NamedTuple):
+    """What changes at every step.
+
+    Attributes:
+        time: int32 scalar, the number of words so far.
+        live: sentences under way, best first.
+        pool: those that have ended.
+        state: of `live`, a nest of tensors [batch * k, ...].
+        seen: the attention of each step.
+        offset: int32 scalar, rows of attention so far.
+    """
+
+    time: tf.Tensor
+    live: Paths
+    pool: Pool
+    state: Any
+    seen: tf.TensorArray
+    offset: tf.Tensor
 
 
 def beam_search(
@@ -50,98 +81,100 @@ def beam_search(
         options: see `SearchOptions`.
     """
 
-    def unfinished(time: tf.Tensor, live: Paths, *_: Any) -> tf.Tensor:
-        return (time == 0) | tf.reduce_any(live.log_probs > -math.inf)
+    def unfinished(search: Search, *_: Any) -> tf.Tensor:
+        return (search.time == 0) | tf.reduce_any(_going(search.live))
 
-    def body(
-        time: tf.Tensor,
-        live: Paths,
-        pool: Paths,
-        state: Any,
-        memory: Any,
-        rows: tf.Tensor,
-        aside: Paths,
-        seen: Any,
-        offset: tf.Tensor,
-    ) -> tuple[Any, ...]:
+    def body(search: Search, memory: Any, rows: tf.Tensor, aside: Pool) -> tuple[Any, ...]:
+        search = _until_fewer(step, search, memory, shapes, options)
+        aside = _put(aside, rows, search.pool)
+        kept = tf.where(_going(search.live))[:, 0]
+        return _left(search, kept), _rows(memory, kept), tf.gather(rows, kept), aside
+
+    # The beam opens at one hypothesis and widens as there are words to go on with.
+    live, blank = _start(batch, 1, 0.0, options), _start(batch, options.beams, -math.inf, options)
+    pool = Pool(blank, blank.log_probs)
+    search = Search(0, live, pool, state, attention_log(), 0)
+    shapes = _shapes(search, options)
+    search, _, _, pool = tf.while_loop(
+        unfinished,
+        body,
+        (search, memory, tf.range(batch), pool),
+        (shapes, state_shapes(memory), tf.TensorShape([None]), shapes.pool),
+    )
+    best = Paths(*(part[:, : options.n_best] for part in pool.paths))
+    return hypotheses(best, search.seen, options)
+
+
+def _until_fewer(
+    step: Step, search: Search, memory: Any, shapes: Search, options: SearchOptions
+) -> Search:
+    """Search until a quarter of the rows are done, at least one step."""
+
+    def go_on(time: tf.Tensor, live: Paths, *_: Any) -> tf.Tensor:
+        going = tf.math.count_nonzero(_going(live), dtype=tf.int32)
+        return (time == 0) | (4 * going > 3 * tf.shape(live.log_probs)[0])
+
+    def body(*parts: Any) -> Search:
+        time, live, pool, state, seen, offset = parts
         tokens = tf.reshape(live.tokens, [-1, options.columns])
         logits, state, attention = step(tokens[:, time], state, memory)
         count = min(options.beams + 1, logits.shape[1])  # END and as many words as may go on
         found = candidates(logits, tokens, time, options, count)
-        grown = _grow(live, *found, time, offset, options.beams)
-        pool = _collect(pool, grown, time, options)
-        live = _go_on(pool, grown, time, options)
+        grown, ended = _grow(live, *found, time, offset, options.beams)
+        pool = _collect(pool, grown, ended, time, options)
+        live = _go_on(pool, grown, ended, time, options)
         parents = tf.reshape(live.rows[:, :, time + 1], [-1]) - offset
-        offset += tf.shape(tokens)[0]
-        under_way = _without_done(live, pool, parents, memory, rows, aside)
-        live, pool, parents, memory, rows, aside = under_way
-        state = tf.nest.map_structure(lambda part: tf.gather(part, parents), state)
         seen = seen.write(time, attention)
-        return time + 1, live, pool, state, memory, rows, aside, seen, offset
+        offset += tf.shape(tokens)[0]
+        return Search(time + 1, live, pool, _rows(state, parents), seen, offset)
 
-    # The beam opens at one hypothesis and widens as there are words to go on with.
-    live, pool = _start(batch, 1, 0.0, options), _start(batch, options.beams, -math.inf, options)
-    history = tf.TensorShape([None, None, options.columns])
-    shapes = Paths(history, history, tf.TensorShape([None, None]))
-    pool_shapes = tf.nest.map_structure(
-        lambda shape: tf.TensorShape([None, options.beams, *shape[2:]]), shapes
-    )
-    scalar, each = tf.TensorShape([]), tf.TensorShape([None])
-    _, _, pool, _, _, rows, aside, seen, _ = tf.while_loop(
-        unfinished,
-        body,
-        (0, live, pool, state, memory, tf.range(batch), pool, attention_log(), 0),
-        (
-            scalar,
-            shapes,
-            pool_shapes,
-            state_shapes(state),
-            state_shapes(memory),
-            each,
-            pool_shapes,
-            None,
-            scalar,
-        ),
-    )
-    pool = _put(aside, rows, pool)
-    return hypotheses(Paths(*(part[:, : options.n_best] for part in pool)), seen, options)
+    return Search(*tf.while_loop(go_on, body, search, shapes))
 
 
-def _without_done(
-    live: Paths, pool: Paths, parents: tf.Tensor, memory: Any, rows: tf.Tensor, aside: Paths
-) -> tuple[Any, ...]:
-    """Return all that is given; when a quarter of the rows are done, without them.
-
-    `rows` [k] says which rows of the batch are under way, `parents` [k * beams] which hypotheses
-    these go on from. What was found for the others is then in `aside` [batch, beams, ...].
-    """
-    going = tf.reduce_any(live.log_probs > -math.inf, axis=1)
-    count = tf.math.count_nonzero(going, dtype=tf.int32)
-
-    def leave_out() -> tuple[Any, ...]:
-        kept = tf.where(going)[:, 0]
-        of_rows = tf.reshape(parents, tf.shape(live.log_probs))
-        parts = (live, pool, of_rows, memory, rows)
-        few = tf.nest.map_structure(lambda part: tf.gather(part, kept), parts)
-        return few[0], few[1], tf.reshape(few[2], [-1]), few[3], few[4], _put(aside, rows, pool)
-
-    return tf.cond(
-        (count > 0) & (4 * count <= 3 * tf.size(going)),
-        leave_out,
-        lambda: (live, pool, parents, memory, rows, aside),
+def _left(search: Search, kept: tf.Tensor) -> Search:
+    """Return what is under way in those rows of the batch alone."""
+    hypotheses = tf.range(tf.size(search.live.log_probs))
+    hypotheses = tf.gather(tf.reshape(hypotheses, tf.shape(search.live.log_probs)), kept)
+    return search._replace(
+        live=_rows(search.live, kept),
+        pool=_rows(search.pool, kept),
+        state=_rows(search.state, tf.reshape(hypotheses, [-1])),
     )
 
 
-def _put(aside: Paths, rows: tf.Tensor, pool: Paths) -> Paths:
+def _going(live: Paths) -> tf.Tensor:
+    """Return which rows are not done: bool [batch]."""
+    return tf.reduce_any(live.log_probs > -math.inf, axis=1)
+
+
+def _rows(nest: Any, rows: tf.Tensor) -> Any:
+    return tf.nest.map_structure(lambda part: tf.gather(part, rows), nest)
+
+
+def _put(aside: Pool, rows: tf.Tensor, pool: Pool) -> Pool:
     """Return `aside` with what was found for `rows` of the batch."""
-    pairs = zip(aside, pool, strict=True)
-    return Paths(*(tf.tensor_scatter_nd_update(old, rows[:, None], new) for old, new in pairs))
+    return tf.nest.map_structure(
+        lambda old, new: tf.tensor_scatter_nd_update(old, rows[:, None], new), aside, pool
+    )
 
 
 def _start(batch: tf.Tensor | int, width: int, log_prob: float, options: SearchOptions) -> Paths:
     """Return `width` hypotheses per row that hold START alone."""
     blank = tf.zeros([batch, width, options.columns], tf.int32)
     return Paths(write(blank, 0, START), blank, tf.fill([batch, width], log_prob))
+
+
+def _shapes(search: Search, options: SearchOptions) -> Search:
+    """Return the loops' shape invariants: rows may become fewer, and the beam may widen."""
+
+    def paths(width: int | None) -> Paths:
+        history = tf.TensorShape([None, width, options.columns])
+        return Paths(history, history, history[:2])
+
+    pool = paths(options.beams)
+    scalar = tf.TensorShape([])
+    states = state_shapes(search.state)
+    return Search(scalar, paths(None), Pool(pool, pool.log_probs), states, None, scalar)
 
 
 def _grow(
@@ -151,8 +184,8 @@ def _grow(
     time: tf.Tensor,
     offset: tf.Tensor,
     beams: int,
-) -> Paths:
-    """Return the likeliest continuations of `live` [batch, k], best first.
+) -> tuple[Paths, tf.Tensor]:
+    """Return the likeliest continuations of `live` [batch, k], best first, and which of them end.
 
     `log_probs` and `ids` [batch * k, count] are the best next tokens of each. At most k <= beams of
     them are END, so twice `beams` hold all that the pool and the next beam may take.
@@ -166,39 +199,42 @@ def _grow(
     parents = chosen // count
     rows = offset + tf.range(batch)[:, None] * width + parents
     grown = _take(live, parents)
-    return Paths(
+    paths = Paths(
         write(grown.tokens, time + 1, words[:, :, None]),
         write(grown.rows, time + 1, rows[:, :, None]),
         totals,
     )
+    return paths, words == END
 
 
-def _collect(pool: Paths, grown: Paths, time: tf.Tensor, options: SearchOptions) -> Paths:
+def _collect(
+    pool: Pool, grown: Paths, ended: tf.Tensor, time: tf.Tensor, options: SearchOptions
+) -> Pool:
     """Return the best of the pool and of what ended among the likeliest; the best score first."""
-    likeliest = Paths(*(part[:, : options.beams] for part in grown))
-    ended = likeliest.tokens[:, :, time + 1] == END
-    likeliest = likeliest._replace(log_probs=tf.where(ended, likeliest.log_probs, -math.inf))
-    both = Paths(*(tf.concat(parts, axis=1) for parts in zip(pool, likeliest, strict=True)))
-    return _take(both, tf.math.top_k(_scores(both, options), options.beams).indices)
+    grown = grown._replace(log_probs=tf.where(ended, grown.log_probs, -math.inf))
+    new = Paths(*(part[:, : options.beams] for part in grown))
+    both = tf.nest.map_structure(
+        lambda old, new: tf.concat([old, new], axis=1),
+        pool,
+        Pool(new, options.score(new.log_probs, time)),
+    )
+    return _take(both, tf.math.top_k(both.scores, options.beams).indices)
 
 
-def _go_on(pool: Paths, grown: Paths, time: tf.Tensor, options: SearchOptions) -> Paths:
+def _go_on(
+    pool: Pool, grown: Paths, ended: tf.Tensor, time: tf.Tensor, options: SearchOptions
+) -> Paths:
     """Return the likeliest that did not end; where a row is done, they are dead (-inf)."""
-    ended = grown.tokens[:, :, time + 1] == END
     log_probs, kept = tf.math.top_k(
         tf.where(ended, -math.inf, grown.log_probs),
         tf.minimum(options.beams, tf.shape(ended)[1]),
     )
-    full = pool.log_probs[:, -1] > -math.inf
+    full = pool.scores[:, -1] > -math.inf
     within_reach = options.score(log_probs[:, 0], tf.where(full, time, options.max_words))
-    done = _scores(pool, options)[:, options.n_best - 1] >= within_reach
+    done = pool.scores[:, options.n_best - 1] >= within_reach
     return _take(grown, kept)._replace(log_probs=tf.where(done[:, None], -math.inf, log_probs))
 
 
-def _scores(paths: Paths, options: SearchOptions) -> tf.Tensor:
-    return options.score(paths.log_probs, count_words(paths.tokens))
-
-
-def _take(paths: Paths, indices: tf.Tensor) -> Paths:
+def _take(nest: Any, indices: tf.Tensor) -> Any:
     """Return the hypotheses at `indices` [batch, k]."""
-    return Paths(*(tf.gather(part, indices, batch_dims=1) for part in paths))
+    return tf.nest.map_structure(lambda part: tf.gather(part, indices, batch_dims=1), nest)

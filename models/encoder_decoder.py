@@ -62,10 +62,12 @@ class EncoderHead(keras.layers.Layer):
         return self.encoder(seen, *mask, training=training)
 
     def folded(self) -> EncoderHead:
-        """Return a model that answers alike, sooner, and learns nothing: see `models.folding`."""
-        if self.backbone is None:
-            return self
-        return EncoderHead(fold_norms(self.backbone), self.encoder, self.head)
+        """Return a model that answers alike, sooner, and learns nothing.
+
+        See `models.folding`, and `folded` of the head.
+        """
+        backbone = None if self.backbone is None else fold_norms(self.backbone)
+        return EncoderHead(backbone, self.encoder, self.head.folded())
 
     def loss(
         self, inputs: Any, targets: Any, *, tune_backbone: bool = False, **options: Any

@@ -148,28 +148,21 @@ def candidates(
             first if there is a count.
         ids: int32 [N, count].
     """
-    total = tf.reduce_logsumexp(logits, axis=1, keepdims=True)
-    sound = tf.math.is_finite(total)
-    total = tf.where(sound, total, 0.0)
+    log_probs = tf.nn.log_softmax(logits)
+    end = log_probs[:, END : END + 1]
+    sound = ~tf.math.is_nan(end)  # else nothing in the row is a number
     # Not-a-number must not reach top_k, whose order it breaks.
-    ranked = tf.where(_admitted(logits.shape[1], time, options) & sound, logits, -math.inf)
+    ranked = tf.where(_admitted(logits.shape[1], time, options) & sound, log_probs, -math.inf)
     ranked = _ban_repeats(ranked, tokens, time, options)
     if count is None:
-        values, ids, only = (
-            ranked,
-            tf.broadcast_to(tf.range(logits.shape[1]), tf.shape(ranked)),
-            END,
-        )
+        only, ids = END, tf.broadcast_to(tf.range(logits.shape[1]), tf.shape(ranked))
     else:
-        values, ids = tf.math.top_k(ranked, count)
-        only = 0
-    log_probs = tf.minimum(values - total, 0.0)  # rounding must not make a probability exceed 1
+        only, (ranked, ids) = 0, tf.math.top_k(ranked, count)
 
-    end = logits[:, END : END + 1] - total
-    end = tf.where(sound & tf.math.is_finite(end), end, IMPOSSIBLE)
-    stuck = tf.math.is_inf(tf.reduce_max(log_probs, axis=1, keepdims=True))
-    end_alone = tf.where(tf.range(log_probs.shape[1]) == only, end, -math.inf)
-    return tf.where(stuck, end_alone, log_probs), tf.where(stuck, END, ids)
+    stuck = tf.math.is_inf(tf.reduce_max(ranked, axis=1, keepdims=True))
+    end = tf.where(tf.math.is_finite(end), end, IMPOSSIBLE)
+    end_alone = tf.where(tf.range(ranked.shape[1]) == only, end, -math.inf)
+    return tf.where(stuck, end_alone, ranked), tf.where(stuck, END, ids)
 
 
 def _admitted(size: int, time: tf.Tensor, options: SearchOptions) -> tf.Tensor:

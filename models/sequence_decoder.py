@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -74,9 +76,23 @@ class SequenceDecoder(keras.layers.Layer):
 
     def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
         """Return the step function, its first state, and its memory, for `models.decoding`."""
+        return self.start_with(self.project, memory)
+
+    def start_with(
+        self, project: Callable[[tf.Tensor], tf.Tensor], memory: Memory
+    ) -> tuple[Step, Any, Cache]:
+        """Return what `start` does, with another way to `project`."""
         cache = self.cell.prepare(memory)
         cache = cache._replace(values=rounded(cache.values))  # once, not at every step
-        return self._step, self.cell.initial_state(memory), cache
+        return functools.partial(self._step, project), self.cell.initial_state(memory), cache
+
+    def project(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return W_x x, what each word brings to its step: int32 `[...]` → `[..., width]`."""
+        return self.cell.project(self._embed(tokens))
+
+    def folded(self) -> FoldedDecoder:
+        """Return a decoder that searches alike, sooner, and learns nothing."""
+        return FoldedDecoder(self)
 
     def loss(
         self,
@@ -142,10 +158,13 @@ class SequenceDecoder(keras.layers.Layer):
         return tf.gather(self.embedding, tokens) * self.depth**0.5
 
     def _step(
-        self, tokens: tf.Tensor, state: Any, cache: Cache
+        self,
+        project: Callable[[tf.Tensor], tf.Tensor],
+        tokens: tf.Tensor,
+        state: Any,
+        cache: Cache,
     ) -> tuple[tf.Tensor, Any, tf.Tensor]:
-        projected = self.cell.project(self._embed(tokens))
-        output, state, attention = self.cell.step(projected, state, cache)
+        output, state, attention = self.cell.step(project(tokens), state, cache)
         return self.logits(output), state, attention
 
     def _sampled(
@@ -175,3 +194,24 @@ class SequenceDecoder(keras.layers.Layer):
             "embedding": self.depth,
             "dropout": self.rate,
         }
+
+
+class FoldedDecoder(keras.layers.Layer):
+    """A `SequenceDecoder` that only searches: of each word it has stored what it brings to a step.
+
+    With few rows a step takes as long as the weights take to be read. W_x is among the largest;
+    of the table `[vocabulary, width]` of W_x x a step reads one row a hypothesis.
+    """
+
+    def __init__(self, decoder: SequenceDecoder) -> None:
+        """Compute the table of a decoder, whose other weights are shared."""
+        super().__init__()
+        self.decoder = decoder
+        table = decoder.project(tf.range(decoder.vocabulary))
+        self.table = self.add_weight(shape=table.shape, trainable=False, name="table")
+        self.table.assign(table)
+        self.built = True
+
+    def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
+        """Return the step function, its first state, and its memory, for `models.decoding`."""
+        return self.decoder.start_with(lambda tokens: tf.gather(self.table, tokens), memory)

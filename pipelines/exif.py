@@ -13,6 +13,7 @@ import tensorflow as tf
 from pipelines.picture_headers import MAX_PARTS, number, to_bytes
 
 _HEAD = 1 << 17  # bytes; EXIF comes first, in a segment of at most 64 KB
+_EXIF = b"Exif\0\0"
 _APP1, _SCAN = 0xE1, 0xDA  # markers: where EXIF stands, where the picture itself begins
 _ORIENTATION, _SHORT = 0x0112, 3
 
@@ -26,7 +27,12 @@ def orientation(jpeg: tf.Tensor) -> tf.Tensor:
     Returns:
         int32 scalar, 1..8; 1, upright, where there is no sound EXIF.
     """
-    data = to_bytes(jpeg, _HEAD)
+    named = tf.size(tf.strings.split(tf.strings.substr(jpeg, 0, _HEAD), _EXIF)) > 1
+    # Most have none, and looking through their segments takes longer than decoding them.
+    return tf.cond(named, lambda: _orientation(to_bytes(jpeg, _HEAD)), lambda: 1)
+
+
+def _orientation(data: tf.Tensor) -> tf.Tensor:
     start = _exif_start(data)
     big = number(data, start, 1) == ord("M")  # "MM", else "II": the least significant byte first
     directory = start + number(data, start + 4, 4, big)
@@ -59,7 +65,7 @@ def _exif_start(data: tf.Tensor) -> tf.Tensor:
 
     def is_exif(at: tf.Tensor) -> tf.Tensor:
         name = number(data, at + 4, 6)
-        return (number(data, at + 1, 1) == _APP1) & (name == int.from_bytes(b"Exif\0\0"))
+        return (number(data, at + 1, 1) == _APP1) & (name == int.from_bytes(_EXIF))
 
     def is_other(at: tf.Tensor) -> tf.Tensor:
         segment = (number(data, at, 1) == 0xFF) & (number(data, at + 1, 1) != _SCAN)

@@ -96,7 +96,6 @@ def _save(
     files = [words, *source.write_assets(folder.parent)]
     model = model.folded()
     module = tf.Module()
-    module.weights = [weight.value for weight in model.weights]
     module.files = [tf.saved_model.Asset(str(path)) for path in files]
     answer = functools.partial(_answer, model, vocabulary, options, name)
     read = functools.partial(answer, source.read_in_graph)
@@ -104,6 +103,11 @@ def _save(
     for other, (takes, reader) in more_signatures(source).items():
         other_read = functools.partial(answer, reader)
         signatures[other] = _signatures(other_read, takes, options)["serving_default"]
+    # A folded model has stored what came of some weights, and reads these no more.
+    graphs = [function.get_concrete_function().graph for function in signatures.values()]
+    read_from = {id(variable) for graph in graphs for variable in graph.variables}
+    weights = [weight.value for weight in model.weights]
+    module.weights = [weight for weight in weights if id(weight) in read_from]
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return signatures
 

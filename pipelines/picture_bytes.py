@@ -82,10 +82,12 @@ def decode_or_flag(
     # One row more, so that there is something to return if no picture is usable.
     spare = tf.data.Dataset.from_tensors((batch, tf.zeros([size, size, 3], tf.uint8)))
     rows, pictures = pictures.concatenate(spare).batch(batch + 1).get_single_element()
-    rows = rows[:, tf.newaxis]
-    valid = tf.scatter_nd(rows, tf.ones_like(rows[:, 0], tf.bool), [batch + 1])
-    pictures = tf.scatter_nd(rows, pictures, [batch + 1, size, size, 3])[:batch]
-    return tf.ensure_shape(pictures, [None, size, size, 3]), valid[:batch]
+    last = tf.size(rows) - 1  # where the spare one is, which stands for all that are missing
+    places = tf.tensor_scatter_nd_update(
+        tf.fill([batch + 1], last), rows[:, tf.newaxis], tf.range(last + 1)
+    )[:batch]
+    pictures = tf.gather(pictures, places)
+    return tf.ensure_shape(pictures, [None, size, size, 3]), places < last
 
 
 def _decode(encoded: tf.Tensor, size: int, max_pixels: int, box: Box | None) -> tf.Tensor:

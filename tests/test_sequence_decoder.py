@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from models.beam_search import beam_search
+from models.cells import CELLS
 from models.decoder_cells import DECODERS
 from models.decoding import greedy
 from models.memory import Memory
@@ -18,12 +21,7 @@ BATCH, ITEMS, DEPTH, VOCABULARY = 3, 4, 8, 11
 
 OWN = tf.range(BATCH)  # each picture has one sentence
 
-KINDS = [
-    *((name, "lstm") for name in DECODERS),
-    ("show-tell", "rnn"),
-    ("show-attend-tell", "gru"),
-    ("updown", "rnn"),
-]
+KINDS = list(itertools.product(DECODERS, CELLS))
 
 pytestmark = pytest.mark.parametrize("kind", KINDS, ids=" ".join)
 
@@ -64,6 +62,19 @@ def test_training_and_search_take_the_same_step(kind: tuple[str, str]) -> None:
     for t in range(tokens.shape[1]):
         logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
         np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
+
+
+def test_a_folded_decoder_takes_the_same_step(kind: tuple[str, str]) -> None:
+    layer, tokens = decoder(kind), sentences()[:, :-1]
+    random = np.random.default_rng(1)
+    layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
+    step, state, cache = layer.start(memory())
+    folded, same, prepared = layer.folded().start(memory())
+    for t in range(tokens.shape[1]):
+        logits, state, attention = step(tf.constant(tokens[:, t]), state, cache)
+        found, same, looked = folded(tf.constant(tokens[:, t]), same, prepared)
+        np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(looked, attention, atol=1e-5)
 
 
 def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
