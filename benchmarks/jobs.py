@@ -16,10 +16,10 @@ and without, are set against the backbone on pictures that are decoded already, 
 thread a worker has: as Keras has it, called with 8 or 32 pictures, whichever is faster, and as jobs
 call it, its norms folded. Weights of `keras.applications` are random here.
 
-With `--memory` the largest process is printed, and the one that plans. With `--kills` a job is ended
-by `kill -9` at random moments, its first process or all of them, and what it ends in is compared
-with a job that was left alone: exit status 1 if a byte differs, a finished shard is lost, or
-anything half-made could be read.
+With `--memory` the largest process is printed, and the one that plans. With `--kills` a job is
+ended by `kill -9` at random moments, its first process or all of them, and what it ends in is
+compared with a job that was left alone: exit status 1 if a byte differs, a finished shard is lost,
+or anything half-made could be read.
 """
 
 from __future__ import annotations
