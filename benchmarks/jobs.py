@@ -3,7 +3,7 @@
     python -m benchmarks.jobs [--pictures 8000] [--workers 2]
     python -m benchmarks.jobs --features efficientnet-lite0 efficientnet-lite2 ResNet50
     python -m benchmarks.jobs --memory 1000 10000 100000
-    python -m benchmarks.jobs --kills 20 [--pictures 2000] [--workers 2]
+    python -m benchmarks.jobs --kills 20 --pictures 2000 [--workers 2]
 
 Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
@@ -50,7 +50,7 @@ from pipelines.console import quiet_tensorflow
 
 SIDE = 512
 PASSES = 3
-FEW = 128  # pictures of a pass
+FEW = 96  # pictures of a pass
 
 
 def pictures(folder: Path, count: int, size: tuple[int, int]) -> Path:
