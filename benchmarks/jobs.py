@@ -1,17 +1,25 @@
 """What a preparing job reaches of what its parts could do: ratios, from one run.
 
-    python -m benchmarks.jobs [--pictures 2000] [--workers 2] [--backbone efficientnet-lite0]
+    python -m benchmarks.jobs [--pictures 8000] [--workers 2]
+    python -m benchmarks.jobs --features efficientnet-lite0 efficientnet-lite2 ResNet50
     python -m benchmarks.jobs --memory 1000 10000 100000
-    python -m benchmarks.jobs --kills 20 [--pictures 2000] [--workers 2]
+    python -m benchmarks.jobs --kills 20 --pictures 2000 [--workers 2]
 
 Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
 is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
-loop (Pillow on libjpeg-turbo: decode at full size, resize); features against the backbone on
-pictures that are decoded already, both with the one thread a worker has; two workers against one
-with all that a job does, with its start and without, beside two bare loops at once (processors that
-share a core allow less than twice). With `--kills` a job is ended by `kill -9` at random moments,
-its first process or all of them, and what it ends in is compared with a job that was left alone:
-exit status 1 if a byte differs, a finished shard is lost, or anything half-made could be read.
+loop (Pillow on libjpeg-turbo: decode at full size, resize); two workers against one with all that a
+job does, with its start and without, beside two bare loops at once (processors that share a core
+allow less than twice).
+
+With `--features` shards with features, of those photos and of 224 × 224 ones, beside their pixels
+and without, are set against the backbone on pictures that are decoded already, both with the one
+thread a worker has: as Keras has it, called with 8 or 32 pictures, whichever is faster, and as jobs
+call it, its norms folded. Weights of `keras.applications` are random here.
+
+With `--memory` the largest process is printed, and the one that plans. With `--kills` a job is
+ended by `kill -9` at random moments, its first process or all of them, and what it ends in is
+compared with a job that was left alone: exit status 1 if a byte differs, a finished shard is lost,
+or anything half-made could be read.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -30,6 +39,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +50,7 @@ from pipelines.console import quiet_tensorflow
 
 SIDE = 512
 PASSES = 3
+FEW = 96  # pictures of a pass
 
 
 def pictures(folder: Path, count: int, size: tuple[int, int]) -> Path:
@@ -84,7 +95,9 @@ def together(source: Path, workers: int) -> float:
     return workers * best(lambda: bare(encoded)) / both
 
 
-def shards_of(source: Path, out: Path, encoder: Any) -> Iterator[tuple[Path, str]]:
+def shards_of(
+    source: Path, out: Path, encoder: Any, pixels: bool = True
+) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its work, a shard each."""
     from data.kinds import list_source
     from data.shards import Workplace, hashed, plan
@@ -92,7 +105,7 @@ def shards_of(source: Path, out: Path, encoder: Any) -> Iterator[tuple[Path, str
     place = Workplace(out)
     place.folder.mkdir(parents=True)
     options = {"max_side": SIDE}
-    job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": True}
+    job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": pixels}
     entries = list_source("folder", source, options).entries
     planned = plan(hashed(entries, place.folder / "digests.json"), job, 128)
     for shard in place.begin(job, planned):
@@ -107,39 +120,77 @@ def make(work: Iterable[tuple[Path, str]], encoder: Any) -> None:
         write_shard(folder, key, {}, encoder)
 
 
-def records(source: Path, scratch: Path, count: int) -> None:
+def records(source: Path, scratch: Path) -> None:
     """Print how one worker's shards compare with the bare libraries."""
     encoded = [path.read_bytes() for path in sorted((source / "images").iterdir())]
     work = list(shards_of(source, scratch / "records", None))
     alone = best(lambda: bare(encoded))
     whole = best(lambda: make(work, None))
     print(
-        f"records: {count / whole:,.0f} pictures/s, decode and resize alone {count / alone:,.0f}: "
+        f"records: {FEW / whole:,.0f} pictures/s, decode and resize alone {FEW / alone:,.0f}: "
         f"{alone / whole:.0%}"
     )
 
 
-def features(source: Path, scratch: Path, count: int, backbone: str) -> None:
+def features(backbones: list[str], scratch: Path) -> None:
     """Print how one worker's features compare with the bare backbone."""
+    one_thread()
+    from pipelines.frozen_encoder import FrozenEncoder
+
+    sizes = {"640 × 480": (640, 480), "224 × 224": (224, 224)}
+    sources = {name: pictures(scratch / name, FEW, size) for name, size in sizes.items()}
+    for backbone in backbones:
+        wanted = settings_of(backbone, scratch)
+        encoder = FrozenEncoder(wanted)
+        keras, folded = backbone_alone(encoder)
+        print(f"{backbone} alone: {keras:,.1f} pictures/s, folded {folded:,.1f}", flush=True)
+        for name, source in sources.items():
+            for pixels in (True, False):
+                out = scratch / f"{backbone} {name} {pixels}"
+                work = list(shards_of(source, out, wanted, pixels))
+                pace = FEW / best(partial(make, work, encoder))
+                print(
+                    f"  of {name} photos, {'beside' if pixels else 'without'} pixels: {pace:,.1f} "
+                    f"pictures/s: {pace / keras:.0%}, of the folded one {pace / folded:.0%}",
+                    flush=True,
+                )
+
+
+def one_thread() -> None:
+    """Compute with one thread, as a worker does."""
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    quiet_tensorflow()
+
+
+def settings_of(backbone: str, scratch: Path) -> dict[str, Any]:
+    """Return what a job says of an encoder; random weights lie in a file, as jobs want it."""
+    from models.backbones import build_backbone
+    from pipelines.frozen_encoder import settings
+
+    if backbone.startswith("efficientnet-lite"):
+        return settings(backbone)
+    path = scratch / f"{backbone}.keras"
+    build_backbone(backbone, weights="random").save(path)
+    return settings(str(path))
+
+
+def backbone_alone(encoder: Any) -> tuple[float, float]:
+    """Return how many decoded pictures a second a backbone takes, as it is and folded."""
     import tensorflow as tf
 
-    from data.shard_writer import BATCH
-    from pipelines.frozen_encoder import FrozenEncoder, settings
+    size = encoder.size
+    pixels = tf.random.uniform([32, size, size, 3], 0, 255, tf.int32)
+    batch = tf.cast(pixels, tf.uint8)
+    plain = tf.function(lambda some: encoder.backbone(tf.cast(some, tf.float32), training=False))
 
-    wanted = settings(backbone)
-    encoder = FrozenEncoder(wanted)
-    size = wanted["size"]
-    batch = tf.random.uniform([BATCH, size, size, 3], 0, 255, tf.int32)
-    batch = tf.cast(batch, tf.uint8)
-    encoder.rows(batch)
-    number = -(-count // BATCH)
-    alone = best(lambda: [encoder.rows(batch) for _ in range(number)]) * count / (number * BATCH)
-    work = list(shards_of(source, scratch / "features", wanted))
-    whole = best(lambda: make(work, encoder))
-    print(
-        f"features of {backbone}: {count / whole:,.1f} pictures/s, the backbone alone "
-        f"{count / alone:,.1f}: {alone / whole:.0%}"
+    def pace(function: Any, number: int) -> float:
+        parts = tf.split(batch, 32 // number)
+        return 32 / best(lambda: [function(part).numpy() for part in parts])
+
+    given, folded = (
+        max(pace(function, number) for number in (8, 32)) for function in (plain, encoder.rows)
     )
+    return given, folded
 
 
 def command(source: Path, out: Path, workers: int) -> list[str]:
@@ -151,25 +202,28 @@ def command(source: Path, out: Path, workers: int) -> list[str]:
 
 
 def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
-    """Return the seconds that a whole job takes, and its largest process in bytes."""
-    start = time.perf_counter()
-    done = subprocess.run(
-        command(source, out, workers), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        sys.exit(done.stderr)
-    seconds = time.perf_counter() - start
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    """Return the seconds that a whole job takes, and the most kB of the process that plans."""
+    start, most = time.perf_counter(), 0
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command(source, out, workers), stderr=said, stdout=subprocess.DEVNULL
+        )
+        while process.poll() is None:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            most = max([most, *map(int, re.findall(r"VmHWM:\s+(\d+)", status))])
+            time.sleep(0.05)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(said.read().decode())
+    return time.perf_counter() - start, most
 
 
 def speed(given: argparse.Namespace, scratch: Path) -> None:
     """Print the ratios of speed."""
-    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
-    quiet_tensorflow()
+    one_thread()
     source = pictures(scratch / "source", given.pictures, (640, 480))
-    few = pictures(scratch / "few", min(256, given.pictures), (640, 480))
-    records(few, scratch, min(256, given.pictures))
-    features(few, scratch, min(256, given.pictures), given.backbone)
+    few = pictures(scratch / "few", FEW, (640, 480))
+    records(few, scratch)
     ceiling = together(few, given.workers)
     start, _ = job(pictures(scratch / "two", 2, (640, 480)), scratch / "start", 1)
     one, _ = job(source, scratch / "one", 1)
@@ -177,9 +231,10 @@ def speed(given: argparse.Namespace, scratch: Path) -> None:
     alike = digests(scratch / "one") == digests(scratch / "many")
     same = "the same bytes" if alike else "OTHER BYTES"
     print(
-        f"{given.workers} workers: {one / many:.2f} times as fast as one ({one:.0f} s, "
-        f"{many:.0f} s), {(one - start) / (many - start):.2f} times without the {start:.0f} s "
-        f"that a job of two pictures takes; {same}. Bare loops side by side: {ceiling:.2f} times"
+        f"{given.pictures:,} pictures, {given.workers} workers: {one / many:.2f} times as fast as "
+        f"one ({one:.0f} s, {many:.0f} s), {(one - start) / (many - start):.2f} times without the "
+        f"{start:.0f} s that a job of two pictures takes; {same}. "
+        f"Bare loops side by side: {ceiling:.2f} times"
     )
 
 
@@ -187,8 +242,13 @@ def memory(counts: list[int], scratch: Path) -> None:
     """Print the largest process of jobs of several sizes."""
     for count in sorted(counts):
         source = pictures(scratch / f"source{count}", count, (64, 48))
-        seconds, most = job(source, scratch / f"out{count}", len(os.sched_getaffinity(0)))
-        print(f"{count:,} pictures: {seconds:,.0f} s, largest process {most / 1e6:,.0f} MB")
+        seconds, planning = job(source, scratch / f"out{count}", len(os.sched_getaffinity(0)))
+        largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        print(
+            f"{count:,} pictures: {seconds:,.0f} s, largest process {largest / 1e3:,.0f} MB, the "
+            f"one that plans {planning / 1e3:,.0f} MB",
+            flush=True,
+        )
 
 
 def digests(out: Path) -> dict[str, str]:
@@ -253,15 +313,17 @@ def kills(number: int, count: int, workers: int, scratch: Path) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--pictures", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--backbone", default="efficientnet-lite0")
+    parser.add_argument("--features", nargs="+", metavar="BACKBONE")
     parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT")
     parser.add_argument("--kills", type=int, metavar="TIMES")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if given.memory:
             memory(given.memory, Path(folder))
+        elif given.features:
+            features(given.features, Path(folder))
         elif given.kills:
             kills(given.kills, given.pictures, given.workers, Path(folder))
         else:

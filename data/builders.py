@@ -1,4 +1,7 @@
-"""Writing pictures as a TFDS dataset: TFRecord shards with metadata, built once."""
+"""Writing pictures as a TFDS dataset: TFRecord shards with metadata, built once.
+
+What plans a job imports this: TensorFlow is loaded by what needs it, not at the top.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 from PIL import Image
@@ -180,6 +182,8 @@ def build(
 
 def write(make: Callable[[], tfds.core.GeneratorBasedBuilder], home: Path) -> Path:
     """Write the dataset of a builder, which is made when its turn has come: see `build`."""
+    import tensorflow as tf
+
     home.mkdir(parents=True, exist_ok=True)
     try:
         with alone(home / ".lock"), _quiet():
@@ -212,6 +216,8 @@ def alone(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
     """Silence what TFDS and TensorFlow log, which is not for users."""
+    import tensorflow as tf
+
     verbosity, level = logging.get_verbosity(), tf.get_logger().level
     logging.set_verbosity(logging.ERROR)
     tf.get_logger().setLevel("ERROR")
@@ -304,14 +310,14 @@ def checked(
         for entry, loaded in _load(by_split[split], load):
             bar.update()
             if isinstance(loaded, str):
-                problems.append(Problem(entry.file, loaded, str(entry.path)))
+                problems.append(Problem(entry.file, loaded, entry.place))
                 continue
             first = first_seen.setdefault(loaded.digest, entry)
             if problem := repeats(entry, first, kind):
                 problems.append(problem)
                 continue
             for remark in loaded.remarks:
-                problems.append(Problem(entry.file, remark, str(entry.path), bad=False))
+                problems.append(Problem(entry.file, remark, entry.place, bad=False))
             kept += 1
             yield loaded.example
         if split == splits[-1] or not kept:

@@ -39,8 +39,9 @@ def read_labelled_pictures(source: Path) -> Listing:
     if not tables:
         return _read_class_folders(source)
     images = find(source, ["images", "Images"], folder=True) or source
-    rows, problems = read_table(tables[0], labels=True)
-    return _listing(rows, images, problems)
+    read = list(read_table(tables[0], labels=True))
+    rows = [row for row in read if isinstance(row, Row)]
+    return _listing(rows, images, [problem for problem in read if isinstance(problem, Problem)])
 
 
 def _read_class_folders(source: Path) -> Listing:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
 from tqdm import tqdm
@@ -110,7 +109,7 @@ def clip_features(encoding: str) -> dict[str, Any]:
     image = tfds.features.Image(shape=(None, None, 3), encoding_format=encoding)
     return {
         "frames": tfds.features.Sequence(image),
-        "times": tfds.features.Sequence(tf.float32),
+        "times": tfds.features.Sequence(np.float32),
         "clip_id": tfds.features.Text(),
         "captions": tfds.features.Sequence(tfds.features.Text()),
         "label": tfds.features.Text(),

@@ -67,6 +67,11 @@ def stamp(path: Path) -> list[Any]:
     return [str(path.absolute()), file.st_size, file.st_mtime_ns, file.st_ctime_ns]
 
 
+def mark(path: Path) -> str:
+    """Return a file's `stamp` as 32 hex digits."""
+    return hashlib.blake2b(json.dumps(stamp(path)).encode(), digest_size=16).hexdigest()
+
+
 def content(path: Path) -> str | int | None:
     """Return a file's SHA-256 in hex, or the errno with which it cannot be read."""
     try:

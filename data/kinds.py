@@ -117,7 +117,7 @@ class Digits(LabelledPictures):
         from data.digits import read_digits
 
         entries = (
-            Entry(name, name, Path(), (), split, str(label))
+            Entry(name, name, "", (), split, str(label))
             for split, found in read_digits().items()
             for name, label in zip(found.ids, found.labels, strict=True)
         )
@@ -188,7 +188,7 @@ class Scenes(Pictures):
         from data import scenes
 
         entries = (
-            Entry(name, name, Path(), tuple(scenes.captions(scene)), split)
+            Entry(name, name, "", tuple(scenes.captions(scene)), split)
             for split in scenes.SPLITS
             for name, scene in scenes.scenes(split, seed=options["seed"])
         )
@@ -212,7 +212,7 @@ class DrawnClips(Clips):
         from data import drawn_clips
 
         entries = (
-            Entry(name, name, Path(), tuple(drawn_clips.captions(clip)), split, clip.action)
+            Entry(name, name, "", tuple(drawn_clips.captions(clip)), split, clip.action)
             for split in drawn_clips.SPLITS
             for name, clip in drawn_clips.drawn_clips(split, seed=options["seed"])
         )
@@ -256,7 +256,7 @@ class Texts(Pictures):
             Entry(
                 text.text_id,
                 text.text_id,
-                Path(),
+                "",
                 tuple(getattr(text, side) for side in self.sides),
                 split,
                 getattr(text, "label", ""),

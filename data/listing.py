@@ -58,15 +58,24 @@ class Row(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A picture of a dataset, with its captions, its label ("" where it has none) and its group."""
+    """A picture of a dataset, with its captions, its label ("" where it has none) and its group.
+
+    A job holds one for each picture of a source: `place` is a text, a quarter of a `Path`'s size.
+    It is "" for what is made up.
+    """
 
     image_id: str
     file: str
-    path: Path
+    place: str
     captions: tuple[str, ...]
     split: str
     label: str = ""
     group: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where its file lies."""
+        return Path(self.place)
 
 
 class Pictures(NamedTuple):
@@ -74,14 +83,14 @@ class Pictures(NamedTuple):
 
     Attributes:
         root: the folder.
-        files: a part of a clip has a name of its own for the same file: "a.mp4#t=1.5,4".
+        files: where each lies; a part of a clip has a name of its own: "a.mp4#t=1.5,4".
         kind: what messages call one of them.
         untold: the reason why one is of no use of which nothing is said.
         suffixes: of the files that need a caption or a label.
     """
 
     root: Path
-    files: Mapping[str, Path]
+    files: Mapping[str, str]
     kind: str = "picture"
     untold: str = "without captions"
     suffixes: frozenset[str] = frozenset(SUFFIXES)
@@ -102,18 +111,16 @@ class Listing:
         return len(bad.union(entry.file for entry in self.entries))
 
 
-@dataclass
+@dataclass(slots=True)
 class _Draft:
     """A picture while its rows come in."""
 
-    file: str
     where: str
     image_id: str
     split: str | None = None
     label: str = ""
     group: str = ""
-    captions: list[str] = field(default_factory=list)
-    seen: set[tuple[str | None, str]] = field(default_factory=set)
+    captions: dict[tuple[str, str | None], None] = field(default_factory=dict)  # with their numbers
 
 
 def scan(root: Path, folders: Iterable[str] = ("",)) -> Pictures:
@@ -124,7 +131,7 @@ def scan(root: Path, folders: Iterable[str] = ("",)) -> Pictures:
             name = os.fspath(path.relative_to(root))
             # A name that is not Unicode can be shown, and never meets one in a caption file.
             name = name.encode("utf-8", "backslashreplace").decode()
-            files[unicodedata.normalize("NFC", name)] = path
+            files[unicodedata.normalize("NFC", name)] = os.fspath(path)
     return Pictures(root, files)
 
 
@@ -145,7 +152,7 @@ def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
 
 
 def assemble(
-    rows: Iterable[Row],
+    rows: Iterable[Row | Problem],
     pictures: Pictures,
     problems: Iterable[Problem] = (),
     *,
@@ -157,7 +164,7 @@ def assemble(
     chooses.
 
     Args:
-        rows: in the order of the source.
+        rows: in the order of the source; a problem where a line gives none.
         pictures: what the image folder holds.
         problems: what the reader met already.
         partial: whether the lists are a distributor's, who lists more than a copy may hold: then
@@ -167,50 +174,55 @@ def assemble(
     Raises:
         UserError: if no caption, no training or no validation picture is left.
     """
-    found, notes = list(problems), list[str]()
-    drafts = _gather(rows, pictures, found)
+    read, met = list[Problem](), list[Problem]()
+    drafts = _gather(_rows(rows, read), pictures, met)
+    found, notes = [*problems, *read, *met], list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
         raise UserError(f"every {pictures.kind} in {pictures.root} is {pictures.untold}")
     declared = any(draft.split for draft in drafts.values())
     used = _leave_out(drafts, pictures, found, notes) if partial and declared else drafts
-    kept = {}
+    kept = []
     for key, draft in used.items():
         if reason := _unusable(key, draft, pictures, declared):
             found.append(Problem(key, reason, draft.where))
         else:
-            kept[key] = draft
+            kept.append(key)
     told = {pictures.files[key] for key in drafts if key in pictures.files}
     found += [
         Problem(key, pictures.untold, pictures.root.name)
         for key, path in pictures.files.items()
-        if path not in told and path.suffix.lower() in pictures.suffixes
+        if path not in told and os.path.splitext(path)[1].lower() in pictures.suffixes
     ]
     if used and not any(key in pictures.files for key in used):
         raise UserError(
             f"none of the {len(used):,} {pictures.kind}s listed is in {pictures.root}: "
             f"the first is {next(iter(used))!r}, there lie {_some(pictures.files)}"
         )
-    splits = {} if declared else hash_splits(draft.group for draft in kept.values())
+    splits = {} if declared else hash_splits(used[key].group for key in kept)
     if splits:
-        of = "ids" if splits.keys() == {draft.image_id for draft in kept.values()} else "groups"
+        of = "ids" if all(used[key].image_id in splits for key in kept) else "groups"
         notes.append(
             f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {of}"
         )
-    entries = tuple(
-        Entry(
-            draft.image_id,
-            key,
-            pictures.files[key],
-            tuple(draft.captions),
-            draft.split or splits[draft.group],
-            draft.label,
-            draft.group,
-        )
-        for key, draft in kept.items()
-    )
-    listing = Listing(entries, tuple(found), tuple(notes))
+    entries = (_entry(key, pictures.files[key], used.pop(key), splits) for key in kept)
+    listing = Listing(tuple(entries), tuple(found), tuple(notes))
     _check_splits(listing, pictures.kind)
     return listing
+
+
+def _entry(file: str, place: str, draft: _Draft, splits: Mapping[str, str]) -> Entry:
+    split = draft.split or splits[draft.group]
+    captions = tuple(caption for caption, _ in draft.captions)
+    return Entry(draft.image_id, file, place, captions, split, draft.label, draft.group)
+
+
+def _rows(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
+    """Yield what are rows; what are not goes to `problems`."""
+    for row in rows:
+        if isinstance(row, Problem):
+            problems.append(row)
+        else:
+            yield row
 
 
 def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) -> dict[str, _Draft]:
@@ -218,7 +230,7 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
     drafts: dict[str, _Draft] = {}
     for row in rows:
         key = key_of(row.file, pictures)
-        draft = drafts.setdefault(key, _Draft(row.file, row.where, row.image_id or key))
+        draft = drafts.setdefault(key, _Draft(row.where, row.image_id or key))
         if draft.split and row.split and row.split != draft.split:
             reason = f"in two splits: {draft.split} (kept) and {row.split}"
             problems.append(Problem(key, reason, row.where))
@@ -235,13 +247,12 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
             continue
         caption = " ".join(unicodedata.normalize("NFC", row.caption).split())
         reason = _unfit(caption) or (
-            "caption given twice" if (row.number, caption) in draft.seen else ""
+            "caption given twice" if (caption, row.number) in draft.captions else ""
         )
         if reason:
             problems.append(Problem(key, reason, row.where, bad=False))
         else:
-            draft.captions.append(caption)
-            draft.seen.add((row.number, caption))
+            draft.captions[caption, row.number] = None
     return drafts
 
 
@@ -314,22 +325,23 @@ def hash_splits(image_ids: Iterable[str]) -> dict[str, str]:
     >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
     ['train', 'validation']
     """
-    places = {
-        image_id: int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:6]) / 2**48
-        for image_id in image_ids
-    }
     splits = {
         image_id: "train" if place < 0.8 else "validation" if place < 0.9 else "test"
-        for image_id, place in places.items()
+        for image_id in image_ids
+        for place in [_place(image_id)]
     }
-    ordered = sorted(places, key=places.__getitem__)
-    if len(ordered) > 1:
+    if len(splits) > 1 and not {"train", "validation"} <= set(splits.values()):
+        ordered = sorted(splits, key=_place)
         if "train" not in splits.values():
             splits[ordered[0]] = "train"
         if "validation" not in splits.values():
             later = [image_id for image_id in ordered if splits[image_id] == "test"]
             splits[(later or ordered[-1:])[0]] = "validation"
     return splits
+
+
+def _place(image_id: str) -> float:
+    return int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:6]) / 2**48
 
 
 def _check_splits(listing: Listing, kind: str) -> None:

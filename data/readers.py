@@ -82,8 +82,7 @@ def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -
     if path is None:
         raise nothing_found(source, f"caption file of {name}", [karpathy, *tokens])
     if path.name in ("captions.txt", "captions.csv"):
-        rows, problems = read_table(path)
-        return assemble(rows, scan(images), problems, partial=True)
+        return assemble(read_table(path), scan(images), partial=True)
     read = _bar_rows if path.suffix == ".csv" else _token_rows
     return assemble(read(path), scan(images), partial=True)
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 from PIL import Image
+from tensorflow_datasets.proto import tf_example_pb2
 
 from data.errors import UserError
 from data.files import atomic_write
-from data.fingerprints import stamp
+from data.fingerprints import mark
 from data.kinds import Pictures, kind_of
 from data.problems import Problem
 from data.shards import Item
@@ -64,6 +64,8 @@ def write_shard(
         UserError: if a file is not what it was when the job began.
         OSError: if the disk is full.
     """
+    import tensorflow as tf  # not at the top: what plans a job asks for `features` alone
+
     job = json.loads((work / "job.json").read_text())
     split, values = json.loads((work / f"{key}.items").read_text(encoding="utf-8"))
     items = [Item.from_json(value) for value in values]
@@ -115,7 +117,7 @@ def _loaded(
 ) -> Iterator[dict[str, Any]]:
     """Yield the examples that can be read; the others go to `skipped`."""
     for number, item in enumerate(items):
-        entry, where = item.entry, os.fspath(item.entry.path)
+        entry, where = item.entry, item.entry.place
         if number in deadly:
             skipped.append(Problem(entry.file, f"undecodable: {deadly[number]}", where))
             continue
@@ -132,7 +134,7 @@ def _loaded(
             raise UserError(f"cannot read {where} any more: {error.strerror}") from None
         finally:
             os.pwrite(hand, b"%8d" % NONE, 0)
-            if item.stamp is not None and stamp(entry.path) != item.stamp:
+            if item.mark is not None and mark(entry.path) != item.mark:
                 raise UserError(f"{where} was changed while it was read: prepare again")
         skipped += [Problem(entry.file, remark, where, bad=False) for remark in found.remarks]
         yield found.example._asdict()
@@ -164,7 +166,7 @@ def _shape(stored: bytes | Sequence[bytes]) -> str:
 
 def _serialized(stored: tfds.features.FeaturesDict, example: Mapping[str, Any]) -> bytes:
     # TFDS leaves the order of the fields to chance, which differs from process to process.
-    record = tf.train.Example.FromString(stored.serialize_example(example))
+    record = tf_example_pb2.Example.FromString(stored.serialize_example(example))
     return record.SerializeToString(deterministic=True)
 
 

@@ -25,12 +25,13 @@ from typing import Any, NamedTuple
 
 from data.errors import UserError
 from data.files import atomic_write
-from data.fingerprints import content, stamp
+from data.fingerprints import content, mark
 from data.listing import Entry
 from data.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
 from data.problems import Problem, repeats
 
-FORMAT = 2  # raised when other bytes are stored for the same source
+CHUNK = 1024  # files to hash that are asked for at once: each request takes a kilobyte
+FORMAT = 3  # raised when other bytes are stored for the same source
 
 
 class Item(NamedTuple):
@@ -39,22 +40,22 @@ class Item(NamedTuple):
     Attributes:
         entry: as a source lists it.
         digest: of its file; an errno where it cannot be read; None where it has no file.
-        stamp: of the file when it was hashed.
+        mark: of the file when it was hashed: changes when it does.
     """
 
     entry: Entry
     digest: str | int | None
-    stamp: Any
+    mark: str | None
 
     def to_json(self) -> list[Any]:
         """Return what `from_json` reads."""
-        return [[*self.entry[:2], os.fspath(self.entry.path), *self.entry[3:]], *self[1:]]
+        return [*self]
 
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> Item:
         """Read what `to_json` returned."""
-        image_id, file, path, captions, *others = values[0]
-        return cls(Entry(image_id, file, Path(path), tuple(captions), *others), *values[1:])
+        image_id, file, place, captions, *others = values[0]
+        return cls(Entry(image_id, file, place, tuple(captions), *others), *values[1:])
 
 
 @dataclass(frozen=True)
@@ -98,21 +99,22 @@ def hashed(entries: Sequence[Entry], known: Path) -> list[Item]:
     """Read the entries' files, but for those that have been read before, and hash them.
 
     Args:
-        entries: one without a file has the path ".".
+        entries: those without a file have no `place`.
         known: a file that says what was found the last time; it is written anew.
     """
     before = json.loads(known.read_text()) if known.exists() else {}
 
     def item(entry: Entry) -> Item:
-        if entry.path == Path():
+        if not entry.place:
             return Item(entry, None, None)
-        now = stamp(entry.path)
-        name = json.dumps(now)
-        return Item(entry, before.get(name) or content(entry.path), now)
+        now = mark(entry.path)
+        return Item(entry, before.get(now) or content(entry.path), now)
 
+    items: list[Item] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
-        items = list(pool.map(item, entries))
-    found = {json.dumps(item.stamp): item.digest for item in items if isinstance(item.digest, str)}
+        for start in range(0, len(entries), CHUNK):
+            items += pool.map(item, entries[start : start + CHUNK])
+    found = {item.mark: item.digest for item in items if isinstance(item.digest, str)}
     with atomic_write(known) as file:
         json.dump(found, file)
     return items
@@ -130,7 +132,7 @@ def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem
     contents: dict[tuple[Any, str], Item] = {}
     rank = {"test": 0, "validation": 1}
     for item in sorted(items, key=lambda item: rank.get(item.entry.split, 2)):
-        entry, where = item.entry, os.fspath(item.entry.path)
+        entry, where = item.entry, item.entry.place
         first = ids.setdefault(entry.image_id, item)
         if first is not item:
             reason = f"id given twice: {entry.image_id!r} is {first.entry.file} (kept) as well"

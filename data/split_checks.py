@@ -85,7 +85,7 @@ def leaks(
 
 
 def _has_file(entry: Entry) -> bool:
-    return entry.path.name != ""
+    return entry.place != ""
 
 
 def _looks(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | None, int] | None]:

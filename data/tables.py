@@ -37,33 +37,29 @@ def read_folder(source: Path) -> Listing:
     if len(tables) > 1:
         names = " and ".join(path.name for path in tables)
         raise UserError(f"{source} holds {names}: keep the one that is meant")
-    rows, problems = read_table(tables[0])
-    return assemble(rows, scan(images), problems)
+    return assemble(read_table(tables[0]), scan(images))
 
 
-def read_table(path: Path, *, labels: bool = False) -> tuple[list[Row], list[Problem]]:
+def read_table(path: Path, *, labels: bool = False) -> Iterator[Row | Problem]:
     """Read a table, or a file of JSON lines, of captions or of labels.
 
-    Returns:
-        The rows, and what is wrong with the lines that gave none.
+    Yields:
+        The rows, and what is wrong with the lines that give none.
 
     Raises:
         UserError: naming file and line, where it is not UTF-8, not CSV or JSON, or has no header.
     """
     read = _json_lines if path.suffix == ".jsonl" else _csv_lines
-    rows: list[Row] = []
-    problems: list[Problem] = []
     for item in read(path, labels):
         if isinstance(item, Problem):
-            problems.append(item)
+            yield item
         elif item.split is None or item.split.strip().lower() in SPLITS:
             split = SPLITS[item.split.strip().lower()] if item.split else None
-            rows.append(item._replace(split=split))
+            yield item if split == item.split else item._replace(split=split)
         else:
             known = "train, validation or test"
             reason = f"unknown split: {item.split!r} is not {known}"
-            problems.append(Problem(item.file, reason, item.where))
-    return rows, problems
+            yield Problem(item.file, reason, item.where)
 
 
 def _csv_lines(path: Path, labels: bool) -> Iterator[Row | Problem]:

@@ -12,7 +12,7 @@ from data.errors import UserError
 from models.backbones import build_backbone, default_image_size, fingerprint, to_vector
 from pipelines.features import VERSION, decode_picture, row_function
 
-BATCH = 32
+BATCH = 8  # pictures in a call: with one thread, what lies between layers then stays in its cache
 
 
 def settings(

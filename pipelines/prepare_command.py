@@ -97,7 +97,6 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
     except ImportError:
         raise UserError("Apache Beam is missing: pip install -e '.[jobs]'") from None
     check_options(beam_options)
-    quiet_tensorflow()
     return _prepare(given, options, beam_options)
 
 
@@ -108,6 +107,7 @@ def _prepare(
 
     encoder = None
     if given.features is not None:
+        quiet_tensorflow()
         from pipelines.frozen_encoder import settings
 
         encoder = settings(

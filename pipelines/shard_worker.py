@@ -48,9 +48,9 @@ class Sandbox:
             raise
 
     def close(self) -> None:
-        """End the process."""
+        """Let the process end; TensorFlow takes a while, for which nobody waits."""
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(wait=False)
             self._pool = None
 
 

@@ -22,7 +22,7 @@ from models.image_encoder import ImageEncoder
 from models.sequence_decoder import SequenceDecoder
 from pipelines import features
 from pipelines.config import Box
-from pipelines.features import decode_picture, table
+from pipelines.features import decode_picture, row_function, table
 
 SIZE = 32
 
@@ -178,3 +178,18 @@ def test_a_box_is_all_that_is_seen() -> None:
     np.testing.assert_array_equal(
         decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)), decode_picture(cut, SIZE)
     )
+
+
+def test_rows_are_what_the_backbone_says_with_its_norms_unfolded() -> None:
+    backbone = build_backbone("small-cnn", image_size=32)
+    rng = np.random.default_rng(0)
+    norms = [layer for layer in backbone.layers if hasattr(layer, "moving_variance")]
+    for norm in norms:
+        norm.set_weights([rng.uniform(0.5, 2, weight.shape) for weight in norm.get_weights()])
+    pixels = rng.integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    rows = row_function(32, True, backbone).compute(pixels).numpy()
+    for view, seen in enumerate([pixels, pixels[:, :, ::-1]]):
+        expected = backbone(seen.astype(np.float32), training=False).numpy()
+        expected = expected.reshape(3, -1, expected.shape[-1])
+        np.testing.assert_allclose(rows[:, view], expected, rtol=2**-10, atol=1e-4)
+    assert norms

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +13,7 @@ from data.listing import Entry, Listing
 
 def listing(groups: int) -> Listing:
     entries = [
-        Entry(f"{group}-{clip}", "a.mp4", Path("a.mp4"), (), "train", "x", f"g{group}")
+        Entry(f"{group}-{clip}", "a.mp4", "a.mp4", (), "train", "x", f"g{group}")
         for group in range(groups)
         for clip in range(1 + group % 4)
     ]

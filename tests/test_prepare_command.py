@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import test_shards
 
 from data.errors import UserError
 from data.kinds import kind_of, preparable
+from data.manifest import check
 from pipelines.cli import run
 from pipelines.tasks import TASKS
 
@@ -70,3 +73,13 @@ def test_a_loop_of_links_is_no_picture(tmp_path: Path) -> None:
     (source / "images" / "nowhere.jpg").symlink_to("gone.jpg")
     found = sorted(scan(source / "images").files)
     assert found == ["0.jpg", "1.jpg", "2.jpg", "above/captions.csv"]
+
+
+def test_the_process_that_plans_does_without_tensorflow(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pipelines.cli import run; "
+        f"run(['prepare', 'digits', '--out', {str(tmp_path / 'out')!r}]); "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])
+    assert list(check(tmp_path / "out")) == []

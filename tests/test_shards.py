@@ -233,7 +233,7 @@ def test_a_file_that_changes_or_vanishes_under_way_stops_the_job(
 
 def test_ids_given_twice_and_names_that_differ_in_case() -> None:
     def item(name: str, file: str, split: str, digest: str) -> shards.Item:
-        entry = Entry(name, file, Path(file), ("a dog",), split)
+        entry = Entry(name, file, file, ("a dog",), split)
         return shards.Item(entry, digest, None)
 
     kept, problems = shards.sort_out(
