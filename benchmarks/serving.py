@@ -69,7 +69,7 @@ def latency(
 
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
-        step, state, cache = model.head.start(memory)
+        step, state, cache = folded.head.start(memory)
         return beam_search(step, state, cache, 1, head.options).tokens
 
     works = {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from models.folding import fold_norms
+from models.folding import frozen
 from models.memory import Memory
 
 
@@ -24,7 +25,7 @@ class EncoderHead(keras.layers.Layer):
 
     def __init__(
         self,
-        backbone: keras.Model | None,
+        backbone: Callable[..., tf.Tensor] | None,
         encoder: Any,
         head: Any,
         top: keras.Model | None = None,
@@ -33,7 +34,7 @@ class EncoderHead(keras.layers.Layer):
         """Join the parts.
 
         Args:
-            backbone: pixels → grid; None for texts.
+            backbone: a model, or what `frozen` made of one: pixels → grid; None for texts.
             encoder: built.
             head: gets its weights here, if it has none.
             top: the part of the backbone that learns, if another never does.
@@ -66,7 +67,7 @@ class EncoderHead(keras.layers.Layer):
 
         See `models.folding`, and `folded` of the head.
         """
-        backbone = None if self.backbone is None else fold_norms(self.backbone)
+        backbone = None if self.backbone is None else frozen(self.backbone)
         return EncoderHead(backbone, self.encoder, self.head.folded())
 
     def loss(
@@ -78,7 +79,10 @@ class EncoderHead(keras.layers.Layer):
 
 
 def look(
-    backbone: keras.Model, pixels: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False
+    backbone: Callable[..., tf.Tensor],
+    pixels: tf.Tensor,
+    mask: tf.Tensor | None = None,
+    training: bool = False,
 ) -> tf.Tensor:
     """Pass pictures, or the frames of clips, through a backbone.
 

@@ -1,14 +1,40 @@
-"""Batch norms become part of the convolutions before them: the same function in fewer steps."""
+"""Batch norms become part of the convolutions before them: the same function in fewer steps.
+
+Weights that learn no more can be constants of the graph besides, which TensorFlow lays out for the
+operations that read them, once.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+MAX_CONSTANTS = 1 << 26  # bytes: each signature of an export holds a copy of its own
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def frozen(model: keras.Model) -> Callable[..., tf.Tensor]:
+    """Return a function that answers as a model does in inference, soonest.
+
+    Its norms are folded, and its weights, unless they are many, constants: those of now.
+    """
+    folded = fold_norms(model)
+    values = [(weight, weight.numpy()) for weight in folded.weights]
+    if sum(value.nbytes for _, value in values) > MAX_CONSTANTS:
+        return folded
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def answer(inputs: tf.Tensor) -> tf.Tensor:
+        constants = [(weight, tf.constant(value)) for weight, value in values]
+        with keras.StatelessScope(state_mapping=constants):
+            return folded(inputs, training=False)
+
+    return lambda inputs, training=False: answer(inputs)
 
 
 def fold_norms(model: keras.Model) -> keras.Model:

@@ -28,7 +28,7 @@ from data.files import atomic_write
 from data.prepared import Pictures
 from data.progress import progress
 from models.encoder_decoder import look
-from models.folding import fold_norms
+from models.folding import frozen
 from pipelines.config import Box
 from pipelines.picture_headers import is_transparent
 from pipelines.variation import Variation
@@ -332,13 +332,12 @@ def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -
 def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -> RowFunction:
     """Return what makes rows of pictures, uint8 `[batch, size, size, 3 or 6]`.
 
-    A backbone's batch norms are folded, its weights those of now: see `models.folding`.
+    A backbone's weights are those of now: see `models.folding.frozen`.
     """
     if backbone is None:
         return RowFunction(lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8)
 
-    backbone = fold_norms(backbone)
-    channels = backbone.input_shape[-1]
+    answer, channels = frozen(backbone), backbone.input_shape[-1]
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, channels], tf.uint8)])
     def features(pictures: tf.Tensor) -> tf.Tensor:
@@ -347,8 +346,8 @@ def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -
 
     def see(pictures: tf.Tensor) -> tf.Tensor:
         if maps:
-            return backbone(tf.cast(pictures, tf.float32), training=False)
-        return look(backbone, pictures)
+            return answer(tf.cast(pictures, tf.float32))
+        return look(answer, pictures)
 
     _, *grid, depth = backbone.compute_output_shape((1, size, size, channels))
     places = grid if maps or not grid else [math.prod(grid)]

@@ -7,9 +7,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from models import folding
 from models.backbones import build_backbone
-from models.folding import fold_norms
+from models.folding import fold_norms, frozen
 
 NORM = keras.layers.BatchNormalization
 
@@ -66,3 +68,20 @@ def test_models_of_other_kinds_are_taken() -> None:
     for model in (plain, wrapped):
         np.testing.assert_allclose(fold_norms(model)(pixels), model(pixels), rtol=1e-4, atol=1e-5)
         assert norms(fold_norms(model)) == 0
+
+
+def test_a_frozen_model_has_constants_for_weights_those_of_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = livened(build_backbone("small-cnn", weights="random", image_size=32))
+    pixels = np.random.default_rng(1).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    before, answer = model(pixels, training=False).numpy(), frozen(model)
+    graph = tf.function(answer).get_concrete_function(tf.TensorSpec([None, 32, 32, 3])).graph
+    assert not graph.variables
+    monkeypatch.setattr(folding, "MAX_CONSTANTS", 1000)
+    many = frozen(model)
+    assert many.weights  # type: ignore[attr-defined]
+    np.testing.assert_allclose(many(pixels), before, rtol=1e-4, atol=1e-4)
+    for weight in model.weights:
+        weight.assign(weight * 2)
+    np.testing.assert_allclose(answer(pixels), before, rtol=1e-4, atol=1e-4)
