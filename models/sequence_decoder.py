@@ -15,6 +15,8 @@ from models.losses import cross_entropy
 from models.memory import Memory
 from models.search import PAD, Step
 
+MAX_TABLE = 1 << 27  # bytes, of what a folded decoder stores: some 14,000 words of 512 units
+
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class SequenceDecoder(keras.layers.Layer):
@@ -90,9 +92,14 @@ class SequenceDecoder(keras.layers.Layer):
         """Return W_x x, what each word brings to its step: int32 `[...]` → `[..., width]`."""
         return self.cell.project(self._embed(tokens))
 
-    def folded(self) -> FoldedDecoder:
-        """Return a decoder that searches alike, sooner, and learns nothing."""
-        return FoldedDecoder(self)
+    def folded(self) -> SequenceDecoder | FoldedDecoder:
+        """Return a decoder that searches alike, sooner, and learns nothing.
+
+        With very many words it is this one: their table would be too large.
+        """
+        row = self.project(tf.range(1))
+        fits = self.vocabulary * row.shape[-1] * row.dtype.size <= MAX_TABLE
+        return FoldedDecoder(self) if fits else self
 
     def loss(
         self,

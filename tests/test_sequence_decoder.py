@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import sequence_decoder
 from models.beam_search import beam_search
 from models.cells import CELLS
 from models.decoder_cells import DECODERS
@@ -75,6 +76,15 @@ def test_a_folded_decoder_takes_the_same_step(kind: tuple[str, str]) -> None:
         found, same, looked = folded(tf.constant(tokens[:, t]), same, prepared)
         np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(looked, attention, atol=1e-5)
+
+
+def test_a_table_of_very_many_words_is_not_stored(
+    kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = decoder(kind)
+    assert layer.folded() is not layer
+    monkeypatch.setattr(sequence_decoder, "MAX_TABLE", VOCABULARY * 3)
+    assert layer.folded() is layer
 
 
 def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
