@@ -9,8 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from data.errors import UserError
 from data.files import atomic_write
 
@@ -146,22 +144,26 @@ class Vocabulary:
         """Return 16 hex digits that change with any word or their order."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
 
-    def affixes(self) -> np.ndarray:
-        """Number how words begin and end: int32 `[words, 2]`, from 1; 0 for none.
+    def affixes(self) -> list[tuple[int, int]]:
+        """Number how each word begins and how it ends, from 1; 0 for none.
 
-        Words of more than four letters have the same number in a column if they share the first
-        four letters, or the last three.
+        Words of more than four letters have the same first number if they share the first four
+        letters, the same second one if they share the last three.
 
-        >>> Vocabulary([*SPECIAL, "boring", "boringly", "feeling", "dull"]).affixes()[4:].tolist()
-        [[1, 2], [1, 3], [4, 2], [0, 0]]
+        >>> Vocabulary([*SPECIAL, "boring", "boringly", "feeling", "dull"]).affixes()[4:]
+        [(1, 2), (1, 3), (4, 2), (0, 0)]
         """
         known: dict[tuple[str, str], int] = {}
-        table = np.zeros([len(self), 2], np.int32)
-        for row, word in zip(table[len(SPECIAL) :], self.words[len(SPECIAL) :], strict=True):
-            if len(word) > 4:
-                parts = ((word[:4], ""), ("", word[-3:]))
-                row[:] = [known.setdefault(part, len(known) + 1) for part in parts]
-        return table
+
+        def number(beginning: str, end: str) -> int:
+            return known.setdefault((beginning, end), len(known) + 1)
+
+        return [
+            (number(word[:4], ""), number("", word[-3:]))
+            if len(word) > 4 and word not in SPECIAL
+            else (0, 0)
+            for word in self.words
+        ]
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Return `[START, …, END]`; words past `max_words` are cut."""

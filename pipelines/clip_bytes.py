@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipelines.config import Box
+from pipelines.crop import Box
 from pipelines.features import resized
 from pipelines.picture_bytes import decode_or_flag
 

@@ -29,7 +29,7 @@ from data.prepared import Pictures
 from data.progress import progress
 from models.encoder_decoder import look
 from models.folding import frozen
-from pipelines.config import Box
+from pipelines.crop import Box
 from pipelines.picture_headers import is_transparent
 from pipelines.variation import Variation
 

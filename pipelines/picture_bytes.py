@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipelines.config import Box
+from pipelines.crop import Box
 from pipelines.exif import orientation, upright
 from pipelines.features import decode_picture
 from pipelines.picture_headers import announced

@@ -74,7 +74,7 @@ class TextSource:
             texts = (text for _, text in prepared.texts(config.train_split))
             Vocabulary.build(texts, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
-        affixes = self.vocabulary.affixes()
+        affixes = np.array(self.vocabulary.affixes())
         self.encoder = TextEncoder(
             len(self.vocabulary),
             cell=config.cell,

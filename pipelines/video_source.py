@@ -20,7 +20,8 @@ from models.backbones import as_vector, fingerprint, to_vector, with_changes
 from models.video_encoder import VideoEncoder
 from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
-from pipelines.config import Config, crop_box
+from pipelines.config import Config
+from pipelines.crop import crop_box
 from pipelines.features import EncodedPictures, mirrored, stored_rows
 from pipelines.image_source import chosen_backbone, chosen_variation, whole_split
 from pipelines.shown import Shown, strip

@@ -10,7 +10,8 @@ from video_files import frame
 from data.errors import UserError
 from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
-from pipelines.config import Box, Config, crop_box
+from pipelines.config import Config
+from pipelines.crop import Box, crop_box
 
 
 def png(number: int) -> bytes:

@@ -21,7 +21,7 @@ from models.encoder_decoder import EncoderHead, cells
 from models.image_encoder import ImageEncoder
 from models.sequence_decoder import SequenceDecoder
 from pipelines import features
-from pipelines.config import Box
+from pipelines.crop import Box
 from pipelines.features import decode_picture, row_function, table
 
 SIZE = 32
