@@ -29,7 +29,7 @@ from pipelines.input import Timed
 from pipelines.optimization import MovingAverage, adamw, precision
 
 LOG_EVERY = 50  # steps
-LONG_WAIT = 0.1  # of an epoch, for its batches: worth a line on the screen
+LONG_WAIT = 0.25  # of an epoch, for its batches: worth a line on the screen
 SAVE_EVERY = 60.0  # seconds
 
 Batches = Callable[[int, int], Iterable[tuple[Any, Any]]]
