@@ -62,10 +62,10 @@ def latency(
     caption = tf.saved_model.load(str(version)).signatures["serving_default"]
     given = [tf.constant([picture]) for picture in pictures]
     pixels = [source.read_in_graph(each)[0] for each in given]
-    memories = [model.remember(each) for each in pixels]
     read = tf.function(source.read_in_graph, autograph=False)
-    forward = tf.function(lambda pixels: model.remember(pixels).values, autograph=False)
-    quick = tf.function(lambda pixels: folded.remember(pixels).values, autograph=False)
+    forward = tf.function(model.remember, autograph=False)
+    quick = tf.function(folded.remember, autograph=False)
+    memories = [forward(each) for each in pixels]
 
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
@@ -74,9 +74,9 @@ def latency(
 
     works = {
         "a caption": lambda n: caption(image_bytes=given[n])["caption"].numpy(),
-        "the encoder alone": lambda n: forward(pixels[n]).numpy(),
+        "the encoder alone": lambda n: forward(pixels[n]).values.numpy(),
         "reading": lambda n: read(given[n])[0].numpy(),
-        "the encoder as exported": lambda n: quick(pixels[n]).numpy(),
+        "the encoder as exported": lambda n: quick(pixels[n]).values.numpy(),
         "the search": lambda n: search(memories[n]).numpy(),
     }
     turns = [lambda n, work=work: work(n % len(pictures)) for work in works.values()]

@@ -60,12 +60,12 @@ class AdditiveAttention(keras.layers.Layer):
             The context `[batch * beams, depth]` and α `[batch * beams, items]`.
         """
         batch, items, depth = tf.unstack(tf.shape(values))
-        queries = tf.reshape(self.to_query(query) + asked, [batch, -1, 1, self.units])
-        compared = tf.reshape(tf.tanh(keys[:, tf.newaxis] + queries), [-1, self.units])
+        queries = tf.reshape(self.to_query(query) + asked, [batch, 1, -1, self.units])
+        compared = tf.reshape(tf.tanh(keys[:, :, tf.newaxis] + queries), [-1, self.units])
         # A flat product: TF 2.21's batched one crashes on CPUs when v is broadcast to 4-D.
-        energies = tf.reshape(tf.matmul(compared, self.v), [batch, -1, items])
-        energies = tf.where(mask[:, tf.newaxis], energies, MASKED)
-        weights = tf.nn.softmax(energies)
+        energies = tf.reshape(tf.matmul(compared, self.v), [batch, items, -1])
+        energies = tf.where(mask[:, tf.newaxis], tf.transpose(energies, [0, 2, 1]), MASKED)
+        weights = tf.exp(tf.nn.log_softmax(energies))  # of few rows sooner than softmax, on CPUs
         context = matmul(weights, values)
         return tf.reshape(context, [-1, depth]), tf.reshape(weights, [-1, items])
 

@@ -123,7 +123,7 @@ def _until_fewer(
         grown, ended = _grow(live, *found, time, offset, options.beams)
         pool = _collect(pool, grown, ended, time, options)
         live = _go_on(pool, grown, ended, time, options)
-        parents = tf.reshape(live.rows[:, :, time + 1], [-1]) - offset
+        parents = tf.reshape(live.history[:, :, 1, time + 1], [-1]) - offset
         seen = seen.write(time, attention)
         offset += tf.shape(tokens)[0]
         return Search(time + 1, live, pool, _rows(state, parents), seen, offset)
@@ -160,16 +160,16 @@ def _put(aside: Pool, rows: tf.Tensor, pool: Pool) -> Pool:
 
 def _start(batch: tf.Tensor | int, width: int, log_prob: float, options: SearchOptions) -> Paths:
     """Return `width` hypotheses per row that hold START alone."""
-    blank = tf.zeros([batch, width, options.columns], tf.int32)
-    return Paths(write(blank, 0, START), blank, tf.fill([batch, width], log_prob))
+    blank = tf.zeros([batch, width, 2, options.columns], tf.int32)
+    return Paths(write(blank, 0, [[START], [0]]), tf.fill([batch, width], log_prob))
 
 
 def _shapes(search: Search, options: SearchOptions) -> Search:
     """Return the loops' shape invariants: rows may become fewer, and the beam may widen."""
 
     def paths(width: int | None) -> Paths:
-        history = tf.TensorShape([None, width, options.columns])
-        return Paths(history, history, history[:2])
+        history = tf.TensorShape([None, width, 2, options.columns])
+        return Paths(history, history[:2])
 
     pool = paths(options.beams)
     scalar = tf.TensorShape([])
@@ -198,13 +198,9 @@ def _grow(
     words = tf.gather(tf.reshape(ids, flat), chosen, batch_dims=1)
     parents = chosen // count
     rows = offset + tf.range(batch)[:, None] * width + parents
-    grown = _take(live, parents)
-    paths = Paths(
-        write(grown.tokens, time + 1, words[:, :, None]),
-        write(grown.rows, time + 1, rows[:, :, None]),
-        totals,
-    )
-    return paths, words == END
+    history = tf.gather(live.history, parents, batch_dims=1)
+    newest = tf.stack([words, rows], axis=2)[..., None]
+    return Paths(write(history, time + 1, newest), totals), words == END
 
 
 def _collect(

@@ -179,8 +179,8 @@ def _follow(
     )
     rows = (tf.range(options.columns) - 1) * count + tf.range(count)[:, None]
     rows = tf.where(tokens == PAD, 0, rows)  # steps past the last were not taken
-    parts = (tf.reshape(part, [batch, samples, *part.shape[1:]]) for part in (tokens, rows, sums))
-    return hypotheses(Paths(*parts), seen, options)
+    history = tf.reshape(tf.stack([tokens, rows], axis=1), [batch, samples, 2, options.columns])
+    return hypotheses(Paths(history, tf.reshape(sums, [batch, samples])), seen, options)
 
 
 def _within(

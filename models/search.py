@@ -116,15 +116,19 @@ class Paths(NamedTuple):
     """Hypotheses under way.
 
     Attributes:
-        tokens: int32 [batch, k, columns], START first, PAD where nothing stands yet.
-        rows: int32 [batch, k, columns], for each token the row of attention that belongs to it,
-            counted over all steps. Ancestry is kept here, so attention itself never moves.
+        history: int32 [batch, k, 2, columns]: tokens, START first, PAD where nothing stands yet;
+            and for each token the row of attention that belongs to it, counted over all steps.
+            Ancestry is kept here, so attention itself never moves.
         log_probs: float32 [batch, k]; -inf where there is no hypothesis.
     """
 
-    tokens: tf.Tensor
-    rows: tf.Tensor
+    history: tf.Tensor
     log_probs: tf.Tensor
+
+    @property
+    def tokens(self) -> tf.Tensor:
+        """Int32 [batch, k, columns]."""
+        return self.history[:, :, 0]
 
 
 def candidates(
@@ -150,16 +154,15 @@ def candidates(
     """
     log_probs = tf.nn.log_softmax(logits)
     end = log_probs[:, END : END + 1]
-    sound = ~tf.math.is_nan(end)  # else nothing in the row is a number
-    # Not-a-number must not reach top_k, whose order it breaks.
-    ranked = tf.where(_admitted(logits.shape[1], time, options) & sound, log_probs, -math.inf)
+    ranked = tf.where(_admitted(logits.shape[1], time, options), log_probs, -math.inf)
     ranked = _ban_repeats(ranked, tokens, time, options)
     if count is None:
         only, ids = END, tf.broadcast_to(tf.range(logits.shape[1]), tf.shape(ranked))
     else:
         only, (ranked, ids) = 0, tf.math.top_k(ranked, count)
 
-    stuck = tf.math.is_inf(tf.reduce_max(ranked, axis=1, keepdims=True))
+    # Where one log-probability is no number, none of the row is.
+    stuck = ~tf.math.is_finite(tf.reduce_max(ranked, axis=1, keepdims=True))
     end = tf.where(tf.math.is_finite(end), end, IMPOSSIBLE)
     end_alone = tf.where(tf.range(ranked.shape[1]) == only, end, -math.inf)
     return tf.where(stuck, end_alone, ranked), tf.where(stuck, END, ids)
@@ -211,9 +214,9 @@ def write(history: tf.Tensor, column: tf.Tensor | int, new: tf.Tensor | int) -> 
 
 def hypotheses(paths: Paths, seen: tf.TensorArray, options: SearchOptions) -> Hypotheses:
     """Return finished paths with their scores, and attention gathered by their ancestry."""
-    tokens = paths.tokens[:, :, 1:]
+    tokens, rows = tf.unstack(paths.history[..., 1:], axis=2)
     lengths = count_words(tokens)
-    attention = tf.gather(seen.concat(), paths.rows[:, :, 1:])
+    attention = tf.gather(seen.concat(), rows)
     return Hypotheses(
         tokens=tokens,
         lengths=lengths,

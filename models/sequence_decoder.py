@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from models.decoder_cells import DECODERS, Cache
-from models.linear import Linear, matmul, rounded
+from models.linear import Linear, matmul, product, products_by, rounded
 from models.losses import cross_entropy
 from models.memory import Memory
 from models.search import PAD, Step
@@ -221,4 +221,22 @@ class FoldedDecoder(keras.layers.Layer):
 
     def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
         """Return the step function, its first state, and its memory, for `models.decoding`."""
-        return self.decoder.start_with(lambda tokens: tf.gather(self.table, tokens), memory)
+        step, *others = self.decoder.start_with(lambda tokens: tf.gather(self.table, tokens), memory)
+
+        def quick_step(*given: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
+            with products_by(_soonest):
+                return step(*given)
+
+        return quick_step, *others
+
+
+def _soonest(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    """Return `matmul`'s product; a batch of one without the detour that TensorFlow takes then."""
+    x, kernel = rounded(x), rounded(kernel)
+    if kernel.shape.rank == 2:
+        return product(x, kernel)
+    return tf.cond(
+        tf.shape(kernel)[0] == 1,
+        lambda: product(x[0], kernel[0])[tf.newaxis],
+        lambda: product(x, kernel),
+    )
