@@ -99,15 +99,16 @@ def shards_of(
     source: Path, out: Path, encoder: Any, pixels: bool = True
 ) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its work, a shard each."""
+    from data.items import DIGESTS, hashed
     from data.kinds import list_source
-    from data.shards import Workplace, hashed, plan
+    from data.shards import Workplace, plan
 
     place = Workplace(out)
     place.folder.mkdir(parents=True)
     options = {"max_side": SIDE}
     job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": pixels}
     entries = list_source("folder", source, options).entries
-    planned = plan(hashed(entries, place.folder / "digests.json"), job, 128)
+    planned = plan(hashed(entries, place.folder / DIGESTS), job, 128)
     for shard in place.begin(job, planned):
         yield place.folder, shard.key
 

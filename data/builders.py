@@ -310,14 +310,14 @@ def checked(
         for entry, loaded in _load(by_split[split], load):
             bar.update()
             if isinstance(loaded, str):
-                problems.append(Problem(entry.file, loaded, entry.place))
+                problems.append(Problem(entry.file, loaded, entry.where))
                 continue
             first = first_seen.setdefault(loaded.digest, entry)
             if problem := repeats(entry, first, kind):
                 problems.append(problem)
                 continue
             for remark in loaded.remarks:
-                problems.append(Problem(entry.file, remark, entry.place, bad=False))
+                problems.append(Problem(entry.file, remark, entry.where, bad=False))
             kept += 1
             yield loaded.example
         if split == splits[-1] or not kept:

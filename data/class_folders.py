@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data.errors import UserError
-from data.listing import SPLITS, SUFFIXES, Listing, Pictures, Row, assemble, hash_splits, scan
+from data.folders import SUFFIXES, Pictures, scan
+from data.listing import SPLITS, Listing, Row, assemble, hash_splits
 from data.problems import Problem
 from data.sources import find, nothing_found
 from data.tables import read_table

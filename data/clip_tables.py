@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from data.errors import UserError
-from data.listing import SPLITS, Listing, Pictures, Row, assemble, key_of, scan
+from data.folders import Pictures, key_of, scan
+from data.listing import SPLITS, Listing, Row, assemble
 from data.problems import Problem
 from data.sources import find, find_split, nothing_found, read_csv
 from data.video import SUFFIXES

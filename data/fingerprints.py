@@ -67,9 +67,9 @@ def stamp(path: Path) -> list[Any]:
     return [str(path.absolute()), file.st_size, file.st_mtime_ns, file.st_ctime_ns]
 
 
-def mark(path: Path) -> str:
-    """Return a file's `stamp` as 32 hex digits."""
-    return hashlib.blake2b(json.dumps(stamp(path)).encode(), digest_size=16).hexdigest()
+def mark(path: Path) -> bytes:
+    """Return a file's `stamp` as 16 bytes."""
+    return hashlib.blake2b(json.dumps(stamp(path)).encode(), digest_size=16).digest()
 
 
 def content(path: Path) -> str | int | None:

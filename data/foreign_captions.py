@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from data.listing import SPLITS, Listing, Row, assemble, scan
+from data.folders import scan
+from data.listing import SPLITS, Listing, Row, assemble
 from data.pairs import PACKED, side_by_side
 from data.readers import FLICKR8K_IMAGES, FLICKR30K_IMAGES
 from data.sources import find, nothing_found

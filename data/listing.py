@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from data.errors import UserError
+from data.folders import Pictures, key_of
 from data.problems import Problem
 from data.vocabulary import tokenize
 
@@ -29,7 +31,6 @@ SPLITS: Mapping[str, str] = {
 }  # fmt: skip
 MAX_WORDS = 200
 HALF_PAIR = re.compile("[\ud800-\udfff]")  # of surrogates: JSON can spell it, UTF-8 cannot
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
 
 
 class Row(NamedTuple):
@@ -60,8 +61,17 @@ class Row(NamedTuple):
 class Entry(NamedTuple):
     """A picture of a dataset, with its captions, its label ("" where it has none) and its group.
 
-    A job holds one for each picture of a source: `place` is a text, a quarter of a `Path`'s size.
-    It is "" for what is made up.
+    A job holds one for each picture of a source: so its texts are shared where they are the same.
+
+    Attributes:
+        image_id: its id.
+        file: its name, which tells parts of a clip apart.
+        place: where its file lies under `root`; "" for what is made up.
+        captions: what is told of it.
+        split: train, validation, test or one of its own.
+        label: its class.
+        group: entries of one group are never put into two splits.
+        root: the folder in which the source has its files.
     """
 
     image_id: str
@@ -71,29 +81,17 @@ class Entry(NamedTuple):
     split: str
     label: str = ""
     group: str = ""
+    root: str = ""
 
     @property
     def path(self) -> Path:
         """Where its file lies."""
-        return Path(self.place)
+        return Path(os.path.join(self.root, self.place))  # pathlib would intern each
 
-
-class Pictures(NamedTuple):
-    """The files of an image folder by their name relative to it, in Unicode's NFC form.
-
-    Attributes:
-        root: the folder.
-        files: where each lies; a part of a clip has a name of its own: "a.mp4#t=1.5,4".
-        kind: what messages call one of them.
-        untold: the reason why one is of no use of which nothing is said.
-        suffixes: of the files that need a caption or a label.
-    """
-
-    root: Path
-    files: Mapping[str, str]
-    kind: str = "picture"
-    untold: str = "without captions"
-    suffixes: frozenset[str] = frozenset(SUFFIXES)
+    @property
+    def where(self) -> str:
+        """The same for a message: "" for what is made up."""
+        return str(self.path) if self.place else ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class Listing:
     def total(self) -> int:
         """The number of pictures, the bad ones included."""
         bad = {problem.file for problem in self.problems if problem.bad}
-        return len(bad.union(entry.file for entry in self.entries))
+        return len(self.entries) + len(bad.difference(entry.file for entry in self.entries))
 
 
 @dataclass(slots=True)
@@ -120,35 +118,12 @@ class _Draft:
     split: str | None = None
     label: str = ""
     group: str = ""
-    captions: dict[tuple[str, str | None], None] = field(default_factory=dict)  # with their numbers
+    captions: tuple[str, ...] = ()
+    numbers: tuple[str | None, ...] = ()  # of the captions
 
-
-def scan(root: Path, folders: Iterable[str] = ("",)) -> Pictures:
-    """List the files under `root` (only in `folders`, where given), hidden ones left out."""
-    files = {}
-    for folder in folders:
-        for path in _walk(root / folder, frozenset()):
-            name = os.fspath(path.relative_to(root))
-            # A name that is not Unicode can be shown, and never meets one in a caption file.
-            name = name.encode("utf-8", "backslashreplace").decode()
-            files[unicodedata.normalize("NFC", name)] = os.fspath(path)
-    return Pictures(root, files)
-
-
-def _walk(folder: Path, above: frozenset[str]) -> Iterator[Path]:
-    here = os.path.realpath(folder)
-    if here in above:  # a symbolic link to a folder around it
-        return
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.name.startswith((".", "__MACOSX")):
-                continue
-            if entry.is_symlink() and not os.path.exists(entry.path):
-                continue  # it leads nowhere, or to itself
-            if entry.is_dir():
-                yield from _walk(folder / entry.name, above | {here})
-            elif entry.is_file():
-                yield folder / entry.name
+    def has(self, caption: str, number: str | None) -> bool:
+        pairs = zip(self.captions, self.numbers, strict=True)
+        return caption in self.captions and (caption, number) in pairs
 
 
 def assemble(
@@ -187,12 +162,7 @@ def assemble(
             found.append(Problem(key, reason, draft.where))
         else:
             kept.append(key)
-    told = {pictures.files[key] for key in drafts if key in pictures.files}
-    found += [
-        Problem(key, pictures.untold, pictures.root.name)
-        for key, path in pictures.files.items()
-        if path not in told and os.path.splitext(path)[1].lower() in pictures.suffixes
-    ]
+    found += _untold(drafts, pictures)
     if used and not any(key in pictures.files for key in used):
         raise UserError(
             f"none of the {len(used):,} {pictures.kind}s listed is in {pictures.root}: "
@@ -204,16 +174,17 @@ def assemble(
         notes.append(
             f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {of}"
         )
-    entries = (_entry(key, pictures.files[key], used.pop(key), splits) for key in kept)
+    del drafts  # each makes room for its entry
+    entries = (_entry(key, pictures, used.pop(key), splits) for key in kept)
     listing = Listing(tuple(entries), tuple(found), tuple(notes))
     _check_splits(listing, pictures.kind)
     return listing
 
 
-def _entry(file: str, place: str, draft: _Draft, splits: Mapping[str, str]) -> Entry:
-    split = draft.split or splits[draft.group]
-    captions = tuple(caption for caption, _ in draft.captions)
-    return Entry(draft.image_id, file, place, captions, split, draft.label, draft.group)
+def _entry(file: str, pictures: Pictures, draft: _Draft, splits: Mapping[str, str]) -> Entry:
+    split, root = draft.split or splits[draft.group], str(pictures.root)
+    place = pictures.files[file]
+    return Entry(draft.image_id, file, place, draft.captions, split, draft.label, draft.group, root)
 
 
 def _rows(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
@@ -235,24 +206,25 @@ def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) ->
             reason = f"in two splits: {draft.split} (kept) and {row.split}"
             problems.append(Problem(key, reason, row.where))
         draft.split = draft.split or row.split
-        label = one_line(row.label or "")
+        label = sys.intern(one_line(row.label or ""))
         if draft.label and label and label != draft.label:
             reason = f"two labels: {draft.label!r} (kept) and {label!r}"
             problems.append(Problem(key, reason, row.where))
         elif label and label == draft.label and row.caption is None:
             problems.append(Problem(key, "listed twice", row.where, bad=False))
         draft.label = draft.label or label
-        draft.group = draft.group or row.group or draft.image_id
+        draft.group = draft.group or sys.intern(row.group or "") or draft.image_id
         if row.caption is None:
             continue
         caption = " ".join(unicodedata.normalize("NFC", row.caption).split())
         reason = _unfit(caption) or (
-            "caption given twice" if (caption, row.number) in draft.captions else ""
+            "caption given twice" if draft.has(caption, row.number) else ""
         )
         if reason:
             problems.append(Problem(key, reason, row.where, bad=False))
         else:
-            draft.captions[caption, row.number] = None
+            draft.captions += (caption,)
+            draft.numbers += (row.number,)
     return drafts
 
 
@@ -263,19 +235,6 @@ def one_line(label: str) -> str:
     'so so'
     """
     return " ".join(label.split())
-
-
-def key_of(file: str, pictures: Pictures) -> str:
-    """Return the name under which `pictures` has, or would have, the file."""
-    file = unicodedata.normalize("NFC", file)
-    if file in pictures.files:
-        return file
-    tidy = PurePosixPath(file.replace("\\", "/"))
-    inner = PurePosixPath(*tidy.parts[1:])
-    # People write "images/a.jpg" as well as "a.jpg".
-    if tidy.parts[:1] == (pictures.root.name,) and str(inner) in pictures.files:
-        return str(inner)
-    return str(tidy)
 
 
 def _unfit(caption: str) -> str:
@@ -314,6 +273,16 @@ def _unusable(key: str, draft: _Draft, pictures: Pictures, declared: bool) -> st
     if not draft.captions and not draft.label:
         return pictures.untold
     return "" if draft.split or not declared else "without a split, which others have"
+
+
+def _untold(drafts: Mapping[str, _Draft], pictures: Pictures) -> list[Problem]:
+    """Name the files of which no row tells, nor of a part of theirs."""
+    told = {pictures.files[key] for key in drafts if key in pictures.files}
+    return [
+        Problem(key, pictures.untold, pictures.root.name)
+        for key, place in pictures.files.items()
+        if place not in told and os.path.splitext(place)[1].lower() in pictures.suffixes
+    ]
 
 
 def hash_splits(image_ids: Iterable[str]) -> dict[str, str]:

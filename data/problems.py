@@ -37,7 +37,7 @@ class Problem:
 
 def repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
     """Return why an entry that shows what `first` shows is left out, if it is."""
-    where, same = entry.place, f"is the same {kind}"
+    where, same = entry.where, f"is the same {kind}"
     if first.split != entry.split:
         reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
     elif first.label != entry.label:

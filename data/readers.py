@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import UserError
-from data.listing import SPLITS, Listing, Row, assemble, scan
+from data.folders import scan
+from data.listing import SPLITS, Listing, Row, assemble
 from data.sources import find, lines, nothing_found, read_json
 from data.tables import read_table
 

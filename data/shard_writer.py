@@ -22,9 +22,9 @@ from tensorflow_datasets.proto import tf_example_pb2
 from data.errors import UserError
 from data.files import atomic_write
 from data.fingerprints import mark
+from data.items import Item, read_items
 from data.kinds import Pictures, kind_of
 from data.problems import Problem
-from data.shards import Item
 
 BATCH = 32  # examples that go through an encoder together
 NONE = -1  # the number of the item in hand when none is
@@ -67,8 +67,7 @@ def write_shard(
     import tensorflow as tf  # not at the top: what plans a job asks for `features` alone
 
     job = json.loads((work / "job.json").read_text())
-    split, values = json.loads((work / f"{key}.items").read_text(encoding="utf-8"))
-    items = [Item.from_json(value) for value in values]
+    split, items = read_items(work / f"{key}.items")
     kind, stored = kind_of(job["dataset"]), features(job)
     skipped: list[Problem] = []
     shapes = Counter[str]()
@@ -117,7 +116,7 @@ def _loaded(
 ) -> Iterator[dict[str, Any]]:
     """Yield the examples that can be read; the others go to `skipped`."""
     for number, item in enumerate(items):
-        entry, where = item.entry, item.entry.place
+        entry, where = item.entry, item.entry.where
         if number in deadly:
             skipped.append(Problem(entry.file, f"undecodable: {deadly[number]}", where))
             continue

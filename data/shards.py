@@ -1,9 +1,9 @@
 """A prepared dataset as shards: cut by a hash of the ids, kept by what they are made of.
 
 While it is made, `OUT/.work` holds `job.json` and, of each shard, `KEY.items` (what it is made of),
-`KEY.tfrecord` and `KEY.json` (its note: there when the shard is finished). When all are, they are
-moved to `OUT`, where TensorFlow Datasets finds them; `dataset_info.json`, without which nothing
-reads them, comes last and, when shards change, goes first.
+`KEY.tfrecord` and `KEY.json` (its note: there when the shard is finished). When all are, the last
+two are moved to `OUT`, where TensorFlow Datasets finds them; `dataset_info.json`, without which
+nothing reads them, comes last and, when shards change, goes first.
 
 A shard's bytes follow from its items and the job alone: not from the number of workers, from what
 was killed before, or from the rest of the source. A key is a hash of both, so that a shard whose
@@ -16,46 +16,21 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
 from data.errors import UserError
 from data.files import atomic_write
-from data.fingerprints import content, mark
-from data.listing import Entry
+from data.items import DIGESTS, Item, write_items
 from data.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
-from data.problems import Problem, repeats
 
-CHUNK = 1024  # files to hash that are asked for at once: each request takes a kilobyte
 FORMAT = 3  # raised when other bytes are stored for the same source
 
-
-class Item(NamedTuple):
-    """What an example is made of.
-
-    Attributes:
-        entry: as a source lists it.
-        digest: of its file; an errno where it cannot be read; None where it has no file.
-        mark: of the file when it was hashed: changes when it does.
-    """
-
-    entry: Entry
-    digest: str | int | None
-    mark: str | None
-
-    def to_json(self) -> list[Any]:
-        """Return what `from_json` reads."""
-        return [*self]
-
-    @classmethod
-    def from_json(cls, values: Sequence[Any]) -> Item:
-        """Read what `to_json` returned."""
-        image_id, file, place, captions, *others = values[0]
-        return cls(Entry(image_id, file, place, tuple(captions), *others), *values[1:])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -65,16 +40,16 @@ class Shard:
     Attributes:
         key: a hash of the job and the items.
         split: that it belongs to.
-        items: in the order of their hashes.
+        size: how many items it has.
     """
 
     key: str
     split: str
-    items: Sequence[Item]
+    size: int
 
 
-def cut(names: Iterable[str], most: int) -> Iterator[list[str]]:
-    """Yield names in groups of at most `most`, by the first bits of their hashes.
+def cut(items: Iterable[T], most: int, name: Callable[[T], str] = str) -> Iterator[list[T]]:
+    """Yield items in groups of at most `most`, by the first bits of the hashes of their names.
 
     A group that would be larger is two, by one bit more. So a name that comes anew changes the
     group it falls into, at most cuts it in two, and leaves the others as they are.
@@ -82,96 +57,43 @@ def cut(names: Iterable[str], most: int) -> Iterator[list[str]]:
     >>> list(cut("abcdef", 2))
     [['d'], ['f', 'c'], ['b', 'e'], ['a']]
     """
-    places = {name: int(hashlib.sha256(name.encode()).hexdigest(), 16) for name in names}
-    yield from _cut(sorted(places, key=places.__getitem__), places, most, 255)
+
+    def place(item: T) -> int:
+        return int.from_bytes(hashlib.sha256(name(item).encode()).digest())
+
+    def halves(group: list[T], low: int, high: int) -> Iterator[list[T]]:
+        if len(group) <= most:
+            if group:
+                yield group
+            return
+        middle = (low + high) // 2
+        at = bisect_left(group, middle, key=place)
+        yield from halves(group[:at], low, middle)
+        yield from halves(group[at:], middle, high)
+
+    yield from halves(sorted(items, key=place), 0, 1 << 256)
 
 
-def _cut(names: list[str], places: Mapping[str, int], most: int, bit: int) -> Iterator[list[str]]:
-    if len(names) <= most:
-        if names:
-            yield names
-        return
-    for _, part in groupby(names, lambda name: places[name] >> bit & 1):
-        yield from _cut(list(part), places, most, bit - 1)
-
-
-def hashed(entries: Sequence[Entry], known: Path) -> list[Item]:
-    """Read the entries' files, but for those that have been read before, and hash them.
-
-    Args:
-        entries: those without a file have no `place`.
-        known: a file that says what was found the last time; it is written anew.
-    """
-    before = json.loads(known.read_text()) if known.exists() else {}
-
-    def item(entry: Entry) -> Item:
-        if not entry.place:
-            return Item(entry, None, None)
-        now = mark(entry.path)
-        return Item(entry, before.get(now) or content(entry.path), now)
-
-    items: list[Item] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
-        for start in range(0, len(entries), CHUNK):
-            items += pool.map(item, entries[start : start + CHUNK])
-    found = {item.mark: item.digest for item in items if isinstance(item.digest, str)}
-    with atomic_write(known) as file:
-        json.dump(found, file)
-    return items
-
-
-def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem]]:
-    """Leave out what would be there twice: the same id, or the same file as `repeats` tells.
-
-    Names that differ only in case are kept and told: on many other disks they are one file.
-    """
-    kept: list[Item] = []
-    problems: list[Problem] = []
-    ids: dict[str, Item] = {}
-    folded: dict[str, str] = {}
-    contents: dict[tuple[Any, str], Item] = {}
-    rank = {"test": 0, "validation": 1}
-    for item in sorted(items, key=lambda item: rank.get(item.entry.split, 2)):
-        entry, where = item.entry, item.entry.place
-        first = ids.setdefault(entry.image_id, item)
-        if first is not item:
-            reason = f"id given twice: {entry.image_id!r} is {first.entry.file} (kept) as well"
-            problems.append(Problem(entry.file, reason, where))
-            continue
-        if isinstance(item.digest, str):
-            # A clip's name says which part of the file it is.
-            part = entry.file.partition("#t=")[2]
-            same = contents.setdefault((item.digest, part), item).entry
-            if problem := repeats(entry, same, kind):
-                problems.append(problem)
-                continue
-        other = folded.setdefault(entry.file.casefold(), entry.file)
-        if other != entry.file:
-            reason = f"differs only in case: from {other}"
-            problems.append(Problem(entry.file, reason, where, bad=False))
-        kept.append(item)
-    return kept, problems
-
-
-def plan(items: Iterable[Item], job: Mapping[str, Any], most: int) -> list[Shard]:
-    """Return the shards of a dataset: split by split, of at most `most` items each."""
-    by_split: dict[str, dict[str, Item]] = {}
+def plan(items: Iterable[Item], job: Mapping[str, Any], most: int) -> dict[Shard, list[Item]]:
+    """Return the shards of a dataset, split by split, each with its at most `most` items."""
+    by_split = defaultdict[str, list[Item]](list)
     for item in items:
-        by_split.setdefault(item.entry.split, {})[item.entry.image_id] = item
+        by_split[item.entry.split].append(item)
     known = [split for split in ("train", "validation", "test") if split in by_split]
     others = [split for split in by_split if split not in known]
-    return [
-        _shard(split, [by_split[split][name] for name in names], job)
+    return {
+        Shard(_key(group, job), split, len(group)): group
         for split in known + others
-        for names in cut(by_split[split], most)
-    ]
+        for group in cut(by_split[split], most, lambda item: item.entry.image_id)
+    }
 
 
-def _shard(split: str, items: list[Item], job: Mapping[str, Any]) -> Shard:
+def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:
     # Where a file lies and when it was written do not count, nor does where its folder is.
-    made_of = [[item.entry[:2], item.entry[3:], item.digest] for item in items]
-    key = hashlib.sha256(json.dumps([FORMAT, job, made_of]).encode()).hexdigest()[:32]
-    return Shard(key, split, items)
+    made_of = [
+        [entry[:2], entry[3:7], digest] for entry, digest, _ in (item.to_json() for item in items)
+    ]
+    return hashlib.sha256(json.dumps([FORMAT, job, made_of]).encode()).hexdigest()[:32]
 
 
 class Workplace:
@@ -185,25 +107,32 @@ class Workplace:
         """Return the file of a shard: its `.items`, `.tfrecord` or `.json`."""
         return self.folder / f"{key}{suffix}"
 
-    def begin(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> list[Shard]:
+    def begin(self, job: Mapping[str, Any], planned: Mapping[Shard, Sequence[Item]]) -> list[Shard]:
         """Take back what was shown, forget what is of no use, and return the shards to make.
+
+        What each shard is made of is written down, for the workers and the summary.
 
         Raises:
             UserError: if something else lies in the folder.
         """
         self._check_job(job)
         self._take_back()
-        keep = {"job.json", "digests.json", "lock"}
-        keep |= {f"{shard.key}{suffix}" for shard in shards for suffix in (".tfrecord", ".json")}
+        keep = {"job.json", DIGESTS, "lock"}
+        suffixes = (".items", ".tfrecord", ".json")
+        keep |= {f"{shard.key}{suffix}" for shard in planned for suffix in suffixes}
         for path in self.folder.iterdir():
             if path.name not in keep:
                 path.unlink() if path.is_file() else shutil.rmtree(path)
         with atomic_write(self.folder / "job.json") as file:
             json.dump(job, file, indent=1)
-        missing = [shard for shard in shards if not self._finished(shard.key)]
-        for shard in missing:
-            with atomic_write(self.path(shard.key, ".items")) as file:
-                json.dump([shard.split, [item.to_json() for item in shard.items]], file)
+        missing = []
+        for shard, items in planned.items():
+            path = self.path(shard.key, ".items")
+            if not self._finished(shard.key):
+                missing.append(shard)
+            elif path.exists():
+                continue
+            write_items(path, shard.split, items)
         return missing
 
     def is_shown(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> bool:
@@ -249,7 +178,7 @@ class Workplace:
         for file, text in files.items():
             self._put(file, text)
         for path in self.folder.glob("*.json"):
-            if path.name not in ("job.json", "digests.json"):
+            if path.name != "job.json":
                 path.unlink()
 
     def _put(self, name: str, text: bytes) -> None:

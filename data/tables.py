@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from data.errors import UserError
-from data.listing import HALF_PAIR, SPLITS, Listing, Row, assemble, scan
+from data.folders import scan
+from data.listing import HALF_PAIR, SPLITS, Listing, Row, assemble
 from data.problems import Problem
 from data.sources import find, find_split, lines, nothing_found, read_csv
 
@@ -55,7 +56,7 @@ def read_table(path: Path, *, labels: bool = False) -> Iterator[Row | Problem]:
             yield item
         elif item.split is None or item.split.strip().lower() in SPLITS:
             split = SPLITS[item.split.strip().lower()] if item.split else None
-            yield item if split == item.split else item._replace(split=split)
+            yield item if split is item.split else item._replace(split=split)
         else:
             known = "train, validation or test"
             reason = f"unknown split: {item.split!r} is not {known}"

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 
+from data.items import read_items
 from data.kinds import kind_of
 from data.problems import Problem
 from data.shards import Shard, Workplace
@@ -25,7 +26,22 @@ LABELS, SHAPES = 30, 5  # lines at most
 MIN_COUNT = 5  # as a run's, unless told otherwise
 
 
+class _Told:
+    """Captions (or texts) of a split, counted: how often each word comes, the length of each."""
+
+    def __init__(self, captions: Iterable[str] = ()) -> None:
+        self.words, self.lengths = Counter[str](), array("I")
+        for caption in captions:
+            self.add(caption)
+
+    def add(self, caption: str) -> None:
+        words = tokenize(caption)
+        self.words.update(words)
+        self.lengths.append(len(words))
+
+
 def describe(
+    place: Workplace,
     dataset: str,
     shards: Sequence[Shard],
     notes: Sequence[Mapping[str, Any]],
@@ -34,6 +50,7 @@ def describe(
     """Return the summary: a line for each split, then for shapes, words and labels.
 
     Args:
+        place: where the items of the shards are written down.
         dataset: its name.
         shards: what was to be stored.
         notes: what became of each.
@@ -41,27 +58,26 @@ def describe(
     """
     kind, left_out = kind_of(dataset), {problem.file for problem in problems if problem.bad}
     lines = [dataset]
-    captions: dict[str, dict[str, list[str]]] = {side: {} for side in kind.sides}
-    labels: dict[str, Counter[str]] = {}
-    for split in dict.fromkeys(shard.split for shard in shards):
-        entries = [
-            item.entry
-            for shard in shards
-            for item in shard.items
-            if shard.split == split and item.entry.file not in left_out
-        ]
+    splits = dict.fromkeys(shard.split for shard in shards)
+    told = {side: {split: _Told() for split in splits} for side in kind.sides}
+    labels = {split: Counter[str]() for split in splits}
+    for split in splits:
         own = [note for note in notes if note["split"] == split]
         count = sum(note["examples"] for note in own)
         megabytes = sum(note["size"] for note in own) / 1e6
         lines.append(f"{split}: {count:,} {kind.unit}, {megabytes:,.1f} MB, {len(own)} shards")
-        for number, side in enumerate(kind.sides):
-            captions[side][split] = [
-                told for entry in entries for told in entry.captions[number :: len(kind.sides)]
-            ]
-        labels[split] = Counter(entry.label for entry in entries if entry.label)
+    for shard in shards:
+        for entry in (item.entry for item in read_items(place.path(shard.key, ".items"))[1]):
+            if entry.file in left_out:
+                continue
+            for number, side in enumerate(kind.sides):
+                for caption in entry.captions[number :: len(kind.sides)]:
+                    told[side][shard.split].add(caption)
+            if entry.label:
+                labels[shard.split][entry.label] += 1
     lines += _shapes(notes)
-    for side, told in captions.items():
-        lines += _words(f"{side}s", told)
+    for side, by_split in told.items():
+        lines += _words(f"{side}s", by_split)
     lines += _labels(labels)
     return "\n".join(lines) + "\n"
 
@@ -77,24 +93,18 @@ def _shapes(notes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         yield f"sizes: {', '.join(most)}{f' and {others:,} others' * bool(others)}"
 
 
-def _words(side: str, captions: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _words(side: str, told: Mapping[str, _Told]) -> Iterator[str]:
     """Say how long captions (or texts) are, and how many of their words a model would know."""
-    counts = {split: Counter[str]() for split in captions}
-    lengths = {split: array("I") for split in captions}
-    for split, texts in captions.items():
-        for text in texts:
-            words = tokenize(text)
-            counts[split].update(words)
-            lengths[split].append(len(words))
-    often = {word for word, count in counts.get("train", {}).items() if count >= MIN_COUNT}
-    for split, told in captions.items():
-        if not told:
+    train = told.get("train", _Told())
+    often = {word for word, count in train.words.items() if count >= MIN_COUNT}
+    for split, its in told.items():
+        if not its.lengths:
             continue
-        low, middle, high, top = np.percentile(lengths[split], [0, 50, 95, 100]).astype(int)
-        known = sum(count for word, count in counts[split].items() if word in often)
+        low, middle, high, top = np.percentile(its.lengths, [0, 50, 95, 100]).astype(int)
+        known = sum(count for word, count in its.words.items() if word in often)
         yield (
-            f"words in {split}: {len(told):,} {side} of {low} to {top} words, half of at "
-            f"most {middle}, 95 % of at most {high}; {known / max(1, counts[split].total()):.1%} "
+            f"words in {split}: {len(its.lengths):,} {side} of {low} to {top} words, half of at "
+            f"most {middle}, 95 % of at most {high}; {known / max(1, its.words.total()):.1%} "
             f"of the words are among the {len(often):,} that training has {MIN_COUNT} times"
         )
 

@@ -64,10 +64,10 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
     if not shards:
         return
     (work / FAILED).unlink(missing_ok=True)
-    total = sum(len(shard.items) for shard in shards)
+    total = sum(shard.size for shard in shards)
     with progress(total, "preparing", unit) as bar, _watched(work, shards, bar):
         # The largest first, dealt in turn: all workers get about as much.
-        keys = [shard.key for shard in sorted(shards, key=lambda it: -len(it.items))]
+        keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
         try:
             with beam.Pipeline(options=_options(beam_options, len(keys))) as pipeline:
                 _ = (
@@ -137,7 +137,7 @@ class _watched:
 
     def __init__(self, work: Path, shards: Iterable[Shard], bar: Any) -> None:
         self.work, self.bar = work, bar
-        self.waiting = {shard.key: len(shard.items) for shard in shards}
+        self.waiting = {shard.key: shard.size for shard in shards}
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 

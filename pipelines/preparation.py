@@ -9,11 +9,11 @@ from typing import Any
 
 from data.errors import UserError
 from data.fingerprints import content
+from data.items import DIGESTS, Item, hashed, sort_out
 from data.kinds import kind_of, list_source
-from data.listing import Listing
 from data.manifest import INFO, SKIPPED, problems_of, read_manifest, skipped_lines
 from data.problems import Problem, check_share, summary
-from data.shards import Shard, Workplace, hashed, plan, sort_out
+from data.shards import Shard, Workplace, plan
 
 
 def prepare(
@@ -53,26 +53,33 @@ def prepare(
     place.folder.mkdir(parents=True, exist_ok=True)
     with alone(place.folder / "lock"):
         kind = kind_of(dataset)
-        listing = list_source(dataset, source, options)
-        items, doubles = sort_out(
-            hashed(listing.entries, place.folder / "digests.json"), kind.unit[:-1]
-        )
-        known = [*listing.problems, *doubles]
-        shards = plan(items, job, kind.most)
+        planned, known, total = _plan(dataset, source, job, place)
+        shards = [*planned]
         if not shards:
             raise UserError(f"{dataset}: no {kind.unit} in {source}")
         if _is_shown(place, job, shards, known):
             return (out / "summary.txt").read_text(encoding="utf-8") + "prepared before\n"
-        _check(dataset, known, listing, max_bad, out, kind.unit)  # need not wait for the rest
-        missing = place.begin(job, shards)
+        _check(dataset, known, total, max_bad, out, kind.unit)  # need not wait for the rest
+        missing = place.begin(job, planned)
+        planned.clear()  # it is written down: the list of a source takes memory
         if missing:
             from pipelines.jobs import run
 
             run(place.folder, missing, kind.unit, beam_options)
         notes = [place.note(shard.key) for shard in shards]
         problems = [*known, *problems_of(notes)]
-        _check(dataset, problems, listing, max_bad, out, kind.unit)
+        _check(dataset, problems, total, max_bad, out, kind.unit)
         return _show(place, job, shards, notes, problems)
+
+
+def _plan(
+    dataset: str, source: str | None, job: Mapping[str, Any], place: Workplace
+) -> tuple[dict[Shard, list[Item]], list[Problem], int]:
+    """Return shards with their items, what is wrong, and how much there is, the bad included."""
+    kind = kind_of(dataset)
+    listing = list_source(dataset, source, job["options"])
+    items, doubles = sort_out(hashed(listing.entries, place.folder / DIGESTS), kind.unit[:-1])
+    return plan(items, job, kind.most), [*listing.problems, *doubles], listing.total
 
 
 def _is_shown(
@@ -95,7 +102,7 @@ def _digest(text: bytes) -> str:
 def _check(
     dataset: str,
     problems: Sequence[Problem],
-    listing: Listing,
+    total: int,
     max_bad: float,
     out: Path,
     unit: str,
@@ -103,9 +110,7 @@ def _check(
     """Stop where too much is bad, with a report beside what is finished."""
     report = out / ".work" / SKIPPED
     report.write_bytes(skipped_lines(problems))
-    check_share(
-        dataset, problems, total=listing.total, max_bad=max_bad, report=report, kind=unit[:-1]
-    )
+    check_share(dataset, problems, total=total, max_bad=max_bad, report=report, kind=unit[:-1])
 
 
 def _show(
@@ -118,7 +123,7 @@ def _show(
     from pipelines.dataset_summary import describe, sheet
 
     name = job["dataset"].replace("-", "_")
-    text = describe(job["dataset"], shards, notes, problems)
+    text = describe(place, job["dataset"], shards, notes, problems)
     if problems:
         text += f"skipped or odd: {summary(problems)}; each is named in {place.out / SKIPPED}\n"
     metadata = _metadata(name, job, shards, notes)

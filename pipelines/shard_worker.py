@@ -98,13 +98,13 @@ def _encoder(work: str) -> Any:
 def attempt(work: str, key: str, number: int) -> None:
     """Read one item of a shard, to see whether the process lives through it."""
     _load_tensorflow()
+    from data.items import read_items
     from data.kinds import kind_of
-    from data.shards import Item
 
     job = json.loads((Path(work) / "job.json").read_text())
-    _, values = json.loads((Path(work) / f"{key}.items").read_text(encoding="utf-8"))
+    _, items = read_items(Path(work) / f"{key}.items")
     with contextlib.suppress(UserError, OSError):  # it has a reason and lives
-        kind_of(job["dataset"]).load(Item.from_json(values[number]).entry, job["options"])
+        kind_of(job["dataset"]).load(items[number].entry, job["options"])
 
 
 class Worker:

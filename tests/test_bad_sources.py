@@ -14,7 +14,7 @@ import pytest
 import test_jobs
 from source_files import fill, jpeg
 
-from data import fingerprints, manifest, shards
+from data import fingerprints, items, manifest, shards
 from data.errors import UserError
 from data.kinds import kind_of, list_source
 from data.shard_writer import write_shard
@@ -62,7 +62,7 @@ def test_a_picture_that_may_not_be_read_is_named_and_taken_when_it_may(
 
     out, files = tmp_path / "out", sorted(source.rglob("*"))
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "content", denied)
+        patch.setattr(items, "content", denied)
         prepare("folder", str(source), out, options=OPTIONS, max_bad=0.2)
         assert skipped(out) == {"5.jpg": "unreadable: Permission denied"}
     prepare("folder", str(source), out, options=OPTIONS)
@@ -115,9 +115,9 @@ def test_a_full_disk_ends_a_shard_and_with_room_it_is_made(
 ) -> None:
     place = shards.Workplace(tmp_path / "out")
     place.folder.mkdir(parents=True)
-    items = shards.hashed(list_source("folder", source, OPTIONS).entries, place.folder / "known")
+    found = items.hashed(list_source("folder", source, OPTIONS).entries, place.folder / "known")
     job = {"dataset": "folder", "options": OPTIONS, "encoder": None, "pixels": True}
-    first, *_ = place.begin(job, shards.plan(items, job, 8))
+    first, *_ = place.begin(job, shards.plan(found, job, 8))
     partial = place.path(first.key, ".partial")
     partial.symlink_to("/dev/full")
     with pytest.raises(OSError) as caught:
@@ -126,7 +126,7 @@ def test_a_full_disk_ends_a_shard_and_with_room_it_is_made(
     assert not place.path(first.key, ".json").exists()
     partial.unlink()
     write_shard(place.folder, first.key, {})
-    assert place.note(first.key)["examples"] == len(first.items)
+    assert place.note(first.key)["examples"] == first.size
 
 
 def test_a_worker_that_cannot_even_say_that_the_disk_is_full(
@@ -138,7 +138,7 @@ def test_a_worker_that_cannot_even_say_that_the_disk_is_full(
 
     monkeypatch.setattr(jobs.BuildShard, "process", process)
     with pytest.raises(UserError, match=r"workers could not write to .*: is the disk full"):
-        jobs.run(tmp_path, [shards.Shard("key", "train", [])], "pictures", test_jobs.two_workers())
+        jobs.run(tmp_path, [shards.Shard("key", "train", 1)], "pictures", test_jobs.two_workers())
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ def test_known_words_are_those_of_the_vocabulary_that_a_run_would_have() -> None
     train = ["a red dog"] * 5 + ["a blue cat"] * 4
     held = ["a red cat", "a dog dog dog"]
     vocabulary = Vocabulary.build(train, dataset_summary.MIN_COUNT)
-    first, second = dataset_summary._words("captions", {"train": train, "test": held, "none": []})
+    captions = {"train": train, "test": held, "none": []}
+    told = {split: dataset_summary._Told(some) for split, some in captions.items()}
+    first, second = dataset_summary._words("captions", told)
     words = " ".join(held).split()
     share = sum(word in vocabulary.ids for word in words) / len(words)
     assert f"{share:.1%} of the words are among the {len(vocabulary) - len(SPECIAL)} " in second

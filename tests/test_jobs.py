@@ -107,7 +107,7 @@ def test_shards_that_no_worker_brings_are_missed(
 ) -> None:
     monkeypatch.setattr(jobs.BuildShard, "process", lambda self, key: iter([key]))
     with pytest.raises(UserError, match="1 of 1 shards did not come: do all workers see"):
-        jobs.run(tmp_path, [Shard("key", "train", [])], "pictures", two_workers())
+        jobs.run(tmp_path, [Shard("key", "train", 1)], "pictures", two_workers())
 
 
 def test_a_runner_that_gives_up_is_no_fault_of_the_program(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_runner_that_gives_up_is_no_fault_of_the_program(tmp_path: Path) -> No
         (nowhere, "FutureTimeoutError"),
     ):
         with pytest.raises(UserError, match=f"the runner gave up: .*{reason}(?s:.)*same command"):
-            jobs.run(tmp_path, [Shard("key", "train", [])], "pictures", options)
+            jobs.run(tmp_path, [Shard("key", "train", 1)], "pictures", options)
 
 
 def test_an_option_that_nobody_knows_is_refused() -> None:

@@ -64,7 +64,7 @@ def test_check_without_a_dataset_says_so(tmp_path: Path) -> None:
 
 
 def test_a_loop_of_links_is_no_picture(tmp_path: Path) -> None:
-    from data.listing import scan
+    from data.folders import scan
 
     source = test_shards.picture_folder(tmp_path / "source", 3)
     (source / "images" / "one.jpg").symlink_to("two.jpg")

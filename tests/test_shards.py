@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data import manifest, shards
+from data import items, manifest, shards
 from data.errors import UserError
 from data.kinds import kind_of, list_source, preparable
 from data.listing import Entry
@@ -41,6 +42,12 @@ def test_a_new_name_changes_one_group_and_moves_no_other(
     assert {new, *(name for group in lost for name in group)} >= {
         name for group in after if group not in before for name in group
     }
+
+
+def test_a_key_stays_what_it_was() -> None:
+    entry = Entry("1", "a.jpg", "a.jpg", ("a dog", "a cat"), "train", "animal", "g", "/anywhere")
+    (shard,) = shards.plan([items.Item(entry, bytes(32), bytes(16))], {"dataset": "folder"}, 8)
+    assert shard == shards.Shard("524ab15c9f01018be077752c5c07510d", "train", 1)
 
 
 def picture_folder(folder: Path, count: int) -> Path:
@@ -110,6 +117,11 @@ def test_pictures_added_make_few_shards_anew_and_end_as_if_there_from_the_start(
     assert 1 <= len(made) - first <= 2
     build(source, tmp_path / "anew")
     assert content(tmp_path / "out") == content(tmp_path / "anew")
+    shutil.rmtree(tmp_path / "out" / ".work")
+    add_pictures(source, range(61, 62))
+    build(source, tmp_path / "out")
+    build(source, tmp_path / "third")
+    assert content(tmp_path / "out") == content(tmp_path / "third")
 
 
 def test_interrupted_anywhere_it_ends_in_the_same_bytes_and_is_never_half_readable(
@@ -213,13 +225,13 @@ def test_a_file_that_changes_or_vanishes_under_way_stops_the_job(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = picture_folder(tmp_path / "source", 20)
-    hashed = shards.hashed
+    hashed = items.hashed
 
     def then(change: Callable[[Path], object]) -> None:
         def wrapper(*given: Any) -> Any:
-            items = hashed(*given)
+            found = hashed(*given)
             change(source / "images" / "5.jpg")
-            return items
+            return found
 
         monkeypatch.setattr(preparation, "hashed", wrapper)
 
@@ -232,11 +244,11 @@ def test_a_file_that_changes_or_vanishes_under_way_stops_the_job(
 
 
 def test_ids_given_twice_and_names_that_differ_in_case() -> None:
-    def item(name: str, file: str, split: str, digest: str) -> shards.Item:
+    def item(name: str, file: str, split: str, digest: str) -> items.Item:
         entry = Entry(name, file, file, ("a dog",), split)
-        return shards.Item(entry, digest, None)
+        return items.Item(entry, digest.encode(), None)
 
-    kept, problems = shards.sort_out(
+    kept, problems = items.sort_out(
         [
             item("1", "a.jpg", "train", "x"),
             item("1", "b.jpg", "train", "y"),
@@ -257,12 +269,12 @@ def test_every_kind_that_is_made_on_the_spot_can_be_stored(name: str, tmp_path: 
     options = kind.options(name, {})
     entries = list_source(name, None, options).entries[:2]
     (tmp_path / ".work").mkdir()
-    items = shards.hashed(entries, tmp_path / "digests.json")
+    found = items.hashed(entries, tmp_path / items.DIGESTS)
     job = {"dataset": name, "options": options, "encoder": None, "pixels": True}
-    found = shards.plan(items, job, 100)
+    planned = shards.plan(found, job, 100)
     place = shards.Workplace(tmp_path)
-    (tmp_path / "digests.json").unlink()
-    (shard,) = place.begin(job, found)
+    (tmp_path / items.DIGESTS).unlink()
+    (shard,) = place.begin(job, planned)
     write_shard(place.folder, shard.key, {})
     assert place.note(shard.key)["examples"] == 2
     assert name in preparable()
