@@ -70,16 +70,16 @@ class Evaluation:
         true = self.summary().get("true")
         return str(self.scores) + (f"  wholly true {100 * true:.1f} %" if true is not None else "")
 
-    def warning(self) -> str | None:
+    def warnings(self) -> list[str]:
         """Say so if most examples get the same sentence."""
         diversity = self.scores.diversity
         if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
-            return None
-        return (
+            return []
+        return [
             f"warning: only {diversity.distinct} different sentences for {diversity.captions} "
             f"examples of {self.split}: the model hardly looks at them. Train longer, or check "
             "that inputs and sentences belong together."
-        )
+        ]
 
     def lines(self) -> list[str]:
         """Return what a person wants to see at the end."""

@@ -88,20 +88,22 @@ class LabelEvaluation:
     def __str__(self) -> str:
         return ", ".join(f"{name} {100 * value:.1f}" for name, value in self.summary().items())
 
-    def warning(self) -> str | None:
-        """Say so if nearly all examples get the same label, or a class has no example."""
+    def warnings(self) -> list[str]:
+        """Say so if nearly all examples get the same label, and if classes have no example."""
+        found = []
         counts = np.bincount(self.said, minlength=len(self.classes))
         if counts.max() > COLLAPSED * len(self.ids) and len(set(self.truth.tolist())) > 1:
             name = self.classes[int(counts.argmax())]
-            return (
+            found.append(
                 f"warning: {counts.max():,} of {len(self.ids):,} examples of {self.split} are "
                 f"called {name}: the model hardly looks at them. Train longer, or lower "
                 "--learning-rate."
             )
         absent = [name for i, name in enumerate(self.classes) if not (self.truth == i).any()]
         if absent:
-            return f"warning: no example of {', '.join(absent[:10])} in {self.split}"
-        return None
+            more = f" and {len(absent) - 10:,} more" if len(absent) > 10 else ""
+            found.append(f"warning: no example of {', '.join(absent[:10])}{more} in {self.split}")
+        return found
 
     def lines(self) -> list[str]:
         """Return what a person wants to see at the end."""

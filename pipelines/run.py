@@ -175,7 +175,7 @@ def _test_splits(config: Config, splits: Any) -> list[str]:
 
 def _warnings(evaluations: list[Any]) -> list[str]:
     """Return, and print, what is wrong with what the model says."""
-    texts = [text for evaluation in evaluations if (text := evaluation.warning())]
+    texts = [text for evaluation in evaluations for text in evaluation.warnings()]
     for text in texts:
         print(text)
     return texts

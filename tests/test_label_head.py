@@ -102,9 +102,12 @@ def test_top_five_counts_what_is_among_the_five_likeliest() -> None:
 
 
 def test_one_label_for_all_and_a_class_without_examples_are_said() -> None:
-    assert "are called b" in str(scored(["a", "b"], [0, 1] * 50, [1] * 100).warning())
-    assert "no example of c in test" in str(scored(["a", "b", "c"], [0, 1], [0, 1]).warning())
-    assert scored(["a", "b"], [0, 1], [0, 1]).warning() is None
+    collapsed, absent = scored(["a", "b", "c"], [0, 1] * 50, [1] * 100).warnings()
+    assert "100 of 100 examples of test are called b" in collapsed
+    assert absent == "warning: no example of c in test"
+    (absent,) = scored(list("abcdefghijklmn"), [0, 1], [0, 1]).warnings()
+    assert absent == "warning: no example of c, d, e, f, g, h, i, j, k, l and 2 more in test"
+    assert scored(["a", "b"], [0, 1], [0, 1]).warnings() == []
 
 
 def test_the_worst_are_wrong_and_surest_first() -> None:
