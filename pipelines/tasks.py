@@ -64,8 +64,8 @@ class Task:
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
         """Say whether a field of `Config` is an option of this task."""
-        parts: tuple[str, ...] = field.metadata["parts"]
-        return not parts or bool(self.parts & set(parts))
+        parts: list[str] = field.metadata["parts"].split()
+        return not parts or any(self.parts.issuperset(part.split("+")) for part in parts)
 
 
 TASKS = {
