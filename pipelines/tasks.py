@@ -182,9 +182,7 @@ TASKS = {
   python train.py sentiment --data sst2 --source SST-2 --seed 1 --run-dir runs/second
       film reviews with another seed""",
             answer="label",
-            ask="""\
-python -c 'import tensorflow as tf; model = tf.saved_model.load("{export}");
-answers = model.signatures["serving_default"]; print(answers(text=tf.constant(["…"])))'""",
+            ask='wordreel classify {export} "…"',
         ),
     )
 }

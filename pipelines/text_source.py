@@ -74,7 +74,7 @@ class TextSource:
             texts = (text for _, text in prepared.texts(config.train_split))
             Vocabulary.build(texts, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
-        affixes = np.array(self.vocabulary.affixes())
+        affixes = np.array(self.vocabulary.affixes()) if config.affixes else None
         self.encoder = TextEncoder(
             len(self.vocabulary),
             cell=config.cell,
@@ -86,10 +86,10 @@ class TextSource:
             embedding_dropout=config.embedding_dropout,
             word_dropout=config.word_dropout,
             variational=config.variational_dropout,
-            affixes=1 + int(affixes.max()) if config.affixes else 0,
+            affixes=0 if affixes is None else 1 + int(affixes.max()),
         )
         self.encoder.build()
-        if config.affixes:
+        if affixes is not None:
             self.encoder.affix_numbers.assign(affixes)
         if config.vectors is not None:
             self._start_from(config.vectors)

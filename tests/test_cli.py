@@ -308,6 +308,7 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         ("evaluate nowhere --results a.json", "one of the two"),
         ("evaluate nowhere", "there is no export at nowhere"),
         ("evaluate nowhere --data flickr9k", "unknown dataset 'flickr9k'"),
+        ("evaluate nowhere --data tfds:mnist", "there is no export at nowhere"),
         ("evaluate --results a.json", "--results needs --data"),
         ("evaluate --results a.json --data scenes", "no such file: a.json"),
         ("evaluate --results {file} --data flickr8k", "flickr8k needs --source"),
