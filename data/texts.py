@@ -240,6 +240,8 @@ def prepare_texts(
     counts = {split: len(texts) for split, texts in splits.items()}
     total = sum(counts.values()) + len(problems)
     check_share(name, problems, total=total, max_bad=max_bad, report=report, kind="text")
+    if not counts:
+        raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
     for note in notes:
         _say(f"{name}: {note}")
     said = ", ".join(f"{split} {count:,}" for split, count in counts.items())

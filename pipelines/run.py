@@ -96,8 +96,10 @@ def load_run(folder: Path, **changes: Any) -> tuple[Any, Any, Any]:
     """
     try:
         config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"{folder} is no run directory: {error}") from None
+    except OSError as error:
+        raise UserError(f"{folder} is no run directory: config.json: {error.strerror}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{folder} is no run directory: config.json: {error}") from None
     model, head, source = assemble(dataclasses.replace(config, **changes), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
     if best is None:

@@ -15,7 +15,7 @@ from data.datasets import DATASETS
 from data.errors import UserError
 from pipelines.arguments import find_recipes, parse
 from pipelines.config import Config, flag
-from pipelines.run_directory import open_run
+from pipelines.run_directory import check_data, open_run
 from pipelines.tasks import TASKS, Task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -218,6 +218,7 @@ def test_mistakes_need_no_tensorflow(words: list[str]) -> None:
 
 def test_options_of_another_run_are_refused_without_tensorflow(tmp_path: Path) -> None:
     open_run(config_of(), tmp_path)
+    check_data(tmp_path, "content")
     code, out, said, imported = train("--run-dir", str(tmp_path), "--units", "7")
     assert (code, out) == (2, "")
     assert re.fullmatch(r"wordreel: error: [^\n]+--units was \d+, now 7[^\n]+\n", said)
