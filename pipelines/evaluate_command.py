@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipelines.caption_command import EXPORT_HELP
 from pipelines.config import Config
 from pipelines.console import number, quiet_tensorflow
 from pipelines.java_metrics import JAVA_METRICS, check_java, java_score
+from pipelines.run_directory import predictions_name
 from pipelines.tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _score_export(given: argparse.Namespace) -> int:
     config = export.info.get("config", {})
     task = TASKS[export.info.get("task") or config.get("task", "image-captioning")]
     prepared = _prepare(given, task, export.info)
-    name = "predictions-" + "-".join(re.findall(r"\w+", given.split))
+    name = predictions_name(given.split)
     if "labels" in export.info:
         if given.also:
             raise UserError(f"--also {given.also[0]} scores captions; {given.model} gives labels")
@@ -132,6 +132,8 @@ def _score_labels(export: Export, task: Task, prepared: Any, split: str, out: Pa
     evaluation = evaluation_of(split, classes, list(labels.items()), np.array(shares))
     print(f"{prepared.name} {split}: {evaluation}")
     print(evaluation.signature)
+    for text in evaluation.warnings():
+        print(text)
     evaluation.write_csv(out)
     print(f"labels in {out}")
 

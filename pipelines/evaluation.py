@@ -18,6 +18,7 @@ from pipelines.config import Config
 from pipelines.features import Table
 from pipelines.input import by_form
 from pipelines.metrics import CAPTIONS, Metrics, Scores
+from pipelines.run_directory import predictions_name
 
 BATCH = 100
 COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
@@ -99,7 +100,8 @@ class Evaluation:
     def write(self, folder: Path) -> None:
         """Write the best sentence of each example."""
         best = {name: found.captions[0] for name, found in self.predictions.items()}
-        self.metrics.write(folder / f"predictions-{self.split}{self.metrics.suffix}", best)
+        name = predictions_name(self.split) + self.metrics.suffix
+        self.metrics.write(folder / name, best)
 
 
 def search_options(config: Config) -> SearchOptions:

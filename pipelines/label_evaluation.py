@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from data.files import atomic_write
+from pipelines.run_directory import predictions_name
 
 COLLAPSED = 0.99  # share of one class above which the model says the same of all
 
@@ -78,11 +78,16 @@ class LabelEvaluation:
         return rows
 
     def summary(self) -> dict[str, float]:
-        """Return accuracy and the mean F1 of the classes; of more than five classes top 5 too."""
+        """Return accuracy and macro-F1; of more than five classes top 5 too.
+
+        Macro-F1 is the mean F1 of the classes that have an example or are said.
+        """
         values = {"accuracy": float(np.mean(self.said == self.truth))}
         if len(self.classes) > 5:
             values["top-5"] = self.top(5)
-        values["macro-F1"] = float(np.mean([float(row["f1"]) for row in self.per_class()]))
+        seen = {*self.truth.tolist(), *self.said.tolist()}
+        scores = [float(row["f1"]) for n, row in enumerate(self.per_class()) if n in seen]
+        values["macro-F1"] = float(np.mean(scores))
         return values
 
     def __str__(self) -> str:
@@ -118,8 +123,7 @@ class LabelEvaluation:
 
     def write(self, folder: Path) -> None:
         """Write `predictions-<split>.csv`, see `write_csv`."""
-        name = "-".join(re.findall(r"\w+", self.split))
-        self.write_csv(folder / f"predictions-{name}.csv")
+        self.write_csv(folder / f"{predictions_name(self.split)}.csv")
 
     def write_csv(self, path: Path) -> None:
         """Write a row an example: id, true label, label said, the probability of each class."""

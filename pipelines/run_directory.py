@@ -60,6 +60,16 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     return folder
 
 
+def predictions_name(split: str) -> str:
+    """Return what a split's predictions are called, without a suffix: of each slice another.
+
+    >>> predictions_name("test"), predictions_name("train[:95%]"), predictions_name("train[95%:]")
+    ('predictions-test', 'predictions-train-to-95%', 'predictions-train-95%-to')
+    """
+    words = re.findall(r"-?\w+%?|:", split)
+    return "-".join(["predictions", *("to" if word == ":" else word for word in words)])
+
+
 def check_data(folder: Path, fingerprint: str) -> None:
     """Keep what a run learns from in `data.json`; on a later start refuse anything else.
 

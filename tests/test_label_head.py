@@ -90,6 +90,8 @@ def test_scores_by_hand() -> None:
     assert (c["precision"], c["recall"], c["f1"], c["examples"]) == (0, 0, 0, 1)
     assert found.summary()["macro-F1"] == pytest.approx((2 / 3 + 2 / 5) / 3)
     assert "top-5" not in found.summary()
+    absent = scored(["a", "b", "c"], [0, 0, 1], [0, 0, 1])  # c neither occurs nor is said
+    assert absent.summary() == {"accuracy": 1.0, "macro-F1": 1.0}
 
 
 def test_top_five_counts_what_is_among_the_five_likeliest() -> None:
