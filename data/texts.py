@@ -13,12 +13,11 @@ import dataclasses
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.datasets import DatasetInfo, data_home, info_of, source_folder
+from data.datasets import DatasetInfo, data_home, info_of, say, source_folder
 from data.errors import UserError, unknown
 from data.labelled import READERS, Text, sort_out
 from data.pairs import PAIR_READERS, Languages, Pair
@@ -243,11 +242,11 @@ def prepare_texts(
     if not counts:
         raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
     for note in notes:
-        _say(f"{name}: {note}")
+        say(f"{name}: {note}")
     said = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    _say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
+    say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
-        _say(f"{name}: {summary(problems)}; each is named in {report}")
+        say(f"{name}: {summary(problems)}; each is named in {report}")
     if pairs:
         return PreparedPairs(name, digest, counts, report, splits)
     return PreparedTexts(name, digest, counts, report, splits, classes)
@@ -357,7 +356,3 @@ _MADE: Mapping[str, Callable[[int], tuple[Mapping[str, Sequence[Any]], tuple[str
     "opinions": _made_opinions,
     "phrasebook": _made_pairs,
 }
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -21,7 +21,7 @@ def export_labels(
 ) -> Path:
     """Write the next version of an export.
 
-    Its one signature, `serving_default`, answers:
+    Each signature, `serving_default` and those of `more_signatures`, answers:
 
         label          string [batch], the likeliest class
         probabilities  float32 [batch, classes], in the order of assets/labels.txt
@@ -52,11 +52,17 @@ def export_labels(
         **info,
     }
     return write_version(
-        directory, lambda folder: _save(model, source, classes, folder), description
+        directory, lambda folder: _save(model, source, classes, inputs, folder), description
     )
 
 
-def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> dict[str, Any]:
+def _save(
+    model: Any,
+    source: Any,
+    classes: Sequence[str],
+    inputs: Mapping[str, tuple[tf.TensorSpec, Callable[..., Any]]],
+    folder: Path,
+) -> dict[str, Any]:
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
     labels = folder.with_name("labels.txt")
     labels.write_text("\n".join(classes) + "\n", encoding="utf-8")
@@ -66,11 +72,6 @@ def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> dict
     module.files = [
         tf.saved_model.Asset(str(path)) for path in (labels, *source.write_assets(folder.parent))
     ]
-
-    inputs = {
-        "serving_default": (source.signature, source.read_in_graph),
-        **more_signatures(source),
-    }
     signatures = {
         name: tf.function(
             functools.partial(_answer, model, classes, read),
