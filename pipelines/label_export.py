@@ -26,7 +26,8 @@ def export_labels(
         label          string [batch], the likeliest class
         probabilities  float32 [batch, classes], in the order of assets/labels.txt
         valid          bool [batch]; where false, the label is empty and all the rest is 0
-        attention      float32 [batch, M], how much each item counted, from a model that weighs them
+        attention      float32 [batch, M], how much each item counted, from a model that weighs
+                       them or takes their highest values
 
     Args:
         model: an `EncoderHead` with a classifier.
@@ -100,6 +101,6 @@ def _answer(
         "probabilities": tf.where(valid[:, None], probabilities, 0.0),
         "valid": valid,
     }
-    if model.head.pooling == "attention":
+    if model.head.pooling in ("max", "attention"):
         outputs["attention"] = tf.where(valid[:, None], model.head.attention(memory), 0.0)
     return {name: output[: tf.shape(given)[0]] for name, output in outputs.items()}

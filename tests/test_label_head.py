@@ -182,6 +182,20 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
     assert (written / "assets" / "source-vocabulary.txt").is_file()
 
 
+@pytest.mark.parametrize("pooling", ["max", "attention"])
+def test_an_export_says_how_much_each_word_counted(tmp_path: Path, pooling: str) -> None:
+    model, source, head = tiny(tmp_path, pooling=pooling)
+    written = head.export(model, source, tmp_path / "export", {})
+    answer = tf.saved_model.load(str(written)).signatures["serving_default"]
+    found = answer(text=tf.constant(["the film's hero isn't fine", "so so", ""]))["attention"]
+    for row, text in zip(found.numpy(), ("the film's hero isn't fine", "so so"), strict=False):
+        ids = source.vocabulary.encode(text, 5)
+        expected = head.layer.attention(model.remember(tf.constant([ids])))[0]
+        np.testing.assert_allclose(row[: len(ids)], expected, atol=1e-5)
+        assert row.sum() == pytest.approx(1) and not row[len(ids) :].any()
+    assert not found[2].numpy().any()
+
+
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
     model, source, head = tiny(tmp_path)
     head.export(model, source, tmp_path / "export", {})
