@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.texts import TextsInMemory, prepare_texts
+from data.prepared_texts import TextsInMemory
+from data.texts import prepare_texts
 from data.vectors import read_vectors
 from data.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
 from models.text_encoder import TextEncoder

@@ -21,9 +21,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from source_files import fill, jpeg
 
-from data.builders import Example, build
+from data.builders import build
 from data.datasets import prepare
 from data.errors import UserError
+from data.examples import Example
 from data.prepared import Prepared
 from data.problems import read_report
 

@@ -12,7 +12,8 @@ from source_files import fill
 
 from data.errors import UserError
 from data.phrasebook import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, phrasebook
-from data.texts import PreparedPairs, prepare_texts
+from data.prepared_texts import PreparedPairs
+from data.texts import prepare_texts
 
 Read = Callable[..., PreparedPairs]
 ENGLISH, GERMAN = "A dog.\nTwo cats.\nA man\n", "Ein Hund.\nZwei Katzen.\nEin Mann\n"
