@@ -32,9 +32,9 @@ from models.search import SearchOptions
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import search_options
-from pipelines.features import Table
 from pipelines.input import Captions, training_batches
 from pipelines.run import load_run
+from pipelines.tables import Table
 from pipelines.training import Trainer
 
 CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5

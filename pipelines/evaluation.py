@@ -15,10 +15,10 @@ from data.vocabulary import END, Vocabulary
 from models.beam_search import beam_search
 from models.search import SearchOptions
 from pipelines.config import Config
-from pipelines.features import Table
 from pipelines.input import by_form
 from pipelines.metrics import CAPTIONS, Metrics, Scores
 from pipelines.run_directory import predictions_name
+from pipelines.tables import Table
 
 BATCH = 100
 COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
