@@ -122,7 +122,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
     trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
     epoch = training_batches(captions, table, BATCH, together=0, seed=0, epoch=0)
-    trainer.trace(epoch, tune=False)
+    trainer.step.trace(epoch, tune=False)
     count = flops = 0.0
     start = 0.0
     for number, (rows, targets) in enumerate(epoch):
