@@ -32,9 +32,9 @@ from models.search import SearchOptions
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
 from pipelines.evaluation import search_options
-from pipelines.features import Table
 from pipelines.input import Captions, training_batches
 from pipelines.run import load_run
+from pipelines.tables import Table
 from pipelines.training import Trainer
 
 CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5
@@ -122,7 +122,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
     trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
     epoch = training_batches(captions, table, BATCH, together=0, seed=0, epoch=0)
-    trainer.trace(epoch, tune=False)
+    trainer.step.trace(epoch, tune=False)
     count = flops = 0.0
     start = 0.0
     for number, (rows, targets) in enumerate(epoch):

@@ -70,6 +70,9 @@ def _read_class_folders(source: Path) -> Listing:
         if not own:
             name = f"{folder.relative_to(root)}/"
             problems.append(Problem(name, "class without a picture", root.name, bad=False))
+    if not rows:
+        some = ", ".join(each.name for each, _ in folders[:8])
+        raise UserError(f"no picture in the class folders of {root}: {some}")
     return _listing(rows, root, problems)
 
 

@@ -16,8 +16,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from data import drawn_clips
-from data.builders import VERSION, Loaded, checked, write
+from data.builders import VERSION, checked, write
 from data.clip_tables import window
+from data.examples import Loaded
 from data.images import frame_jpeg
 from data.listing import Entry, Listing
 from data.problems import Problem

@@ -286,7 +286,8 @@ def _readers() -> Mapping[str, Callable[[Path], Listing]]:
 
 def _prepare_scenes(home: Path, seed: int) -> Prepared:
     from data import scenes
-    from data.builders import build, drawn_scenes, is_built
+    from data.builders import build, is_built
+    from data.examples import drawn_scenes
     from data.problems import write_report
     from data.progress import progress
 

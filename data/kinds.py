@@ -19,7 +19,7 @@ from data.pairs import Languages
 from data.texts import PAIR_DATASETS, TEXT_DATASETS, list_texts
 
 if TYPE_CHECKING:
-    from data.builders import Loaded
+    from data.examples import Loaded
 
 Options = Mapping[str, Any]  # JSON: what decides how an example is stored
 
@@ -72,7 +72,7 @@ class Pictures:
             UserError: saying in a few words why it cannot be decoded.
             OSError: if its file cannot be read.
         """
-        from data.builders import picture_of
+        from data.examples import picture_of
 
         return picture_of(entry, options["max_side"], self.labelled)
 
@@ -125,7 +125,7 @@ class Digits(LabelledPictures):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
-        from data.builders import Loaded, digit_of
+        from data.examples import Loaded, digit_of
 
         return Loaded(digit_of(entry.image_id), b"")
 
@@ -196,7 +196,7 @@ class Scenes(Pictures):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
-        from data.builders import Loaded, scene_of
+        from data.examples import Loaded, scene_of
         from data.scenes import scene_by_id
 
         return Loaded(scene_of(entry.image_id, scene_by_id(entry.image_id)), b"")
@@ -220,9 +220,9 @@ class DrawnClips(Clips):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Draw it."""
-        from data.builders import Loaded
         from data.clip_builders import drawn_clip_of
         from data.drawn_clips import clip_by_id
+        from data.examples import Loaded
 
         return Loaded(drawn_clip_of(entry.image_id, clip_by_id(entry.image_id)), b"")
 
@@ -268,13 +268,14 @@ class Texts(Pictures):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return it."""
-        from data.builders import Loaded, TextExample
+        from data.examples import Loaded, TextExample
 
         return Loaded(TextExample(entry.image_id, entry.captions[0], entry.label), b"")
 
     def features(self) -> dict[str, Any]:
         """Return what is stored."""
-        from data.builders import TextExample, texts_features
+        from data.builders import texts_features
+        from data.examples import TextExample
 
         return texts_features(TextExample._fields)
 
@@ -295,13 +296,14 @@ class Pairs(Texts):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return it."""
-        from data.builders import Loaded, PairExample
+        from data.examples import Loaded, PairExample
 
         return Loaded(PairExample(entry.image_id, *entry.captions), b"")
 
     def features(self) -> dict[str, Any]:
         """Return what is stored."""
-        from data.builders import PairExample, texts_features
+        from data.builders import texts_features
+        from data.examples import PairExample
 
         return texts_features(PairExample._fields)
 

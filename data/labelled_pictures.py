@@ -35,7 +35,7 @@ from data.prepared import (
     count_splits,
     open_prepared,
 )
-from data.texts import bound
+from data.prepared_texts import bound
 
 if TYPE_CHECKING:
     from data.listing import Listing
@@ -135,7 +135,8 @@ def list_labelled_pictures(name: str, source: Path) -> Listing:
 
 def _prepare_digits(home: Path) -> LabelledPictures:
     from data import digits
-    from data.builders import build, is_built, written_digits
+    from data.builders import build, is_built
+    from data.examples import written_digits
     from data.problems import write_report
 
     code = Path(digits.__file__).read_bytes() + digits.FILE.read_bytes()

@@ -114,7 +114,9 @@ class Stored:
                     ),
                 )
         except (ValueError, AssertionError) as error:
-            raise UserError(f"split {split!r} of {self.name}: {error}") from None
+            reason = str(error).partition("\n")[0]  # TensorFlow Datasets says it twice
+            reason = "it is empty" if "corresponds to no data" in reason else reason
+            raise UserError(f"split {split!r} of {self.name}: {reason}") from None
         pairs = examples.map(lambda example: (self._image_id(example), feature(example)))
         yield from pairs.as_numpy_iterator()
 

@@ -101,8 +101,8 @@ def check_share(
     if bad <= max_bad * total:
         return
     enough = min(1.0, math.ceil(1000 * bad / total) / 1000)
+    advice = f", or go on without them: --max-bad {enough:g}" if bad < total else ""
     raise UserError(
         f"{name}: {bad:,} of {total:,} {kind}s ({bad / total:.1%}) have problems, more than the "
-        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. "
-        f"Mend them, or go on without them: --max-bad {enough:g}"
+        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. Mend them{advice}"
     )

@@ -9,20 +9,18 @@ Nothing heavy is imported: the command line lists datasets from here.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
-import re
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.datasets import DatasetInfo, data_home, info_of, source_folder
-from data.errors import UserError, unknown
+from data.datasets import DatasetInfo, data_home, info_of, say, source_folder
+from data.errors import UserError
 from data.labelled import READERS, Text, sort_out
 from data.pairs import PAIR_READERS, Languages, Pair
 from data.prepared import open_prepared
+from data.prepared_texts import PreparedPairs, PreparedTexts
 from data.problems import Problem, check_share, summary, write_report
 from data.splitting import into_splits
 
@@ -120,77 +118,6 @@ PAIR_DATASETS: Mapping[str, DatasetInfo] = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class TextsInMemory:
-    """Texts, whatever is told of them.
-
-    Attributes:
-        name: of the dataset.
-        fingerprint: changes with the content.
-        splits: the number of texts of each split.
-        problems: the report file, one JSON object a line.
-        examples: the texts of each split.
-    """
-
-    name: str
-    fingerprint: str
-    splits: Mapping[str, int]
-    problems: Path
-    examples: Mapping[str, Sequence[Any]]
-
-    def texts(self, split: str) -> list[tuple[str, str]]:
-        """Return `(text_id, text)` of a split, or of a slice as TFDS writes it: "train[:95%]".
-
-        Raises:
-            UserError: for an unknown split, or a slice that is malformed or empty.
-        """
-        return [(text.text_id, text.text) for text in self._part(split)]
-
-    def _part(self, split: str) -> Sequence[Any]:
-        match = re.fullmatch(r"\s*([\w-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*", split)
-        if not match or match[1] not in self.examples:
-            raise unknown("split", split, self.examples)
-        texts = self.examples[match[1]]
-        part = texts[bound(match[2], len(texts)) : bound(match[3], len(texts))]
-        if not part:
-            raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
-        return part
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedTexts(TextsInMemory):
-    """Labelled texts.
-
-    Attributes:
-        classes: the labels, sorted.
-    """
-
-    classes: tuple[str, ...]
-
-    def labels(self, split: str) -> list[tuple[str, str]]:
-        """Return `(text_id, label)` in the order of `texts`."""
-        return [(text.text_id, text.label) for text in self._part(split)]
-
-
-class PreparedPairs(TextsInMemory):
-    """Texts with translations."""
-
-    def captions(self, split: str) -> list[tuple[str, list[str]]]:
-        """Return `(text_id, [translation])` in the order of `texts`."""
-        return [(pair.text_id, [pair.translation]) for pair in self._part(split)]
-
-
-def bound(text: str | None, total: int) -> int | None:
-    """Return a slice's bound as a number of texts.
-
-    >>> bound("95%", 200), bound("-3", 200), bound(None, 200)
-    (190, -3, None)
-    """
-    if text is None:
-        return None
-    return round(int(text[:-1]) * total / 100) if text.endswith("%") else int(text)
-
-
 def prepare_texts(
     name: str,
     source: Path | str | None = None,
@@ -240,12 +167,14 @@ def prepare_texts(
     counts = {split: len(texts) for split, texts in splits.items()}
     total = sum(counts.values()) + len(problems)
     check_share(name, problems, total=total, max_bad=max_bad, report=report, kind="text")
+    if not counts:
+        raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
     for note in notes:
-        _say(f"{name}: {note}")
+        say(f"{name}: {note}")
     said = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    _say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
+    say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
-        _say(f"{name}: {summary(problems)}; each is named in {report}")
+        say(f"{name}: {summary(problems)}; each is named in {report}")
     if pairs:
         return PreparedPairs(name, digest, counts, report, splits)
     return PreparedTexts(name, digest, counts, report, splits, classes)
@@ -355,7 +284,3 @@ _MADE: Mapping[str, Callable[[int], tuple[Mapping[str, Sequence[Any]], tuple[str
     "opinions": _made_opinions,
     "phrasebook": _made_pairs,
 }
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

@@ -14,14 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from models.backbone_names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve
 from models.efficientnet_lite import efficientnet_lite
-
-_FREQUENCIES = 6  # of the lowest, that `dct` keeps each way
-_LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are (ITU-R BT.601)
-_SMALL_CNN_LAYERS = ((5, 16, 2), (3, 48, 2), (3, 96, 2), (3, 96, 1), (3, 128, 2))
+from models.small_backbones import dct, small_cnn
 
 
 def build_backbone(
@@ -62,7 +58,9 @@ def build_backbone(
     name = resolve(name)
     size = image_size or default_image_size(name)
     if name == DCT:
-        return _dct(size, weights)
+        if weights not in (None, "random"):
+            raise ValueError(f"{DCT} has no weights: leave them out")
+        return dct(size)
     if name == SMALL_CNN:
         return _small_cnn(size, weights)
     build = _efficientnet_lite if name in VARIANTS else _application
@@ -219,46 +217,10 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
     return config
 
 
-def _dct(size: int, weights: str | None) -> keras.Model:
-    """Build the discrete cosine transform of a grey picture: 6 frequencies each way, one cell.
-
-    They say what a smooth, small thing looks like, such as lips, in few numbers that barely depend
-    on each other (Ahmed, Natarajan & Rao 1974), long the input of those who read lips (Potamianos
-    et al. 2003). Being linear in the pixels, they are one product.
-    """
-    if weights not in (None, "random"):
-        raise ValueError(f"{DCT} has no weights: leave them out")
-    places = np.pi * (np.arange(size) + 0.5) / size
-    waves = np.cos(np.arange(_FREQUENCIES)[:, np.newaxis] * places) * np.sqrt(2 / size)
-    waves[0] /= np.sqrt(2)
-    kernel = np.einsum("vy,ux,c->yxcvu", waves, waves, _LUMA).reshape(-1, _FREQUENCIES**2)
-    images = keras.Input((size, size, 3), name="images")
-    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 127.5, offset=-1)(images))
-    transform = keras.layers.Dense(
-        _FREQUENCIES**2, use_bias=False, kernel_initializer="zeros", trainable=False, name="dct"
-    )
-    model = keras.Model(
-        images, keras.layers.Reshape((1, 1, _FREQUENCIES**2))(transform(x)), name=DCT
-    )
-    transform.set_weights([kernel])
-    return model
-
-
 def _small_cnn(size: int, weights: str | None) -> keras.Model:
-    """Build five convolutions, four of them halving the picture, with batch norms that learn.
-
-    Batch norms (Ioffe & Szegedy 2015) learn shapes and colours sooner than norms over one picture
-    (Wu & He 2018), which level what differs between channels.
-    """
     if weights == "imagenet":
         raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
-    images = keras.Input((size, size, 3), name="images")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
-    for kernel, filters, stride in _SMALL_CNN_LAYERS:
-        y = keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False)(x)
-        y = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.95)(y))
-        x = keras.layers.Add()([x, y]) if x.shape == y.shape else y
-    model = keras.Model(images, x, name="small_cnn")
+    model = small_cnn(size)
     if weights not in (None, "random"):
         _load_weights(model, weights)
     return model

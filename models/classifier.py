@@ -83,8 +83,11 @@ class Classifier(keras.layers.Layer):
         return self.project(tf.reduce_sum(weights * memory.values, axis=1))
 
     def attention(self, memory: Memory) -> tf.Tensor:
-        """Return how much each item counts, float32 `[batch, items]`; of no use to a summary."""
-        if self.pooling == "max":  # how many of its values are the highest
+        """Return how much each item counts, float32 `[batch, items]`; of no use to a summary.
+
+        Of highest values an item counts by the share that are its own (Conneau et al. 2017).
+        """
+        if self.pooling == "max":
             best = tf.argmax(self._masked(memory), axis=1)
             return tf.reduce_mean(tf.one_hot(best, tf.shape(memory.mask)[1], axis=1), axis=2)
         energies = tf.zeros(tf.shape(memory.mask))

@@ -61,7 +61,8 @@ def run(given: argparse.Namespace) -> int:
     told = ", ".join(f"{count:,} {name}" for name, count in kinds.items())
     lines.append(f"{len(found):,} pairs across splits{': ' * bool(told)}{told}")
     if blind:
-        lines.append(f"{len(blind):,} {kind.unit} could not be read and were not compared")
+        some = ", ".join(entry.file for entry in blind[:LINES]) + ", …" * (len(blind) > LINES)
+        lines.append(f"{len(blind):,} {kind.unit} could not be read and were not compared: {some}")
     print("\n".join(lines))
     for leak in found[:LINES]:
         print(f"  {leak}")

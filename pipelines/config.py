@@ -5,11 +5,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
 
 from data.errors import UserError
 from models.backbone_names import SMALL_CNN
 from pipelines.crop import crop_box
+
+
+class Rule(NamedTuple):
+    """What a number has to be: in words, and whether one is."""
+
+    text: str
+    holds: Callable[[Any], bool]
+
+
+POSITIVE = Rule("at least 1", lambda x: x >= 1)
+COUNT = Rule("0 or more", lambda x: x >= 0)
+ABOVE_ZERO = Rule("above 0", lambda x: x > 0)
+SHARE = Rule("at least 0 and below 1", lambda x: 0 <= x < 1)
+WHOLE_SHARE = Rule("between 0 and 1", lambda x: 0 <= x <= 1)
 
 
 def choice(
@@ -18,18 +34,21 @@ def choice(
     help: str,
     known: tuple[str, ...] | None = None,
     *,
-    parts: tuple[str, ...] = (),
+    rule: Rule | None = None,
+    parts: str = "",
 ) -> Any:
-    """Declare one field.
+    """Declare a field of a dataclass.
 
     Args:
         group: of its flag in the help.
         default: its value if neither recipe nor flag gives one.
         help: what it is.
         known: the values it may have, if these are few.
-        parts: of which a task must have one for the field to be its option; none: all tasks.
+        rule: what it has to be, if it is a number and not None.
+        parts: of which a task must have one for the field to be its option, of "image+captions"
+            both; none: all tasks.
     """
-    metadata = {"group": group, "help": help, "known": known, "parts": parts}
+    metadata = {"group": group, "help": help, "known": known, "rule": rule, "parts": parts}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -38,8 +57,13 @@ POOLINGS = ("summary", "mean", "max", "attention")
 GRIDS = ("mean", "places", "cells")
 MOTIONS = ("none", "features", "pixels")
 CELLS = ("rnn", "lstm", "gru")
-IMAGE, VIDEO, TEXT, CAPTIONS, LABELS = ("image",), ("video",), ("text",), ("captions",), ("labels",)
-PAIRS, SEEN, READ = ("pairs",), IMAGE + VIDEO, TEXT + VIDEO
+_words = partial(choice, "words", parts="text captions")
+_text = partial(choice, "words", parts="text")
+_seen = partial(choice, "encoder", parts="image video")
+_clips = partial(choice, "encoder", parts="video")
+_read = partial(choice, "encoder", parts="text video")
+_training = partial(choice, "training")
+_search = partial(choice, "search", parts="captions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,224 +76,178 @@ class Config:
     train_split: str = choice("data", "train", "split to learn from, TFDS slices allowed")
     validation_split: str = choice("data", "validation", "split that picks the best epoch")
     test_splits: str = choice("data", "test", "splits scored at the end, with commas")
-    max_bad: float = choice("data", 0.01, "largest share of examples that may be unusable")
+    max_bad: float = choice(
+        "data", 0.01, "largest share of examples that may be unusable", rule=WHOLE_SHARE
+    )
 
     fold: int | None = choice(
         "data",
         None,
         "which official split of ucf101 or hmdb51; others are split anew by groups: which of five "
         "folds is tested on",
-        parts=VIDEO,
+        rule=Rule("1 to 5", lambda x: 1 <= x <= 5),
+        parts="video",
     )
     languages: str | None = choice(
-        "data", None, "from which to which, as the files' names end: en-de", parts=PAIRS
+        "data", None, "from which to which, as the files' names end: en-de", parts="pairs"
     )
 
-    punctuation: bool = choice(
-        "words", False, "let punctuation marks be words", parts=TEXT + CAPTIONS
+    punctuation: bool = _words(False, "let punctuation marks be words")
+    min_count: int = _words(5, "a word seen less often in training becomes <unk>", rule=POSITIVE)
+    max_words: int = _words(20, "what is longer is cut: sentences to learn, texts", rule=POSITIVE)
+    embedding: int = _text(128, "width of a word vector", rule=POSITIVE)
+    affixes: bool = _text(False, "let words that begin or end alike share a part of their vector")
+    word_dropout: float = _text(0.0, "share of words hidden in training", rule=SHARE)
+    embedding_dropout: float | None = _text(
+        None, "share of word vectors' values dropped; none: as --dropout", rule=SHARE
     )
-    min_count: int = choice("words", 5, "a word seen less often in training becomes <unk>")
-    max_words: int = choice("words", 20, "what is longer is cut: sentences to learn, texts")
-    embedding: int = choice("words", 128, "width of a word vector", parts=TEXT)
-    affixes: bool = choice(
-        "words", False, "let words that begin or end alike share a part of their vector", parts=TEXT
-    )
-    word_dropout: float = choice("words", 0.0, "share of words hidden in training", parts=TEXT)
-    embedding_dropout: float | None = choice(
-        "words", None, "share of word vectors' values dropped; none: as --dropout", parts=TEXT
-    )
-    variational_dropout: bool = choice(
-        "words", False, "drop the same values of all words of a text", parts=TEXT
-    )
-    vectors: str | None = choice(
-        "words",
-        None,
-        "a text file of word vectors to start from, as GloVe or fastText writes them",
-        parts=TEXT,
+    variational_dropout: bool = _text(False, "drop the same values of all words of a text")
+    vectors: str | None = _text(
+        None, "a text file of word vectors to start from, as GloVe or fastText writes them"
     )
 
-    backbone: str = choice(
-        "encoder",
+    backbone: str = _seen(
         "efficientnet-lite0",
         "dct, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
-        parts=SEEN,
     )
-    weights: str | None = choice(
-        "encoder", None, "the backbone's weights: a file, or 'random'", parts=SEEN
+    weights: str | None = _seen(None, "the backbone's weights: a file, or 'random'")
+    image_size: int | None = _seen(
+        None, "pixels a side; none: the backbone's own", rule=Rule("at least 8", lambda x: x >= 8)
     )
-    image_size: int | None = choice(
-        "encoder", None, "pixels a side; none: the backbone's own", parts=SEEN
+    flips: bool = _seen(
+        False, "learn from mirrored pictures as well, of clips those not told of left or right"
     )
-    flips: bool = choice(
-        "encoder",
-        False,
-        "learn from mirrored pictures as well, of clips those not told of left or right",
-        parts=SEEN,
-    )
-    fine_tune_from: int | None = choice(
-        "encoder",
-        None,
-        "epoch (from 1) at which the backbone starts to learn; none: frozen",
-        parts=SEEN,
+    fine_tune_from: int | None = _seen(
+        None, "epoch (from 1) at which the backbone starts to learn; none: frozen", rule=POSITIVE
     )
     fine_tune: str = choice(
         "encoder",
         "all",
         "how much of the backbone then learns: all, or what is above its last halving (faster)",
         ("all", "top"),
-        parts=IMAGE,
+        parts="image",
     )
-    fine_tune_rate: float = choice(
-        "encoder", 1e-5, "the backbone's own highest learning rate", parts=SEEN
+    fine_tune_rate: float = _seen(1e-5, "the backbone's own highest learning rate", rule=ABOVE_ZERO)
+    shift: int = _seen(
+        0, "while the backbone learns, move pictures by up to so many pixels", rule=COUNT
     )
-    shift: int = choice(
-        "encoder",
-        0,
-        "while the backbone learns, move pictures by up to so many pixels",
-        parts=SEEN,
+    turn: float = _seen(0.0, "while it learns, turn them by up to so many degrees", rule=COUNT)
+    zoom: float = _seen(
+        0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", rule=COUNT
     )
-    turn: float = choice(
-        "encoder", 0.0, "while it learns, turn them by up to so many degrees", parts=SEEN
-    )
-    zoom: float = choice(
-        "encoder", 0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", parts=SEEN
-    )
-    tint: float = choice(
-        "encoder", 0.0, "while it learns, change their light by up to this share", parts=SEEN
-    )
+    tint: float = _seen(0.0, "while it learns, change their light by up to this share", rule=SHARE)
     captions_together: int = choice(
         "encoder",
         5,
         "captions that share a pass of their picture through a backbone that learns",
-        parts=CAPTIONS,
+        rule=POSITIVE,
+        parts="image+captions video+captions",
     )
     firm_places: bool = choice(
         "encoder",
         False,
         "let grid cells know their place from the start, for telling left from right",
-        parts=IMAGE,
+        parts="image",
     )
-    sample_frames: int | None = choice(
-        "encoder",
-        None,
-        "frames stored of a clip, evenly spread; none: see --sample-rate",
-        parts=VIDEO,
+    sample_frames: int | None = _clips(
+        None, "frames stored of a clip, evenly spread; none: see --sample-rate", rule=POSITIVE
     )
-    sample_rate: float | None = choice(
-        "encoder",
+    sample_rate: float | None = _clips(
         None,
         "frames stored a second of a clip; with neither: as suits the dataset",
-        parts=VIDEO,
+        rule=ABOVE_ZERO,
     )
-    clip_frames: int | None = choice(
-        "encoder",
+    clip_frames: int | None = _clips(
         None,
         "frames that the model sees of those stored, other ones each epoch; none: all",
-        parts=VIDEO,
+        rule=POSITIVE,
     )
-    jitter: float = choice(
-        "encoder",
-        0.0,
-        "while learning, let clips go up to so large a share slower or faster",
-        parts=VIDEO,
+    jitter: float = _clips(
+        0.0, "while learning, let clips go up to so large a share slower or faster", rule=SHARE
     )
-    crop: str | None = choice(
-        "encoder",
-        None,
-        "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'",
-        parts=VIDEO,
+    crop: str | None = _clips(
+        None, "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'"
     )
-    frame_grid: str = choice(
-        "encoder",
+    frame_grid: str = _clips(
         "mean",
         "what is kept of the grid of a frame: its mean, what is where (places), or that and the "
         "cells themselves, for words to look at",
         GRIDS,
-        parts=VIDEO,
     )
-    motion: str = choice(
-        "encoder",
+    motion: str = _clips(
         "none",
         "see how each frame differs from the last: in its features, or as a picture, in its pixels",
         MOTIONS,
-        parts=VIDEO,
     )
-    frame_norm: bool = choice(
-        "encoder",
-        False,
-        "take features from their mean over the clip, and scale them: what moves, not who",
-        parts=VIDEO,
+    frame_norm: bool = _clips(
+        False, "take features from their mean over the clip, and scale them: what moves, not who"
     )
-    frame_times: bool = choice(
-        "encoder", False, "tell each frame when it is, for words to look for", parts=VIDEO
-    )
-    layers: int = choice(
-        "encoder", 1, "recurrent layers that stand upon each other; 0: the mean", parts=READ
-    )
-    two_way: bool = choice("encoder", True, "read backwards as well", parts=READ)
+    frame_times: bool = _clips(False, "tell each frame when it is, for words to look for")
+    layers: int = _read(1, "recurrent layers that stand upon each other; 0: the mean", rule=COUNT)
+    two_way: bool = _read(True, "read backwards as well")
 
     decoder: str = choice(
-        "decoder", "show-attend-tell", "how words look at the input", DECODERS, parts=CAPTIONS
+        "decoder", "show-attend-tell", "how words look at the input", DECODERS, parts="captions"
     )
     cell: str = choice(
-        "model", "lstm", "what reads and writes sequences", CELLS, parts=READ + CAPTIONS
+        "model", "lstm", "what reads and writes sequences", CELLS, parts="text video captions"
     )
-    units: int = choice("model", 512, "hidden units of a cell; attention has half")
-    dropout: float = choice("model", 0.5, "share of values dropped while training")
+    units: int = choice("model", 512, "hidden units of a cell; attention has half", rule=POSITIVE)
+    dropout: float = choice("model", 0.5, "share of values dropped while training", rule=SHARE)
     pooling: str = choice(
         "model",
         "summary",
         "what stands for the whole: the end, or all items' mean, highest values or weighted mean",
         POOLINGS,
-        parts=LABELS,
+        parts="labels",
     )
-    class_weights: bool = choice("model", False, "let rare classes count as much", parts=LABELS)
+    class_weights: bool = choice("model", False, "let rare classes count as much", parts="labels")
 
-    epochs: int = choice("training", 10, "passes over the training examples, at most")
-    batch_size: int = choice("training", 64, "sentences, texts or pictures in a step")
-    accumulate: int = choice(
-        "training", 1, "parts of a batch taken one after the other, where memory is short"
+    epochs: int = _training(10, "passes over the training examples, at most", rule=POSITIVE)
+    batch_size: int = _training(64, "sentences, texts or pictures in a step", rule=POSITIVE)
+    accumulate: int = _training(
+        1, "parts of a batch taken one after the other, where memory is short", rule=POSITIVE
     )
-    learning_rate: float = choice("training", 1e-3, "AdamW's highest rate, after the warm-up")
-    warmup_steps: int = choice("training", 200, "steps of rising rate before the cosine falls")
-    weight_decay: float = choice(
-        "training", 0.01, "AdamW's decay, on all but biases, norms and firm places"
+    learning_rate: float = _training(
+        1e-3, "AdamW's highest rate, after the warm-up", rule=ABOVE_ZERO
     )
-    clip_norm: float = choice("training", 5.0, "largest global norm of the gradients")
-    label_smoothing: float = choice(
-        "training", 0.1, "share of the target spread over all words or classes"
+    warmup_steps: int = _training(200, "steps of rising rate before the cosine falls", rule=COUNT)
+    weight_decay: float = _training(
+        0.01, "AdamW's decay, on all but biases, norms and firm places", rule=COUNT
     )
-    scheduled_sampling: float = choice(
-        "training",
+    clip_norm: float = _training(5.0, "largest global norm of the gradients", rule=ABOVE_ZERO)
+    label_smoothing: float = _training(
+        0.1, "share of the target spread over all words or classes", rule=SHARE
+    )
+    scheduled_sampling: float = _training(
         0.0,
         "share of input words taken from the model itself, reached at the end",
-        parts=CAPTIONS,
+        rule=WHOLE_SHARE,
+        parts="captions",
     )
-    ema: float = choice("training", 0.999, "decay of the averaged weights that are evaluated")
-    precision: str = choice(
-        "training", "auto", "of matrix products", ("auto", "float32", "bfloat16")
-    )
-    reward_epochs: int = choice(
-        "training",
+    ema: float = _training(0.999, "decay of the averaged weights that are evaluated", rule=SHARE)
+    precision: str = _training("auto", "of matrix products", ("auto", "float32", "bfloat16"))
+    reward_epochs: int = _training(
         0,
         "then so many epochs that raise the score of the model's own captions",
-        parts=CAPTIONS,
+        rule=COUNT,
+        parts="captions",
     )
-    reward_rate: float = choice(
-        "training", 2e-5, "AdamW's highest rate in those epochs", parts=CAPTIONS
+    reward_rate: float = _training(
+        2e-5, "AdamW's highest rate in those epochs", rule=ABOVE_ZERO, parts="captions"
     )
-    patience: int = choice("training", 3, "stop after so many epochs without a better score")
-    seed: int = choice("training", 0, "of weights, order, dropout and mirrors")
+    patience: int = _training(3, "stop after so many epochs without a better score", rule=POSITIVE)
+    seed: int = _training(
+        0,
+        "of weights, order, dropout and mirrors",
+        rule=Rule("0 to 2147483647", lambda x: 0 <= x < 2**31),
+    )
 
-    beams: int = choice("search", 5, "width of the beam search; 1 is greedy", parts=CAPTIONS)
-    length_penalty: float = choice(
-        "search", 1.0, "exponent of the length a score is divided by", parts=CAPTIONS
-    )
-    min_words: int = choice("search", 0, "shortest sentence", parts=CAPTIONS)
-    no_repeat_ngram: int = choice(
-        "search", 0, "no run of so many words twice; 0: allowed", parts=CAPTIONS
-    )
-    n_best: int = choice("search", 5, "sentences returned for an input", parts=CAPTIONS)
+    beams: int = _search(5, "width of the beam search; 1 is greedy", rule=POSITIVE)
+    length_penalty: float = _search(1.0, "exponent of the length a score is divided by", rule=COUNT)
+    min_words: int = _search(0, "shortest sentence", rule=COUNT)
+    no_repeat_ngram: int = _search(0, "no run of so many words twice; 0: allowed", rule=COUNT)
+    n_best: int = _search(5, "sentences returned for an input", rule=POSITIVE)
 
     def __post_init__(self) -> None:
         """Refuse values no run could use.
@@ -278,13 +256,12 @@ class Config:
             UserError: naming the option, its rule and what came.
         """
         for field in dataclasses.fields(self):
-            known, value = field.metadata["known"], getattr(self, field.name)
+            known, rule = field.metadata["known"], field.metadata["rule"]
+            name, value = flag(field.name), getattr(self, field.name)
             if known and value not in known:
-                raise UserError(f"{flag(field.name)} is one of {', '.join(known)}, not {value!r}")
-        for name, (rule, ok) in _RULES.items():
-            value = getattr(self, name)
-            if value is not None and not ok(value):
-                raise UserError(f"{flag(name)} must be {rule}, not {value}")
+                raise UserError(f"{name} is one of {', '.join(known)}, not {value!r}")
+            if rule and value is not None and not rule.holds(value):
+                raise UserError(f"{name} must be {rule.text}, not {value}")
         crop_box(self.crop)
         if self.sample_frames and self.sample_rate:
             raise UserError("--sample-frames and --sample-rate: give one of the two")
@@ -326,52 +303,3 @@ def flag(name: str) -> str:
     '--batch-size'
     """
     return "--" + name.replace("_", "-")
-
-
-_POSITIVE = ("at least 1", lambda x: x >= 1)
-_COUNT = ("0 or more", lambda x: x >= 0)
-_SHARE = ("at least 0 and below 1", lambda x: 0 <= x < 1)
-_ABOVE_ZERO = ("above 0", lambda x: x > 0)
-_RULES: dict[str, tuple[str, Any]] = {
-    "max_bad": ("between 0 and 1", lambda x: 0 <= x <= 1),
-    "fold": ("1 to 5", lambda x: 1 <= x <= 5),
-    "min_count": _POSITIVE,
-    "max_words": _POSITIVE,
-    "image_size": ("at least 8", lambda x: x >= 8),
-    "fine_tune_from": _POSITIVE,
-    "fine_tune_rate": _ABOVE_ZERO,
-    "shift": _COUNT,
-    "turn": _COUNT,
-    "zoom": _COUNT,
-    "tint": _SHARE,
-    "captions_together": _POSITIVE,
-    "accumulate": _POSITIVE,
-    "embedding": _POSITIVE,
-    "layers": _COUNT,
-    "sample_frames": _POSITIVE,
-    "sample_rate": _ABOVE_ZERO,
-    "clip_frames": _POSITIVE,
-    "jitter": _SHARE,
-    "units": _POSITIVE,
-    "dropout": _SHARE,
-    "word_dropout": _SHARE,
-    "embedding_dropout": _SHARE,
-    "epochs": _POSITIVE,
-    "batch_size": _POSITIVE,
-    "learning_rate": _ABOVE_ZERO,
-    "warmup_steps": _COUNT,
-    "weight_decay": _COUNT,
-    "clip_norm": _ABOVE_ZERO,
-    "label_smoothing": _SHARE,
-    "scheduled_sampling": ("between 0 and 1", lambda x: 0 <= x <= 1),
-    "ema": _SHARE,
-    "reward_epochs": _COUNT,
-    "reward_rate": _ABOVE_ZERO,
-    "patience": _POSITIVE,
-    "seed": ("0 to 2147483647", lambda x: 0 <= x < 2**31),
-    "beams": _POSITIVE,
-    "length_penalty": _COUNT,
-    "min_words": _COUNT,
-    "no_repeat_ngram": _COUNT,
-    "n_best": _POSITIVE,
-}

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from data.datasets import source_folder
+from data.datasets import info_of, is_known, source_folder
 from data.errors import UserError, unknown
 from pipelines.caption_command import EXPORT_HELP
 from pipelines.config import Config
 from pipelines.console import number, quiet_tensorflow
 from pipelines.java_metrics import JAVA_METRICS, check_java, java_score
+from pipelines.run_directory import predictions_name
 from pipelines.tasks import TASKS, Task
 
 if TYPE_CHECKING:
-    from pipelines.serving import Captioner, Labeller
-
-A = TypeVar("A")
+    from pipelines.ask import Export
 
 SUMMARY = "score a model, or captions in a file, on a split of a dataset"
 
@@ -55,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="where the captions go, in COCO's results format, or the labels, as CSV "
-        "(default: predictions-SPLIT.json or .csv)",
+        help="where captions go, in COCO's results format, translations, as TSV, or labels, as CSV "
+        "(default: predictions-SPLIT.json, .tsv or .csv)",
     )
     parser.add_argument(
         "--also",
@@ -68,12 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the scores of a split, and write the captions they are of; return 0."""
+    """Print the scores of a split, and write what they are of; return 0."""
     if (given.model is None) == (given.results is None):
         raise UserError("evaluate takes one of the two: a run or export, or --results FILE")
     known = {name: info for task in TASKS.values() for name, info in task.datasets.items()}
-    if given.data is not None and given.data not in known:
-        raise unknown("dataset", given.data, known)
+    if given.data is not None:
+        info_of(given.data, known)
     for name in given.also:
         check_java(name)
     return _score_export(given) if given.results is None else _score_results(given)
@@ -84,65 +82,66 @@ def _score_export(given: argparse.Namespace) -> int:
     if not given.model.exists():  # no need of TensorFlow to say so
         raise UserError(f"there is no export at {given.model}: no such file or folder")
     quiet_tensorflow()
-    from pipelines.serving import Labeller, load_export
+    from pipelines.ask import Export
 
-    export = load_export(given.model)
+    export = Export(given.model)
     config = export.info.get("config", {})
     task = TASKS[export.info.get("task") or config.get("task", "image-captioning")]
     prepared = _prepare(given, task, export.info)
-    name = "predictions-" + "-".join(re.findall(r"\w+", given.split))
-    if isinstance(export, Labeller):
+    name = predictions_name(given.split)
+    if "labels" in export.info:
         if given.also:
             raise UserError(f"--also {given.also[0]} scores captions; {given.model} gives labels")
         _score_labels(export, task, prepared, given.split, given.out or Path(f"{name}.csv"))
     else:
-        out = given.out or Path(f"{name}.json")
-        _score_captions(export, task, prepared, given.split, out, given.also)
+        out = given.out or Path(f"{name}{task.metrics().suffix}")
+        _score_sentences(export, task, prepared, given.split, out, given.also)
     return 0
 
 
-def _score_captions(
-    export: Captioner, task: Task, prepared: Any, split: str, out: Path, also: Sequence[str]
+def _score_sentences(
+    export: Export, task: Task, prepared: Any, split: str, out: Path, also: Sequence[str]
 ) -> None:
     from models.search import SearchOptions
     from pipelines.evaluation import search_name
-    from pipelines.metrics import write_results
 
-    wanted = dict(prepared.captions(split))
-    answers = _answers(export.caption, task, prepared, split, wanted)
-    candidates = {name: answer.captions[0] if answer.valid else "" for name, answer in answers}
-    write_results(out, candidates)  # before the scores, of which Java's may fail
+    best = export.info["answer"]
+    answers = _answers(export, task, prepared, split, dict(prepared.captions(split)))
+    candidates = {
+        name: "" if isinstance(found, str) else found[best].decode()
+        for name, found in answers.items()
+    }
+    task.metrics().write(out, candidates)  # before the scores, of which Java's may fail
     search = search_name(SearchOptions(**export.info["search"]))
-    _print_scores(prepared, split, candidates, search, also)
-    print(f"captions in {out}")
+    _print_scores(task, prepared, split, candidates, search, also)
+    print(f"{best}s in {out}")
 
 
-def _score_labels(export: Labeller, task: Task, prepared: Any, split: str, out: Path) -> None:
+def _score_labels(export: Export, task: Task, prepared: Any, split: str, out: Path) -> None:
     import numpy as np
 
     from pipelines.label_evaluation import evaluation_of
 
-    labels = dict(prepared.labels(split))
-    if strange := {*labels.values()} - {*export.labels}:
+    classes, labels = export.info["labels"], dict(prepared.labels(split))
+    if strange := {*labels.values()} - {*classes}:
         raise UserError(f"the export knows no class {min(strange)!r}")
-    answers = _answers(export.classify, task, prepared, split, labels)
-    said = {name: dict(zip(a.labels, a.probabilities, strict=True)) for name, a in answers}
-    shares = [[said[name].get(label, 0.0) for label in export.labels] for name in labels]
-    evaluation = evaluation_of(split, export.labels, list(labels.items()), np.array(shares))
+    answers = _answers(export, task, prepared, split, labels)
+    none = np.zeros(len(classes))
+    found = [answers[name] for name in labels]
+    shares = [none if isinstance(each, str) else each["probabilities"] for each in found]
+    evaluation = evaluation_of(split, classes, list(labels.items()), np.array(shares))
     print(f"{prepared.name} {split}: {evaluation}")
     print(evaluation.signature)
+    for text in evaluation.warnings():
+        print(text)
     evaluation.write_csv(out)
     print(f"labels in {out}")
 
 
 def _answers(
-    ask: Callable[[Iterable[Any]], list[A]],
-    task: Task,
-    prepared: Any,
-    split: str,
-    wanted: Collection[str],
-) -> list[tuple[str, A]]:
-    """Return the answer to each input that is wanted; say which could not be read."""
+    export: Export, task: Task, prepared: Any, split: str, wanted: Collection[str]
+) -> dict[str, dict[str, Any] | str]:
+    """Return the outputs for each input that is wanted; say which could not be read, and why."""
     from data.progress import progress
 
     names: list[str] = []
@@ -156,11 +155,11 @@ def _answers(
                 bar.update()
 
     with bar:
-        answers = ask(inputs())
-    for name, answer in zip(names, answers, strict=True):
-        if (problem := getattr(answer, "problem", None)) is not None:
-            print(f"wordreel: {name}: {problem}", file=sys.stderr)
-    return list(zip(names, answers, strict=True))
+        answers = dict(zip(names, export.ask(inputs()), strict=True))
+    for name, answer in answers.items():
+        if isinstance(answer, str):
+            print(f"wordreel: {name}: {answer}", file=sys.stderr)
+    return answers
 
 
 def _score_results(given: argparse.Namespace) -> int:
@@ -171,15 +170,15 @@ def _score_results(given: argparse.Namespace) -> int:
     if not given.results.is_file():
         raise UserError(f"no such file: {given.results}")
     tasks = [task for task in TASKS.values() if "captions" in task.parts]
-    task = next((each for each in tasks if given.data in each.datasets), None)
+    task = next((each for each in tasks if is_known(given.data, each.datasets)), None)
     if task is None:
         raise UserError(f"{given.data} has no captions to compare with")
-    source_folder(task.datasets[given.data], given.source)
+    source_folder(info_of(given.data, task.datasets), given.source)
     quiet_tensorflow()
     from pipelines.metrics import read_results
 
-    candidates = read_results(given.results)
-    _print_scores(_prepare(given, task, {}), given.split, candidates, "unknown", given.also)
+    candidates, prepared = read_results(given.results), _prepare(given, task, {})
+    _print_scores(task, prepared, given.split, candidates, "unknown", given.also)
     return 0
 
 
@@ -189,12 +188,12 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
     name = given.data or config.get("data")
     if name is None:
         raise UserError("the export does not say what it was trained on: name it with --data")
-    if name not in task.datasets:
+    if not is_known(name, task.datasets):
         raise unknown(f"dataset of {task.name}", name, task.datasets)
     own = config if name == config.get("data") else {}
     source = given.source or own.get("source")
-    source_folder(task.datasets[name], source)
-    options = {key: own[key] for key in ("max_bad", "seed", "fold") if key in own}
+    source_folder(info_of(name, task.datasets), source)
+    options = {key: own[key] for key in ("max_bad", "seed", "fold", "languages") if key in own}
     if given.max_bad is not None:
         options["max_bad"] = given.max_bad
     if sampling := info.get("input", {}).get("sampling"):  # the frames that the model is used to
@@ -205,18 +204,22 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
 
 
 def _print_scores(
-    prepared: Any, split: str, candidates: dict[str, str], search: str, also: Sequence[str]
+    task: Task,
+    prepared: Any,
+    split: str,
+    candidates: dict[str, str],
+    search: str,
+    also: Sequence[str],
 ) -> None:
     from pipelines.evaluation import check_truth
-    from pipelines.metrics import evaluate_captions, signature
 
-    references = dict(prepared.captions(split))
-    print(f"{prepared.name} {split}: {evaluate_captions(candidates, references)}")
+    references, metrics = dict(prepared.captions(split)), task.metrics()
+    print(f"{prepared.name} {split}: {metrics.evaluate(candidates, references)}")
     truth = check_truth(prepared, candidates)
     if truth is not None:
         true = sum(truth.values())
         share = 100 * true / len(truth)
         print(f"wholly true captions: {true} of {len(truth)} ({share:.1f} %)")
-    print(signature(references, search))
+    print(metrics.signature(references, search))
     for name in also:
         print(f"{name} {100 * java_score(name, candidates, references):.1f}")

@@ -15,9 +15,10 @@ from data.vocabulary import END, Vocabulary
 from models.beam_search import beam_search
 from models.search import SearchOptions
 from pipelines.config import Config
-from pipelines.features import Table
 from pipelines.input import by_form
 from pipelines.metrics import CAPTIONS, Metrics, Scores
+from pipelines.run_directory import predictions_name
+from pipelines.tables import Table
 
 BATCH = 100
 COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
@@ -70,16 +71,16 @@ class Evaluation:
         true = self.summary().get("true")
         return str(self.scores) + (f"  wholly true {100 * true:.1f} %" if true is not None else "")
 
-    def warning(self) -> str | None:
+    def warnings(self) -> list[str]:
         """Say so if most examples get the same sentence."""
         diversity = self.scores.diversity
         if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
-            return None
-        return (
+            return []
+        return [
             f"warning: only {diversity.distinct} different sentences for {diversity.captions} "
             f"examples of {self.split}: the model hardly looks at them. Train longer, or check "
             "that inputs and sentences belong together."
-        )
+        ]
 
     def lines(self) -> list[str]:
         """Return what a person wants to see at the end."""
@@ -99,7 +100,8 @@ class Evaluation:
     def write(self, folder: Path) -> None:
         """Write the best sentence of each example."""
         best = {name: found.captions[0] for name, found in self.predictions.items()}
-        self.metrics.write(folder / f"predictions-{self.split}{self.metrics.suffix}", best)
+        name = predictions_name(self.split) + self.metrics.suffix
+        self.metrics.write(folder / name, best)
 
 
 def search_options(config: Config) -> SearchOptions:

@@ -31,55 +31,11 @@ from models.encoder_decoder import look
 from models.folding import frozen
 from pipelines.crop import Box
 from pipelines.picture_headers import is_transparent
+from pipelines.tables import Table
 from pipelines.variation import Variation
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
 BATCH = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """One row a picture.
-
-    That is uint8 `[height, width, 3]` pixels, float16 `[cells, depth]` features, or float16
-    `[height, width, channels]` from the frozen part of a backbone.
-
-    Attributes:
-        ids: the pictures' ids, in the order of the rows.
-        rows: memory-mapped `[pictures, 1 or 2, ...]`; the second of two is mirrored.
-        flips: whether half of the pictures are mirrored, by chance, while learning.
-        variation: how else pixels, not features, are varied while learning.
-    """
-
-    ids: tuple[str, ...]
-    rows: np.ndarray
-    flips: bool = False
-    variation: Variation | None = None
-
-    @property
-    def spec(self) -> tf.TensorSpec:
-        """What `read` returns, with any number of rows."""
-        return tf.TensorSpec([None, *self.rows.shape[2:]], self.rows.dtype)
-
-    @property
-    def lengths(self) -> list[int]:
-        """Return how long each row is: all alike."""
-        return [1] * len(self.ids)
-
-    def positions(self) -> dict[str, int]:
-        """Return the row of each id."""
-        return {name: row for row, name in enumerate(self.ids)}
-
-    def read(self, positions: np.ndarray, chance: np.random.Generator | None = None) -> np.ndarray:
-        """Return some pictures' rows, `[len(positions), ...]`; for learning, varied by chance."""
-        mirror = mirrored(len(positions), self.flips, chance)
-        if self.rows.shape[1] == 2:
-            return self.rows[positions, mirror.astype(int)]
-        rows = self.rows[positions, 0]
-        rows[mirror] = rows[mirror, :, ::-1]
-        if self.variation and chance and rows.dtype == np.uint8:
-            rows = self.variation.apply(rows, chance)
-        return rows
 
 
 class RowFunction(NamedTuple):
@@ -88,13 +44,6 @@ class RowFunction(NamedTuple):
     compute: Callable[[tf.Tensor], tf.Tensor]
     shape: tuple[int, ...]
     dtype: Any
-
-
-def mirrored(
-    count: int, flips: np.ndarray | bool, chance: np.random.Generator | None
-) -> np.ndarray:
-    """Choose which examples are mirrored: half of them where that is asked for, bool `[count]`."""
-    return flips & (chance.random(count) < 0.5) if chance else np.zeros(count, bool)
 
 
 def decode_picture(encoded: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:

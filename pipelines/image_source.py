@@ -16,10 +16,11 @@ from data.prepared import LabelledPictures, Prepared
 from models.backbones import build_backbone, cut, default_image_size, fingerprint
 from models.image_encoder import ImageEncoder
 from pipelines.config import Config
-from pipelines.features import Table, table
+from pipelines.features import table
 from pipelines.picture_bytes import PictureBytes
 from pipelines.shown import Shown
 from pipelines.stored_features import brings_rows
+from pipelines.tables import Table
 from pipelines.tasks import TASKS
 from pipelines.variation import Variation
 

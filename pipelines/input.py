@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from data.vocabulary import PAD, Vocabulary, tokenize
 from pipelines.config import Config
-from pipelines.features import Table
+from pipelines.tables import Table
 
 POOL = 50  # batches sorted by length together: little padding, yet no two epochs alike
 

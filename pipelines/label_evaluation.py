@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from data.files import atomic_write
+from pipelines.run_directory import predictions_name
 
 COLLAPSED = 0.99  # share of one class above which the model says the same of all
 
@@ -78,30 +78,37 @@ class LabelEvaluation:
         return rows
 
     def summary(self) -> dict[str, float]:
-        """Return accuracy and the mean F1 of the classes; of more than five classes top 5 too."""
+        """Return accuracy and macro-F1; of more than five classes top 5 too.
+
+        Macro-F1 is the mean F1 of the classes that have an example or are said.
+        """
         values = {"accuracy": float(np.mean(self.said == self.truth))}
         if len(self.classes) > 5:
             values["top-5"] = self.top(5)
-        values["macro-F1"] = float(np.mean([float(row["f1"]) for row in self.per_class()]))
+        seen = {*self.truth.tolist(), *self.said.tolist()}
+        scores = [float(row["f1"]) for n, row in enumerate(self.per_class()) if n in seen]
+        values["macro-F1"] = float(np.mean(scores))
         return values
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {100 * value:.1f}" for name, value in self.summary().items())
 
-    def warning(self) -> str | None:
-        """Say so if nearly all examples get the same label, or a class has no example."""
+    def warnings(self) -> list[str]:
+        """Say so if nearly all examples get the same label, and if classes have no example."""
+        found = []
         counts = np.bincount(self.said, minlength=len(self.classes))
         if counts.max() > COLLAPSED * len(self.ids) and len(set(self.truth.tolist())) > 1:
             name = self.classes[int(counts.argmax())]
-            return (
+            found.append(
                 f"warning: {counts.max():,} of {len(self.ids):,} examples of {self.split} are "
                 f"called {name}: the model hardly looks at them. Train longer, or lower "
                 "--learning-rate."
             )
         absent = [name for i, name in enumerate(self.classes) if not (self.truth == i).any()]
         if absent:
-            return f"warning: no example of {', '.join(absent[:10])} in {self.split}"
-        return None
+            more = f" and {len(absent) - 10:,} more" if len(absent) > 10 else ""
+            found.append(f"warning: no example of {', '.join(absent[:10])}{more} in {self.split}")
+        return found
 
     def lines(self) -> list[str]:
         """Return what a person wants to see at the end."""
@@ -116,8 +123,7 @@ class LabelEvaluation:
 
     def write(self, folder: Path) -> None:
         """Write `predictions-<split>.csv`, see `write_csv`."""
-        name = "-".join(re.findall(r"\w+", self.split))
-        self.write_csv(folder / f"predictions-{name}.csv")
+        self.write_csv(folder / f"{predictions_name(self.split)}.csv")
 
     def write_csv(self, path: Path) -> None:
         """Write a row an example: id, true label, label said, the probability of each class."""

@@ -21,12 +21,13 @@ def export_labels(
 ) -> Path:
     """Write the next version of an export.
 
-    Its one signature, `serving_default`, answers:
+    Each signature, `serving_default` and those of `more_signatures`, answers:
 
         label          string [batch], the likeliest class
         probabilities  float32 [batch, classes], in the order of assets/labels.txt
         valid          bool [batch]; where false, the label is empty and all the rest is 0
-        attention      float32 [batch, M], how much each item counted, from a model that weighs them
+        attention      float32 [batch, M], how much each item counted, from a model that weighs
+                       them or takes their highest values
 
     Args:
         model: an `EncoderHead` with a classifier.
@@ -52,11 +53,17 @@ def export_labels(
         **info,
     }
     return write_version(
-        directory, lambda folder: _save(model, source, classes, folder), description
+        directory, lambda folder: _save(model, source, classes, inputs, folder), description
     )
 
 
-def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> dict[str, Any]:
+def _save(
+    model: Any,
+    source: Any,
+    classes: Sequence[str],
+    inputs: Mapping[str, tuple[tf.TensorSpec, Callable[..., Any]]],
+    folder: Path,
+) -> dict[str, Any]:
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
     labels = folder.with_name("labels.txt")
     labels.write_text("\n".join(classes) + "\n", encoding="utf-8")
@@ -66,11 +73,6 @@ def _save(model: Any, source: Any, classes: Sequence[str], folder: Path) -> dict
     module.files = [
         tf.saved_model.Asset(str(path)) for path in (labels, *source.write_assets(folder.parent))
     ]
-
-    inputs = {
-        "serving_default": (source.signature, source.read_in_graph),
-        **more_signatures(source),
-    }
     signatures = {
         name: tf.function(
             functools.partial(_answer, model, classes, read),
@@ -99,6 +101,6 @@ def _answer(
         "probabilities": tf.where(valid[:, None], probabilities, 0.0),
         "valid": valid,
     }
-    if model.head.pooling == "attention":
+    if model.head.pooling in ("max", "attention"):
         outputs["attention"] = tf.where(valid[:, None], model.head.attention(memory), 0.0)
     return {name: output[: tf.shape(given)[0]] for name, output in outputs.items()}

@@ -96,8 +96,10 @@ def load_run(folder: Path, **changes: Any) -> tuple[Any, Any, Any]:
     """
     try:
         config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"{folder} is no run directory: {error}") from None
+    except OSError as error:
+        raise UserError(f"{folder} is no run directory: config.json: {error.strerror}") from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{folder} is no run directory: config.json: {error}") from None
     model, head, source = assemble(dataclasses.replace(config, **changes), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
     if best is None:
@@ -175,7 +177,7 @@ def _test_splits(config: Config, splits: Any) -> list[str]:
 
 def _warnings(evaluations: list[Any]) -> list[str]:
     """Return, and print, what is wrong with what the model says."""
-    texts = [text for evaluation in evaluations if (text := evaluation.warning())]
+    texts = [text for evaluation in evaluations for text in evaluation.warnings()]
     for text in texts:
         print(text)
     return texts

@@ -21,6 +21,8 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     """Make a run's directory, or check that it holds a run of the same configuration.
 
     Of a cluster's workers, only the chief makes it. It then holds it as long as its process lives.
+    A run that ended before it learned, by a mistake in its options for one, leaves the directory
+    free for others.
 
     Raises:
         UserError: naming the options that differ, or why the directory cannot be used.
@@ -42,14 +44,30 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
         for name in now
         if name in before and before[name] != now[name]  # an older version had fewer options
     ]
-    if differences:
+    chief = cluster.read().chief
+    if differences and (_data_note(folder).exists() or not chief):
         raise UserError(
             f"{folder} holds a run with other options ({'; '.join(differences)}). "
             "Repeat them to go on with it, or choose another --run-dir."
         )
-    if cluster.read().chief:
+    if chief:
         _lock(folder)
+    if differences:
+        for words in _words(folder):
+            words.unlink()
+        with atomic_write(path) as file:
+            file.write(config.to_json())
     return folder
+
+
+def predictions_name(split: str) -> str:
+    """Return what a split's predictions are called, without a suffix: of each slice another.
+
+    >>> predictions_name("test"), predictions_name("train[:95%]"), predictions_name("train[95%:]")
+    ('predictions-test', 'predictions-train-to-95%', 'predictions-train-95%-to')
+    """
+    words = re.findall(r"-?\w+%?|:", split)
+    return "-".join(["predictions", *("to" if word == ":" else word for word in words)])
 
 
 def check_data(folder: Path, fingerprint: str) -> None:
@@ -62,9 +80,9 @@ def check_data(folder: Path, fingerprint: str) -> None:
     Raises:
         UserError: naming what has changed.
     """
-    path = folder / "data.json"
+    path = _data_note(folder)
     now = {"the dataset": fingerprint}
-    for file in sorted(folder.glob("*vocabulary.txt")) + sorted(folder.glob("labels.txt")):
+    for file in _words(folder):
         now[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
     if not path.exists():
         with atomic_write(path) as out:
@@ -76,6 +94,16 @@ def check_data(folder: Path, fingerprint: str) -> None:
             f"{folder} holds a run that learned from something else: {' and '.join(changed)} "
             "changed since it began. Put back what it was to go on, or choose another --run-dir."
         )
+
+
+def _data_note(folder: Path) -> Path:
+    """Return the file that is there once a run has something to learn from."""
+    return folder / "data.json"
+
+
+def _words(folder: Path) -> list[Path]:
+    """Return the files of words or labels that a run's directory holds."""
+    return sorted(folder.glob("*vocabulary.txt")) + sorted(folder.glob("labels.txt"))
 
 
 def _lock(folder: Path) -> None:

@@ -26,11 +26,11 @@ from models.decoding import sample
 from models.linear import matmul_precision
 from models.search import SearchOptions
 from pipelines.config import Config
-from pipelines.features import Table
 from pipelines.input import Captions
 from pipelines.metrics.bleu import sentence_bleu
 from pipelines.metrics.cider import CiderScorer
 from pipelines.optimization import precision
+from pipelines.tables import Table
 
 PICTURES = 50  # a step
 SAMPLES = 5  # captions drawn of a picture

@@ -34,20 +34,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="127.0.0.1",
         help="address to listen on (default: 127.0.0.1, this machine)",
     )
-    for name, default, metavar, text in (
-        ("port", 8501, "N", "to listen on"),
-        ("max-body-mib", 16, "N", "largest request"),
-        ("max-rows", 32, "N", "rows of a request, and of a batch"),
-        ("max-pixels", 50_000_000, "N", "that a picture may announce"),
-        ("max-queue", 128, "N", "rows that may wait for a model; more are refused with 429"),
-        ("max-connections", 512, "N", "at the same time"),
+    for name, default, text in (
+        ("port", 8501, "to listen on"),
+        ("max-body-mib", 16, "largest request, in MiB"),
+        ("max-rows", 32, "rows of a request, and of a batch"),
+        ("max-pixels", 50_000_000, "that a picture may announce"),
+        ("max-queue", 128, "rows that may wait for a model; more are refused with 429"),
+        ("max-connections", 512, "at the same time"),
     ):
         parser.add_argument(
             f"--{name}",
             type=number(int, "a whole number"),
             default=default,
-            metavar=metavar,
-            help=f"{text} (default: {default:,})",
+            metavar="N",
+            help=f"{text} (default: {default})",
         )
     for name, seconds, text in (
         ("delay", 0.002, "that a request waits for others to share a batch with"),

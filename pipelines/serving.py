@@ -12,7 +12,6 @@ import numpy as np
 from data.errors import UserError
 from data.vocabulary import END, Vocabulary
 from pipelines.ask import Export
-from pipelines.export_folder import find_version, read_info
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,12 +137,6 @@ class Labeller(Export):
             order = np.argsort(-shares, kind="stable")
             answers.append(LabelAnswer([self.labels[n] for n in order], shares[order].tolist()))
         return answers
-
-
-def load_export(export: Path | str) -> Captioner | Labeller:
-    """Load an export of either kind; see `Captioner`."""
-    labels = "labels" in read_info(find_version(Path(export)))
-    return Labeller(export) if labels else Captioner(export)
 
 
 def _no_answer(problem: str) -> Answer:

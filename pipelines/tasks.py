@@ -64,8 +64,8 @@ class Task:
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
         """Say whether a field of `Config` is an option of this task."""
-        parts: tuple[str, ...] = field.metadata["parts"]
-        return not parts or bool(self.parts & set(parts))
+        parts: list[str] = field.metadata["parts"].split()
+        return not parts or any(self.parts.issuperset(part.split("+")) for part in parts)
 
 
 TASKS = {
@@ -182,9 +182,7 @@ TASKS = {
   python train.py sentiment --data sst2 --source SST-2 --seed 1 --run-dir runs/second
       film reviews with another seed""",
             answer="label",
-            ask="""\
-python -c 'import tensorflow as tf; model = tf.saved_model.load("{export}");
-answers = model.signatures["serving_default"]; print(answers(text=tf.constant(["…"])))'""",
+            ask='wordreel classify {export} "…"',
         ),
     )
 }

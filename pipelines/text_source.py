@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.texts import TextsInMemory, prepare_texts
+from data.prepared_texts import TextsInMemory
+from data.texts import prepare_texts
 from data.vectors import read_vectors
 from data.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
 from models.text_encoder import TextEncoder
@@ -74,7 +75,7 @@ class TextSource:
             texts = (text for _, text in prepared.texts(config.train_split))
             Vocabulary.build(texts, config.min_count, marks=config.punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
-        affixes = np.array(self.vocabulary.affixes())
+        affixes = np.array(self.vocabulary.affixes()) if config.affixes else None
         self.encoder = TextEncoder(
             len(self.vocabulary),
             cell=config.cell,
@@ -86,10 +87,10 @@ class TextSource:
             embedding_dropout=config.embedding_dropout,
             word_dropout=config.word_dropout,
             variational=config.variational_dropout,
-            affixes=1 + int(affixes.max()) if config.affixes else 0,
+            affixes=0 if affixes is None else 1 + int(affixes.max()),
         )
         self.encoder.build()
-        if config.affixes:
+        if affixes is not None:
             self.encoder.affix_numbers.assign(affixes)
         if config.vectors is not None:
             self._start_from(config.vectors)

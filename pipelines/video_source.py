@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,12 +21,13 @@ from pipelines.choose_frames import choose_frames
 from pipelines.clip_bytes import ClipBytes
 from pipelines.config import Config
 from pipelines.crop import crop_box
-from pipelines.features import EncodedPictures, mirrored, stored_rows
+from pipelines.features import EncodedPictures, stored_rows
 from pipelines.image_source import chosen_backbone, chosen_variation, whole_split
 from pipelines.shown import Shown, strip
 from pipelines.stored_features import brings_rows
+from pipelines.tables import ClipTable
 from pipelines.tasks import TASKS
-from pipelines.variation import Variation, tells_sides
+from pipelines.variation import tells_sides
 
 
 class VideoSource(ClipBytes):
@@ -183,83 +183,3 @@ class VideoSource(ClipBytes):
                 vectors = as_vector(grids, places=self.config.frame_grid == "places").numpy()
                 clip = vectors.astype(np.float16).reshape(frames, views, -1)
             yield from clip
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipTable:
-    """The frames of clips, one row a frame: uint8 pixels or float16 features.
-
-    Attributes:
-        ids: the clips' ids.
-        frames: of each clip, how many are stored.
-        rows: memory-mapped `[frames of all clips, 1 or 2, ...]`; the second of two is mirrored.
-        pairs: whether the pixels of the frame before come with each, behind its own channels.
-        flips: which clips are mirrored half of the times while learning, bool `[clips]`; or all.
-        most: frames of a clip that are read; None for all.
-        jitter: how much slower or faster a clip goes while learning, at most, as a share.
-        variation: how else the pixels of a clip are varied while learning, all frames alike.
-    """
-
-    ids: tuple[str, ...]
-    frames: np.ndarray
-    rows: np.ndarray
-    pairs: bool = False
-    flips: np.ndarray | bool = False
-    most: int | None = None
-    jitter: float = 0.0
-    variation: Variation | None = None
-
-    @property
-    def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """What `read` returns."""
-        frames = tf.TensorSpec([None, None, *self._shape], self.rows.dtype)
-        return frames, tf.TensorSpec([None, None], tf.bool)
-
-    @property
-    def _shape(self) -> list[int]:
-        """Return the shape of a frame that is read."""
-        return [*self.rows.shape[2:-1], self.rows.shape[-1] * (1 + self.pairs)]
-
-    @property
-    def lengths(self) -> list[int]:
-        """Return how many frames of each clip are read."""
-        lengths: list[int] = np.minimum(self.frames, self.most or self.frames).tolist()
-        return lengths
-
-    def positions(self) -> dict[str, int]:
-        """Return the number of each clip."""
-        return {name: number for number, name in enumerate(self.ids)}
-
-    def read(
-        self, positions: np.ndarray, chance: np.random.Generator | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return some clips.
-
-        Args:
-            positions: their numbers.
-            chance: for learning, mirrors clips and moves moments, pixels and light; None: nothing
-                does.
-
-        Returns:
-            Frames `[clips, time, ...]`, zeros behind the shorter clips, and what is a frame, bool
-            `[clips, time]`.
-        """
-        flips = np.broadcast_to(self.flips, len(self.ids))[positions]
-        mirror = mirrored(len(positions), flips, chance)
-        chosen, mask = choose_frames(self.frames[positions], self.most, chance, self.jitter)
-        first = (np.cumsum(self.frames) - self.frames)[positions]
-        features = self.rows.shape[1] == 2
-        clips = np.zeros([*mask.shape, *self._shape], self.rows.dtype)
-        for number in range(len(positions)):
-            real = mask[number]
-            view = int(features and mirror[number])
-            frames = chosen[number, real]
-            if self.pairs:
-                frames = np.concatenate([frames, np.maximum(frames - 1, 0)])
-            clip = self.rows[first[number] + frames, view]
-            if clip.dtype == np.uint8:
-                clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror[number] else clip
-                if self.variation and chance:
-                    clip = self.variation.apply(clip, chance, alike=True)
-            clips[number, real] = np.concatenate(np.split(clip, 1 + self.pairs), axis=-1)
-        return clips, mask

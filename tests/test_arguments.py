@@ -15,7 +15,7 @@ from data.datasets import DATASETS
 from data.errors import UserError
 from pipelines.arguments import find_recipes, parse
 from pipelines.config import Config, flag
-from pipelines.run_directory import open_run
+from pipelines.run_directory import check_data, open_run
 from pipelines.tasks import TASKS, Task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -218,6 +218,7 @@ def test_mistakes_need_no_tensorflow(words: list[str]) -> None:
 
 def test_options_of_another_run_are_refused_without_tensorflow(tmp_path: Path) -> None:
     open_run(config_of(), tmp_path)
+    check_data(tmp_path, "content")
     code, out, said, imported = train("--run-dir", str(tmp_path), "--units", "7")
     assert (code, out) == (2, "")
     assert re.fullmatch(r"wordreel: error: [^\n]+--units was \d+, now 7[^\n]+\n", said)
@@ -298,8 +299,25 @@ def test_a_dataset_or_recipe_of_another_task_is_refused() -> None:
     assert "the recipe scenes is one of image-captioning" in error_of(
         "sentiment", "--recipe", "scenes"
     )
-    assert "unknown option --beams" in error_of("sentiment", "--beams", "3")
-    assert "unknown option --two-way" in error_of("--two-way")
+
+
+@pytest.mark.parametrize(
+    "task, option",
+    [
+        ("sentiment", "--beams"),
+        ("image-captioning", "--two-way"),
+        ("image-classification", "--max-words"),
+        ("translation", "--captions-together"),  # which is of captions, but of what is seen
+    ],
+)
+def test_an_option_without_meaning_for_a_task_is_unknown_to_it(task: str, option: str) -> None:
+    assert f"unknown option {option}" in error_of(task, option, "3")
+
+
+def test_the_parts_that_options_are_of_are_those_of_tasks() -> None:
+    known = {part for task in TASKS.values() for part in task.parts}
+    named = " ".join(field.metadata["parts"] for field in FIELDS.values())
+    assert set(re.findall(r"\w+", named)) == known
 
 
 def test_tasks_that_work_are_in_the_readme() -> None:

@@ -21,9 +21,10 @@ import tensorflow_datasets as tfds
 from PIL import Image
 from source_files import fill, jpeg
 
-from data.builders import Example, build
+from data.builders import build
 from data.datasets import prepare
 from data.errors import UserError
+from data.examples import Example
 from data.prepared import Prepared
 from data.problems import read_report
 
@@ -106,6 +107,8 @@ def test_captions_and_pictures_come_in_one_stable_order(source: Path, tmp_path: 
             prepared.captions(wrong)
     with pytest.raises(UserError, match="split 'train"):
         prepared.captions("train[:many]")
+    with pytest.raises(UserError, match=r"split 'train\[:0\]' of \w+: it is empty"):
+        prepared.captions("train[:0]")
 
 
 def test_a_copy_is_the_same_dataset_and_an_edit_is_not(source: Path, tmp_path: Path) -> None:

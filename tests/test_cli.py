@@ -221,9 +221,10 @@ def test_evaluate_takes_slices_and_names_its_file_after_them(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command("evaluate", run_dir, "--split", "train[:2]") == 0
-    assert len(json.loads((tmp_path / "predictions-train-2.json").read_text())) == 2
-    assert "items:2" in capsys.readouterr().out
+    for split, name, count in ("train[:2]", "train-to-2", 2), ("train[2:]", "train-2-to", 4):
+        assert command("evaluate", run_dir, "--split", split) == 0
+        assert len(json.loads((tmp_path / f"predictions-{name}.json").read_text())) == count
+        assert f"items:{count}" in capsys.readouterr().out
 
 
 def test_evaluate_scores_captions_of_anyone(source: Path, tmp_path: Path, capsys: Printed) -> None:
@@ -308,6 +309,7 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         ("evaluate nowhere --results a.json", "one of the two"),
         ("evaluate nowhere", "there is no export at nowhere"),
         ("evaluate nowhere --data flickr9k", "unknown dataset 'flickr9k'"),
+        ("evaluate nowhere --data tfds:mnist", "there is no export at nowhere"),
         ("evaluate --results a.json", "--results needs --data"),
         ("evaluate --results a.json --data scenes", "no such file: a.json"),
         ("evaluate --results {file} --data flickr8k", "flickr8k needs --source"),

@@ -54,7 +54,8 @@ def test_a_clip_that_never_ends_or_crashes_what_reads_it_takes_nothing_along(
     tmp_path: Path,
 ) -> None:
     clip = write_clip(tmp_path / "a.mp4", range(3)).read_bytes()
-    deadly = {"sampling": {**SAMPLING, "no": "such thing"}}  # ends the process, as a crash does
+    # Ends the process, as a crash does.
+    deadly = {"input": {"sampling": {**SAMPLING, "no": "such thing"}}}
     for info, seconds, error in ((INFO, 0.01, "more than 0.01 s"), (deadly, 60.0, "crashes")):
         with pytest.raises(RequestError, match=error) as caught:
             frames_of(clip, info, seconds)

@@ -103,6 +103,7 @@ def test_tensorflow_is_quiet_but_its_errors_are_heard() -> None:
         "quiet_tensorflow()\n"
         "import tensorflow as tf, sys, os\n"
         "print(int(tf.function(lambda x: tf.cast(x, tf.float16))(3)))\n"
+        "tf.function(lambda x: tf.transpose(x))(tf.zeros([2, 3], tf.uint8))\n"
         "os.write(2, b'still connected')"
     )
     done = python(code)

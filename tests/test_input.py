@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.vocabulary import END, PAD, START, Vocabulary
-from pipelines.features import Table
 from pipelines.input import Captions, Timed, pad, training_batches
+from pipelines.tables import Table
 
 WORDS = ["a", "red", "blue", "circle", "square", "above", "below", "the"]
 VOCABULARY = Vocabulary.build([" ".join(WORDS)], min_count=1)

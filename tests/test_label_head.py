@@ -90,6 +90,8 @@ def test_scores_by_hand() -> None:
     assert (c["precision"], c["recall"], c["f1"], c["examples"]) == (0, 0, 0, 1)
     assert found.summary()["macro-F1"] == pytest.approx((2 / 3 + 2 / 5) / 3)
     assert "top-5" not in found.summary()
+    absent = scored(["a", "b", "c"], [0, 0, 1], [0, 0, 1])  # c neither occurs nor is said
+    assert absent.summary() == {"accuracy": 1.0, "macro-F1": 1.0}
 
 
 def test_top_five_counts_what_is_among_the_five_likeliest() -> None:
@@ -102,9 +104,12 @@ def test_top_five_counts_what_is_among_the_five_likeliest() -> None:
 
 
 def test_one_label_for_all_and_a_class_without_examples_are_said() -> None:
-    assert "are called b" in str(scored(["a", "b"], [0, 1] * 50, [1] * 100).warning())
-    assert "no example of c in test" in str(scored(["a", "b", "c"], [0, 1], [0, 1]).warning())
-    assert scored(["a", "b"], [0, 1], [0, 1]).warning() is None
+    collapsed, absent = scored(["a", "b", "c"], [0, 1] * 50, [1] * 100).warnings()
+    assert "100 of 100 examples of test are called b" in collapsed
+    assert absent == "warning: no example of c in test"
+    (absent,) = scored(list("abcdefghijklmn"), [0, 1], [0, 1]).warnings()
+    assert absent == "warning: no example of c, d, e, f, g, h, i, j, k, l and 2 more in test"
+    assert scored(["a", "b"], [0, 1], [0, 1]).warnings() == []
 
 
 def test_the_worst_are_wrong_and_surest_first() -> None:
@@ -175,6 +180,20 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
     assert info["input"]["vocabulary"]["hash"] == source.vocabulary.hash
     assert (written / "assets" / "labels.txt").read_text(encoding="utf-8").split() == info["labels"]
     assert (written / "assets" / "source-vocabulary.txt").is_file()
+
+
+@pytest.mark.parametrize("pooling", ["max", "attention"])
+def test_an_export_says_how_much_each_word_counted(tmp_path: Path, pooling: str) -> None:
+    model, source, head = tiny(tmp_path, pooling=pooling)
+    written = head.export(model, source, tmp_path / "export", {})
+    answer = tf.saved_model.load(str(written)).signatures["serving_default"]
+    found = answer(text=tf.constant(["the film's hero isn't fine", "so so", ""]))["attention"]
+    for row, text in zip(found.numpy(), ("the film's hero isn't fine", "so so"), strict=False):
+        ids = source.vocabulary.encode(text, 5)
+        expected = head.layer.attention(model.remember(tf.constant([ids])))[0]
+        np.testing.assert_allclose(row[: len(ids)], expected, atol=1e-5)
+        assert row.sum() == pytest.approx(1) and not row[len(ids) :].any()
+    assert not found[2].numpy().any()
 
 
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         (flowers("train/") | {"val/daisy/1.jpg": jpeg(1), "val/weed/2.jpg": jpeg(2)},
          r"val/weed/2.jpg \(validation\) has the label 'weed', which no training picture has; "
          "known: daisy, rose"),
+        ({"cat/notes.txt": "x", "dog/a.txt": "x"}, "no picture in the class folders .*: cat, dog"),
         ({"notes.txt": "x"}, r"no class folders in .*: looked for CLASS/, train/CLASS/"),
         ({"labels.csv": "image,caption\na.jpg,x\n", "images/a.jpg": jpeg(1)},
          r"labels.csv: its first line must name one column of pictures .* and one of labels"),

@@ -12,7 +12,8 @@ from source_files import fill
 
 from data.errors import UserError
 from data.phrasebook import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, phrasebook
-from data.texts import PreparedPairs, prepare_texts
+from data.prepared_texts import PreparedPairs
+from data.texts import prepare_texts
 
 Read = Callable[..., PreparedPairs]
 ENGLISH, GERMAN = "A dog.\nTwo cats.\nA man\n", "Ein Hund.\nZwei Katzen.\nEin Mann\n"
@@ -101,6 +102,9 @@ def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> Non
     }
     with pytest.raises(UserError, match=r"3 of 6 texts .*2 empty text, 1 empty translation"):
         read({}, max_bad=0.1)
+    empty = dict.fromkeys(("train.en", "train.de", "dev.en", "dev.de"), "")
+    with pytest.raises(UserError, match=r"no text can be used: 2 empty text; see .*jsonl"):
+        read(empty, max_bad=1.0)
 
 
 def test_control_characters_and_foreign_line_ends_join_no_wrong_lines(read: Read) -> None:
@@ -135,6 +139,7 @@ def test_control_characters_and_foreign_line_ends_join_no_wrong_lines(read: Read
         ({"train.tsv": "one\teins\ntwo\n"}, None, r"line 2: 1 fields, not 2"),
         ({"train.tsv": "one\teins\tuno\n"}, None, r"first line must name the columns text and"),
         ({"dev.tsv": "one\teins\n"}, None, r"no pairs of texts in .*found dev.tsv"),
+        ({"train.en": "", "train.de": ""}, "en-de", r"1 of 1 texts .* have problems.* Mend them$"),
     ],
 )
 def test_a_source_that_cannot_be_read_is_named(

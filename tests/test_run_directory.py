@@ -40,6 +40,17 @@ def test_a_directory_is_one_process_s_as_long_as_it_lives(tmp_path: Path) -> Non
     assert open_run(Config(), tmp_path) == open_run(Config(), tmp_path) == tmp_path
 
 
+def test_options_may_change_until_something_is_learned(tmp_path: Path) -> None:
+    open_run(Config(max_bad=0.0), tmp_path)
+    (tmp_path / "vocabulary.txt").write_text("of those options\n")
+    assert open_run(Config(), tmp_path) == tmp_path
+    assert Config.from_json((tmp_path / "config.json").read_text()) == Config()
+    assert not (tmp_path / "vocabulary.txt").exists()
+    check_data(tmp_path, "content")
+    with pytest.raises(UserError, match=r"other options \(--max-bad was 0\.01, now 0\.0\)"):
+        open_run(Config(max_bad=0.0), tmp_path)
+
+
 def test_other_data_or_words_than_at_first_are_refused_by_name(tmp_path: Path) -> None:
     for name in ("vocabulary.txt", "source-vocabulary.txt", "labels.txt"):
         (tmp_path / name).write_text("a\n")

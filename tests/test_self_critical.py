@@ -14,9 +14,9 @@ from models.encoder_decoder import EncoderHead
 from models.image_encoder import ImageEncoder
 from models.sequence_decoder import SequenceDecoder
 from pipelines.config import Config
-from pipelines.features import Table
 from pipelines.input import Captions
 from pipelines.self_critical import SAMPLES, SelfCritical, advantages, stage
+from pipelines.tables import Table
 from pipelines.training import Trainer
 
 CONFIG = Config(

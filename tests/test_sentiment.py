@@ -14,6 +14,7 @@ import tensorflow as tf
 from tiny_reviews import reviews
 
 from data.opinions import opinions, verdict
+from pipelines.cli import run
 from pipelines.config import Config
 
 
@@ -54,6 +55,26 @@ def test_the_export_says_what_the_evaluation_said(folder: Path) -> None:
         text = line.partition("\t")[0]
         answer = loaded.signatures["serving_default"](text=tf.constant([text]))
         assert answer["label"].numpy()[0].decode() == said[f"dev.tsv:{number}"]
+
+
+def test_the_command_line_labels_texts(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")  # leave pytest's own hold on stderr alone
+    loaded = tf.saved_model.load(str(folder / "export" / "1"))
+    answer = loaded.signatures["serving_default"](text=tf.constant(["a fine film"]))
+    shares = answer["probabilities"].numpy()[0]
+    likeliest = answer["label"].numpy()[0].decode()
+    assert run(["classify", str(folder), "a fine film", "  ", "--top", "3", "--json"]) == 1
+    out, said = capsys.readouterr()
+    found, none = map(json.loads, out.splitlines())
+    assert found["input"] == "a fine film" and found["labels"][0]["label"] == likeliest
+    told = [each["probability"] for each in found["labels"]]
+    assert told == pytest.approx(sorted(shares.tolist(), reverse=True), abs=1e-4)
+    assert (none["labels"], none["problem"]) == ([], "no word in it that could be read")
+    assert "wordreel:   : no word in it that could be read\n" in said
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    assert "wordreel classify" in report and "tf.saved_model" not in report
 
 
 def test_the_made_up_reviews_ask_for_the_order_of_words() -> None:

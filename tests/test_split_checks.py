@@ -77,11 +77,13 @@ def test_groups_are_kept_together_and_the_unreadable_is_told(source: Path) -> No
 def test_the_command_names_the_pairs_and_shows_them(
     source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    (source / "images" / "train9.jpg").write_bytes(b"no picture")
     sheet = tmp_path / "sheet.html"
     words = ["check-splits", "folder", "--source", str(source), "--out", str(sheet)]
     assert run(words) == 1
     said = capfd.readouterr().out
     assert "5 pairs across splits: 1 same file, 3 look alike, 1 same captions" in said
+    assert "1 pictures could not be read and were not compared: train9.jpg\n" in said
     assert "same file: same.jpg (test) and train0.jpg (train)" in said
     page = sheet.read_text(encoding="utf-8")
     assert page.count("<img") == 10

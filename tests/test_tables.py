@@ -278,3 +278,5 @@ def test_the_share_of_bad_pictures_is_limited(tmp_path: Path) -> None:
     # The number it offers is enough.
     enough = float(str(error.value).rpartition("--max-bad ")[2])
     check_share("x", problems, total=99, max_bad=enough, report=report)
+    with pytest.raises(UserError, match=r"Mend them$"):  # without them nothing would be left
+        check_share("x", problems, total=1, max_bad=0.01, report=report)

@@ -12,8 +12,9 @@ from source_files import fill
 
 from data import opinions
 from data.errors import UserError
+from data.prepared_texts import PreparedTexts
 from data.problems import read_report
-from data.texts import PreparedTexts, prepare_texts
+from data.texts import prepare_texts
 
 GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
 

@@ -67,7 +67,7 @@ def captioner(config: Config) -> EncoderHead:
 
 
 def weight_sum(it: Trainer) -> dict[str, float]:
-    return {"score": float(sum(tf.reduce_sum(v) for v in it.own))}
+    return {"score": float(sum(tf.reduce_sum(v) for v in it.step.own))}
 
 
 def main(run_dir: str) -> None:
@@ -143,12 +143,12 @@ def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
     scores, weights = iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
 
     def validate() -> dict[str, float]:
-        weights.append([v.numpy() for v in it.own])
+        weights.append([v.numpy() for v in it.step.own])
         return {"score": next(scores)}
 
     it.fit(batches, validate, "score")
     assert [record["score"] for record in it.history] == [0.1, 0.5, 0.4, 0.3]
-    for now, best in zip(it.own, weights[1], strict=True):
+    for now, best in zip(it.step.own, weights[1], strict=True):
         np.testing.assert_array_equal(now, best)
 
 
@@ -157,7 +157,7 @@ def test_validation_sees_the_averaged_weights(tmp_path: Path) -> None:
     averages: list[float] = []
 
     def validate() -> dict[str, float]:
-        averages.append(float(tf.reduce_sum(it.own[0])))
+        averages.append(float(tf.reduce_sum(it.step.own[0])))
         return {"score": 1.0}
 
     it.config = Config(epochs=1)
@@ -206,4 +206,4 @@ def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
     it.steps_per_epoch = 3
     it.fit(told, lambda: weight_sum(it), "score")
     assert len(it.history) == it.config.epochs
-    assert [f.experimental_get_tracing_count() for f in it._functions.values()] == [1, 1]
+    assert [f.experimental_get_tracing_count() for f in it.step._functions.values()] == [1, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -199,6 +200,23 @@ def test_the_command_prints_and_draws(
         cli.run(["translate", str(trained.folder), text, text, "--attention", str(picture)])
     with pytest.raises(UserError, match="--n-best is from 1 to 2"):
         cli.run(["translate", str(trained.folder), text, "--n-best", "3"])
+
+
+def test_evaluate_scores_an_export_as_the_run_did(
+    trained: Trained, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path))
+    config = dataclasses.asdict(trained.head.config)
+    config |= {"source": str(trained.folder / "source"), "languages": "en-de"}
+    own = {"config": config}
+    export = trained.head.export(trained.model, trained.source, tmp_path / "export", own)
+    assert cli.run(["evaluate", str(export), "--out", str(tmp_path / "said.tsv")]) == 0
+    out = capsys.readouterr().out
+    assert f"pairs validation: {trained.said.scores}\n{trained.said.signature}\n" in out
+    rows = (tmp_path / "said.tsv").read_text(encoding="utf-8").splitlines()
+    best = {name: found.captions[0] for name, found in trained.said.predictions.items()}
+    assert rows == [f"{name}\t{text}" for name, text in best.items()]
 
 
 def test_a_translator_is_no_captioner(trained: Trained) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.features import Table
+from pipelines.tables import Table
 from pipelines.variation import Variation
 
 ALL = Variation(shift=3, turn=20.0, zoom=0.3, tint=0.2)

@@ -20,8 +20,8 @@ from pipelines.cli import run
 from pipelines.config import Config
 from pipelines.run import assemble
 from pipelines.serving import Captioner, Labeller
+from pipelines.tables import ClipTable
 from pipelines.variation import Variation
-from pipelines.video_source import ClipTable
 
 # protobuf's word to TFDS 4.9.10, not to us.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

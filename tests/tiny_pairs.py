@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from source_files import fill
 
-from data.texts import PreparedPairs, prepare_texts
+from data.prepared_texts import PreparedPairs
+from data.texts import prepare_texts
 from data.vocabulary import END
 from models.encoder_decoder import EncoderHead
 from pipelines.caption_head import CaptionHead

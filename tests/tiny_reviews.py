@@ -8,7 +8,8 @@ from typing import Any
 import keras
 from source_files import fill
 
-from data.texts import PreparedTexts, prepare_texts
+from data.prepared_texts import PreparedTexts
+from data.texts import prepare_texts
 from models.encoder_decoder import EncoderHead
 from pipelines.config import Config
 from pipelines.label_head import LabelHead

@@ -133,7 +133,7 @@ class _Routes:
 
     async def describe(self, request: Request) -> Response:
         """Return what the page has to know of the models that answer."""
-        shown = ("task", "answer", "input", "labels", "search", "signatures", "sampling")
+        shown = ("task", "answer", "input", "labels", "search", "signatures")
         found = []
         for model in self.models:
             if model.served is not None:
@@ -221,7 +221,7 @@ def _split(body: bytes, version: Version) -> list[str]:
     if not isinstance(text, str):
         raise RequestError(400, "Expecting a string as 'text'")
     rest.check_text("text", len(text.encode()))
-    most = version.info.get("input", {}).get("max_words", version.info.get("max_words"))
+    most = version.info.get("input", {}).get("max_words")
     return tokenize(text, version.marks)[:most]
 
 

@@ -11,9 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from pipelines.server.errors import RequestError
 from pipelines.server.settings import MIB, Settings
 
-_LINGER = (
-    2.0  # seconds in which the rest of a refused body is thrown away, for the answer to arrive
-)
+_LINGER = 2.0  # seconds for which the rest of a refused body is read, lest it hide the answer
 
 
 class Bodies:

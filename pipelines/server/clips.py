@@ -39,13 +39,13 @@ def frames_of(clip: bytes, info: Mapping[str, Any], seconds: float = SECONDS) ->
 
     Args:
         clip: an encoded file.
-        info: the model's wordreel.json; its `sampling` says which frames.
+        info: the model's wordreel.json; the `sampling` of its `input` says which frames.
         seconds: in which it has to be done.
 
     Raises:
         RequestError: if the model takes no clips, or this is none that can be read.
     """
-    sampling = info.get("sampling") or info.get("input", {}).get("sampling")
+    sampling = info.get("input", {}).get("sampling")
     if sampling is None:
         raise RequestError(400, "This model takes no clips")
     if not is_clip(clip[:12]):

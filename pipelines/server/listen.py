@@ -33,7 +33,8 @@ class Patient(H11Protocol):
 
     Uvicorn waits forever for a request's headers, and for a client to read its answer: one that
     sends or reads a byte a minute would keep its connection. Bodies have a limit of their own, see
-    `pipelines.server.body`.
+    `pipelines.server.body`. What is too slow is told so with status 408, what is not HTTP with 400,
+    as JSON like all errors; then the connection ends.
     """
 
     settings: ClassVar[Settings]

@@ -1,0 +1,61 @@
+"""Two small backbones: frequencies, which are given, and convolutions that learn from scratch."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+FREQUENCIES = 6  # of the lowest, that `dct` keeps each way
+_LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are (ITU-R BT.601)
+_LAYERS = ((5, 16, 2), (3, 48, 2), (3, 96, 2), (3, 96, 1), (3, 128, 2))
+
+
+def dct(size: int) -> keras.Model:
+    """Build the discrete cosine transform of a grey picture: 6 frequencies each way, one cell.
+
+    They say what a smooth, small thing looks like, such as lips, in few numbers that barely depend
+    on each other (Ahmed, Natarajan & Rao 1974), long the input of those who read lips (Potamianos
+    et al. 2003). Being linear in the pixels, they are one product.
+
+    Args:
+        size: pixels a side.
+
+    Returns:
+        A model from float32 `[batch, size, size, 3]`, RGB in 0..255, to `[batch, 1, 1, 36]`.
+    """
+    places = np.pi * (np.arange(size) + 0.5) / size
+    waves = np.cos(np.arange(FREQUENCIES)[:, np.newaxis] * places) * np.sqrt(2 / size)
+    waves[0] /= np.sqrt(2)
+    kernel = np.einsum("vy,ux,c->yxcvu", waves, waves, _LUMA).reshape(-1, FREQUENCIES**2)
+    images = keras.Input((size, size, 3), name="images")
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 127.5, offset=-1)(images))
+    transform = keras.layers.Dense(
+        FREQUENCIES**2, use_bias=False, kernel_initializer="zeros", trainable=False, name="dct"
+    )
+    model = keras.Model(
+        images, keras.layers.Reshape((1, 1, FREQUENCIES**2))(transform(x)), name="dct"
+    )
+    transform.set_weights([kernel])
+    return model
+
+
+def small_cnn(size: int) -> keras.Model:
+    """Build five convolutions, four of them halving the picture, with batch norms that learn.
+
+    Batch norms (Ioffe & Szegedy 2015) learn shapes and colours sooner than norms over one picture
+    (Wu & He 2018), which level what differs between channels.
+
+    Args:
+        size: pixels a side.
+
+    Returns:
+        A model from float32 `[batch, size, size, 3]`, RGB in 0..255, to
+        `[batch, side, side, 128]`, the side being a 16th of the size, rounded up.
+    """
+    images = keras.Input((size, size, 3), name="images")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1)(images)
+    for kernel, filters, stride in _LAYERS:
+        y = keras.layers.Conv2D(filters, kernel, stride, padding="same", use_bias=False)(x)
+        y = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.95)(y))
+        x = keras.layers.Add()([x, y]) if x.shape == y.shape else y
+    return keras.Model(images, x, name="small_cnn")
