@@ -99,12 +99,12 @@ def shards_of(
     source: Path, out: Path, encoder: Any, pixels: bool = True
 ) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its work, a shard each."""
-    from data.kinds import list_source
+    from data.kinds import kind_of, list_source
     from data.shards import Workplace, hashed, plan
 
     place = Workplace(out)
     place.folder.mkdir(parents=True)
-    options = {"max_side": SIDE}
+    options = kind_of("folder").options("folder", {"image_size": SIDE, "pixels": pixels})
     job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": pixels}
     entries = list_source("folder", source, options).entries
     planned = plan(hashed(entries, place.folder / "digests.json"), job, 128)
