@@ -100,12 +100,12 @@ def shards_of(
 ) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its work, a shard each."""
     from data.items import DIGESTS, hashed
-    from data.kinds import list_source
+    from data.kinds import kind_of, list_source
     from data.shards import Workplace, plan
 
     place = Workplace(out)
     place.folder.mkdir(parents=True)
-    options = {"max_side": SIDE}
+    options = kind_of("folder").options("folder", {"image_size": SIDE, "pixels": pixels})
     job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": pixels}
     entries = list_source("folder", source, options).entries
     planned = plan(hashed(entries, place.folder / DIGESTS), job, 128)

@@ -60,11 +60,14 @@ class Loaded(NamedTuple):
     remarks: Sequence[str] = ()
 
 
-def picture_of(entry: Entry, max_side: int | None, labelled: bool = False) -> Loaded:
+def picture_of(
+    entry: Entry, max_side: int | None, labelled: bool = False, plain_side: int | None = None
+) -> Loaded:
     """Read a picture: see `load_picture`."""
     if entry.path.stat().st_size > MAX_BYTES:
         raise BadPicture(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
-    jpeg = load_picture(entry.path.read_bytes(), max_side=max_side).jpeg
+    data = entry.path.read_bytes()
+    jpeg = load_picture(data, max_side=max_side, plain_side=plain_side).jpeg
     digest = hashlib.blake2b(jpeg, digest_size=16).digest()
     if labelled:
         return Loaded(LabelledExample(entry.image_id, jpeg, entry.label), digest)

@@ -38,7 +38,11 @@ class Picture(NamedTuple):
 
 
 def load_picture(
-    data: bytes, *, max_side: int | None = MAX_SIDE, max_pixels: int = MAX_PIXELS
+    data: bytes,
+    *,
+    max_side: int | None = MAX_SIDE,
+    plain_side: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> Picture:
     """Decode a picture in full and return it as an upright 8-bit RGB JPEG.
 
@@ -49,6 +53,7 @@ def load_picture(
     Args:
         data: a whole JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF or JPEG 2000 file.
         max_side: a picture with a longer side is shrunk to this many pixels; None: never.
+        plain_side: but a plain upright RGB JPEG only if it is longer than this; None: `max_side`.
         max_pixels: the most pixels that the header may announce.
 
     Raises:
@@ -61,7 +66,7 @@ def load_picture(
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise _too_large(image.width * image.height, max_pixels)
-            return _convert(image, data, max_side)
+            return _convert(image, data, max_side, plain_side or max_side)
     except BadPicture:
         raise
     except UnidentifiedImageError:
@@ -88,14 +93,15 @@ def _is_turned(image: Image.Image) -> bool:
         return False
 
 
-def _convert(image: Image.Image, data: bytes, max_side: int | None) -> Picture:
+def _convert(
+    image: Image.Image, data: bytes, max_side: int | None, plain_side: int | None
+) -> Picture:
     # TensorFlow, which decodes PNG in exports, knows nothing of its EXIF.
     turned = image.format != "PNG" and _is_turned(image)
-    fits = max_side is None or max(image.size) <= max_side
-    if image.format == "JPEG" and image.mode == "RGB" and fits and not turned:
-        image.load()  # raises where the data stops early
-        if _tensorflow_reads(data):
-            return Picture(data, *image.size)
+    fits = plain_side is None or max(image.size) <= plain_side
+    plain = image.format == "JPEG" and image.mode == "RGB" and not turned
+    if plain and fits and _is_read_by_both(data):
+        return Picture(data, *image.size)
     if max_side is not None:
         # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
         image.draft(None, (2 * max_side, 2 * max_side))
@@ -116,12 +122,19 @@ def _subsampling(image: Image.Image) -> int:
     return max(0, JpegImagePlugin.get_sampling(image)) if known else 0
 
 
-def _tensorflow_reads(jpeg: bytes) -> bool:
-    """Return whether what trains can decode it: of damaged files it refuses more than Pillow."""
+def _is_read_by_both(jpeg: bytes) -> bool:
+    """Return whether what trains can decode a JPEG; raise what Pillow does if that cannot.
+
+    Of damaged files each takes some that the other refuses. At an eighth of the size every byte is
+    read as ever, and few pixels are computed.
+    """
     import tensorflow as tf
 
+    with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as small:
+        small.draft(None, (1, 1))
+        small.load()  # raises where the data stops early
     try:
-        tf.io.decode_jpeg(jpeg, channels=3)
+        tf.io.decode_jpeg(jpeg, channels=3, ratio=8)
     except tf.errors.InvalidArgumentError:
         return False
     return True

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from data.examples import Loaded
 
 Options = Mapping[str, Any]  # JSON: what decides how an example is stored
+# A plain JPEG that features alone are made of may be so many times as long as one that is stored:
+# seen as when served, and, unless progressive, sooner than if it were shrunk and encoded first.
+PLAIN = 2
 
 
 class Pictures:
@@ -48,13 +51,19 @@ class Pictures:
     flags: frozenset[str] = frozenset({"image_size"})
 
     def options(self, dataset: str, given: Options) -> dict[str, Any]:
-        """Return what decides how examples are stored, from flags of the command line."""
+        """Return what decides how examples are stored.
+
+        Args:
+            dataset: its name.
+            given: flags of the command line, and `pixels`, whether pictures are stored at all.
+        """
         from data.images import MAX_SIDE
 
         size = given.get("image_size", MAX_SIDE)
         if size < 1:
             raise UserError(f"--image-size is at least 1 pixel, not {size}")
-        return {"max_side": size}
+        plain = {} if given.get("pixels", True) else {"plain_side": PLAIN * size}
+        return {"max_side": size, **plain}
 
     def listing(self, dataset: str, source: Path | None, options: Options) -> Listing:
         """Return what a source holds.
@@ -74,7 +83,7 @@ class Pictures:
         """
         from data.examples import picture_of
 
-        return picture_of(entry, options["max_side"], self.labelled)
+        return picture_of(entry, labelled=self.labelled, **options)
 
     def features(self) -> dict[str, Any]:
         """Return what is stored, as TensorFlow Datasets declares it.

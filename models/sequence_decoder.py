@@ -221,13 +221,15 @@ class FoldedDecoder(keras.layers.Layer):
 
     def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
         """Return the step function, its first state, and its memory, for `models.decoding`."""
-        step, *others = self.decoder.start_with(lambda tokens: tf.gather(self.table, tokens), memory)
+        step, state, cache = self.decoder.start_with(
+            lambda tokens: tf.gather(self.table, tokens), memory
+        )
 
         def quick_step(*given: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
             with products_by(_soonest):
                 return step(*given)
 
-        return quick_step, *others
+        return quick_step, state, cache
 
 
 def _soonest(x: tf.Tensor, kernel: Any) -> tf.Tensor:

@@ -74,9 +74,10 @@ class FrozenEncoder:
         self.flips = settings["flips"]
         model = to_vector(self.backbone) if settings["pooled"] else self.backbone
         self.rows = row_function(self.size, self.flips, model).compute
-        self._decode = tf.function(
-            lambda encoded: decode_picture(encoded, self.size),
-            input_signature=[tf.TensorSpec([], tf.string)],
+        # One call for all: each takes as long as it takes to decode a small picture.
+        self._rows_of = tf.function(
+            lambda encoded: self.rows(self._decoded(encoded)),
+            input_signature=[tf.TensorSpec([None], tf.string)],
         )
 
     def __call__(self, encoded: Sequence[bytes]) -> np.ndarray:
@@ -84,9 +85,14 @@ class FrozenEncoder:
 
         Pooled ones have no cells; of mirrored pictures as well, `[pictures, 2, ...]`.
         """
-        parts = []
-        for start in range(0, len(encoded), BATCH):
-            pictures = tf.stack([self._decode(one) for one in encoded[start : start + BATCH]])
-            parts.append(self.rows(pictures).numpy())
-        rows = np.concatenate(parts)
+        starts = range(0, len(encoded), BATCH)
+        rows = np.concatenate([self._rows_of(encoded[at : at + BATCH]).numpy() for at in starts])
         return rows if self.flips else rows[:, 0]
+
+    def _decoded(self, encoded: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda one: decode_picture(one, self.size),
+            encoded,
+            parallel_iterations=1,  # a large picture at a time
+            fn_output_signature=tf.TensorSpec([self.size, self.size, 3], tf.uint8),
+        )

@@ -91,7 +91,7 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
         raise UserError(f"--features is for pictures and clips; {given.dataset} has {kind.unit}")
     if not 0 <= given.max_bad <= 1:
         raise UserError(f"--max-bad is a share between 0 and 1, not {given.max_bad}")
-    options = kind.options(given.dataset, own)
+    options = kind.options(given.dataset, {**own, "pixels": not given.no_pixels})
     try:
         from pipelines.jobs import check_options
     except ImportError:

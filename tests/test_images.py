@@ -83,6 +83,23 @@ def test_only_a_large_picture_is_shrunk() -> None:
     assert load_picture(data, max_side=None).jpeg == data
 
 
+def test_a_plain_jpeg_may_stay_larger_than_what_must_be_made_anew() -> None:
+    pixels = smooth(1, 80, 60)
+    plain = encode(pixels)
+    assert load_picture(plain, max_side=40, plain_side=80) == (plain, 80, 60)
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    others = [
+        encode(pixels, exif=turned),
+        encode(pixels, "PNG"),
+        encode(pixels[..., 0]),
+        encode(Image.fromarray(pixels).convert("CMYK")),
+        encode(smooth(1, 81, 60)),
+    ]
+    for data in others:
+        assert max(load_picture(data, max_side=40, plain_side=80)[1:]) == 40
+
+
 # EXIF 2.32, tag 274: where the stored rows and columns lie in the picture as it should be seen.
 STORED_AS = {
     1: lambda a: a,
@@ -249,3 +266,49 @@ def test_damaged_bytes_give_a_picture_or_a_reason_never_a_crash(data: st.DataObj
         assert 0 < len(str(error)) < 200
     else:
         assert decode(picture.jpeg).shape == (picture.height, picture.width, 3)
+
+
+def reads(data: bytes) -> bool:
+    """Whether both libraries decode a JPEG at its full size."""
+    try:
+        Image.open(io.BytesIO(data)).load()
+        tf.io.decode_jpeg(data, channels=3)
+    except (OSError, SyntaxError, tf.errors.InvalidArgumentError):
+        return False
+    return True
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_jpeg_is_kept_as_it_is_only_if_both_libraries_read_it(
+    data: st.DataObject,
+) -> None:
+    options: dict[str, Any] = {
+        "progressive": data.draw(st.booleans()),
+        "subsampling": data.draw(st.sampled_from([0, 2])),
+        "restart_marker_blocks": data.draw(st.sampled_from([0, 2])),
+    }
+    content = encode(smooth(), **options)
+    at = data.draw(st.integers(2, len(content) - 1))
+    marker = st.integers(0xC0, 0xFE).map(lambda code: bytes([0xFF, code]))
+    new = data.draw(st.one_of(st.just(b""), marker, st.binary(max_size=4)))
+    gone = data.draw(st.sampled_from([0, 1, 30, len(content)]))
+    content = content[:at] + new + content[at + gone :]
+    try:
+        picture = load_picture(content)
+    except BadPicture as error:
+        assert "too large" in str(error) or not reads(content)
+    else:
+        assert reads(picture.jpeg)
+        header = Image.open(io.BytesIO(content))
+        if header.mode == "RGB" and max(header.size) <= MAX_SIDE:
+            assert (picture.jpeg == content) == reads(content)
+
+
+@pytest.mark.parametrize("marker", [b"\xff\xc2", b"\xff\xc9"])
+def test_what_only_tensorflow_reads_is_refused(marker: bytes) -> None:
+    content = encode(smooth())
+    damaged = content[:-2] + marker + content[-2:]  # a second frame, with nothing in it
+    assert tf.io.decode_jpeg(damaged).shape == (HEIGHT, WIDTH, 3)
+    with pytest.raises(BadPicture, match="damaged"):
+        load_picture(damaged)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import test_shards
@@ -53,6 +54,30 @@ def test_every_dataset_can_be_prepared_or_is_prepared_by_others() -> None:
     assert set(preparable()) == known - others
     for name in preparable():
         kind_of(name).options(name, {})
+
+
+@pytest.mark.parametrize(
+    "words, options",
+    [
+        ("", {"max_side": 512}),
+        ("--no-pixels", {"max_side": 512, "plain_side": 1024}),
+        ("--no-pixels --image-size 100", {"max_side": 100, "plain_side": 200}),
+    ],
+)
+def test_without_pixels_photos_may_stay_larger(
+    words: str, options: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def prepare(*_: object, **job: Any) -> str:
+        asked.update(job)
+        return ""
+
+    monkeypatch.setattr("pipelines.preparation.prepare", prepare)
+    monkeypatch.setattr("pipelines.frozen_encoder.settings", lambda *_, **__: {})
+    given = ["--source", str(tmp_path), "--out", str(tmp_path / "out"), "--features", "ResNet50"]
+    assert run(["prepare", "folder", *given, *words.split()]) == 0
+    assert (asked["options"], asked["pixels"]) == (options, "--no-pixels" not in words)
 
 
 def test_check_without_a_dataset_says_so(tmp_path: Path) -> None:

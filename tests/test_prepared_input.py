@@ -27,6 +27,7 @@ from pipelines.config import Config
 from pipelines.features import table
 from pipelines.frozen_encoder import settings
 from pipelines.image_source import ImageSource
+from pipelines.picture_bytes import decode_or_flag
 from pipelines.preparation import prepare
 
 
@@ -167,6 +168,60 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
     else:
         with pytest.raises(UserError, match="6 frames a clip: other ones are for"):
             tiny(task, tmp_path, **options, sample_frames=5, data="prepared", source=str(out))
+
+
+def test_without_pixels_features_are_of_photos_as_an_export_sees_them(
+    tmp_path: Path, made: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
+    identity = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Rescaling(1.0)])
+    identity.save(tmp_path / "identity.keras")  # so that features are pixels
+    coarse = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    whole = Image.fromarray(coarse).resize((800, 600), Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(1).integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    clear = whole.convert("RGBA")
+    clear.putalpha(Image.new("L", whole.size, 0))
+    photos: dict[str, tuple[Image.Image, dict[str, Any]]] = {
+        "plain.jpg": (whole, {"quality": 90}),
+        "noise.jpg": (Image.fromarray(noise), {"quality": 90}),
+        "progressive.jpg": (whole, {"progressive": True}),
+        "turned.jpg": (whole.transpose(Image.Transpose.ROTATE_90), {"exif": turned}),
+        "grey.jpg": (whole.convert("L"), {}),
+        "cmyk.jpg": (whole.convert("CMYK"), {}),
+        "huge.jpg": (whole.resize((2400, 1800)), {}),
+        "opaque.png": (whole, {}),
+        "clear.png": (clear, {}),
+    }
+    source, out = tmp_path / "source", tmp_path / "out"
+    (source / "images").mkdir(parents=True)
+    for name, (picture, options) in photos.items():
+        picture.save(source / "images" / name, **options)
+    rows = "\n".join(f"{name},a photo" for name in photos)
+    (source / "captions.csv").write_text(f"image,caption\n{rows}\n")
+
+    options = kind_of("folder").options("folder", {"pixels": False})
+    encoder = settings(str(tmp_path / "identity.keras"))
+    prepare("folder", str(source), out, options=options, encoder=encoder, pixels=False)
+    stored = prepared_from("prepared", out)
+    found = {
+        name: pixels.reshape(32, 32, 3).astype(np.float32)
+        for split in stored.splits
+        for name, pixels in zip(stored.ids(split), stored.features(split), strict=True)
+    }
+    assert found.keys() == photos.keys()
+    for name in ("plain.jpg", "noise.jpg", "progressive.jpg"):
+        served, _ = decode_or_flag([(source / "images" / name).read_bytes()], 32)
+        np.testing.assert_array_equal(found[name], served[0])
+    seen = np.asarray(whole.resize((32, 32), Image.Resampling.BILINEAR), np.float32)
+    expected: dict[str, Any] = dict.fromkeys(
+        ["turned.jpg", "cmyk.jpg", "huge.jpg", "opaque.png"], seen
+    )
+    expected["grey.jpg"] = seen @ [[0.299] * 3, [0.587] * 3, [0.114] * 3]
+    expected["clear.png"] = np.full_like(seen, 255)
+    for name, pixels in expected.items():
+        assert np.abs(found[name] - pixels).mean() < 2, name
 
 
 def test_scenes_clips_and_texts_come_back_as_they_were(
