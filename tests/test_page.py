@@ -4,103 +4,26 @@ from __future__ import annotations
 
 import base64
 import io
-import mimetypes
-import os
-import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tiny_clips
-import tiny_pairs
-import tiny_reviews
 from conftest import SHARED_DATA
+from page_in_browser import LIT, VEIL, bars, browser, caption, drop, needs_chromium, page, server
 from PIL import Image
-from server_process import Server, serving
+from server_process import Server
 from tiny_captioner import encode, picture
 from video_files import write_clip
 
-CHROMIUM = (
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium: install it, for example with `apt-get install chromium`"
-)
-PATIENCE = 240_000  # milliseconds; a busy machine is slow
-DROP = """([name, type, data]) => {
+__all__ = ["browser", "page", "server"]  # fixtures
+pytestmark = needs_chromium
+PASTE = """(data) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-  const transfer = new DataTransfer();
-  transfer.items.add(new File([bytes], name, { type }));
-  for (const kind of ["dragenter", "dragover", "drop"]) {
-    document.querySelector("#drop").dispatchEvent(
-      new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
-  }
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
 }"""
-VEIL = "document.querySelector('#veil').toDataURL()"
-LIT = """(() => {
-  const veil = document.querySelector("#veil");
-  const pixels = veil.getContext("2d").getImageData(0, 0, veil.width, veil.height);
-  return pixels.data.some(Boolean);
-})()"""
-
-
-@pytest.fixture(scope="module")
-def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a model of each kind; others prove that their exports are sound."""
-    scratch, folders = tmp_path_factory.mktemp("page"), []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.saved_model.refuse_unless_sound", lambda folder: None)
-        for name, model, source, head in (
-            ("clips", *tiny_clips.tiny("video-captioning", made(scratch / "video"))),
-            ("pairs", *tiny_pairs.tiny(made(scratch / "text"))),
-            ("reviews", *tiny_reviews.tiny(made(scratch / "review"))),
-        ):
-            folders.append(scratch / name)
-            head.export(model, source, folders[-1], {})
-    with serving(captioner_folder, *folders) as server:
-        yield server.ready()
-
-
-def made(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(server: Server, browser: Any) -> Iterator[Any]:
-    """A page that has been opened; what it asks of others, or complains of, fails the test."""
-    page = browser.new_page(viewport={"width": 1000, "height": 800})
-    page.set_default_timeout(PATIENCE)
-    strange: list[str] = []
-    own = (f"http://127.0.0.1:{server.port}/", "data:", "blob:")
-    page.on("request", lambda each: strange.append(each.url) if not each.url.startswith(own) else 0)
-    page.on("pageerror", lambda error: strange.append(str(error)))
-    page.goto(f"http://127.0.0.1:{server.port}/")
-    page.wait_for_selector("#model option:nth-child(4)", state="attached")
-    yield page
-    page.close()
-    assert not strange
-
-
-def drop(page: Any, name: str, kind: str, data: bytes) -> None:
-    page.evaluate(DROP, [name, kind, base64.b64encode(data).decode()])
-
-
-def caption(page: Any) -> str:
-    page.wait_for_selector("#result:not([hidden]):not([aria-busy])")
-    return str(page.inner_text("#sentence"))
 
 
 def test_a_dropped_picture_gets_its_caption_and_words_show_where_the_model_looked(
@@ -206,15 +129,6 @@ def test_a_dropped_clip_shows_its_frames_and_bars_under_them(
     assert bars(page) == [0] * 6
 
 
-def bars(page: Any) -> list[float]:
-    """Return the heights of the bars under the frames, in pixels."""
-    found: list[float] = page.evaluate(
-        """() => [...document.querySelectorAll("#strip i")]
-        .map((bar) => parseFloat(getComputedStyle(bar, "::after").height))"""
-    )
-    return found
-
-
 def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Server) -> None:
     page.select_option("#model", "pairs")
     text = "Two dogs, a cat."
@@ -301,6 +215,25 @@ def test_what_cannot_be_read_is_said_in_words(page: Any) -> None:
     assert caption(page) and not page.is_visible("#problem")
 
 
+def test_a_picture_may_be_pasted_or_photographed(page: Any, server: Server, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+
+    def paste() -> None:
+        page.evaluate(PASTE, base64.b64encode(photo.read_bytes()).decode())
+
+    def photograph() -> None:
+        page.set_input_files("#camera", photo)  # as a phone's camera hands it over
+
+    for width, give in ((90, paste), (80, photograph)):
+        photo.write_bytes(encode(picture(width, width, 60), "PNG"))
+        with page.expect_response("**/models/captioner:predict"):
+            give()
+        body = {"inputs": [{"b64": base64.b64encode(photo.read_bytes()).decode()}]}
+        outputs = server.ask("/v1/models/captioner:predict", body)[2]["outputs"]
+        assert caption(page) == outputs["caption"][0]
+        assert page.evaluate("document.querySelector('#picture').naturalWidth") == width
+
+
 def test_a_text_gets_its_label(page: Any) -> None:
     page.select_option("#model", "reviews")
     page.fill("#text", "a fine film")
@@ -313,80 +246,3 @@ def test_a_text_gets_its_label(page: Any) -> None:
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.2)
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     page.wait_for_selector("#problem:has-text('reads what you write')")
-
-
-def test_it_fits_a_phone_and_the_dark(page: Any, tmp_path: Path) -> None:
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size({"width": 360, "height": 700})
-    page.evaluate("make('option', 'a model with a very long name '.repeat(5), $('model'))")
-    clip = write_clip(tmp_path / "a.avi", range(12)).read_bytes()
-    for model, name, kind, data in (
-        ("captioner", "a.jpg", "image/jpeg", encode(picture(0, 900, 600))),
-        ("clips", "a.avi", "video/x-msvideo", clip),
-    ):
-        page.select_option("#model", model)
-        drop(page, name, kind, data)
-        caption(page)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        page.locator("#sentence button").nth(0).dispatch_event("click")  # as a finger does
-        page.set_viewport_size({"width": 360, "height": 640})  # its bars come as one scrolls
-        assert max(bars(page)) > 0 if model == "clips" else page.evaluate(LIT)
-    shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert max(int(part) for part in shade[4:-1].split(",")) < 60
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_stands_out_from_its_ground(page: Any, scheme: str) -> None:
-    """At least 4.5 to 1, as WCAG 2.1 wants it (AA)."""
-    page.emulate_media(color_scheme=scheme)
-    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
-    caption(page)
-    page.hover("#sentence button")
-    page.evaluate(  # a word that a translation looked at
-        "show('source', true); make('span', 'seen', $('source')).style.setProperty('--share', 1)"
-    )
-    pairs = page.evaluate(
-        """() => [...document.querySelectorAll("h1, label, .button, select, p, #sentence button, "
-          + "#others button, #others span, #source span")].filter((each) => each.checkVisibility())
-          .map((each) => {
-          const ink = getComputedStyle(each).color;
-          let ground = "rgba(0, 0, 0, 0)";
-          for (let at = each; at && ground === "rgba(0, 0, 0, 0)"; at = at.parentElement)
-            ground = getComputedStyle(at).backgroundColor;
-          return [each.id || each.textContent, ink, ground]; })"""
-    )
-    assert len(pairs) > 15
-    weak = {name for name, *shades in pairs if contrast(*map(luminance, shades)) < 4.5}
-    assert not weak
-
-
-def luminance(shade: str) -> float:
-    """Return the relative luminance of "rgb(…)" or "color(srgb …)", of WCAG 2.1."""
-    parts = np.array([float(part) for part in re.findall(r"[\d.]+", shade)])
-    shares = parts if shade.startswith("color(srgb ") else parts / 255
-    linear = np.where(shares <= 0.03928, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
-    return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-def contrast(one: float, two: float) -> float:
-    return (max(one, two) + 0.05) / (min(one, two) + 0.05)
-
-
-def test_the_screenshots_of_the_readme(browser: Any) -> None:
-    """Taken anew with a trained model: `WORDREEL_DEMO=EXPORT,FILE,WORD pytest tests/…`."""
-    if "WORDREEL_DEMO" not in os.environ:
-        pytest.skip("no WORDREEL_DEMO=EXPORT,FILE,WORD")
-    export, path, word = os.environ["WORDREEL_DEMO"].split(",")
-    kind = mimetypes.guess_type(path)[0] or ""
-    with serving(export) as server:
-        server.ready()
-        page = browser.new_page(viewport={"width": 1000, "height": 720}, device_scale_factor=1.5)
-        page.set_default_timeout(PATIENCE)
-        page.goto(f"http://127.0.0.1:{server.port}/")
-        page.wait_for_selector("#model option", state="attached")
-        drop(page, "file", kind, Path(path).read_bytes())
-        assert caption(page)
-        page.evaluate("scrollTo(0, 0)")
-        page.locator("#sentence button", has_text=word).first.hover()
-        name = "page.png" if kind.startswith("image/") else "page-clip.png"
-        page.screenshot(path=Path(__file__).parents[1] / "docs" / name)
