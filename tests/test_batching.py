@@ -74,6 +74,27 @@ def test_the_delay_lets_the_first_one_have_company() -> None:
     assert serve(work, delay=0.01).batches == [("double", 3)]
 
 
+def test_it_waits_on_while_others_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more comes in each of the first two delays, none in the third."""
+    sleep, asked = asyncio.sleep, list[asyncio.Task[Any]]()
+
+    async def work(batcher: Batcher, model: Doubler) -> None:
+        def ask() -> None:
+            asked.append(asyncio.create_task(batcher.answer("double", x(len(asked)))))
+
+        async def slept(seconds: float) -> None:
+            if len(asked) < 3:
+                ask()
+            await sleep(0)
+
+        monkeypatch.setattr(asyncio, "sleep", slept)
+        ask()
+        await asked[0]
+        assert [(await each)["y"].tolist() for each in asked] == [[0], [2], [4]]
+
+    assert serve(work, delay=0.01).batches == [("double", 3)]
+
+
 def test_what_is_not_alike_is_not_mixed() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         wide = {"x": np.ones([1, 2])}

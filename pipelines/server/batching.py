@@ -32,9 +32,10 @@ class _Waiting(NamedTuple):
 class Batcher:
     """Answers for one version of a model, in the order of arrival, a batch at a time.
 
-    A request is answered at once if nothing else is; after `delay` if it may get company. What
-    arrives meanwhile waits, and is answered together with what is like it: the same signature, the
-    same sides but for the rows.
+    A request waits `delay` for company, and on while more keep coming, until a batch is full. What
+    has arrived is answered together with what is like it: the same signature, the same sides but
+    for the rows. When a batch was answered, its clients ask again one after the other: the first of
+    them would else be answered alone, and all the others wait for it.
 
     Attributes:
         rows: that wait.
@@ -116,7 +117,9 @@ class Batcher:
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
-            if self._delay and sum(each.rows for each in self._queue) < self._max_rows:
+            seen = 0
+            while self._delay and seen < self.rows < self._max_rows:  # as long as more have come
+                seen = self.rows
                 await asyncio.sleep(self._delay)
             batch = self._take()
             if batch:

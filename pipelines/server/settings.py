@@ -18,7 +18,7 @@ class Settings:
         max_pixels: that the header of a picture may announce.
         max_queue: rows that may wait for a model; what would be more is refused with 429.
         max_connections: at the same time; further ones are closed at once.
-        delay: seconds that a request may wait for others to share a batch with.
+        delay: seconds that a request waits for company, and on while more keep coming.
         read_timeout: seconds in which a request has to arrive whole.
         timeout: seconds in which an answer must be there.
         poll: seconds between two looks for a new version.
