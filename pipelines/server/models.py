@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,7 +142,7 @@ class Model:
         self._metrics.queue.labels(self.name).set_function(lambda: batcher.rows)
         LOG.info("version loaded", extra={"model": self.name, "version": number})
         if before is not None:  # whoever got it before this moment is answered by it
-            task = asyncio.create_task(before.close())
+            task = asyncio.create_task(_leave(before))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
@@ -192,6 +193,13 @@ class Models:
     async def close(self) -> None:
         """Answer what waits, then let all models go."""
         await asyncio.gather(*(model.close() for model in self))
+
+
+async def _leave(served: Served) -> None:
+    """Let a version go once what it was asked is answered, and its memory with it."""
+    await served.close()
+    del served
+    gc.collect()  # its graphs refer to each other: chance would decide when they go
 
 
 def _state(folder: Path) -> object:
