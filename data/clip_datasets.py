@@ -256,14 +256,13 @@ def _readers() -> Mapping[str, Callable[..., Listing]]:
 
 
 def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
-    from data import drawn_clips, scenes
+    from data import drawn_clips
     from data.builders import is_built
     from data.clip_builders import DRAWN, build_clips, drawn
     from data.problems import write_report
     from data.progress import progress
 
-    code = b"".join(Path(str(module.__file__)).read_bytes() for module in (drawn_clips, scenes))
-    digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)
+    digest = hashlib.sha256(json.dumps([_FORMAT, drawn_clips.VERSION, seed]).encode())
     fingerprint, name = digest.hexdigest()[:16], "drawn-clips"
     report = home / name / fingerprint / "problems.jsonl"
     built = is_built(home, name, fingerprint)

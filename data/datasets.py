@@ -291,8 +291,7 @@ def _prepare_scenes(home: Path, seed: int) -> Prepared:
     from data.problems import write_report
     from data.progress import progress
 
-    code = Path(scenes.__file__).read_bytes()
-    digest = hashlib.sha256(json.dumps([_FORMAT, seed]).encode() + code)
+    digest = hashlib.sha256(json.dumps([_FORMAT, scenes.VERSION, seed]).encode())
     fingerprint = digest.hexdigest()[:16]
     report = home / "scenes" / fingerprint / "problems.jsonl"
     built = is_built(home, "scenes", fingerprint)

@@ -26,6 +26,8 @@ from data import scenes
 from data.errors import unknown
 from data.scenes import COLOURS, COLUMNS, ROWS, SHAPES, Scene, Thing
 
+# Raised when the same seed gives other clips or captions; scenes.py draws their shapes.
+VERSION = 1
 SPLITS: Mapping[str, int] = {"train": 4000, "validation": 300, "test": 500}
 FRAMES = 12
 RATE = 6  # frames a second: a clip takes two

@@ -30,6 +30,8 @@ import numpy.typing as npt
 
 from data.errors import UserError, unknown
 
+# Raised when the same seed gives other images or captions, so that they are generated anew.
+VERSION = 1
 SPLITS: Mapping[str, int] = {"train": 8000, "validation": 300, "test": 500, "unseen": 300}
 
 COLOURS: Mapping[str, tuple[int, int, int]] = {
