@@ -6,9 +6,9 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from pipelines.arguments import parse
-from pipelines.console import exit_code, quiet_tensorflow
-from pipelines.run_directory import open_run
+from pipelines.cli.train import parse
+from pipelines.config.run_directory import open_run
+from pipelines.runtime.console import exit_code, quiet_tensorflow
 
 
 def main(words: Sequence[str]) -> int:
@@ -20,8 +20,8 @@ def main(words: Sequence[str]) -> int:
     config, run_dir = parse(words)
     folder = open_run(config, run_dir)
     quiet_tensorflow()
-    from pipelines.distribution import beginning_again
-    from pipelines.run import run  # takes seconds: after the mistakes have been found
+    from pipelines.training.distribution import beginning_again
+    from pipelines.training.run import run  # takes seconds: after the mistakes have been found
 
     with beginning_again():
         run(config, folder, shlex.join(["python", "train.py", *words]))

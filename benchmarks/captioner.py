@@ -23,19 +23,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.vocabulary import END, PAD, START, tokenize
-from models.beam_search import beam_search
-from models.encoder_decoder import look
-from models.image_encoder import ImageEncoder
-from models.linear import matmul_precision
-from models.search import SearchOptions
-from models.sequence_decoder import SequenceDecoder
-from pipelines.config import Config
-from pipelines.evaluation import search_options
-from pipelines.input import Captions, training_batches
-from pipelines.run import load_run
-from pipelines.tables import Table
-from pipelines.training import Trainer
+from data.media.vocabulary import END, PAD, START, tokenize
+from models.encoder_head import look
+from models.encoders.image import ImageEncoder
+from models.heads.sequence_decoder import SequenceDecoder
+from models.layers.linear import matmul_precision
+from models.search.beam_search import beam_search
+from models.search.hypotheses import SearchOptions
+from pipelines.config.config import Config
+from pipelines.evaluation.captions import search_options
+from pipelines.inputs.batches import Captions, training_batches
+from pipelines.inputs.tables import Table
+from pipelines.tasks.assembly import load_run
+from pipelines.training.trainer import Trainer
 
 CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5
 LONGEST = 18  # words until the last of a hundred real captions has ended

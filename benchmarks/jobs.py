@@ -46,7 +46,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipelines.console import quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
 
 SIDE = 512
 PASSES = 3
@@ -99,9 +99,9 @@ def shards_of(
     source: Path, out: Path, encoder: Any, pixels: bool = True
 ) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its work, a shard each."""
-    from data.items import DIGESTS, hashed
-    from data.kinds import kind_of, list_source
-    from data.shards import Workplace, plan
+    from data.sharding.dataset_kinds import kind_of, list_source
+    from data.sharding.shards import Workplace, plan
+    from data.sharding.work_items import DIGESTS, hashed
 
     place = Workplace(out)
     place.folder.mkdir(parents=True)
@@ -115,7 +115,7 @@ def shards_of(
 
 def make(work: Iterable[tuple[Path, str]], encoder: Any) -> None:
     """Make shards, one after the other."""
-    from data.shard_writer import write_shard
+    from data.sharding.shard_writer import write_shard
 
     for folder, key in work:
         write_shard(folder, key, {}, encoder)
@@ -136,7 +136,7 @@ def records(source: Path, scratch: Path) -> None:
 def features(backbones: list[str], scratch: Path) -> None:
     """Print how one worker's features compare with the bare backbone."""
     one_thread()
-    from pipelines.frozen_encoder import FrozenEncoder
+    from pipelines.inputs.frozen_encoder import FrozenEncoder
 
     sizes = {"640 × 480": (640, 480), "224 × 224": (224, 224)}
     sources = {name: pictures(scratch / name, FEW, size) for name, size in sizes.items()}
@@ -165,8 +165,8 @@ def one_thread() -> None:
 
 def settings_of(backbone: str, scratch: Path) -> dict[str, Any]:
     """Return what a job says of an encoder; random weights lie in a file, as jobs want it."""
-    from models.backbones import build_backbone
-    from pipelines.frozen_encoder import settings
+    from models.backbones.factory import build_backbone
+    from pipelines.inputs.frozen_encoder import settings
 
     if backbone.startswith("efficientnet-lite"):
         return settings(backbone)
@@ -198,7 +198,7 @@ def command(source: Path, out: Path, workers: int) -> list[str]:
     """Return the command line of a job."""
     words = ["prepare", "folder", "--source", str(source), "--out", str(out)]
     words += ["--image-size", str(SIDE), f"--direct_num_workers={workers}"]
-    code = "import sys; from pipelines.cli import main; sys.exit(main())"
+    code = "import sys; from pipelines.cli.main import main; sys.exit(main())"
     return [sys.executable, "-c", code, *words]
 
 

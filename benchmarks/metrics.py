@@ -19,9 +19,9 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from pipelines.metrics import CiderScorer, tokenize
-from pipelines.metrics.bleu import bleu
-from pipelines.metrics.rouge import rouge_l
+from pipelines.evaluation.metrics import CiderScorer, tokenize
+from pipelines.evaluation.metrics.bleu import bleu
+from pipelines.evaluation.metrics.rouge import rouge_l
 
 ITEMS = 5000
 

@@ -35,8 +35,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.beam_search import beam_search
-from pipelines.run import load_run
+from models.search.beam_search import beam_search
+from pipelines.tasks.assembly import load_run
 
 BEAMS = 3
 RATIO_LIMIT, GAIN_LIMIT = 1.3, 2.0
@@ -86,7 +86,15 @@ def latency(
 @contextlib.contextmanager
 def server(folder: Path, *options: str) -> Iterator[int]:
     """Run a server; give its port once it is ready."""
-    command = [sys.executable, "-m", "pipelines.cli", "serve", f"bench={folder}", "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines.cli.main",
+        "serve",
+        f"bench={folder}",
+        "--port",
+        "0",
+    ]
     process = subprocess.Popen(
         [*command, *options],
         stdout=subprocess.PIPE,

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from data.video import SUFFIXES, Sampling, sample
+from data.media.sampling import Sampling
+from data.media.video import SUFFIXES, sample
 
 COUNT = 16
 PASSES = 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+from tests.support.paths import SHARED_DATA
 
 
 @pytest.fixture(scope="session")
@@ -20,9 +20,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of versions with a tiny captioner in it, as `export` leaves it; read only."""
-    from tiny_captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
-
-    from pipelines.export import export
+    from pipelines.export.captions import export
+    from tests.support.tiny_captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
 
     folder = tmp_path_factory.mktemp("models") / "captioner"
     info = {

@@ -1,0 +1,49 @@
+"""What the labels of a dataset must be like to be learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from data.common.errors import UserError
+
+if TYPE_CHECKING:
+    from data.annotations.entries import Listing
+
+
+def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
+    """Return the labels of the training split, sorted.
+
+    Args:
+        name: of the dataset, for messages.
+        labelled: split, id and label of each example.
+        kind: what messages call an example: "text".
+
+    Raises:
+        UserError: if training has fewer than two, or another split has one that training lacks.
+
+    >>> classes_of("pets", [("train", "1", "dog"), ("train", "2", "cat")], "picture")
+    ('cat', 'dog')
+    """
+    examples = list(labelled)
+    counts = Counter(label for split, _, label in examples if split == "train")
+    if len(counts) < 2:
+        found = ", ".join(f"{label!r} ({count:,} {kind}s)" for label, count in counts.items())
+        raise UserError(
+            f"{name}: a classifier needs two classes or more; the training {kind}s have "
+            f"{found or 'none'}"
+        )
+    for split, example_id, label in examples:
+        if label not in counts:
+            raise UserError(
+                f"{name}: {example_id} ({split}) has the label {label!r}, which no training "
+                f"{kind} has; known: {', '.join(sorted(counts)[:20])}"
+            )
+    return tuple(sorted(counts))
+
+
+def classes_in(name: str, listing: Listing) -> tuple[str, ...]:
+    """Return the labels of the training pictures that a source lists: see `classes_of`."""
+    labelled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
+    return classes_of(name, labelled, "picture")

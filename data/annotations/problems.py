@@ -1,0 +1,91 @@
+"""What is wrong with a source of pictures: named in a report, counted, and limited."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.annotations.entries import Problem
+from data.common.errors import UserError
+from data.common.files import atomic_write
+
+if TYPE_CHECKING:
+    from data.annotations.entries import Entry
+
+
+def repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
+    """Return why an entry that shows what `first` shows is left out, if it is."""
+    where, same = entry.where, f"is the same {kind}"
+    if first.split != entry.split:
+        reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
+    elif first.label != entry.label:
+        reason = f"two labels: {first.file}, {first.label!r} (kept), {same}"
+    elif first is entry or entry.captions:
+        return None
+    else:
+        return Problem(entry.file, f"duplicate: {first.file} (kept) {same}", where, bad=False)
+    return Problem(entry.file, reason, where)
+
+
+def summary(problems: Iterable[Problem]) -> str:
+    """Count the problems by kind, the most frequent first.
+
+    >>> summary([Problem("a.jpg", "undecodable: cut short", "images"),
+    ...          Problem("b.jpg", "undecodable: not a picture", "images"),
+    ...          Problem("c.jpg", "missing", "captions.csv:4")])
+    '2 undecodable, 1 missing'
+    """
+    counts = Counter(problem.reason.partition(":")[0] for problem in problems)
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+
+
+def write_report(path: Path, problems: Iterable[Problem]) -> None:
+    """Write one JSON object a line, UTF-8."""
+    with atomic_write(path) as file:
+        for problem in problems:
+            file.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+
+
+def read_report(path: Path) -> list[Problem]:
+    """Read what `write_report` wrote."""
+    with path.open(encoding="utf-8") as file:
+        return [Problem(**json.loads(line)) for line in file]
+
+
+def check_share(
+    name: str,
+    problems: Iterable[Problem],
+    *,
+    total: int,
+    max_bad: float,
+    report: Path,
+    kind: str = "picture",
+) -> None:
+    """Stop where too large a share of the pictures (or texts) is bad.
+
+    Args:
+        name: of the dataset, for the message.
+        problems: all of them; a picture with several counts once.
+        total: how many pictures there are, the bad ones included.
+        max_bad: the largest share allowed, 0 to 1.
+        report: the file that names every problem, for the message.
+        kind: what the message calls one of them.
+
+    Raises:
+        UserError: if more than `max_bad` of the `total` pictures are bad.
+    """
+    serious = [problem for problem in problems if problem.bad]
+    bad = len({problem.file for problem in serious})
+    if bad <= max_bad * total:
+        return
+    enough = min(1.0, math.ceil(1000 * bad / total) / 1000)
+    advice = f", or go on without them: --max-bad {enough:g}" if bad < total else ""
+    raise UserError(
+        f"{name}: {bad:,} of {total:,} {kind}s ({bad / total:.1%}) have problems, more than the "
+        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. Mend them{advice}"
+    )

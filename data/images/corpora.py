@@ -1,0 +1,198 @@
+"""Readers of captioned pictures in the layouts that their distributors ship.
+
+Each takes the folder that the user names and returns a `Listing`; what is not there is an error
+that says what was looked for and what was found. A user's own folder is read by
+`data.images.image_folder`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.annotations.assemble import assemble
+from data.annotations.entries import Listing, Row
+from data.annotations.scan import scan
+from data.annotations.splits import SPLITS
+from data.annotations.tables import find, lines, nothing_found, read_json
+from data.common.errors import UserError
+from data.images.image_folder import read_table
+
+FLICKR8K_TOKENS = "Flickr8k.token.txt"
+FLICKR8K_SPLITS = {
+    "train": "Flickr_8k.trainImages.txt",
+    "validation": "Flickr_8k.devImages.txt",
+    "test": "Flickr_8k.testImages.txt",
+}
+FLICKR8K_IMAGES = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")
+FLICKR30K_TOKENS = ("results_20130124.token", "results.csv", "captions.txt", "captions.csv")
+FLICKR30K_IMAGES = ("flickr30k-images", "flickr30k_images", "images", "Images")
+COCO_YEARS = ("2017", "2014")
+
+
+def read_flickr8k(source: Path) -> Listing:
+    """Read Flickr8k (Hodosh, Young & Hockenmaier 2013).
+
+    Captions from `Flickr8k.token.txt` with the official split lists beside it; else Karpathy's
+    `dataset_flickr8k.json`; else Kaggle's `captions.txt`, split by hash. Pictures that the lists
+    do not name (the original names 8,000 of 8,092) are left out.
+    """
+    images = _images(source, FLICKR8K_IMAGES)
+    tokens = find(source, [FLICKR8K_TOKENS])
+    if tokens is None:
+        return _read_flickr(source, "flickr8k", [FLICKR8K_TOKENS, "captions.txt"], images)
+    listed = list(_split_rows(source))
+    return assemble([*listed, *_token_rows(tokens)], scan(images), partial=True)
+
+
+def read_flickr30k(source: Path) -> Listing:
+    """Read Flickr30k (Young et al. 2014).
+
+    Captions and splits from Karpathy's `dataset_flickr30k.json`; else captions from
+    `results_20130124.token` or Kaggle's `results.csv`, split by hash.
+    """
+    images = _images(source, FLICKR30K_IMAGES)
+    return _read_flickr(source, "flickr30k", FLICKR30K_TOKENS, images)
+
+
+def read_coco(source: Path) -> Listing:
+    """Read COCO captions (Chen et al. 2015).
+
+    Karpathy's `dataset_coco.json` (his splits; restval belongs to train) with `train2014/` and
+    `val2014/`; else COCO's own `annotations/captions_{train,val}{2017,2014}.json` with
+    `{train,val}{2017,2014}/`, whose val is the validation split. Ids are COCO's numbers.
+    """
+    if karpathy := find(source, ["dataset_coco.json"]):
+        return _read_karpathy(karpathy, source)
+    looked_for = ["dataset_coco.json"]
+    for year in COCO_YEARS:
+        names = {split: f"captions_{split}{year}.json" for split in ("train", "val")}
+        files = {split: find(source, [name]) for split, name in names.items()}
+        if all(files.values()):
+            root = _coco_root(source, [f"train{year}", f"val{year}"])
+            rows = [row for split, path in files.items() if path for row in _coco_rows(path, split)]
+            return assemble(rows, scan(root, [f"train{year}", f"val{year}"]))
+        looked_for += [f"annotations/{name}" for name in names.values()]
+    raise nothing_found(source, "caption file of COCO", looked_for)
+
+
+def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -> Listing:
+    karpathy = f"dataset_{name}.json"
+    if path := find(source, [karpathy]):
+        return assemble(_karpathy_rows(path, folders=False), scan(images), partial=True)
+    path = find(source, tokens)
+    if path is None:
+        raise nothing_found(source, f"caption file of {name}", [karpathy, *tokens])
+    if path.name in ("captions.txt", "captions.csv"):
+        return assemble(read_table(path), scan(images), partial=True)
+    read = _bar_rows if path.suffix == ".csv" else _token_rows
+    return assemble(read(path), scan(images), partial=True)
+
+
+def _images(source: Path, names: Sequence[str]) -> Path:
+    folder = find(source, names, folder=True)
+    if folder is None:
+        raise nothing_found(source, "image folder", [f"{name}/" for name in names])
+    while (folder / folder.name).is_dir():  # Kaggle's archive: flickr30k_images/flickr30k_images
+        folder = folder / folder.name
+    return folder
+
+
+def _split_rows(source: Path) -> Iterator[Row]:
+    """Yield a row for each picture of Flickr8k's official lists; nothing where there are none."""
+    for split, name in FLICKR8K_SPLITS.items():
+        if path := find(source, [name]):
+            for number, line in lines(path):
+                yield Row(line.strip(), None, split, f"{path.name}:{number}")
+
+
+def _token_rows(path: Path) -> Iterator[Row]:
+    """Read `name#number<TAB>caption`."""
+    for number, line in lines(path):
+        match = re.fullmatch(r"\s*(.+?)#(\d+)\s*\t(.*)", line)
+        if not match:
+            raise UserError(
+                f"{path}, line {number}: not 'picture#number<TAB>caption': {line!r:.80}"
+            )
+        yield Row(match[1], match[3], None, f"{path.name}:{number}", number=match[2])
+
+
+def _bar_rows(path: Path) -> Iterator[Row]:
+    """Read Kaggle's `name| number| caption`, one of whose rows lacks the second bar."""
+    for number, line in lines(path):
+        match = re.fullmatch(r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)", line)
+        if match:
+            yield Row(match[1], match[3], None, f"{path.name}:{number}", number=match[2])
+        elif number > 1:  # the first is the header
+            raise UserError(f"{path}, line {number}: not 'picture| number| caption': {line!r:.80}")
+
+
+def _read_karpathy(path: Path, source: Path) -> Listing:
+    rows = list(_karpathy_rows(path, folders=True))
+    folders = sorted({row.file.rpartition("/")[0] for row in rows})
+    return assemble(rows, scan(_coco_root(source, folders), folders), partial=True)
+
+
+def _karpathy_rows(path: Path, *, folders: bool) -> Iterator[Row]:
+    """Read the JSON of Karpathy & Fei-Fei (2015), with the pictures' folders where asked."""
+    for picture in _json_list(path, "images"):
+        try:
+            folder = f"{picture['filepath']}/" if folders else ""
+            file, split = folder + picture["filename"], SPLITS[picture["split"]]
+            captions = [
+                (_caption(sentence["raw"]), sentence.get("sentid"))
+                for sentence in picture["sentences"]
+            ]
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{path}: not Karpathy's layout: {error!r} in {picture!r:.80}"
+            ) from None
+        # COCO's number is the id that its results format wants; Flickr's pictures have none.
+        image_id = str(picture["cocoid"]) if "cocoid" in picture else None
+        yield Row(file, None, split, path.name, image_id)
+        for caption, number in captions:
+            yield Row(file, caption, split, path.name, image_id, number)
+
+
+def _coco_rows(path: Path, split: str) -> Iterator[Row]:
+    """Read COCO's own annotations of one split."""
+    folder = path.stem.removeprefix("captions_")
+    try:
+        files = {
+            picture["id"]: f"{folder}/{picture['file_name']}"
+            for picture in _json_list(path, "images")
+        }
+        for image_id, file in files.items():
+            yield Row(file, None, SPLITS[split], path.name, str(image_id))
+        for annotation in _json_list(path, "annotations"):
+            image_id, number = annotation["image_id"], str(annotation["id"])
+            # A caption of a picture that is not in "images" is named as a missing picture.
+            file = files.get(image_id, f"{folder}/{image_id}")
+            caption = _caption(annotation["caption"])
+            yield Row(file, caption, SPLITS[split], path.name, str(image_id), number)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: not COCO's layout: {error!r}") from None
+
+
+def _caption(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"caption {value!r:.80} is not a string")
+    return value
+
+
+def _coco_root(source: Path, folders: Iterable[str]) -> Path:
+    """Return the folder that holds `folders`: the source or its `images/`."""
+    wanted = list(folders)
+    for root in (source, source / "images"):
+        if all((root / folder).is_dir() for folder in wanted):
+            return root
+    raise nothing_found(source, "image folders", [f"{folder}/" for folder in wanted])
+
+
+def _json_list(path: Path, key: str) -> list[Any]:
+    content = read_json(path)
+    if not isinstance(content, dict) or not isinstance(content.get(key), list):
+        raise UserError(f"{path}: no list {key!r} in it")
+    return content[key]

@@ -1,0 +1,192 @@
+"""Words to ids and back: the one table that training, search and the export share."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from data.common.errors import UserError
+from data.common.files import atomic_write
+
+PAD, START, END, UNKNOWN = 0, 1, 2, 3
+SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
+
+# Scripts written without spaces: one character, one token.
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
+# Vowel signs, points and accents that belong to a letter, of any script; and what joins Persian
+# words. Not those that choose how an emoji looks.
+_MARKS = "\u200c" + "".join(
+    character
+    for character in map(chr, range(0x300, 0xFFF0))
+    if unicodedata.category(character)[0] == "M"
+    and not re.match("[\u20d0-\u20ff\ufe00-\ufe0f]", character)
+)
+# What a token is made of, each an expression for one character.
+CLASSES = {
+    "unspaced": rf"[{_UNSPACED}]",
+    "letter": rf"(?![{_UNSPACED}_])[\w{_MARKS}]",
+    "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
+    "sign": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
+    "mark": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only where punctuation is kept
+}
+# Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens; then emoji.
+_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{sign}".format(**CLASSES))
+_TOKEN_OR_MARK = re.compile(f"{_TOKEN.pattern}|{CLASSES['mark']}")
+# What stands between words, where marks are: nothing before the first kind, or after the second.
+CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
+
+
+def tokenize(text: str, marks: bool = False) -> list[str]:
+    r"""Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
+
+    Args:
+        text: the sentence.
+        marks: whether punctuation is kept, each mark a word.
+
+    >>> tokenize("A man's T-shirt -- is RED .")
+    ['a', "man's", 't-shirt', 'is', 'red']
+    >>> tokenize("一只狗 plays ⚽!")
+    ['一', '只', '狗', 'plays', '⚽']
+    >>> [len(tokenize(word)) for word in ("ខ្ញុំ", "שָׁלוֹם", "كَلْب", "می\u200cخواهم")]
+    [1, 1, 1, 1]
+    >>> tokenize("A man's T-shirt -- is RED.", marks=True)
+    ['a', "man's", 't-shirt', '-', '-', 'is', 'red', '.']
+    """
+    pattern = _TOKEN_OR_MARK if marks else _TOKEN
+    return pattern.findall(unicodedata.normalize("NFC", text).lower())
+
+
+def is_blank(text: str) -> bool:
+    r"""Say whether a text has neither a word nor a mark.
+
+    >>> is_blank(" \x01\t\u2028"), is_blank("?"), is_blank("猫")
+    (True, False, False)
+    """
+    return not any(map(str.isalnum, text)) and not tokenize(text, marks=True)
+
+
+class Vocabulary:
+    """An ordered list of words; ids 0..3 are `<pad>`, `<start>`, `<end>`, `<unk>`.
+
+    >>> vocabulary = Vocabulary.build(["a red circle", "a blue circle"], min_count=1)
+    >>> vocabulary.encode("a green circle")
+    [1, 4, 3, 5, 2]
+    >>> vocabulary.decode([1, 4, 5, 2, 0])
+    'a circle'
+
+    A vocabulary that holds punctuation marks keeps them in all that it encodes and decodes:
+
+    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, marks=True)
+    >>> vocabulary.decode(vocabulary.encode("blue, not red."))
+    'blue, not red.'
+
+    Attributes:
+        words: by id.
+        ids: by word.
+        marks: whether a word is a punctuation mark.
+    """
+
+    def __init__(self, words: Sequence[str]) -> None:
+        """Take the words, specials first.
+
+        Raises:
+            UserError: if the specials are not the first four or a word stands twice.
+        """
+        self.words = tuple(words)
+        if self.words[: len(SPECIAL)] != SPECIAL:
+            raise UserError(f"a vocabulary begins with {SPECIAL}, not {self.words[:4]}")
+        self.ids = {word: index for index, word in enumerate(self.words)}
+        if len(self.ids) != len(self.words):
+            twice = [word for word, count in Counter(self.words).items() if count > 1]
+            raise UserError(f"a vocabulary holds each word once; twice: {twice[:5]}")
+        own = self.words[len(SPECIAL) :]
+        self.marks = any(re.fullmatch(CLASSES["mark"], w) and not _TOKEN.match(w) for w in own)
+
+    @classmethod
+    def build(
+        cls, captions: Iterable[str], min_count: int = 5, *, marks: bool = False
+    ) -> Vocabulary:
+        """Collect the words seen at least `min_count` times, the most frequent first.
+
+        Args:
+            captions: any texts.
+            min_count: rarer words are left out.
+            marks: whether punctuation marks are words.
+
+        Raises:
+            UserError: if no word is left.
+        """
+        counts = Counter(word for caption in captions for word in tokenize(caption, marks))
+        words = [word for word in counts if counts[word] >= min_count and word not in SPECIAL]
+        if not words:
+            raise UserError(
+                f"no word occurs {min_count} times in the training texts; "
+                "lower --min-count or add some"
+            )
+        return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))])
+
+    def __len__(self) -> int:
+        """Return the number of ids, specials included."""
+        return len(self.words)
+
+    @property
+    def separator(self) -> str:
+        """What stands between words: nothing where most of them are unspaced characters."""
+        unspaced = sum(bool(re.fullmatch(f"[{_UNSPACED}]", word)) for word in self.words)
+        return "" if 2 * unspaced > len(self.words) - len(SPECIAL) else " "
+
+    @property
+    def hash(self) -> str:
+        """Return 16 hex digits that change with any word or their order."""
+        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
+
+    def affixes(self) -> list[tuple[int, int]]:
+        """Number how each word begins and how it ends, from 1; 0 for none.
+
+        Words of more than four letters have the same first number if they share the first four
+        letters, the same second one if they share the last three.
+
+        >>> Vocabulary([*SPECIAL, "boring", "boringly", "feeling", "dull"]).affixes()[4:]
+        [(1, 2), (1, 3), (4, 2), (0, 0)]
+        """
+        known: dict[tuple[str, str], int] = {}
+
+        def number(beginning: str, end: str) -> int:
+            return known.setdefault((beginning, end), len(known) + 1)
+
+        return [
+            (number(word[:4], ""), number("", word[-3:]))
+            if len(word) > 4 and word not in SPECIAL
+            else (0, 0)
+            for word in self.words
+        ]
+
+    def encode(self, text: str, max_words: int | None = None) -> list[int]:
+        """Return `[START, …, END]`; words past `max_words` are cut."""
+        words = tokenize(text, self.marks)[:max_words]
+        return [START, *(self.ids.get(word, UNKNOWN) for word in words), END]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the words up to the first END, without specials."""
+        words = []
+        for index in ids:
+            if index == END:
+                break
+            if index not in (PAD, START):
+                words.append(self.words[index])
+        text = self.separator.join(words)
+        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.marks else text
+
+    def save(self, path: Path | str) -> None:
+        """Write one word a line, UTF-8."""
+        with atomic_write(path) as file:
+            file.write("\n".join(self.words) + "\n")
+
+    @classmethod
+    def load(cls, path: Path | str) -> Vocabulary:
+        """Read what `save` wrote."""
+        return cls(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))

@@ -1,0 +1,72 @@
+"""Word vectors that others have trained, from the text files of GloVe, fastText or word2vec."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container
+from pathlib import Path
+
+import numpy as np
+
+from data.common.errors import UserError
+
+
+def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[str, np.ndarray]:
+    """Return the vectors of the words that a file has, float32 `[width]` each.
+
+    A line holds a word and its numbers, with spaces between (Pennington et al. 2014, GloVe). The
+    first line may hold two counts instead, as fastText writes it. Case counts: a vocabulary of
+    small letters finds small letters. The file, often gigabytes, is read line by line.
+
+    Args:
+        path: the file, UTF-8.
+        words: those that are wanted.
+        width: numbers of a vector.
+
+    Raises:
+        UserError: naming the line, for one that has more or fewer numbers, no numbers, or is not
+            UTF-8; if the file cannot be read.
+    """
+    found: dict[str, np.ndarray] = {}
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                cells = line.rstrip().split(b" ")
+                if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
+                    continue
+                word = _word(path, number, cells, width)
+                if word in words:
+                    found.setdefault(word, _vector(path, number, cells[-width:]))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    return found
+
+
+def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str:
+    """Return what stands before the numbers; some of GloVe's "words" hold spaces."""
+    count = len(cells) - 1
+    if count > width and not _is_number(cells[-width - 1]):
+        count = width
+    if count != width:
+        raise UserError(
+            f"{path}, line {number}: {count} numbers after the word, not {width}, which is "
+            "--embedding: each line holds a word and as many numbers as that"
+        )
+    try:
+        return b" ".join(cells[:-width]).decode()
+    except UnicodeDecodeError:
+        raise UserError(f"{path}, line {number}: not UTF-8") from None
+
+
+def _vector(path: Path | str, number: int, cells: list[bytes]) -> np.ndarray:
+    if not all(map(_is_number, cells)):
+        wrong = next(cell for cell in cells if not _is_number(cell))
+        raise UserError(f"{path}, line {number}: {wrong.decode(errors='replace')!r} is no number")
+    return np.array(cells, np.float32)
+
+
+def _is_number(cell: bytes) -> bool:
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False

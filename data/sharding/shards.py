@@ -1,0 +1,227 @@
+"""A prepared dataset as shards: cut by a hash of the ids, kept by what they are made of.
+
+While it is made, `OUT/.work` holds `job.json` and, of each shard, `KEY.items` (what it is made of),
+`KEY.tfrecord` and `KEY.json` (its note: there when the shard is finished). When all are, the last
+two are moved to `OUT`, where TensorFlow Datasets finds them; `dataset_info.json`, without which
+nothing reads them, comes last and, when shards change, goes first.
+
+A shard's bytes follow from its items and the job alone: not from the number of workers, from what
+was killed before, or from the rest of the source. A key is a hash of both, so that a shard whose
+pictures have not changed is found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from data.common.errors import UserError
+from data.common.files import atomic_write
+from data.sharding.work_items import DIGESTS, Item, write_items
+from data.storage.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
+
+FORMAT = 3  # raised when other bytes are stored for the same source
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A unit of work, and the file that comes of it.
+
+    Attributes:
+        key: a hash of the job and the items.
+        split: that it belongs to.
+        size: how many items it has.
+    """
+
+    key: str
+    split: str
+    size: int
+
+
+def cut(items: Iterable[T], most: int, name: Callable[[T], str] = str) -> Iterator[list[T]]:
+    """Yield items in groups of at most `most`, by the first bits of the hashes of their names.
+
+    A group that would be larger is two, by one bit more. So a name that comes anew changes the
+    group it falls into, at most cuts it in two, and leaves the others as they are.
+
+    >>> list(cut("abcdef", 2))
+    [['d'], ['f', 'c'], ['b', 'e'], ['a']]
+    """
+
+    def place(item: T) -> int:
+        return int.from_bytes(hashlib.sha256(name(item).encode()).digest())
+
+    def halves(group: list[T], low: int, high: int) -> Iterator[list[T]]:
+        if len(group) <= most:
+            if group:
+                yield group
+            return
+        middle = (low + high) // 2
+        at = bisect_left(group, middle, key=place)
+        yield from halves(group[:at], low, middle)
+        yield from halves(group[at:], middle, high)
+
+    yield from halves(sorted(items, key=place), 0, 1 << 256)
+
+
+def plan(items: Iterable[Item], job: Mapping[str, Any], most: int) -> dict[Shard, list[Item]]:
+    """Return the shards of a dataset, split by split, each with its at most `most` items."""
+    by_split = defaultdict[str, list[Item]](list)
+    for item in items:
+        by_split[item.entry.split].append(item)
+    known = [split for split in ("train", "validation", "test") if split in by_split]
+    others = [split for split in by_split if split not in known]
+    return {
+        Shard(_key(group, job), split, len(group)): group
+        for split in known + others
+        for group in cut(by_split[split], most, lambda item: item.entry.image_id)
+    }
+
+
+def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:
+    # Where a file lies and when it was written do not count, nor does where its folder is.
+    made_of = [
+        [entry[:2], entry[3:7], digest] for entry, digest, _ in (item.to_json() for item in items)
+    ]
+    return hashlib.sha256(json.dumps([FORMAT, job, made_of]).encode()).hexdigest()[:32]
+
+
+class Workplace:
+    """The folder `OUT/.work`: shards under way and finished ones that `OUT` does not show yet."""
+
+    def __init__(self, out: Path) -> None:
+        """Name the folder; it is not made."""
+        self.out, self.folder = out, out / ".work"
+
+    def path(self, key: str, suffix: str) -> Path:
+        """Return the file of a shard: its `.items`, `.tfrecord` or `.json`."""
+        return self.folder / f"{key}{suffix}"
+
+    def begin(self, job: Mapping[str, Any], planned: Mapping[Shard, Sequence[Item]]) -> list[Shard]:
+        """Take back what was shown, forget what is of no use, and return the shards to make.
+
+        What each shard is made of is written down, for the workers and the summary.
+
+        Raises:
+            UserError: if something else lies in the folder.
+        """
+        self._check_job(job)
+        self._take_back()
+        keep = {"job.json", DIGESTS, "lock"}
+        suffixes = (".items", ".tfrecord", ".json")
+        keep |= {f"{shard.key}{suffix}" for shard in planned for suffix in suffixes}
+        for path in self.folder.iterdir():
+            if path.name not in keep:
+                path.unlink() if path.is_file() else shutil.rmtree(path)
+        with atomic_write(self.folder / "job.json") as file:
+            json.dump(job, file, indent=1)
+        missing = []
+        for shard, items in planned.items():
+            path = self.path(shard.key, ".items")
+            if not self._finished(shard.key):
+                missing.append(shard)
+            elif path.exists():
+                continue
+            write_items(path, shard.split, items)
+        return missing
+
+    def is_shown(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> bool:
+        """Say whether `OUT` is whole and made of these shards."""
+        if not (self.out / INFO).exists() or not (manifest := read_manifest(self.out)):
+            return False
+        kept = [note["key"] for note in manifest["shards"].values()]
+        same = manifest["job"] == job and kept == [shard.key for shard in shards]
+        return same and not any(wrong_sizes(self.out, manifest))
+
+    def note(self, key: str) -> dict[str, Any]:
+        """Return what is known of a finished shard."""
+        note: dict[str, Any] = json.loads(self.path(key, ".json").read_text(encoding="utf-8"))
+        return note
+
+    def show(
+        self, job: Mapping[str, Any], shards: Sequence[Shard], name: str, files: Mapping[str, bytes]
+    ) -> None:
+        """Move finished shards to `OUT`; `files` (metadata and reports) follow, the last one last.
+
+        Args:
+            job: what was made.
+            shards: all of them.
+            name: that their files begin with.
+            files: by name, in this order.
+        """
+        counts = {split: 0 for split in (shard.split for shard in shards)}
+        for shard in shards:
+            counts[shard.split] += 1
+        manifest: dict[str, Any] = {"format": FORMAT, "job": job, "shards": {}, "files": {}}
+        numbers = dict.fromkeys(counts, 0)
+        for shard in shards:
+            number, of = numbers[shard.split], counts[shard.split]
+            numbers[shard.split] += 1
+            file = f"{name}-{shard.split}.tfrecord-{number:05}-of-{of:05}"
+            manifest["shards"][file] = {"key": shard.key, **self.note(shard.key)}
+        for file, text in files.items():
+            digest = hashlib.sha256(text).hexdigest()
+            manifest["files"][file] = {"size": len(text), "sha256": digest}
+        self._put(MANIFEST, json.dumps(manifest, indent=1).encode())
+        for file, note in manifest["shards"].items():
+            self.path(note["key"], ".tfrecord").rename(self.out / file)
+        for file, text in files.items():
+            self._put(file, text)
+        for path in self.folder.glob("*.json"):
+            if path.name != "job.json":
+                path.unlink()
+
+    def _put(self, name: str, text: bytes) -> None:
+        """Write a file of `OUT` by way of this folder: what a kill leaves here, `begin` removes."""
+        with atomic_write(self.path(name, ".new"), "wb") as stream:
+            stream.write(text)
+        os.replace(self.path(name, ".new"), self.out / name)
+
+    def _take_back(self) -> None:
+        """Undo `show`, wherever it was interrupted."""
+        (self.out / INFO).unlink(missing_ok=True)
+        manifest = read_manifest(self.out) or {"shards": {}}
+        for file, note in manifest["shards"].items():
+            path, key = self.out / file, note["key"]
+            if path.exists():
+                path.rename(self.path(key, ".tfrecord"))
+            if not self.path(key, ".json").exists():
+                with atomic_write(self.path(key, ".json")) as stream:
+                    json.dump({name: note[name] for name in note if name != "key"}, stream)
+        (self.out / MANIFEST).unlink(missing_ok=True)
+
+    def _finished(self, key: str) -> bool:
+        data, note = self.path(key, ".tfrecord"), self.path(key, ".json")
+        if note.exists() and data.exists() and data.stat().st_size == self.note(key)["size"]:
+            return True
+        note.unlink(missing_ok=True)
+        return False
+
+    def _check_job(self, job: Mapping[str, Any]) -> None:
+        """Refuse a folder in which something else lies."""
+        path = self.folder / "job.json"
+        manifest = read_manifest(self.out)
+        before = manifest["job"] if manifest else read_json(path) if path.exists() else None
+        if before is None:
+            others = [each.name for each in self.out.iterdir() if each != self.folder]
+            if others:
+                raise UserError(
+                    f"{self.out} holds other things ({', '.join(sorted(others)[:3])}): name a new "
+                    "or empty folder with --out"
+                )
+        elif differing := [name for name in job if job[name] != before.get(name)]:
+            pairs = [f"{name} was {before.get(name)}, now {job[name]}" for name in differing]
+            raise UserError(
+                f"{self.out} holds another dataset ({'; '.join(pairs)}): name another folder with "
+                "--out, or remove it"
+            )

@@ -1,0 +1,164 @@
+"""What two splits of a source should not share: files, groups, look-alikes, sets of captions.
+
+    for pair in leaks(listing):
+        print(pair)
+
+Pictures are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
+grey copy; Zauner 2010), which small changes of size, colour or quality leave nearly as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from data.annotations.entries import Entry
+from data.common.errors import UserError
+from data.media.images import load_picture
+from data.media.sampling import Sampling
+from data.media.video import SUFFIXES, sample
+from data.storage.fingerprints import content
+from data.video.clip_folder import window
+
+NEAR = 4  # of 64 bits: see `wordreel check-splits --help`
+_LEVEL = 2.0  # grey levels of contrast below which a picture is as good as empty
+_BLOCK = 1024  # hashes compared at once
+
+
+class Leak(NamedTuple):
+    """Two examples of different splits that are too much alike.
+
+    Attributes:
+        kind: "same file", "look alike", "same group", "same captions".
+        first: of a split that is measured on, where one of the two is.
+        second: the other.
+        detail: how alike they are, or what they share.
+    """
+
+    kind: str
+    first: Entry
+    second: Entry
+    detail: str
+
+    def __str__(self) -> str:
+        """Name the pair in a line."""
+        first, second = self.first, self.second
+        return (
+            f"{self.kind}: {first.file} ({first.split}) and {second.file} ({second.split})"
+            f"{': ' * bool(self.detail)}{self.detail}"
+        )
+
+
+def leaks(
+    entries: Sequence[Entry], *, near: int = NEAR, bar: Any | None = None
+) -> tuple[list[Leak], list[Entry]]:
+    """Compare every split with every other.
+
+    Args:
+        entries: of a source; those without a file are compared by what is told of them.
+        near: pictures look alike if at most so many of the 64 bits of their hashes differ.
+        bar: is told of each.
+
+    Returns:
+        The pairs, the surest first, each pair once; and the entries that cannot be read.
+    """
+    order = {"test": 0, "validation": 1}
+    entries = sorted(entries, key=lambda entry: order.get(entry.split, 2))
+    seen = _looks(entries, bar)
+    readable = [number for number, look in enumerate(seen) if look is not None]
+    digests, hashes = zip(*(seen[n] for n in readable), strict=True) if readable else ((), ())
+    looked = [entries[number] for number in readable]
+    found = list(_shared("same file", looked, lambda n: (digests[n], window(looked[n].file))))
+    found += _near(looked, np.array(hashes, np.uint64), near)
+    found += _shared("same group", entries, lambda n: entries[n].group)
+    found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
+    pairs: dict[frozenset[str], Leak] = {}
+    for leak in found:
+        pairs.setdefault(frozenset((leak.first.image_id, leak.second.image_id)), leak)
+    blind = [entries[n] for n, look in enumerate(seen) if look is None and _has_file(entries[n])]
+    return list(pairs.values()), blind
+
+
+def _has_file(entry: Entry) -> bool:
+    return entry.place != ""
+
+
+def _looks(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | None, int] | None]:
+    """Return the digest of each file and its hash (0: nothing in it); None: unreadable."""
+
+    def look(entry: Entry) -> tuple[str | int | None, int] | None:
+        try:
+            found = (content(entry.path), _hash_of(entry)) if _has_file(entry) else None
+        except (UserError, OSError):
+            found = None
+        if bar is not None:
+            bar.update()
+        return found
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(look, entries))
+
+
+def _hash_of(entry: Entry) -> int:
+    if entry.path.suffix.lower() in SUFFIXES:
+        start, end = window(entry.file)
+        middle = sample(entry.path, Sampling(count=1), start=start, end=end).frames[0]
+        return perceptual_hash(middle)
+    jpeg = load_picture(entry.path.read_bytes(), max_side=128).jpeg
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert pixels is not None  # it was written a moment ago
+    return perceptual_hash(pixels)
+
+
+def perceptual_hash(picture: np.ndarray) -> int:
+    """Return 64 bits of an upright picture, uint8 `[height, width, 3]`; 0 where it is empty.
+
+    >>> blocks = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    >>> large, small = (cv2.resize(blocks, (side, side)) for side in (96, 60))
+    >>> (perceptual_hash(large) ^ perceptual_hash(small)).bit_count() <= NEAR
+    True
+    """
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA)
+    if small.std() < _LEVEL:
+        return 0
+    low = cv2.dct(small)[:8, :8].ravel()
+    bits = low > np.median(low[1:])  # the first is the brightness
+    return int.from_bytes(np.packbits(bits).tobytes())
+
+
+def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable]) -> Iterator[Leak]:
+    """Yield pairs of different splits with the same key, each later one with its first."""
+    by_key: dict[Hashable, list[Entry]] = defaultdict(list)
+    for number, entry in enumerate(entries):
+        if value := key(number):
+            by_key[value].append(entry)
+    for value, alike in by_key.items():
+        first = alike[0]
+        for entry in alike[1:]:
+            if entry.split != first.split:
+                detail = value if isinstance(value, str) and kind == "same group" else ""
+                yield Leak(kind, first, entry, detail)
+
+
+def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> Iterable[Leak]:
+    """Return pairs of different splits whose hashes differ in few bits, the nearest first."""
+    splits = np.array([entry.split for entry in entries])
+    told = np.flatnonzero(hashes)
+    found = []
+    for start in range(0, len(told), _BLOCK):
+        rows = told[start : start + _BLOCK]
+        differ = np.bitwise_count(hashes[rows, None] ^ hashes[told])
+        close = (differ <= near) & (splits[rows, None] != splits[told]) & (rows[:, None] < told)
+        for row, column in zip(*np.nonzero(close), strict=True):
+            found.append((int(differ[row, column]), int(rows[row]), int(told[column])))
+    return [
+        Leak("look alike", entries[a], entries[b], f"{bits} of 64 bits differ")
+        for bits, a, b in sorted(found)
+    ]

@@ -1,0 +1,51 @@
+"""Datasets that TensorFlow Datasets prepares itself: found where they are, or downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from data.annotations.tables import nothing_found
+from data.common.errors import UserError
+from data.storage.cache import say
+
+
+def built_by_tfds(name: str, source: Path | None, *, size: str = "") -> tuple[Path, bool]:
+    """Return the folder of a dataset of TFDS's own, and whether it was prepared before.
+
+    Args:
+        name: as TFDS calls it, with or without a config: "mnist", "imagenette/320px-v2".
+        source: a TFDS data folder that must have it; None: TFDS's own, into which it is
+            downloaded if need be.
+        size: of the download, for the message.
+
+    Raises:
+        UserError: if it is not there, or TFDS cannot prepare it.
+    """
+    # TFDS's own builders take seconds to import: look first whether one has done its work.
+    root = source or Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    patterns = [f"{name}/{version}/dataset_info.json" for version in ("*", "*/*")]
+    for pattern in patterns:
+        if built := sorted(root.glob(pattern)):
+            return built[-1].parent, True
+    if source:
+        raise nothing_found(source, f"prepared {name}", patterns)
+    import tensorflow_datasets as tfds
+
+    say(f"{name}: downloading {f'{size} ' * bool(size)}to {root}")
+    try:
+        builder = tfds.builder(name, data_dir=root)
+        builder.download_and_prepare()
+    except Exception as error:  # the network, the disk, the server: TFDS raises many kinds
+        raise UserError(
+            f"TFDS could not prepare {name}: {error}. Where a copy is prepared already, "
+            "name its TFDS data folder with --source"
+        ) from error
+    return Path(builder.data_dir), False
+
+
+def fingerprint_by_tfds(directory: Path) -> str:
+    """Return 16 hex digits that differ for what TFDS prepared otherwise."""
+    information = (directory / "dataset_info.json").read_bytes()
+    return hashlib.sha256(information).hexdigest()[:16]

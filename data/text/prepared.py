@@ -1,0 +1,72 @@
+"""Texts ready to be read: split by split, with their labels or translations."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.annotations.splits import bound
+from data.common.errors import UserError, unknown
+
+
+@dataclasses.dataclass(frozen=True)
+class TextsInMemory:
+    """Texts, whatever is told of them.
+
+    Attributes:
+        name: of the dataset.
+        fingerprint: changes with the content.
+        splits: the number of texts of each split.
+        problems: the report file, one JSON object a line.
+        examples: the texts of each split.
+    """
+
+    name: str
+    fingerprint: str
+    splits: Mapping[str, int]
+    problems: Path
+    examples: Mapping[str, Sequence[Any]]
+
+    def texts(self, split: str) -> list[tuple[str, str]]:
+        """Return `(text_id, text)` of a split, or of a slice as TFDS writes it: "train[:95%]".
+
+        Raises:
+            UserError: for an unknown split, or a slice that is malformed or empty.
+        """
+        return [(text.text_id, text.text) for text in self._part(split)]
+
+    def _part(self, split: str) -> Sequence[Any]:
+        match = re.fullmatch(r"\s*([\w-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*", split)
+        if not match or match[1] not in self.examples:
+            raise unknown("split", split, self.examples)
+        texts = self.examples[match[1]]
+        part = texts[bound(match[2], len(texts)) : bound(match[3], len(texts))]
+        if not part:
+            raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
+        return part
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedTexts(TextsInMemory):
+    """Labelled texts.
+
+    Attributes:
+        classes: the labels, sorted.
+    """
+
+    classes: tuple[str, ...]
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(text_id, label)` in the order of `texts`."""
+        return [(text.text_id, text.label) for text in self._part(split)]
+
+
+class PreparedPairs(TextsInMemory):
+    """Texts with translations."""
+
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return `(text_id, [translation])` in the order of `texts`."""
+        return [(pair.text_id, [pair.translation]) for pair in self._part(split)]

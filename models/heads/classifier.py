@@ -1,0 +1,132 @@
+"""Memory → a label: one vector for the whole, a score for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from models.layers.attention import MASKED
+from models.layers.linear import Linear
+from models.layers.losses import cross_entropy
+from models.memory import Memory
+
+POOLINGS = ("summary", "mean", "max", "attention")
+
+
+@keras.saving.register_keras_serializable(package="wordreel")
+class Classifier(keras.layers.Layer):
+    """logits = W s + b, of a vector s for the whole memory.
+
+    s is the memory's summary, or the mean of its items m_i, or the highest value of each dimension
+    (Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations"), or what
+    attention finds among them (Yang et al. 2016, "Hierarchical Attention Networks"):
+
+        s = Σ α_i m_i,    α = softmax(vᵀ tanh(W_a m_i + b_a))
+
+    >>> head = Classifier(3)
+    >>> head.build(8)
+    >>> memory = Memory(tf.zeros([2, 5, 8]), tf.ones([2, 5], tf.bool), tf.zeros([2, 8]))
+    >>> tuple(head(memory).shape)
+    (2, 3)
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        class_weights: Sequence[float] | None = None,
+        pooling: str = "summary",
+        **kwargs: Any,
+    ) -> None:
+        """Make a head.
+
+        Args:
+            classes: their number K.
+            class_weights: what an example of each class counts in the loss, K values; None for 1.
+            pooling: "summary", "mean", "max" or "attention".
+            kwargs: of `keras.layers.Layer`.
+
+        Raises:
+            ValueError: if there is not one weight a class, or no such pooling.
+        """
+        super().__init__(**kwargs)
+        if pooling not in POOLINGS:
+            raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not {pooling!r}")
+        self.pooling = pooling
+        if class_weights is not None and len(class_weights) != classes:
+            raise ValueError(f"{len(class_weights)} weights for {classes} classes")
+        self.classes = classes
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+        self.project = Linear(classes, name="project")
+
+    def build(self, memory_depth: int) -> None:
+        """Create W and b, and those of the attention, for a memory of `memory_depth` dimensions."""
+        if self.pooling == "attention":
+            self.compare = Linear(memory_depth, activation="tanh", name="compare")
+            self.compare.build((None, None, memory_depth))
+            self.weigh = Linear(1, use_bias=False, name="weigh")
+            self.weigh.build((None, None, memory_depth))
+        self.project.build((None, memory_depth))
+        self.built = True
+
+    def call(self, memory: Memory) -> tf.Tensor:
+        """Return logits, float32 `[batch, classes]`."""
+        if self.pooling == "summary":
+            return self.project(memory.summary)
+        if self.pooling == "max":
+            something = tf.reduce_any(memory.mask, axis=1, keepdims=True)
+            highest = tf.reduce_max(self._masked(memory), axis=1)
+            return self.project(tf.where(something, highest, 0.0))
+        weights = self.attention(memory)[..., tf.newaxis]
+        return self.project(tf.reduce_sum(weights * memory.values, axis=1))
+
+    def attention(self, memory: Memory) -> tf.Tensor:
+        """Return how much each item counts, float32 `[batch, items]`; of no use to a summary.
+
+        Of highest values an item counts by the share that are its own (Conneau et al. 2017).
+        """
+        if self.pooling == "max":
+            best = tf.argmax(self._masked(memory), axis=1)
+            return tf.reduce_mean(tf.one_hot(best, tf.shape(memory.mask)[1], axis=1), axis=2)
+        energies = tf.zeros(tf.shape(memory.mask))
+        if self.pooling == "attention":
+            energies = self.weigh(self.compare(memory.values))[..., 0]
+        return tf.nn.softmax(tf.where(memory.mask, energies, MASKED))
+
+    def _masked(self, memory: Memory) -> tf.Tensor:
+        return tf.where(memory.mask[..., tf.newaxis], memory.values, MASKED)
+
+    def loss(self, memory: Memory, targets: tf.Tensor, *, smoothing: float = 0.0) -> tf.Tensor:
+        """Return the mean cross-entropy, a scalar; with class weights the weighted mean.
+
+        Args:
+            memory: of `batch` examples.
+            targets: int32 `[batch]`, the class of each.
+            smoothing: see `models.layers.losses.cross_entropy`.
+        """
+        losses = cross_entropy(self(memory), targets, smoothing)
+        if self.class_weights is None:
+            return tf.reduce_mean(losses)
+        weights = tf.gather(tf.constant(self.class_weights), targets)
+        return tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
+
+    def mass(self, targets: tf.Tensor) -> tf.Tensor:
+        """Return what `loss` divides its sum by, float32: examples, or the sum of their weights."""
+        if self.class_weights is None:
+            return tf.cast(tf.size(targets), tf.float32)
+        return tf.reduce_sum(tf.gather(tf.constant(self.class_weights), targets))
+
+    def folded(self) -> Classifier:
+        """Return a head that answers alike, sooner: there is none."""
+        return self
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "class_weights": self.class_weights,
+            "pooling": self.pooling,
+        }

@@ -1,0 +1,40 @@
+"""The part of a picture that counts, as the command line names it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from data.common.errors import UserError
+
+
+class Box(NamedTuple):
+    """A part of a picture: shares of its height and width."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+
+def crop_box(crop: str | None) -> Box | None:
+    """Read a `--crop`.
+
+    >>> crop_box("0.5:1,.25:.75")
+    Box(top=0.5, bottom=1.0, left=0.25, right=0.75)
+
+    Raises:
+        UserError: if it does not read so, or is no part of a picture.
+    """
+    if crop is None:
+        return None
+    share = r"(\d*\.?\d+)"
+    match = re.fullmatch(rf"{share}:{share},{share}:{share}", crop)
+    if match:
+        box = Box(*map(float, match.groups()))
+        if 0 <= box.top < box.bottom <= 1 and 0 <= box.left < box.right <= 1:
+            return box
+    raise UserError(
+        f"--crop is TOP:BOTTOM,LEFT:RIGHT, shares of a frame from 0 to 1 such as '0.5:1,0.25:0.75',"
+        f" not {crop!r}"
+    )

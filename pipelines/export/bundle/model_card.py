@@ -1,0 +1,117 @@
+"""The model card: what an export is, what it reaches, how it is asked, where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from pipelines.export.bundle.sample_requests import LARGEST_BATCH
+
+_NOT_STATED = "not recorded: ask whoever trained the model"
+
+
+def model_card(
+    name: str, version: str, info: Mapping[str, Any], signatures: Mapping[str, Any]
+) -> str:
+    """Return the card as Markdown.
+
+    Args:
+        name: of the model.
+        version: its number.
+        info: its wordreel.json.
+        signatures: a SignatureDef a name.
+    """
+    config = info.get("config", {})
+    facts = [
+        ("Task", info.get("task", config.get("task", _NOT_STATED))),
+        ("Data", _data(config)),
+        ("Licence of the data", info.get("licence") or _NOT_STATED),
+        ("Trained by", f"`{info['command']}`" if info.get("command") else _NOT_STATED),
+        ("Versions", ", ".join(f"{key} {value}" for key, value in info["versions"].items())),
+    ]
+    parts = [
+        f"# {name}, version {version}",
+        "\n".join(f"- **{key}**: {value}" for key, value in facts),
+        "## Scores",
+        _scores(info.get("metrics", {})),
+        "## Signatures",
+        *(_signature(each, definition, info) for each, definition in signatures.items()),
+        "## Serve it",
+        _SERVE.format(name=name),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in _limits(info, signatures)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_SERVE = """\
+With TensorFlow Serving, which takes this folder as it is: `docker compose up`. For development
+and demonstrations, with a page to try the model on: `wordreel serve .`. Either way:
+
+```sh
+curl -d @requests/serving_default-inputs.json http://127.0.0.1:8501/v1/models/{name}:predict
+```
+
+`requests/` has a sample of each signature, in the row form (`instances`) and the columnar form
+(`inputs`). `wordreel verify-export .` repeats the recorded requests without Wordreel and Keras."""
+
+
+def _data(config: Mapping[str, Any]) -> str:
+    if "data" not in config:
+        return _NOT_STATED
+    return f"{config['data']}, split `{config['train_split']}`, seed {config['seed']}"
+
+
+def _scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a table of the scores of each split, below it the signatures they belong to."""
+    if not metrics:
+        return "None were recorded."
+    names = [key for key in next(iter(metrics.values())) if key != "signature"]
+    rows = [["split", *names], ["---"] * (1 + len(names))]
+    for split, scores in metrics.items():
+        values = [scores.get(key) for key in names]
+        rows.append([split, *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values)])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    signed = [f"`{split}`: `{scores.get('signature', '')}`" for split, scores in metrics.items()]
+    return f"{table}\n\nSignatures: " + "; ".join(signed)
+
+
+def _signature(name: str, signature: Any, info: Mapping[str, Any]) -> str:
+    about = info.get("signatures", {}).get(name, "")
+    lines = [f"### {name}", *([about] if about else []), ""]
+    for way, specs in (("takes", signature.inputs), ("answers", signature.outputs)):
+        each = [f"`{key}` {_type(specs[key])}" for key in sorted(specs)]
+        lines.append(f"- {way}: " + ", ".join(each))
+    return "\n".join(lines)
+
+
+def _type(spec: Any) -> str:
+    sides = ["?" if dim.size < 0 else str(dim.size) for dim in spec.tensor_shape.dim]
+    if sides and sides[0] == "?":
+        sides[0] = "batch"
+    return f"{tf.as_dtype(spec.dtype).name} [{', '.join(sides)}]"
+
+
+def _limits(info: Mapping[str, Any], signatures: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what the model cannot be asked."""
+    inputs = {name for signature in signatures.values() for name in signature.inputs}
+    yield f"At most {LARGEST_BATCH} rows are put together by a server."
+    if any(name.endswith("_bytes") for name in inputs):
+        yield (
+            "Pictures are JPEG, PNG, GIF (the first frame) or BMP, up to 50 million pixels; any "
+            "other is not read."
+        )
+    reads, says = info.get("input", {}), info.get("search", {})
+    for part, verb in ((reads, "reads"), (info, "says")):
+        if words := part.get("vocabulary"):
+            yield f"It {verb} {words['size']:,} words and symbols, no other."
+    if longest := reads.get("max_words"):
+        yield f"Texts are cut after {longest} words."
+    if longest := says.get("max_words"):
+        yield f"What it says has at most {longest} words."
+    if labels := info.get("labels"):
+        yield f"It knows {len(labels)} labels, and gives one of them to whatever it is shown."
+    yield "It has seen nothing but its data: on anything else it is a guess that sounds sure."
+    yield "It was not made to judge people, or to be relied on where an error does harm."

@@ -1,0 +1,99 @@
+"""A frozen backbone as a job runs it: encoded pictures → float16 rows, the same as in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from data.common.errors import UserError
+from models.backbones.factory import build_backbone, default_image_size, fingerprint, to_vector
+from pipelines.inputs.feature_cache import VERSION, row_function
+from pipelines.preprocessing.resize import decode_picture
+
+BATCH = 8  # pictures in a call: with one thread, what lies between layers then stays in its cache
+
+
+def settings(
+    backbone: str,
+    weights: str | None = None,
+    size: int | None = None,
+    *,
+    pooled: bool = False,
+    flips: bool = False,
+) -> dict[str, Any]:
+    """Return what a job says of its encoder, JSON.
+
+    Args:
+        backbone: a name that `build_backbone` knows.
+        weights: see there.
+        size: pixels a side that it sees; None: its own.
+        pooled: whether the mean of its grid is stored, not the grid.
+        flips: whether what it says of the mirrored picture is stored as well.
+
+    Raises:
+        UserError: for a backbone that does not exist or cannot be loaded.
+    """
+    try:
+        size = size or default_image_size(backbone)
+        model = build_backbone(backbone, weights=weights, image_size=size)
+    except ValueError as error:
+        raise UserError(f"--features {backbone}: {error}") from error
+    if weights == "random" or (weights is None and model.name == "small_cnn"):
+        raise UserError(f"--features {backbone}: random weights, other ones in every process")
+    _, rows, columns, depth = model.compute_output_shape((1, size, size, 3))
+    stored = [depth] if pooled else [rows * columns, depth]
+    return {
+        "version": VERSION,
+        "backbone": backbone,
+        "weights": weights,
+        "size": size,
+        "pooled": pooled,
+        "flips": flips,
+        "shape": [2, *stored] if flips else stored,
+        "fingerprint": fingerprint(model),
+    }
+
+
+class FrozenEncoder:
+    """Encoded pictures → their rows."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        """Load the backbone.
+
+        Raises:
+            UserError: if it is not the one that the job began with.
+        """
+        self.size = settings["size"]
+        self.backbone = build_backbone(
+            settings["backbone"], weights=settings["weights"], image_size=self.size
+        )
+        if fingerprint(self.backbone) != settings["fingerprint"]:
+            raise UserError(f"{settings['backbone']} has other weights here than where it began")
+        self.flips = settings["flips"]
+        model = to_vector(self.backbone) if settings["pooled"] else self.backbone
+        self.rows = row_function(self.size, self.flips, model).compute
+        # One call for all: each takes as long as it takes to decode a small picture.
+        self._rows_of = tf.function(
+            lambda encoded: self.rows(self._decoded(encoded)),
+            input_signature=[tf.TensorSpec([None], tf.string)],
+        )
+
+    def __call__(self, encoded: Sequence[bytes]) -> np.ndarray:
+        """Return the rows of pictures, float16 `[pictures, cells, depth]`.
+
+        Pooled ones have no cells; of mirrored pictures as well, `[pictures, 2, ...]`.
+        """
+        starts = range(0, len(encoded), BATCH)
+        rows = np.concatenate([self._rows_of(encoded[at : at + BATCH]).numpy() for at in starts])
+        return rows if self.flips else rows[:, 0]
+
+    def _decoded(self, encoded: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(
+            lambda one: decode_picture(one, self.size),
+            encoded,
+            parallel_iterations=1,  # a large picture at a time
+            fn_output_signature=tf.TensorSpec([self.size, self.size, 3], tf.uint8),
+        )

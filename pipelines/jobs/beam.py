@@ -1,0 +1,158 @@
+"""Shards as the work units of a Beam pipeline, on any runner that shares a disk with this machine.
+
+    Create(keys) | Reshuffle | BuildShard
+
+Nothing but keys travels: what a shard is made of, and what becomes of it, lies in the folder that
+all workers see. How one is made, and what happens when it crashes: `pipelines.jobs.worker`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.common.errors import UserError
+from data.common.progress import progress
+from data.sharding.shards import Shard
+from pipelines.jobs.worker import FAILED, Worker
+
+logging.disable(logging.WARNING)  # of Google's services, which Beam misses when it is imported
+import apache_beam as beam  # noqa: E402
+from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
+
+logging.disable(logging.NOTSET)
+
+
+class BuildShard(beam.DoFn):
+    """Makes the shards of keys."""
+
+    def __init__(self, work: str) -> None:
+        """Take the folder that all workers see."""
+        self.work = work
+
+    def setup(self) -> None:
+        """Prepare a process, which the first shard starts."""
+        self.worker = Worker(self.work)
+
+    def process(self, key: str) -> Iterator[str]:
+        """Yield the key when its shard is there."""
+        if self.worker.build(key):
+            yield key
+
+    def teardown(self) -> None:
+        """End the process."""
+        self.worker.close()
+
+
+def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[str]) -> None:
+    """Make shards.
+
+    Args:
+        work: the folder with `job.json` and their items.
+        shards: those that are missing.
+        unit: what is counted on the screen.
+        beam_options: of the command line; without a runner all cores of this machine work.
+
+    Raises:
+        UserError: if a worker met what a user can mend, or a runner that was asked for gave up.
+    """
+    if not shards:
+        return
+    (work / FAILED).unlink(missing_ok=True)
+    total = sum(shard.size for shard in shards)
+    with progress(total, "preparing", unit) as bar, _watched(work, shards, bar):
+        # The largest first, dealt in turn: all workers get about as much.
+        keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
+        try:
+            with beam.Pipeline(options=_options(beam_options, len(keys))) as pipeline:
+                _ = (
+                    pipeline
+                    | beam.Create(keys)
+                    | beam.Reshuffle()
+                    | beam.ParDo(BuildShard(str(work.absolute())))
+                )
+        except KeyboardInterrupt:  # workers finish the shard in hand, and begin no other
+            (work / FAILED).touch()
+            raise
+        except Exception as error:
+            if "--runner" not in _names(beam_options):
+                raise
+            raise UserError(
+                f"the runner gave up: {str(error) or repr(error)}\n"
+                "What is finished stays: the same command goes on from there"
+            ) from error
+    if (work / FAILED).exists():
+        text = (work / FAILED).read_text(encoding="utf-8")
+        raise UserError(text or f"workers could not write to {work}: is the disk full?")
+    lost = [shard for shard in shards if not (work / f"{shard.key}.json").exists()]
+    if lost:
+        raise UserError(
+            f"{len(lost):,} of {len(shards):,} shards did not come: do all workers see {work}, and "
+            "is there room on its disk?"
+        )
+
+
+def check_options(words: Sequence[str]) -> None:
+    """Refuse options that Beam does not know: it would leave them out without a word.
+
+    Raises:
+        UserError: naming the first.
+    """
+    known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
+    known.add_value_provider_argument = known.add_argument  # type: ignore[attr-defined]
+    for options in PipelineOptions.__subclasses__():
+        if hasattr(options, "_add_argparse_args"):
+            options._add_argparse_args(known)
+    _, extra = known.parse_known_args(list(words))
+    if extra:
+        raise UserError(
+            f"unknown option {extra[0]}: neither prepare nor Apache Beam has it; "
+            "see wordreel prepare --help"
+        )
+
+
+def _options(given: Sequence[str], shards: int) -> PipelineOptions:
+    # DirectRunner would look for Prism first, a program that Beam downloads: its engine will do.
+    words, named = list(given), _names(given)
+    if "--runner" not in named:
+        words.append("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner")
+        # Threads wait for the processes that work.
+        words += ["--direct_running_mode=multi_threading"] * ("--direct_running_mode" not in named)
+        if "--direct_num_workers" not in named:
+            words.append(f"--direct_num_workers={min(len(os.sched_getaffinity(0)), shards)}")
+    return PipelineOptions(words)
+
+
+def _names(words: Sequence[str]) -> set[str]:
+    return {word.partition("=")[0] for word in words}
+
+
+class _watched:
+    """Moves a bar while shards are finished, whoever makes them."""
+
+    def __init__(self, work: Path, shards: Iterable[Shard], bar: Any) -> None:
+        self.work, self.bar = work, bar
+        self.waiting = {shard.key: shard.size for shard in shards}
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+        self._look()
+
+    def _watch(self) -> None:
+        while not self.over.wait(0.5):
+            self._look()
+
+    def _look(self) -> None:
+        for key in [key for key in self.waiting if (self.work / f"{key}.json").exists()]:
+            self.bar.update(self.waiting.pop(key))

@@ -1,0 +1,266 @@
+"""`data.media.vocabulary.tokenize` in TensorFlow's own ops, for exports that need no Python.
+
+The graph works as the function does: normalise (NFC), lower, find the words. Normalising and
+lowering happen on code points, with tables taken from Python's own Unicode data, so that both
+know the same version of it. The words are found by the same expression, spelled for RE2, which has
+no look-ahead and another idea of a letter: every class is written out.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from data.media.vocabulary import CLASSES, END, START, UNKNOWN, Vocabulary
+
+# Between two texts where all stand in one row; no text holds it. Nothing composes across it.
+_WALL = sys.maxunicode + 1
+_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C2
+_FIRST_MARK = 0x300  # below it, every text is normalised already
+
+
+def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tensor:
+    """Do what `vocabulary.encode` does to each text, padded with PAD.
+
+    Args:
+        texts: string `[batch]`, at least one; what is not UTF-8 in it counts as punctuation.
+        vocabulary: the words, which become constants of the graph.
+        max_words: words past it are cut.
+
+    Returns:
+        int32 `[batch, time]`.
+    """
+    words = tokenize(texts, vocabulary.marks)[:, :max_words]
+    ids = tf.ragged.map_flat_values(functools.partial(_look_up, vocabulary), words)
+    rows = ids.nrows()
+    start, end = (tf.fill([rows, 1], tf.constant(token, tf.int32)) for token in (START, END))
+    return tf.concat([start, ids, end], axis=1).to_tensor()
+
+
+def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
+    """Return the ids of words, `[n]`: a hash finds the only word it can be, which is compared."""
+    buckets = 2**62
+    with tf.init_scope():  # values, not nodes of the graph
+        hashes = tf.strings.to_hash_bucket_fast(list(vocabulary.words), buckets).numpy()
+    order = np.argsort(hashes)
+    if len(np.unique(hashes)) < len(hashes):
+        raise ValueError("two words of the vocabulary have the same hash")
+    place = tf.searchsorted(
+        tf.constant(hashes[order]), tf.strings.to_hash_bucket_fast(words, buckets)
+    )
+    ids = tf.gather(tf.constant(order, tf.int32), tf.minimum(place, len(order) - 1))
+    right = tf.equal(tf.gather(tf.constant(vocabulary.words), ids), words)
+    return tf.where(right, ids, UNKNOWN)
+
+
+def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
+    """Split texts, string `[batch]`, into lower-case words: ragged string `[batch, (words)]`.
+
+    With `marks`, punctuation is kept.
+    """
+    points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
+    walls = tf.fill([points.nrows(), 1], tf.constant(_WALL, tf.int32))
+    row = tf.concat([points, walls], axis=1).flat_values
+    foreign = tf.reduce_any((row >= _FIRST_MARK) & (row < _WALL))
+    row = tf.cond(foreign, lambda: normalized(row), lambda: row)
+    row = lowered(row)
+    ends = tf.where(tf.equal(row, _WALL))[:, 0]
+    starts = tf.concat([[tf.constant(0, tf.int64)], ends[:-1] + 1], axis=0)
+    within = tf.not_equal(row, _WALL)
+    points = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(row, within), ends - starts)
+    lower = tf.strings.unicode_encode(points, "UTF-8")
+    return tf.strings.split(tf.strings.regex_replace(lower, _expression(marks), r"\1 "))
+
+
+def lowered(row: tf.Tensor) -> tf.Tensor:
+    """Lower code points, int32 `[n]`, as `str.lower` does, a final sigma included."""
+    letters, hidden = (_is_in(row, ranges) for ranges in _case_ranges())
+    # Whether the nearest character before (after) that is not case-ignorable has case.
+    seen = tf.boolean_mask(letters, ~hidden)
+    before = tf.math.cumsum(tf.cast(~hidden, tf.int32), exclusive=True)
+    around = tf.concat([[False], seen, [False]], axis=0)
+    after_letter = tf.gather(around, before)
+    before_letter = tf.gather(around, before + 1 + tf.cast(~hidden, tf.int32))
+    final = tf.equal(row, _SIGMA) & after_letter & ~before_letter
+    return _replace(tf.where(final, _FINAL_SIGMA, row), _tables()["lower"])
+
+
+def normalized(row: tf.Tensor) -> tf.Tensor:
+    """Normalise code points, int32 `[n]`, to NFC (Unicode Standard Annex 15).
+
+    Characters are decomposed, sorted by class within each run of marks, and composed again.
+    """
+    row = _replace(row, _tables()["decomposed"])
+    kind = _classes(row)
+    run = tf.cumsum(tf.cast(tf.equal(kind, 0), tf.int64))
+    key = run * 256 + tf.cast(kind, tf.int64)
+    count = tf.size(row, tf.int64)
+    row = tf.gather(row, tf.argsort(key * count + tf.range(count)))  # equal ones keep their order
+    return _composed(row)
+
+
+def _composed(row: tf.Tensor) -> tf.Tensor:
+    """Compose: groups that cannot join each other side by side, one character after the other."""
+    opens = tf.equal(_classes(row), 0) & ~_is_in(row, _second_ranges())
+    opens = tf.concat([[True], opens[1:]], axis=0)
+    lengths = tf.math.segment_sum(tf.ones_like(row), tf.cumsum(tf.cast(opens, tf.int32)) - 1)
+    groups = tf.RaggedTensor.from_row_lengths(row, lengths).to_tensor(default_value=-1)
+    kinds = _classes(groups)
+    count, size = tf.unstack(tf.shape(groups))
+    numbers = tf.range(count)
+
+    def step(
+        at: tf.Tensor, done: tf.Tensor, starter: tf.Tensor, last: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        point, kind = groups[:, at], kinds[:, at]
+        own = tf.gather(done, starter, axis=1, batch_dims=1)
+        joined = _pair(own, point)
+        # Blocked by a mark of the same class or a higher one in between.
+        free = tf.equal(last, -1) | (last < kind)
+        joins = (joined >= 0) & free & tf.equal(tf.gather(kinds, starter, axis=1, batch_dims=1), 0)
+        places = tf.stack([numbers, tf.where(joins, starter, at)], axis=1)
+        done = tf.tensor_scatter_nd_update(done, places, tf.where(joins, joined, point))
+        begins = ~joins & tf.equal(kind, 0) & (point >= 0)
+        starter = tf.where(begins, at, starter)
+        last = tf.where(begins, -1, tf.where(joins, last, kind))
+        return at + 1, done, starter, last
+
+    done = tf.concat([groups[:, :1], tf.fill([count, size - 1], -1)], axis=1)
+    first = (tf.constant(1), done, tf.zeros_like(numbers), tf.fill([count], -1))
+    _, done, _, _ = tf.while_loop(lambda at, *_: at < size, step, first)
+    return tf.boolean_mask(done, done >= 0)
+
+
+def _pair(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Return what two code points compose to, -1 for nothing."""
+    keys, values = _tables()["pairs"]
+    asked = tf.cast(first, tf.int64) * 2**21 + tf.cast(second, tf.int64)
+    place = tf.minimum(tf.searchsorted(tf.constant(keys), asked), len(keys) - 1)
+    found = tf.equal(tf.gather(tf.constant(keys), place), asked) & (second >= 0)
+    return tf.where(found, tf.gather(tf.constant(values[:, 0]), place), -1)
+
+
+def _replace(row: tf.Tensor, table: tuple[np.ndarray, np.ndarray]) -> tf.Tensor:
+    """Put a few code points, `values [keys, most]` padded with -1, in the place of each key."""
+    keys, values = (tf.constant(each) for each in table)
+    place = tf.minimum(tf.searchsorted(keys, tf.cast(row, tf.int64)), len(table[0]) - 1)
+    found = tf.equal(tf.gather(keys, place), tf.cast(row, tf.int64))
+    same = tf.pad(row[:, tf.newaxis], [[0, 0], [0, values.shape[1] - 1]], constant_values=-1)
+    new = tf.where(found[:, tf.newaxis], tf.gather(values, place), same)
+    return tf.boolean_mask(new, new >= 0)
+
+
+def _classes(points: tf.Tensor) -> tf.Tensor:
+    """Return the canonical combining class of each code point, int32 of the same shape."""
+    keys, values = (tf.constant(each) for each in _tables()["classes"])
+    asked = tf.cast(tf.reshape(points, [-1]), tf.int64)
+    place = tf.minimum(tf.searchsorted(keys, asked), keys.shape[0] - 1)
+    found = tf.equal(tf.gather(keys, place), asked)
+    kinds = tf.where(found, tf.gather(values[:, 0], place), 0)
+    return tf.reshape(kinds, tf.shape(points))
+
+
+def _is_in(points: tf.Tensor, ranges: Iterable[tuple[int, int]]) -> tf.Tensor:
+    """Say of each code point whether one of the ranges, sorted, holds it."""
+    bounds = np.array([(first, last + 1) for first, last in ranges], np.int32).ravel()
+    return tf.equal(tf.searchsorted(bounds, points, side="right") % 2, 1)
+
+
+# What Python knows of Unicode, as tables.
+
+
+def _every_character() -> Iterable[str]:
+    """Yield all code points but the surrogates, which no UTF-8 holds."""
+    for point in range(sys.maxunicode + 1):
+        if not 0xD800 <= point < 0xE000:
+            yield chr(point)
+
+
+@functools.cache
+def _tables() -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    """Return sorted keys, int64 `[n]`, and values, int32 `[n, most]` padded with -1, by name."""
+    lower, decomposed, classes, pairs = {}, {}, {}, {}
+    for char in _every_character():
+        if char.lower() != char:
+            lower[ord(char)] = char.lower()
+        if kind := unicodedata.combining(char):
+            classes[ord(char)] = chr(kind)
+        parts = unicodedata.normalize("NFD", char)
+        if parts != char:
+            decomposed[ord(char)] = parts
+            if len(parts) > 1 and unicodedata.normalize("NFC", parts) == char:
+                first = unicodedata.normalize("NFC", parts[:-1])
+                pairs[ord(first) * 2**21 + ord(parts[-1])] = char
+    named = {"lower": lower, "decomposed": decomposed, "classes": classes, "pairs": pairs}
+    return {name: _as_arrays(table) for name, table in named.items()}
+
+
+def _as_arrays(table: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
+    values = np.full((len(table), max(map(len, table.values()))), -1, np.int32)
+    for row, (_, text) in zip(values, sorted(table.items()), strict=True):
+        row[: len(text)] = list(map(ord, text))
+    return np.array(sorted(table), np.int64), values
+
+
+@functools.cache
+def _second_ranges() -> tuple[tuple[int, int], ...]:
+    """Return the characters that can be composed with one before them."""
+    seconds = {int(key) % 2**21 for key in _tables()["pairs"][0]}
+    return tuple((point, point) for point in sorted(seconds))
+
+
+@functools.cache
+def _case_ranges() -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+    """Return the characters that have case, and those that `str.lower` looks past for a sigma.
+
+    Python does not tell them, but a sigma does: "xΣ" ends in a final one only where x has case,
+    and "aΣx" has a final one in spite of x, "aΣxa" not, where x is looked past.
+    """
+    cased, ignorable = [], []
+    for char in _every_character():
+        if f"a{char}Σ".lower()[-1] == "ς" and f" {char}Σ".lower()[-1] != "ς":
+            ignorable.append(ord(char))
+        elif f"{char}Σ".lower()[-1] == "ς":
+            cased.append(ord(char))
+    return tuple(_ranges(cased)), tuple(_ranges(ignorable))
+
+
+def _ranges(points: Iterable[int]) -> Iterable[tuple[int, int]]:
+    """Join neighbours.
+
+    >>> list(_ranges([1, 2, 3, 7]))
+    [(1, 3), (7, 7)]
+    """
+    first = last = None
+    for point in points:
+        if last is not None and point == last + 1:
+            last = point
+            continue
+        if first is not None and last is not None:
+            yield first, last
+        first = last = point
+    if first is not None and last is not None:
+        yield first, last
+
+
+@functools.cache
+def _expression(marks: bool) -> str:
+    """Return the tokens' expression for RE2, which drops on the way what is in none."""
+    unspaced, letter, inner, sign, mark = (_class(CLASSES[name]) for name in CLASSES)
+    single = [sign, mark] if marks else [sign]
+    token = "|".join([unspaced, f"{letter}+(?:['’-]{inner}+)*", *single])
+    junk = "[^" + "".join(each[1:-1] for each in (unspaced, letter, *single)) + "]"
+    return f"{junk}*({token})|{junk}+"
+
+
+def _class(pattern: str) -> str:
+    """Write out what characters a class of Python's expressions holds."""
+    matches = re.compile(pattern).fullmatch
+    held = _ranges(ord(char) for char in _every_character() if matches(char))
+    return "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in held) + "]"

@@ -1,0 +1,130 @@
+"""Captions of a long clip, window by window, as WebVTT or SubRip."""
+
+from __future__ import annotations
+
+import html
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from data.common.errors import UserError
+from data.common.files import atomic_write
+
+if TYPE_CHECKING:
+    from data.media.sampling import Sampling
+    from pipelines.serving.client.predictors import Captioner
+
+FORMATS = (".vtt", ".srt")
+
+
+class Cue(NamedTuple):
+    """A caption and when it is shown, in seconds."""
+
+    start: float
+    end: float
+    text: str
+
+
+def subtitle(captioner: Captioner, clip: Path, window: float, out: Path) -> int:
+    """Caption each window of a clip and write the captions; return how many there are.
+
+    Neighbours that say the same become one.
+
+    Args:
+        captioner: of an export that takes clips.
+        clip: the file.
+        window: seconds; each is sampled as a whole clip was in training.
+        out: a .vtt or .srt file.
+
+    Raises:
+        UserError: if the clip cannot be read, or the file written.
+    """
+    from data.media.sampling import Sampling
+
+    sampling, spans = Sampling(**captioner.info["input"]["sampling"]), list[tuple[float, float]]()
+
+    def frames() -> Iterator[list[bytes]]:
+        for start, end, encoded in _windows(clip, sampling, window):
+            spans.append((start, end))
+            yield encoded
+
+    answers = captioner.caption(frames())
+    cues = [
+        Cue(*span, answer.captions[0])
+        for span, answer in zip(spans, answers, strict=True)
+        if answer.valid
+    ]
+    cues = _merged(cues)
+    with atomic_write(out) as file:
+        file.write(to_vtt(cues) if out.suffix.lower() == ".vtt" else to_srt(cues))
+    return len(cues)
+
+
+def _windows(
+    clip: Path, sampling: Sampling, window: float
+) -> Iterator[tuple[float, float, list[bytes]]]:
+    from data.media.images import frame_jpeg
+    from data.media.sampling import BadClip
+    from data.media.video import sample
+
+    for number in itertools.count():
+        start, end = number * window, (number + 1) * window
+        try:
+            found = sample(clip, sampling, start=start, end=end)
+        except BadClip as error:
+            if number and "no frame in the window" in str(error):
+                return
+            raise UserError(f"{clip}, from {start:g} s: {error}") from error
+        except OSError as error:
+            raise UserError(f"{clip}: {error.strerror or error}") from error
+        last = float(found.times[-1])  # it stands for half a segment more
+        end = min(end, last + max(0.04, (last - start) / (2 * len(found.times) - 1)))
+        yield start, end, [frame_jpeg(frame) for frame in found.frames]
+
+
+def _merged(cues: Sequence[Cue]) -> list[Cue]:
+    merged = list[Cue]()
+    for cue in cues:
+        if merged and merged[-1].text == cue.text:
+            merged[-1] = merged[-1]._replace(end=cue.end)
+        else:
+            merged.append(cue)
+    return merged
+
+
+def to_vtt(cues: Sequence[Cue]) -> str:
+    """Return WebVTT.
+
+    >>> print(to_vtt([Cue(0, 5, "a < b")]), end="")
+    WEBVTT
+    <BLANKLINE>
+    00:00:00.000 --> 00:00:05.000
+    a &lt; b
+    """
+    blocks = [
+        f"{_clock(cue.start)} --> {_clock(cue.end)}\n{html.escape(cue.text, quote=False)}\n"
+        for cue in cues
+    ]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def to_srt(cues: Sequence[Cue]) -> str:
+    """Return SubRip.
+
+    >>> print(to_srt([Cue(3599.5, 3661.25, "a star turns")]), end="")
+    1
+    00:59:59,500 --> 01:01:01,250
+    a star turns
+    """
+    blocks = [
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
+        for number, cue in enumerate(cues, 1)
+    ]
+    return "\n".join(blocks)
+
+
+def _clock(seconds: float, point: str = ".") -> str:
+    whole, milliseconds = divmod(round(1000 * seconds), 1000)
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{rest:02}{point}{milliseconds:03}"

@@ -1,0 +1,208 @@
+"""The models of a server: each folder of versions is watched, the newest version answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.export.layout import versions
+from pipelines.serving.server.batching import Arrays, Batcher
+from pipelines.serving.server.errors import RequestError
+from pipelines.serving.server.prometheus import Metrics
+from pipelines.serving.server.servable import Version
+from pipelines.serving.server.settings import Settings
+
+LOG = logging.getLogger("wordreel.server")
+
+
+class Served:
+    """A version with the batcher that answers for it.
+
+    Attributes:
+        version: what is asked.
+    """
+
+    def __init__(self, version: Version, batcher: Batcher, executor: ThreadPoolExecutor) -> None:
+        self.version, self._batcher, self._executor = version, batcher, executor
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the version from going while a request is read and answered."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def answer(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Answer a request, see `Batcher.answer`."""
+        return await self._batcher.answer(signature, inputs)
+
+    async def close(self) -> None:
+        """Let the version go once nobody uses it."""
+        await self._unused.wait()
+        await self._batcher.close()
+        self._executor.shutdown(wait=False)
+
+
+class Model:
+    """A folder of versions of which the newest answers that can be loaded.
+
+    One that cannot is reported and left alone until its files change. Where a folder has been
+    emptied, the last one goes on.
+
+    Attributes:
+        name: of the model.
+        served: the version that answers; None until one is loaded.
+        failed: why others cannot be loaded, and the state of their files.
+    """
+
+    def __init__(self, name: str, folder: Path, settings: Settings, metrics: Metrics) -> None:
+        self.name, self.folder = name, folder
+        self.served: Served | None = None
+        self.failed: dict[int, tuple[str, object]] = {}
+        self._settings, self._metrics = settings, metrics
+        self._empty = False
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    def find(self, number: int | None = None) -> Served:
+        """Return the version that answers, or refuse a number that is not its.
+
+        Raises:
+            RequestError: 404 or, while none is loaded, 503.
+        """
+        if number is not None and (self.served is None or number != self.served.version.number):
+            raise RequestError(
+                404, f"Servable not found for request: Specific({self.name}, {number})"
+            )
+        if self.served is None:
+            raise RequestError(
+                503, f"Servable not found for request: Latest({self.name}): not loaded", 1
+            )
+        return self.served
+
+    async def look(self) -> None:
+        """Load the newest version that can be, unless it is the one that answers."""
+        found = await asyncio.to_thread(versions, self.folder)
+        if not found and not self._empty:
+            LOG.warning("no version left", extra={"model": self.name})
+        self._empty = not found
+        self.failed = {number: why for number, why in self.failed.items() if number in found}
+        for number in sorted(found, reverse=True):
+            answers = self.served is not None and self.served.version.number == number
+            if answers or await self._loads(number, found[number]):
+                return
+
+    async def _loads(self, number: int, folder: Path) -> bool:
+        """Load a version, if that did not fail before with the same files; say whether it did."""
+        state = await asyncio.to_thread(_state, folder)
+        if number in self.failed and self.failed[number][1] == state:
+            return False
+        try:
+            await self._load(number, folder)
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"[:500]
+            self.failed[number] = problem, state
+            self._metrics.loads.labels(self.name, "failed").inc()
+            LOG.error(
+                "version not loaded",
+                extra={"model": self.name, "version": number, "problem": problem},
+            )
+            return False
+        self.failed.pop(number, None)
+        return True
+
+    async def _load(self, number: int, folder: Path) -> None:
+        version = await asyncio.to_thread(Version, number, folder)
+        executor = ThreadPoolExecutor(1, f"{self.name}-{number}")
+        batcher = Batcher(
+            version.ask,
+            executor,
+            max_rows=self._settings.max_rows,
+            max_queue=self._settings.max_queue,
+            delay=self._settings.delay,
+            observe=lambda requests, rows: self._metrics.batch(self.name, requests, rows),
+        )
+        before, self.served = self.served, Served(version, batcher, executor)
+        self._metrics.version.labels(self.name).set(number)
+        self._metrics.loads.labels(self.name, "loaded").inc()
+        self._metrics.queue.labels(self.name).set_function(lambda: batcher.rows)
+        LOG.info("version loaded", extra={"model": self.name, "version": number})
+        if before is not None:  # whoever got it before this moment is answered by it
+            task = asyncio.create_task(_leave(before))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def close(self) -> None:
+        """Answer what waits, then let all versions go."""
+        if self.served is not None:
+            await self.served.close()
+        await asyncio.gather(*self._leaving)
+
+
+class Models:
+    """All models of a server, by name."""
+
+    def __init__(self, folders: dict[str, Path], settings: Settings, metrics: Metrics) -> None:
+        self._models = {
+            name: Model(name, folder, settings, metrics) for name, folder in folders.items()
+        }
+        self._poll = settings.poll
+
+    def __iter__(self) -> Iterator[Model]:
+        return iter(self._models.values())
+
+    def find(self, name: str) -> Model:
+        """Return a model.
+
+        Raises:
+            RequestError: 404.
+        """
+        if name not in self._models:
+            raise RequestError(404, f"Servable not found for request: Latest({name[:100]})")
+        return self._models[name]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model has a version that answers."""
+        return all(model.served is not None for model in self)
+
+    async def watch(self) -> None:
+        """Look for new versions until cancelled."""
+        while True:
+            for model in self:
+                try:
+                    await model.look()
+                except Exception as error:  # such as files that go while they are looked at
+                    LOG.warning("cannot look", extra={"model": model.name, "problem": repr(error)})
+            await asyncio.sleep(self._poll)
+
+    async def close(self) -> None:
+        """Answer what waits, then let all models go."""
+        await asyncio.gather(*(model.close() for model in self))
+
+
+async def _leave(served: Served) -> None:
+    """Let a version go once what it was asked is answered, and its memory with it."""
+    await served.close()
+    del served
+    gc.collect()  # its graphs refer to each other: chance would decide when they go
+
+
+def _state(folder: Path) -> object:
+    """Return what changes with the files of a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]

@@ -1,0 +1,63 @@
+"""Captions in other languages for pictures that are there."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from data.common.errors import UserError
+from data.images.multi30k import read_multi30k
+from tests.support.source_files import by_split, captions, fill, pictures
+
+FILES = {
+    "train.de.gz": gzip.compress(b"Ein Hund.\nZwei Katzen.\nEin Mann.\n"),
+    "images.train.txt": "100.jpg\n200.jpg\n300.jpg\n",
+    "val.de": "Ein Hut.\n",
+    "images.val.txt": "400.jpg\n",
+    **pictures("images", "100_ab12.jpg", "300_cd34.jpg", "400_ef56.jpg", "500_a1.jpg"),
+}
+
+
+def test_lines_meet_the_pictures_that_are_there(tmp_path: Path) -> None:
+    listing = read_multi30k(fill(tmp_path, FILES), "de")
+    assert captions(listing) == {
+        "100_ab12.jpg": ("Ein Hund.",),
+        "300_cd34.jpg": ("Ein Mann.",),
+        "400_ef56.jpg": ("Ein Hut.",),
+    }
+    assert by_split(listing)["validation"] == ["400_ef56.jpg"]
+    assert listing.problems == ()
+    assert "3 of 4 captions have their picture in images/" in listing.notes
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"images.train.txt": "100.jpg\n"}, r"train.de.gz has 3 lines, images.train.txt has 1"),
+        ({"images.train.txt": b"100\xff.jpg\n"}, r"images.train.txt, line 1: not UTF-8"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        read_multi30k(fill(tmp_path, FILES | files), "de")
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    source = fill(tmp_path, FILES)
+    with pytest.raises(UserError, match=r"looked for train.fr \(or .gz\)"):
+        read_multi30k(source, "fr")
+
+
+def test_real_photos_in_german(shared_data: Path, tmp_path: Path) -> None:
+    for path in (*(shared_data / "multi30k").iterdir(), shared_data / "flickr8k" / "images"):
+        (tmp_path / path.name).symlink_to(path)
+    listing = read_multi30k(tmp_path, "de")
+    assert {split: len(ids) for split, ids in by_split(listing).items()} == {
+        "train": 6043,
+        "validation": 210,
+    }
+    assert captions(listing)["1000268201_693b08cb0e.jpg"] == (
+        "Ein kleines Mädchen klettert in ein Spielhaus aus Holz.",
+    )

@@ -1,0 +1,59 @@
+"""Pretrained word vectors: what is read, and what is refused by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.common.errors import UserError
+from data.media.word_vectors import read_vectors
+from tests.support.tiny_reviews import tiny
+
+GLOVE = "the 1 -0.5 2e-1\n2000 4 5 6\n. . 7 8 9\nfilm 0 0 1\nfilm 9 9 9\n"
+
+
+def test_glove_and_fasttext_say_the_same(tmp_path: Path) -> None:
+    path, words = tmp_path / "vectors.txt", {"film", "2000", "the", ". ."}
+    expected = {"the": [1, -0.5, 0.2], "2000": [4, 5, 6], ". .": [7, 8, 9], "film": [0, 0, 1]}
+    for text in (GLOVE, "5 3\n" + GLOVE.replace("\n", " \n")):
+        path.write_text(text, encoding="utf-8")
+        found = read_vectors(path, words, 3)
+        assert found.keys() == expected.keys()
+        for word, vector in expected.items():
+            np.testing.assert_array_equal(found[word], np.array(vector, np.float32))
+    assert read_vectors(path, {"film"}, 3).keys() == {"film"}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"a 1 2", "line 2: 2 numbers after the word, not 3, which is --embedding"),
+        (b"a 1 2 3 4", "line 2: 4 numbers after the word, not 3"),
+        (b"", "line 2: 0 numbers"),
+        (b"film 1 2 x", "line 2: 'x' is no number"),
+        (b"film 1 2 nan", "line 2: 'nan' is no number"),
+        (b"\xe9t\xe9 1 2 3", "line 2: not UTF-8"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: bytes, said: str) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(b"the 1 2 3\n" + line + b"\n")
+    with pytest.raises(UserError, match=said):
+        read_vectors(path, {"film"}, 3)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot read .*absent.txt: No such file"):
+        read_vectors(tmp_path / "absent.txt", set(), 3)
+
+
+def test_an_encoder_starts_from_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("film 1 2 3 4\nunheard 5 6 7 8\n")
+    _, source, _ = tiny(tmp_path, vectors=str(path))
+    vectors, words = source.encoder.embedding.numpy() / 3, source.vocabulary  # tiny() triples all
+    np.testing.assert_allclose(vectors[words.ids["film"]], [1, 2, 3, 4], rtol=1e-6)
+    assert np.abs(vectors[words.ids["fine"]]).max() < 1
+    assert f"1 of {len(words)} words start from" in capsys.readouterr().out

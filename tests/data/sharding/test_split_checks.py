@@ -1,0 +1,90 @@
+"""What two splits share is found, whatever form it has; what only resembles is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from data.sharding.dataset_kinds import list_source
+from data.sharding.split_checks import leaks
+from pipelines.cli.main import run
+
+
+def picture(seed: int) -> np.ndarray:
+    """Blocks of colour: pictures of different seeds have nothing in common."""
+    blocks = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return cv2.resize(blocks, (160, 120), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Twelve training pictures of their own, and six others that leak in one way each."""
+    (tmp_path / "images").mkdir()
+
+    def write(name: str, pixels: np.ndarray, quality: int = 95) -> None:
+        path = str(tmp_path / "images" / name)
+        assert cv2.imwrite(path, pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+    rows = []
+    for number in range(12):
+        write(f"train{number}.jpg", picture(number))
+        rows.append(f"train{number}.jpg,picture {number} of many things,train")
+    (tmp_path / "images" / "same.jpg").write_bytes(
+        (tmp_path / "images" / "train0.jpg").read_bytes()
+    )
+    write("smaller.jpg", cv2.resize(picture(1), (80, 60)))
+    write("coarse.jpg", picture(2), 20)
+    write("brighter.jpg", np.clip(picture(3) * 0.8 + 40, 0, 255).astype(np.uint8))
+    write("told.jpg", picture(20))
+    write("own.jpg", picture(21))
+    write("empty.jpg", np.full((50, 50, 3), 255, np.uint8))
+    write("blank.jpg", np.full((60, 50, 3), 250, np.uint8))
+    rows += [f"{name}.jpg,{name} it is,test" for name in ("same", "smaller", "own", "empty")]
+    rows += [f"{name}.jpg,{name} it is,validation" for name in ("coarse", "brighter")]
+    rows += ["told.jpg,picture 5 of many things,validation", "blank.jpg,blank it is,train"]
+    (tmp_path / "captions.csv").write_text("\n".join(["image,caption,split", *rows]) + "\n")
+    return tmp_path
+
+
+def test_each_way_to_leak_is_found_once_and_nothing_else(source: Path) -> None:
+    entries = list_source("folder", source, {}).entries
+    found, blind = leaks(entries)
+    assert blind == []
+    assert {(leak.kind, leak.first.file, leak.second.file) for leak in found} == {
+        ("same file", "same.jpg", "train0.jpg"),
+        ("look alike", "smaller.jpg", "train1.jpg"),
+        ("look alike", "coarse.jpg", "train2.jpg"),
+        ("look alike", "brighter.jpg", "train3.jpg"),
+        ("same captions", "told.jpg", "train5.jpg"),
+    }
+    assert len(found) == 5
+
+
+def test_groups_are_kept_together_and_the_unreadable_is_told(source: Path) -> None:
+    entries = list(list_source("folder", source, {}).entries)
+    numbers = {entry.file: number for number, entry in enumerate(entries)}
+    for name in ("own.jpg", "train7.jpg"):
+        entries[numbers[name]] = entries[numbers[name]]._replace(group="one scene")
+    (source / "images" / "train9.jpg").write_bytes(b"no picture")
+    found, blind = leaks(entries)
+    assert "same group: own.jpg (test) and train7.jpg (train): one scene" in map(str, found)
+    assert [entry.file for entry in blind] == ["train9.jpg"]
+
+
+def test_the_command_names_the_pairs_and_shows_them(
+    source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (source / "images" / "train9.jpg").write_bytes(b"no picture")
+    sheet = tmp_path / "sheet.html"
+    words = ["check-splits", "folder", "--source", str(source), "--out", str(sheet)]
+    assert run(words) == 1
+    said = capfd.readouterr().out
+    assert "5 pairs across splits: 1 same file, 3 look alike, 1 same captions" in said
+    assert "1 pictures could not be read and were not compared: train9.jpg\n" in said
+    assert "same file: same.jpg (test) and train0.jpg (train)" in said
+    page = sheet.read_text(encoding="utf-8")
+    assert page.count("<img") == 10
+    assert "told.jpg – train5.jpg" in page

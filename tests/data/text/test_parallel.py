@@ -1,0 +1,193 @@
+"""Texts with translations: what is read, what is left out and named, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from data.builtin.phrasebook import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, phrasebook
+from data.common.errors import UserError
+from data.text.datasets import prepare_texts
+from data.text.prepared import PreparedPairs
+from tests.support.source_files import fill
+
+Read = Callable[..., PreparedPairs]
+ENGLISH, GERMAN = "A dog.\nTwo cats.\nA man\n", "Ein Hund.\nZwei Katzen.\nEin Mann\n"
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Write files and prepare them."""
+
+    def prepare(
+        files: dict[str, str | bytes], languages: str | None = "en-de", max_bad: float = 0.5
+    ) -> PreparedPairs:
+        source = fill(tmp_path / "source", files)
+        home = tmp_path / "home"
+        prepared = prepare_texts(
+            "pairs", source, languages=languages, data_dir=home, max_bad=max_bad
+        )
+        assert isinstance(prepared, PreparedPairs)
+        return prepared
+
+    return prepare
+
+
+def pairs(prepared: PreparedPairs, split: str = "train") -> dict[str, str]:
+    texts, answers = prepared.texts(split), prepared.captions(split)
+    assert [name for name, _ in texts] == [name for name, _ in answers]
+    return {text: answer for (_, text), (_, (answer,)) in zip(texts, answers, strict=True)}
+
+
+def test_parallel_files_packed_or_not_and_both_ways(read: Read) -> None:
+    files = {
+        "train.en": ENGLISH,
+        "train.de.gz": gzip.compress(GERMAN.encode()),
+        "val.en": "A hat.",
+        "val.de": "Ein Hut.\n",
+    }
+    prepared = read(files)
+    assert prepared.splits == {"train": 3, "validation": 1}
+    assert pairs(prepared) == {
+        "A dog.": "Ein Hund.",
+        "Two cats.": "Zwei Katzen.",
+        "A man": "Ein Mann",
+    }
+    assert pairs(prepared, "validation") == {"A hat.": "Ein Hut."}
+    back = read({}, "de-en")
+    assert pairs(back, "validation") == {"Ein Hut.": "A hat."}
+    assert back.fingerprint != prepared.fingerprint
+
+
+def test_tables_say_the_same(read: Read) -> None:
+    expected = {'say "hi"': "sag „hallo“", "no, two": "nein, zwei"}
+    plain = "".join(f"{text}\t{answer}\n" for text, answer in expected.items())
+    headed = "de\tsplit\ten\n" + "".join(f"{d}\ttrain\t{e}\n" for e, d in expected.items())
+    quoted = 'text,translation\n"say ""hi""",sag „hallo“\n"no, two","nein, zwei"\n'
+    for name, content, languages in (
+        ("train.tsv", plain, None),
+        ("train.tsv.gz", gzip.compress(plain.encode()), None),
+        ("pairs.tsv", headed, "en-de"),
+        ("train.csv", quoted, None),
+    ):
+        prepared = read({name: content}, languages)
+        assert {**pairs(prepared), **sum_of_others(prepared)} == expected, name
+        (prepared.problems.parents[3] / "source" / name).unlink()
+
+
+def sum_of_others(prepared: PreparedPairs) -> dict[str, str]:
+    others = [split for split in prepared.splits if split != "train"]
+    return {text: answer for split in others for text, answer in pairs(prepared, split).items()}
+
+
+def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> None:
+    files = {
+        "train.en": "A dog.\n\nTwo cats.\n \x01\nA hat.\n",
+        "train.de": "Ein Hund.\nNichts.\n\x00\n\nEin Hut.\n",
+        "dev.en": "A hat.\n",
+        "dev.de": "Ein Hut.\n",
+    }
+    prepared = read(files, max_bad=0.6)
+    assert pairs(prepared) == {"A dog.": "Ein Hund."}
+    found = [json.loads(line) for line in prepared.problems.read_text().splitlines()]
+    assert {(each["file"], each["reason"].partition(":")[0]) for each in found} == {
+        ("train.en:2", "empty text"),
+        ("train.en:3", "empty translation"),
+        ("train.en:4", "empty text"),
+        ("train.en:5", "in two splits"),
+    }
+    with pytest.raises(UserError, match=r"3 of 6 texts .*2 empty text, 1 empty translation"):
+        read({}, max_bad=0.1)
+    empty = dict.fromkeys(("train.en", "train.de", "dev.en", "dev.de"), "")
+    with pytest.raises(UserError, match=r"no text can be used: 2 empty text; see .*jsonl"):
+        read(empty, max_bad=1.0)
+
+
+def test_control_characters_and_foreign_line_ends_join_no_wrong_lines(read: Read) -> None:
+    odd = "a\x00b\x1b[31m\u2028c\x85d\x0ce"
+    prepared = read({"train.en": f"{odd}\r\ntwo\r\n", "train.de": f"eins\n{odd}\n"})
+    assert {**pairs(prepared), **sum_of_others(prepared)} == {odd: "eins", "two": odd}
+
+
+@pytest.mark.parametrize(
+    ("files", "languages", "said"),
+    [
+        (
+            {"train.en": ENGLISH, "train.de": GERMAN + "Noch einer.\n"},
+            "en-de",
+            r"train.en has 3 lines, train.de has 4: line by line",
+        ),
+        ({"train.en": ENGLISH}, "en-de", r"train.en has no partner: no train.de or train.de.gz"),
+        ({"train.en": ENGLISH, "train.de": GERMAN}, None, r"--languages en-de"),
+        ({"train.en": ENGLISH, "train.de": GERMAN}, "en-fr", r"no train.fr or train.fr.gz"),
+        ({"train.en": ENGLISH, "train.de": GERMAN}, "en", r"from which to which.*not 'en'"),
+        (
+            {"train.en": ENGLISH, "train.de": b"Ein Hund.\nZwei \xe4ffchen.\nEin Mann\n"},
+            "en-de",
+            r"train.de, line 2: not UTF-8 \(byte 0xe4\)",
+        ),
+        ({"train.en": ENGLISH, "train.de.gz": b"no gzip"}, "en-de", r"de.gz cannot be unpacked"),
+        (
+            {"train.en": ENGLISH, "train.de.gz": gzip.compress(GERMAN.encode())[:20]},
+            "en-de",
+            r"train.de.gz cannot be unpacked",
+        ),
+        ({"train.tsv": "one\teins\ntwo\n"}, None, r"line 2: 1 fields, not 2"),
+        ({"train.tsv": "one\teins\tuno\n"}, None, r"first line must name the columns text and"),
+        ({"dev.tsv": "one\teins\n"}, None, r"no pairs of texts in .*found dev.tsv"),
+        ({"train.en": "", "train.de": ""}, "en-de", r"1 of 1 texts .* have problems.* Mend them$"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_named(
+    read: Read, files: dict[str, str | bytes], languages: str | None, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        read(files, languages)
+
+
+def test_real_captions_in_three_languages(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / "multi30k"
+    prepared = prepare_texts("multi30k", source, data_dir=tmp_path)
+    assert prepared.splits == {"train": 28_999, "validation": 1_014}
+    german = dict(prepared.captions("validation"))["val.en.gz:1"]
+    french = prepare_texts("multi30k", source, languages="fr-de", data_dir=tmp_path)
+    assert dict(french.captions("validation"))["val.fr.gz:1"] == german
+
+
+def test_made_up_sentences_are_apart_and_ask_for_order_and_agreement() -> None:
+    splits = {split: phrasebook(split) for split in SPLITS}
+    texts = [{text for text, _ in each} for each in splits.values()]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 9500
+    words = {split: " ".join(f"{e} {g}" for e, g in each) for split, each in splits.items()}
+    nouns = {noun.english[0]: noun for noun in (*PEOPLE, *THINGS)}
+    for name in NEVER_OBJECTS:  # whose accusative differs: they are told from the nominative
+        if nouns[name].gender == "m":
+            german = nouns[name].german[0]
+            assert f"den {german}" not in words["train"], german
+            assert f"der {german}" in words["train"]
+    said = dict(pair for each in splits.values() for pair in each)
+    assert any(g.endswith(("will.", "wollen.")) for g in said.values())  # the verb last
+    assert any(e.startswith("Today") and g.split()[1] == "hat" for e, g in said.items())
+
+
+def test_the_grammar_gives_what_a_german_would_say() -> None:
+    said = dict(phrasebook("train"))
+    for text, translation in CHECKED_BY_HAND.items():
+        assert said[text] == translation
+
+
+CHECKED_BY_HAND = {
+    "Two poor men have carried the poor picture.": "Zwei arme Männer haben das arme Bild getragen.",
+    "Today the poor women see a dog.": "Heute sehen die armen Frauen einen Hund.",
+    "A poor girl takes two pictures along.": "Ein armes Mädchen nimmt zwei Bilder mit.",
+    "An aunt wants to look at a hat.": "Eine Tante will einen Hut ansehen.",
+    "Sometimes two beautiful queens look for the child.": (
+        "Manchmal suchen zwei schöne Königinnen das Kind."
+    ),
+    "Two aunts have looked for the red hat.": "Zwei Tanten haben den roten Hut gesucht.",
+    "Two women pick the beautiful child up.": "Zwei Frauen heben das schöne Kind auf.",
+}

@@ -1,0 +1,348 @@
+"""Every layout of clips gives the clips it holds, and names each thing that is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.annotations.entries import Listing
+from data.common.errors import UserError
+from data.video.clip_folder import Clips, read_clip_folder, window
+from data.video.corpora import (
+    read_fight_surveillance,
+    read_grid,
+    read_hmdb51,
+    read_kinetics,
+    read_msrvtt,
+    read_msvd,
+    read_ucf101,
+    read_vatex,
+)
+from data.video.datasets import list_clips
+from tests.support.source_files import by_split, captions, fill, pictures
+
+
+def labels(listing: Listing) -> dict[str, str]:
+    return {entry.image_id: entry.label for entry in listing.entries}
+
+
+def wrong(listing: Listing) -> set[tuple[str, str]]:
+    return {(problem.file, problem.reason) for problem in listing.problems}
+
+
+# A user's own folder
+
+
+def test_own_clips_with_labels(tmp_path: Path) -> None:
+    table = "file,label,split\na.mp4,run,train\nclips/b.avi,jump,train\nc.gif,run,dev\nd.mp4,jump,"
+    fill(tmp_path, {"labels.csv": table} | pictures("clips", "a.mp4", "b.avi", "c.gif", "d.mp4"))
+    listing = read_clip_folder(tmp_path)
+    assert by_split(listing) == {"train": ["a.mp4", "b.avi"], "validation": ["c.gif"]}
+    assert labels(listing) == {"a.mp4": "run", "b.avi": "jump", "c.gif": "run"}
+    assert wrong(listing) == {
+        ("d.mp4", "without a split, which others have"),
+        ("b.avi", "label with one clip: 'jump'"),
+    }
+    assert listing.total == 4
+
+
+def test_own_clips_with_captions_and_labels_side_by_side(tmp_path: Path) -> None:
+    files = {
+        "captions.csv": "clip;caption_1;caption_2\na.mp4;One; \na.mp4;Two;Three, four\nb.mp4;Vier;",
+        "labels.tsv": "clip\tlabel\na.mp4\trun\nb.mp4\trun",
+    }
+    fill(tmp_path, files | pictures("clips", "a.mp4", "b.mp4", "notes.txt"))
+    listing = read_clip_folder(tmp_path)
+    assert captions(listing) == {"a.mp4": ("One", "Two", "Three, four"), "b.mp4": ("Vier",)}
+    assert labels(listing) == {"a.mp4": "run", "b.mp4": "run"}
+    assert listing.problems == ()
+
+
+def test_parts_of_clips_are_examples_of_their_own(tmp_path: Path) -> None:
+    rows = ["a.mp4,0,1.5,run", "a.mp4,1.5,4,run", "a.mp4,4,,run", "b.mp4,,,run"]
+    table = "\n".join(["video,start,end,label", *rows])
+    fill(tmp_path, {"labels.csv": table} | pictures("clips", "a.mp4", "b.mp4"))
+    listing = read_clip_folder(tmp_path)
+    assert {entry.image_id: window(entry.file) for entry in listing.entries} == {
+        "a.mp4#t=0,1.5": (0.0, 1.5),
+        "a.mp4#t=1.5,4": (1.5, 4.0),
+        "a.mp4#t=4": (4.0, None),
+        "b.mp4": (0.0, None),
+    }
+    assert {entry.path.name for entry in listing.entries} == {"a.mp4", "b.mp4"}
+    # Parts of a clip are never split up.
+    assert len({entry.split for entry in listing.entries if entry.path.name == "a.mp4"}) == 1
+    assert listing.problems == ()
+
+
+@given(st.floats(0, 1e6), st.none() | st.floats(1e-3, 1e6))
+def test_the_name_of_a_part_says_which(start: float, length: float | None) -> None:
+    start = float(f"{start:.6f}")
+    end = None if length is None else float(f"{start + length:.6f}")
+    clips = Clips(Path(__file__).parent)
+    found = window(clips.part("a#t=1.mp4", start, end))
+    assert math.isclose(found[0], start, rel_tol=1e-9)
+    assert found[1] == end or math.isclose(found[1] or 0, end or 0, rel_tol=1e-9)
+
+
+def test_groups_are_never_split_up(tmp_path: Path) -> None:
+    rows = [f"{number}.mp4,run,g{number // 5}" for number in range(200)]
+    fill(tmp_path, {"labels.csv": "\n".join(["file,label,group", *rows])})
+    fill(tmp_path, pictures("clips", *(f"{number}.mp4" for number in range(200))))
+    listing = read_clip_folder(tmp_path)
+    splits: dict[str, set[str]] = {}
+    for entry in listing.entries:
+        splits.setdefault(entry.group, set()).add(entry.split)
+    assert len(splits) == 40 and all(len(each) == 1 for each in splits.values())
+    assert set.union(*splits.values()) == {"train", "validation", "test"}
+    assert listing.notes[0].endswith("by a hash of the groups")
+
+
+def test_what_is_wrong_with_own_clips_is_named(tmp_path: Path) -> None:
+    rows = [
+        "a.mp4,run,train,g,,",
+        "a.mp4,run,train,g,,",
+        "b.mp4,run,train,h,,",
+        "b.mp4,jump,train,h,,",
+        "c.mp4,run,dev,g,,",
+        "d.mp4,run,train,i,5,2",
+        "e.mp4,run,train,i,x,2",
+        "f.mp4,run,trian,i,,",
+        "gone.mp4,run,train,i,,",
+        "g.mp4,run,train",
+        ",run,train,i,,",
+        "h.mp4,,train,i,,",
+        "../a.mp4,run,train,i,,",
+    ]
+    table = "\n".join(["file,label,split,group,start,end", *rows])
+    names = [f"{letter}.mp4" for letter in "abcdefgh"]
+    fill(tmp_path, {"labels.csv": table} | pictures("clips", *names, "stray.avi", "größe.mp4"))
+    listing = read_clip_folder(tmp_path)
+    assert by_split(listing) == {"train": ["a.mp4", "b.mp4"], "validation": ["c.mp4"]}
+    found = {(file, reason.partition(":")[0]) for file, reason in wrong(listing)}
+    assert found >= {
+        ("a.mp4", "listed twice"),
+        ("b.mp4", "two labels"),
+        ("d.mp4", "no part of a clip, in seconds"),
+        ("e.mp4", "no part of a clip, in seconds"),
+        ("f.mp4", "unknown split"),
+        ("gone.mp4", "missing"),
+        ("g.mp4", "wrong number of fields"),
+        ("labels.csv:12", "row without a clip's name"),
+        ("h.mp4", "without captions or a label"),
+        ("../a.mp4", "outside clips"),
+        ("stray.avi", "without captions or a label"),
+        ("größe.mp4", "without captions or a label"),
+    }
+    group = "group in two splits: 'g' is in train and validation"
+    assert {("a.mp4", group), ("c.mp4", group)} <= wrong(listing)
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({"labels.csv": "file,label\n"}, "no clip folder in .*looked for clips/, videos/"),
+        ({"clips/a.mp4": b""}, "no caption or label file in .*found clips/"),
+        ({"clips/a.mp4": b"", "labels.csv": "a,b\n"}, "first line must name one column of clips"),
+        ({"clips/a.mp4": b"", "labels.csv": 'file,label\na.mp4,"x\n'}, "line 2: "),
+        ({"clips/a.mp4": b"", "labels.csv": "file,label\nx.mp4,run\n"}, "none of the 1 clips"),
+        ({"clips/a.mp4": b"", "labels.csv": "file,label\na.mp4,run\n"}, r"1 usable clip\(s\)"),
+    ],
+)
+def test_a_layout_that_is_not_there_is_an_error(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        read_clip_folder(fill(tmp_path, files))
+
+
+# Distributors' layouts
+
+
+def test_grid(tmp_path: Path) -> None:
+    table = "id,split,sentence,frames,alignment_in_frames\n"
+    table += "bbaf2n,dev,bin blue at f two now,75,x\nlwae1s,train,lay white at e one soon,75,x\n"
+    fill(tmp_path, {"sentences.csv": table} | pictures("videos", "bbaf2n.mp4", "lwae1s.mpg"))
+    listing = read_grid(tmp_path)
+    assert by_split(listing) == {"validation": ["bbaf2n.mp4"], "train": ["lwae1s.mpg"]}
+    assert captions(listing)["bbaf2n.mp4"] == ("bin blue at f two now",)
+    assert labels(listing) == {"bbaf2n.mp4": "bin", "lwae1s.mpg": "lay"}
+
+
+@pytest.mark.parametrize("lists", ["", "ucfTrainTestlist/"])
+def test_ucf101(tmp_path: Path, lists: str) -> None:
+    # One class is spelt in two ways, in the archive as in the lists.
+    start = "HandstandPushups/v_HandStandPushups_g"
+    train = [f"{start}{g:02d}_c{c:02d}.avi" for g in range(8, 26) for c in (1, 2)]
+    test = [f"{start}01_c01.avi", f"{start}02_c01.avi"]
+    files = {
+        f"{lists}classInd.txt": "37 HandstandPushups\r\n",
+        f"{lists}trainlist01.txt": "".join(f"{name} 37\r\n" for name in train),
+        f"{lists}testlist01.txt": "\n".join(test),
+    }
+    fill(tmp_path, files | pictures("UCF-101", *train, *test))
+    listing = read_ucf101(tmp_path)
+    splits = by_split(listing)
+    assert sorted(splits["test"]) == test
+    assert sorted(splits["train"] + splits["validation"]) == train
+    groups = {split: {name[-11:-8] for name in splits[split]} for split in splits}
+    assert not groups["train"] & groups["validation"]
+    assert set(labels(listing).values()) == {"HandstandPushups"} and listing.problems == ()
+    other = {f"{lists}trainlist02.txt": "\n".join(train[2:] + test[:1])}
+    fill(tmp_path, other | {f"{lists}testlist02.txt": train[0]})
+    assert by_split(list_clips("ucf101", tmp_path, 2))["test"] == train[:1]
+    with pytest.raises(UserError, match=r"looked for trainlist03\.txt"):
+        list_clips("ucf101", tmp_path, 3)
+
+
+def test_hmdb51(tmp_path: Path) -> None:
+    films = [f"#{film}_Rhythm" for film in range(12)]
+    names = [f"{film}_wave_u_cm_np1_fr_med_{clip}" for film in films for clip in (0, 1)]
+    marks = [1] * 20 + [2, 2, 0, 0]
+    content = "".join(f"{name}.avi {mark} \n" for name, mark in zip(names, marks, strict=True))
+    fill(tmp_path, {"testTrainMulti_7030_splits/wave_test_split1.txt": content})
+    fill(tmp_path, pictures("hmdb51_org/wave", *(f"{name}.avi" for name in names)))
+    listing = read_hmdb51(tmp_path)
+    splits = by_split(listing)
+    assert splits["test"] == [f"wave/{name}.avi" for name in names[20:22]]
+    groups = {split: {name.split("_")[0] for name in splits[split]} for split in splits}
+    assert not groups["train"] & groups["validation"]
+    assert len(splits["train"]) + len(splits["validation"]) == 20
+    # Clips that a list marks 0 are nobody's fault.
+    assert listing.problems == () and "2 clips are in no split list" in listing.notes[0]
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_msrvtt(tmp_path: Path, whole: bool) -> None:
+    def content(*splits: str) -> dict[str, object]:
+        numbers = [("train", "validate", "test").index(split) for split in splits]
+        return {
+            "info": {"year": "2016", "version": "1.0"},
+            "videos": [
+                {
+                    "category": 9,
+                    "url": f"https://www.youtube.com/watch?v={number}",
+                    "video_id": f"video{number}",
+                    "start time": 137.72,
+                    "end time": 149.44,
+                    "split": split,
+                    "id": number,
+                }
+                for number, split in zip(numbers, splits, strict=True)
+            ],
+            "sentences": [
+                {"caption": f"caption {at}", "video_id": f"video{number}", "sen_id": at}
+                for number in numbers
+                for at in (number, number + 3)
+            ],
+        }
+
+    if whole:
+        fill(tmp_path, {"videodatainfo.json": content("train", "validate", "test")})
+    else:
+        fill(tmp_path, {"train_val_videodatainfo.json": content("train", "validate")})
+        fill(tmp_path, {"test_videodatainfo.json": content("test")})
+    fill(tmp_path, pictures("TrainValVideo", "video0.mp4", "video1.mp4"))
+    fill(tmp_path, pictures("TestVideo", "video2.mp4"))
+    listing = read_msrvtt(tmp_path)
+    assert by_split(listing) == {
+        "train": ["video0"],
+        "validation": ["video1"],
+        "test": ["video2"],
+    }
+    assert captions(listing)["video0"] == ("caption 0", "caption 3")
+
+
+@pytest.mark.parametrize("kind", ["text", "csv"])
+def test_msvd(tmp_path: Path, kind: str) -> None:
+    names = [f"-vid{at:07d}_{at}_{at + 9}" for at in range(1301)]
+    text = "# a comment\n" + "".join(f"{name} a man number {name}\n" for name in names)
+    header = "VideoID,Start,End,WorkerID,Source,AnnotationTime,Language,Description\n"
+    cells = [name.rsplit("_", 2) for name in names]
+    table = header + "".join(f"{v},{s},{e},1,clean,9,English,a man\n" for v, s, e in cells)
+    table += f"{cells[0][0]},{cells[0][1]},{cells[0][2]},1,clean,9,German,ein Mann\n"
+    mapping = "".join(f"{name} vid{at + 1}\n" for at, name in enumerate(names))
+    files = {"AllVideoDescriptions.txt": text}
+    if kind == "csv":
+        files = {"MSR Video Description Corpus.csv": table}
+    fill(tmp_path, files | {"youtube_mapping.txt": mapping})
+    fill(tmp_path, pictures("YouTubeClips", *(f"{name}.avi" for name in names)))
+    listing = read_msvd(tmp_path)
+    counts = Counter(entry.split for entry in listing.entries)
+    assert counts == {"train": 1200, "validation": 100, "test": 1}
+    assert listing.problems == ()
+    assert len(captions(listing)[names[0]]) == 1
+
+
+def test_vatex(tmp_path: Path) -> None:
+    def video(name: str) -> dict[str, object]:
+        return {"videoID": name, "enCap": ["A man sings.", "A song."], "chCap": ["一个男人"]}
+
+    first, second, third = "Ptf_2VRj-V0_000122_000132", "x" * 11 + "_0_10", "y" * 11 + "_0_10"
+    fill(tmp_path, {"vatex_training_v1.0.json": [video(first), video(third)]})
+    fill(tmp_path, {"vatex_validation_v1.0.json": [video(second)]})
+    last, secret = "z" * 11 + "_000000_000010", "w" * 11 + "_000000_000010"
+    told = {"videoID": last, "enCap": ["Rain falls."]}
+    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [told]})
+    fill(tmp_path, {"vatex_private_test_without_annotations.json": [{"videoID": secret}]})
+    fill(tmp_path, pictures("videos", *(f"{name}.mp4" for name in (first, last, secret))))
+    fill(tmp_path, pictures("videos", f"{second}.webm"))
+    listing = read_vatex(tmp_path)
+    splits = {"train": [first], "validation": [second], "test": [last]}
+    assert by_split(listing) == splits
+    assert captions(listing)[first] == ("A man sings.", "A song.")
+    assert wrong(listing) == {(f"{third}.mp4", "missing")}
+
+
+@pytest.mark.parametrize("folder", ["", "annotations/"])
+def test_kinetics(tmp_path: Path, folder: str) -> None:
+    header = "label,youtube_id,time_start,time_end,split\n"
+    train = ',is_cc\n"air drumming",abc,7,17,train,0\n"air drumming",new,1,11,train,0\n'
+    fill(tmp_path, {f"{folder}train.csv": header.strip() + train})
+    rows = "air drumming,def,0,10,validate\nbroken,row\n"
+    fill(tmp_path, {f"{folder}validate.csv": header + rows})
+    fill(tmp_path, {f"{folder}test.csv": header.removeprefix("label,") + "xyz,0,10,test\n"})
+    names = ["train/air drumming/abc_000007_000017.mp4", "val/def.mp4"]
+    fill(tmp_path, pictures(".", *names))
+    listing = read_kinetics(tmp_path)
+    assert by_split(listing) == {
+        "train": ["abc_000007_000017"],
+        "validation": ["def_000000_000010"],
+    }
+    assert set(labels(listing).values()) == {"air drumming"}
+    assert listing.notes == ("1 clips are in no split list: left out",)
+    assert {file for file, _ in wrong(listing)} == {"new_000001_000011.mp4", "validate.csv:3"}
+
+
+def test_files_of_another_layout_are_errors_that_name_them(tmp_path: Path) -> None:
+    fill(tmp_path, pictures("videos", "a.mp4") | {"clips.csv": "a,b\n", "sentences.csv": "x\n"})
+    fill(tmp_path, {"videodatainfo.json": [1], "youtube_mapping.txt": "", "train.csv": "a,b\n"})
+    fill(tmp_path, {"vatex_training_v1.0.json": "{", "video_corpus.csv": "a,b\n"})
+    fill(tmp_path, {"trainlist01.txt": "nonsense", "wave_test_split1.txt": "nonsense"})
+    readers = [read_grid, read_fight_surveillance, read_ucf101, read_hmdb51, read_msrvtt]
+    for read in [*readers, read_msvd, read_vatex, read_kinetics]:
+        with pytest.raises(UserError, match=r"\.csv|\.json|\.txt"):
+            read(tmp_path)
+    for read in [*readers, read_msvd, read_vatex, read_kinetics]:
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        with pytest.raises(UserError, match="looked for"):
+            read(tmp_path / "empty")
+
+
+def test_real_clips(shared_data: Path) -> None:
+    grid = read_grid(shared_data / "grid_s1")
+    assert Counter(entry.split for entry in grid.entries) == {"train": 750, "validation": 100}
+    assert {entry.label for entry in grid.entries} == {"bin", "lay", "place", "set"}
+    assert grid.problems == ()
+    fights = read_fight_surveillance(shared_data / "fight_surveillance")
+    assert Counter(entry.label for entry in fights.entries) == {"fight": 115, "noFight": 125}
+    assert not [problem for problem in fights.problems if problem.bad]
+    scenes: dict[str, set[str]] = {}
+    for entry in fights.entries:
+        scenes.setdefault(entry.group, set()).add(entry.split)
+    assert all(len(splits) == 1 for splits in scenes.values())

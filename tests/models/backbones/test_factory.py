@@ -1,0 +1,339 @@
+"""Backbones: names, preprocessing, weights, files, fingerprints, fine-tuning."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from models.backbones.factory import (
+    build_backbone,
+    cut,
+    default_image_size,
+    fingerprint,
+    to_vector,
+    with_changes,
+)
+from models.backbones.names import applications
+from models.encoder_head import look
+
+# Keras 3.15 saving a variable under NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SIZE = 32  # the least that keras.applications take
+
+
+@pytest.fixture(scope="module")
+def photos() -> NDArray[np.float32]:
+    values = np.random.default_rng(0).uniform(0, 255, (2, SIZE, SIZE, 3))
+    return values.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def mobilenet() -> keras.Model:
+    return build_backbone("mobilenet_v2", weights="random", image_size=SIZE)
+
+
+def conv_grid(size: int | None = 8, **options: Any) -> keras.Model:
+    images = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same", **options)(images)
+    return keras.Model(images, keras.layers.BatchNormalization()(x))
+
+
+def test_small_cnn_returns_a_grid_at_any_size() -> None:
+    assert build_backbone("small-cnn").output_shape == (None, 4, 4, 128)
+    assert build_backbone("Small_CNN", image_size=96).output_shape == (None, 6, 6, 128)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("small-cnn", 64),
+        ("efficientnet-lite2", 260),
+        ("mobilenet_v2", 224),
+        ("MobileNetV2", 224),
+        ("inception-v3", 299),
+        ("EFFICIENTNETB7", 600),
+    ],
+)
+def test_default_image_size(name: str, size: int) -> None:
+    assert default_image_size(name) == size
+
+
+def test_names_are_those_that_keras_has() -> None:
+    functions = {name for name, value in vars(keras.applications).items() if callable(value)}
+    assert set(applications()) == functions
+    assert len(functions) > 30
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("mobilnet", "did you mean 'MobileNet'"),
+        ("resnet51", "'ResNet50'"),
+        ("efficientnet-lite9", "did you mean 'efficientnet-lite"),
+        ("nothing like it", "^unknown backbone 'nothing like it': Known: .*small-cnn"),
+    ],
+)
+def test_unknown_name_gets_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=hint):
+        build_backbone(name)
+
+
+@pytest.mark.parametrize("name", ["VGG16", "MobileNet", "DenseNet121", "MobileNetV3Small"])
+def test_preprocessing_is_the_familys_own(name: str, photos: NDArray[np.float32]) -> None:
+    """One family each of the four ways that pixels are scaled."""
+    model = build_backbone(name, weights="random", image_size=SIZE)
+    family: Any = inspect.getmodule(getattr(keras.applications, name))
+    expected = model.layers[-1](family.preprocess_input(photos.copy()))
+    np.testing.assert_allclose(model(photos), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["VGG16", "MobileNet", "small-cnn"])
+def test_saved_and_loaded_is_the_same(
+    name: str, photos: NDArray[np.float32], tmp_path: Path
+) -> None:
+    model = build_backbone(name, weights="random", image_size=SIZE)
+    model.save(tmp_path / "model.keras")
+    loaded = build_backbone(str(tmp_path / "model.keras"))
+    np.testing.assert_array_equal(loaded(photos), model(photos))
+    assert fingerprint(loaded) == fingerprint(model)
+
+
+def test_a_saved_model_needs_no_keras(photos: NDArray[np.float32], tmp_path: Path) -> None:
+    model = build_backbone("vgg16", weights="random", image_size=SIZE)
+    model.export(tmp_path / "export", verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "export"))
+    np.testing.assert_allclose(loaded.serve(photos), model(photos), rtol=1e-4, atol=1e-5)
+
+
+def test_weights_file_is_loaded(mobilenet: keras.Model, tmp_path: Path) -> None:
+    inner = mobilenet.layers[-1]
+    inner.save_weights(tmp_path / "a.weights.h5")
+    again = build_backbone("MobileNetV2", weights=str(tmp_path / "a.weights.h5"), image_size=SIZE)
+    assert fingerprint(again) == fingerprint(mobilenet)
+
+
+def test_small_cnn_takes_its_own_weights_file(tmp_path: Path) -> None:
+    model = build_backbone("small-cnn")
+    path = str(tmp_path / "a.weights.h5")
+    model.save_weights(path)
+    assert fingerprint(build_backbone("small-cnn", weights=path)) == fingerprint(model)
+    assert fingerprint(build_backbone("small-cnn", weights="random")) != fingerprint(model)
+
+
+def test_imagenet_weights_know_photos(shared_data: Path) -> None:
+    """Real weights tell photos apart: features of two photos differ, most are not zero."""
+    path = shared_data / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
+    model = build_backbone("mobilenet_v2", weights=str(path))
+    files = sorted((shared_data / "flickr8k" / "images").glob("*.jpg"))[:2]
+    photos = [tf.image.resize(tf.io.decode_jpeg(file.read_bytes()), (224, 224)) for file in files]
+    features = np.asarray(model(tf.stack(photos)))
+    assert features.shape == (2, 7, 7, 1280)
+    summaries = features.mean((1, 2))
+    assert (summaries > 0).mean() > 0.5
+    assert np.corrcoef(summaries)[0, 1] < 0.7
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "message"),
+    [
+        (
+            "mobilenet_v2",
+            "absent.weights.h5",
+            "no file 'absent.weights.h5'.*'imagenet' or 'random'",
+        ),
+        ("small-cnn", "imagenet", "small-cnn has no ImageNet weights"),
+        ("absent.keras", None, "no file 'absent.keras'"),
+        ("absent.keras", "random", "has its own weights"),
+    ],
+)
+def test_weights_that_cannot_be(name: str, weights: str | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build_backbone(name, weights=weights, image_size=SIZE)
+
+
+def test_weights_file_that_does_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "a.weights.h5"
+    conv_grid().save_weights(path)
+    with pytest.raises(ValueError, match=r"a\.weights\.h5 does not fit small_cnn"):
+        build_backbone("small-cnn", weights=str(path))
+    path.write_bytes(b"not hdf5")
+    with pytest.raises(ValueError, match=r"a\.weights\.h5 does not fit small_cnn"):
+        build_backbone("small-cnn", weights=str(path))
+    with pytest.raises(ValueError, match=r"EfficientNetB0: its scaling .* save the whole model"):
+        build_backbone("EfficientNetB0", weights=str(path), image_size=SIZE)
+
+
+def test_failing_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # An empty cache: KERAS_HOME is read only once, when Keras is imported.
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(ValueError, match=r"weights of VGG16 could not be fetched.*a weights file"):
+        build_backbone("vgg16", image_size=SIZE)
+
+
+@pytest.mark.parametrize("size", [0, -3, 16])
+def test_image_too_small(size: int) -> None:
+    with pytest.raises(ValueError, match=r"at least 1 pixel|VGG16: Input size must be at least"):
+        build_backbone("vgg16", weights="random", image_size=size)
+
+
+def test_keras_file_with_free_size(tmp_path: Path, photos: NDArray[np.float32]) -> None:
+    path = str(tmp_path / "free.keras")
+    model = conv_grid(size=None)
+    model.save(path)
+    assert default_image_size(path) == 224
+    loaded = build_backbone(path, image_size=SIZE)
+    assert loaded.output_shape == (None, SIZE // 2, SIZE // 2, 4)
+    np.testing.assert_array_equal(loaded(photos), model(photos))
+
+
+def test_keras_file_with_a_size_of_its_own(tmp_path: Path) -> None:
+    path = str(tmp_path / "fixed.keras")
+    conv_grid(size=8).save(path)
+    assert default_image_size(path) == 8
+    assert build_backbone(path).output_shape == (None, 4, 4, 4)
+    with pytest.raises(ValueError, match=r"made for pictures of \(8, 8\), not of \(9, 9\) pixels"):
+        build_backbone(path, image_size=9)
+
+
+def pooled() -> keras.Model:
+    grid = conv_grid()
+    return keras.Model(grid.input, keras.layers.GlobalAveragePooling2D()(grid.output))
+
+
+def grayscale() -> keras.Model:
+    images = keras.Input((8, 8, 1))
+    return keras.Model(images, keras.layers.Conv2D(2, 3)(images))
+
+
+def two_grids() -> keras.Model:
+    grid = conv_grid()
+    return keras.Model(grid.input, [grid.output, grid.output])
+
+
+@pytest.mark.parametrize("build", [pooled, grayscale, two_grids])
+def test_keras_file_that_is_no_backbone(build: Any, tmp_path: Path) -> None:
+    build().save(tmp_path / "a.keras")
+    with pytest.raises(ValueError, match=r"a\.keras: a backbone takes .*this model takes.*pooling"):
+        build_backbone(str(tmp_path / "a.keras"))
+
+
+def test_keras_file_that_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "a.keras").write_bytes(b"hello")
+    with pytest.raises(ValueError, match=r"a\.keras: not a model that Keras can load"):
+        build_backbone(str(tmp_path / "a.keras"))
+
+
+def test_fingerprint_ignores_names_and_freezing() -> None:
+    first, second = conv_grid(), conv_grid()  # the second's layers get other numbers
+    second.set_weights(first.get_weights())
+    assert [a.name for a in first.layers] != [b.name for b in second.layers]
+    assert len(fingerprint(first)) == 16
+    assert fingerprint(first) == fingerprint(second)
+    nested = [keras.Sequential([keras.Input((8, 8, 3)), model]) for model in (first, second)]
+    assert fingerprint(nested[0]) == fingerprint(nested[1])
+    second.trainable = False
+    assert fingerprint(first) == fingerprint(second)
+
+
+def test_fingerprint_changes_with_what_is_computed() -> None:
+    first = conv_grid()
+    seen = {fingerprint(first)}
+    for change in ({"activation": "relu"}, {"dtype": "bfloat16"}, {"dilation_rate": 1}):
+        other = conv_grid(**change)
+        other.set_weights(first.get_weights())
+        seen.add(fingerprint(other))
+    assert len(seen) == 3  # the last is the default
+    weights = first.get_weights()
+    weights[-1][0] = np.nextafter(weights[-1][0], np.float32(2))
+    first.set_weights(weights)
+    assert fingerprint(first) not in seen
+
+
+def test_fingerprint_sees_how_layers_are_joined() -> None:
+    images = keras.Input((8, 8, 3))
+    convs = [keras.layers.Conv2D(3, 1) for _ in range(3)]
+    a, b, c = convs
+    chain = keras.Model(images, c(b(a(images))))
+    x = a(images)
+    branch = keras.Model(images, [keras.layers.Identity()(x), c(b(x))])
+    first = keras.Model(images, keras.layers.Add()([b(x), a(b(x))]))
+    second = keras.Model(images, keras.layers.Add()([b(x), b(b(x))]))
+    assert len({fingerprint(model) for model in (chain, branch, first, second)}) == 4
+
+
+def test_fine_tuning_moves_convolutions_and_keeps_statistics(
+    tmp_path: Path, mobilenet: keras.Model, photos: NDArray[np.float32]
+) -> None:
+    mobilenet.save(tmp_path / "mobilenet.keras")
+    model = build_backbone(str(tmp_path / "mobilenet.keras"))
+    before = [variable.numpy() for variable in model.non_trainable_variables]
+    assert len(before) == 208  # scale, shift, mean and variance of each of 52 batch norms
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(photos, training=True) - 1.0))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        assert gradient is not None, variable.path
+        if "kernel" in variable.path:
+            assert np.abs(gradient).max() > 0, variable.path
+    for variable, value in zip(model.non_trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.parametrize("name", ["small-cnn", "efficientnet-lite0", "ResNet50", "MobileNetV2"])
+def test_the_parts_are_the_whole_and_only_the_top_learns(name: str) -> None:
+    whole = build_backbone(name, weights="random", image_size=64)
+    lower, top = cut(whole)
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(top(lower(pictures)), whole(pictures), atol=1e-5)
+    assert lower.output_shape[1] == 2 * top.output_shape[1]
+    assert 0 < len(whole.trainable_variables) == len(top.trainable_variables)
+    assert lower.trainable_variables == []
+
+
+def test_a_plain_network_has_no_top() -> None:
+    with pytest.raises(ValueError, match="has no residual blocks"):
+        cut(build_backbone("VGG16", weights="random", image_size=64))
+
+
+@pytest.mark.parametrize("vector", [True, False])
+def test_changes_are_seen_as_pictures_by_the_same_weights(vector: bool) -> None:
+    grid = build_backbone("small-cnn", image_size=32)
+    plain = to_vector(grid) if vector else grid
+    both = with_changes(plain)
+    assert fingerprint(both) == fingerprint(with_changes(plain)) != fingerprint(plain)
+    assert both.count_params() == plain.count_params()
+    frames = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
+    pairs = np.concatenate([frames[1:], frames[:-1]], axis=-1)
+    changes = np.clip(127.5 + frames[1:] - frames[:-1], 0, 255)
+    wanted = np.concatenate([look(plain, now) for now in (frames[1:], changes)], axis=-1)
+    np.testing.assert_allclose(look(both, pairs), wanted, atol=1e-5)
+
+
+def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
+    model = build_backbone("small-cnn")
+    assert not np.allclose(model(pictures, training=True), model(pictures), atol=1e-3)
+    model.save(tmp_path / "cnn.keras")
+    frozen = build_backbone(str(tmp_path / "cnn.keras"))
+    np.testing.assert_array_equal(frozen(pictures, training=True), frozen(pictures))
+
+
+def test_dct_is_that_of_the_grey_picture() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
+    grid = build_backbone("dct")(pictures).numpy()
+    grey = cv2.cvtColor((pictures / 127.5 - 1).reshape(64, 32, 3), cv2.COLOR_RGB2GRAY)
+    wanted = [cv2.dct(each)[:6, :6].ravel() for each in grey.reshape(2, 32, 32)]
+    np.testing.assert_allclose(grid.reshape(2, 36), wanted, atol=2e-4)
+    assert not build_backbone("dct").trainable_weights
+    with pytest.raises(ValueError, match="dct has no weights: leave them out"):
+        build_backbone("dct", weights="imagenet")

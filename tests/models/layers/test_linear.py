@@ -1,0 +1,54 @@
+"""The one matrix product, and its precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from models.layers.linear import Linear, matmul, matmul_precision
+
+
+def random(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def test_product_of_any_rank_equals_numpy() -> None:
+    x, w = random(2, 3, 4, 5), random(5, 6)
+    np.testing.assert_allclose(matmul(tf.constant(x), tf.constant(w)), x @ w, rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_inputs_are_taken_as_they_are() -> None:
+    x, w = random(3, 5).astype(np.float16), random(5, 6)
+    result = matmul(tf.constant(x), tf.constant(w))
+    assert result.dtype == tf.float32
+    np.testing.assert_allclose(result, x.astype(np.float32) @ w, rtol=1e-5, atol=1e-5)
+
+
+def test_bfloat16_rounds_the_factors_and_nothing_else() -> None:
+    x, w = random(3, 64), random(64, 6)
+
+    def rounded(a: np.ndarray) -> np.ndarray:
+        return tf.cast(tf.cast(a, tf.bfloat16), tf.float32).numpy()
+
+    with matmul_precision(tf.bfloat16):
+        result = matmul(tf.constant(x), tf.constant(w)).numpy()
+    # The product itself leaves as bfloat16: 8 bits, relative 2**-8.
+    np.testing.assert_allclose(result, rounded(x) @ rounded(w), rtol=2**-7, atol=1e-2)
+    assert not np.array_equal(result, matmul(tf.constant(x), tf.constant(w)))
+
+
+def test_precision_ends_with_its_block() -> None:
+    x, w = random(3, 64), random(64, 6)
+    before = matmul(tf.constant(x), tf.constant(w)).numpy()
+    with matmul_precision(tf.bfloat16):
+        pass
+    np.testing.assert_array_equal(matmul(tf.constant(x), tf.constant(w)), before)
+
+
+def test_layer_equals_its_equation() -> None:
+    layer = Linear(6, activation="relu")
+    layer.build((None, 5))
+    layer.bias.assign(random(6))
+    x = random(2, 5)
+    expected = np.maximum(x @ layer.kernel.numpy() + layer.bias.numpy(), 0)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-5)

@@ -1,0 +1,63 @@
+"""A run directory is one run's, of one process at a time, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.common.errors import UserError
+from pipelines.config.config import Config
+from pipelines.config.run_directory import check_data, open_run
+from tests.support.paths import ROOT
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, "\0"])
+def test_a_damaged_configuration_is_said(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(UserError, match=r"config\.json is damaged.*another --run-dir"):
+        open_run(Config(), tmp_path)
+
+
+def test_a_directory_is_one_process_s_as_long_as_it_lives(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from pipelines.config.config import Config\n"
+        "from pipelines.config.run_directory import open_run\n"
+        f"for _ in range(2): open_run(Config(), Path({str(tmp_path)!r}))\n"
+        "print('open', flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with other:
+        assert other.stdout and other.stdout.readline() == b"open\n"
+        with pytest.raises(UserError, match="another process is at work in"):
+            open_run(Config(), tmp_path)
+        other.kill()
+    assert open_run(Config(), tmp_path) == open_run(Config(), tmp_path) == tmp_path
+
+
+def test_options_may_change_until_something_is_learned(tmp_path: Path) -> None:
+    open_run(Config(max_bad=0.0), tmp_path)
+    (tmp_path / "vocabulary.txt").write_text("of those options\n")
+    assert open_run(Config(), tmp_path) == tmp_path
+    assert Config.from_json((tmp_path / "config.json").read_text()) == Config()
+    assert not (tmp_path / "vocabulary.txt").exists()
+    check_data(tmp_path, "content")
+    with pytest.raises(UserError, match=r"other options \(--max-bad was 0\.01, now 0\.0\)"):
+        open_run(Config(max_bad=0.0), tmp_path)
+
+
+def test_other_data_or_words_than_at_first_are_refused_by_name(tmp_path: Path) -> None:
+    for name in ("vocabulary.txt", "source-vocabulary.txt", "labels.txt"):
+        (tmp_path / name).write_text("a\n")
+    check_data(tmp_path, "content")
+    check_data(tmp_path, "content")
+    with pytest.raises(UserError, match="something else: the dataset changed since"):
+        check_data(tmp_path, "other content")
+    (tmp_path / "labels.txt").write_text("b\n")
+    (tmp_path / "source-vocabulary.txt").unlink()
+    with pytest.raises(UserError, match=r"source-vocabulary\.txt and labels\.txt changed since"):
+        check_data(tmp_path, "content")

@@ -1,0 +1,175 @@
+"""Gradients back through time: the formula, automatic differentiation, and what is said of them."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from matplotlib.figure import Figure
+from PIL import Image
+
+from data.common.errors import UserError
+from models.layers.cells import CELLS
+from pipelines.cli import gradient_flow as gradient_flow_command
+from pipelines.cli.main import run
+from pipelines.config.config import CELLS as NAMES
+from pipelines.diagnostics import gradient_flow
+from pipelines.diagnostics.gradient_flow import INITIAL, Flow, make_cell, measure, verdict
+
+UNITS, EXAMPLES, STEPS = 6, 3, 40  # more steps than a chunk
+
+
+def inputs(steps: int = STEPS) -> tf.Tensor:
+    return tf.random.stateless_normal((EXAMPLES, steps, UNITS), [1, 2])
+
+
+def cell_of(name: str, initial: str = "glorot", scale: float = 1.0) -> Any:
+    return make_cell(name, UNITS, UNITS, initial=initial, scale=scale, seed=3)
+
+
+def test_the_rnns_jacobian_is_the_formula() -> None:
+    """J_t = diag(tanh′(W_hh h_{t-1} + W_xh x_t + b)) W_hh, in the column convention."""
+    cell = cell_of("rnn")
+    (before,), projected = gradient_flow._states(cell, inputs())
+    found = gradient_flow._jacobians(
+        functools.partial(gradient_flow._jacobian, cell), projected, [before]
+    )
+    kernel, recurrent, bias = (weight.astype(float) for weight in cell.get_weights())
+    xs = inputs().numpy().astype(float)
+    for t, h in enumerate(before.numpy().astype(float)):
+        z = h @ recurrent + xs[:, t] @ kernel + bias
+        formula = np.stack([np.diag(1 / np.cosh(row) ** 2) @ recurrent.T for row in z])
+        np.testing.assert_allclose(found[t], formula, atol=1e-6)
+        np.testing.assert_allclose(
+            cell.step(projected[t], cell.initial_state(EXAMPLES)._replace(h=before[t])).h,
+            np.tanh(z),
+            atol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_the_product_of_jacobians_is_the_automatic_gradient(name: str) -> None:
+    cell, xs, steps = cell_of(name), inputs(), STEPS
+    directions = np.random.default_rng(7).normal(size=(EXAMPLES, UNITS))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    state, states = cell.initial_state(EXAMPLES), []
+    with tf.GradientTape() as tape:
+        for t in range(steps):
+            # A node of its own for each part, since an LSTM's h_t depends on its c_t.
+            state = type(state)(*map(tf.identity, cell.step(cell.project(xs[:, t]), state)))
+            tape.watch(list(state))
+            states.append(state)
+        loss = tf.reduce_sum(tf.cast(directions, tf.float32) * state.h)
+    gradients = tape.gradient(loss, states, unconnected_gradients="zero")
+    flow = measure(name, cell, xs, seed=7)
+    for number, part in enumerate(states[0]._fields):
+        norms = [np.median(np.linalg.norm(each[number], axis=-1)) for each in gradients]
+        np.testing.assert_allclose(flow.gradients[part], norms, rtol=1e-4, atol=1e-9)
+
+
+def test_singular_values_are_those_of_the_formula() -> None:
+    cell = cell_of("rnn", initial="orthogonal", scale=1.5)
+    flow = measure("rnn", cell, tf.zeros([EXAMPLES, 5, UNITS]))
+    np.testing.assert_allclose(flow.singular, 1.5, rtol=1e-5)  # at h = 0, tanh′ = 1
+
+
+@pytest.mark.parametrize("initial", INITIAL)
+def test_recurrent_weights_begin_as_asked(initial: str) -> None:
+    blocks = np.split(cell_of("lstm", initial=initial, scale=3.0).recurrent_kernel.numpy(), 4, 1)
+    if initial == "identity":
+        np.testing.assert_array_equal(blocks, [3 * np.eye(UNITS)] * 4)
+    if initial == "orthogonal":
+        for block in blocks:
+            np.testing.assert_allclose(block @ block.T, 9 * np.eye(UNITS), atol=1e-5)
+
+
+def test_it_shows_what_the_lstm_was_made_for() -> None:
+    """Over 300 steps: the RNN's gradient is gone, far below float32; the LSTM's is there."""
+    rnn = measure("rnn", cell_of("rnn", initial="orthogonal"), inputs(300))
+    lstm = measure("lstm", cell_of("lstm", initial="orthogonal"), inputs(300))
+    assert 0 < rnn.total[0] < 1e-45  # float32 has nothing smaller but 0
+    assert lstm.total[0] > 1e30 * rnn.total[0]
+    assert "rnn: the gradient vanished" in verdict(rnn)
+
+
+def test_words_for_what_explodes_and_what_comes_through() -> None:
+    rising = Flow("rnn", {"h": 2.0 ** np.arange(20)[::-1]}, np.ones([20, 1]))
+    assert "exploded: of 1 at step 20, 5.2e+05 is left at step 1 (× 0.5" not in verdict(rising)
+    assert "exploded" in verdict(rising) and "exceeds 1000 after 10 steps" in verdict(rising)
+    level = Flow("lstm", {"h": np.ones(20), "c": np.zeros(20)}, np.ones([20, 1]))
+    assert verdict(level).startswith("lstm: the gradient came through: of 1 at step 20, 1 is left")
+    gone = Flow("rnn", {"h": np.array([0.0, 0.0, 1.0])}, np.ones([3, 1]))
+    assert "vanished wholly" in verdict(gone)
+    ended = Flow("decoder", {"h": np.array([0.2, 0.1, 0.1, 0.0, 0.0])}, np.ones([5, 1]))
+    assert verdict(ended).startswith("decoder: the gradient came through: of 0.1 at step 3, 0.2 is")
+    nothing = Flow("decoder", {"h": np.zeros(3)}, np.ones([3, 1]))
+    assert verdict(nothing) == "decoder: no gradient at any step."
+
+
+def test_the_command_writes_a_picture_and_a_table(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "flow.png"
+    options = f"--length 12 --units 5 --examples 2 --out {out}"
+    assert run(["gradient-flow", "--cell", "rnn", "lstm", *options.split()]) == 0
+    said = capfd.readouterr().out
+    assert "rnn: the gradient" in said and "lstm: the gradient" in said
+    with Image.open(out) as picture:
+        assert picture.width > 500
+    with out.with_suffix(".csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["cell"], int(row["t"])) for row in rows[::12]] == [("rnn", 1), ("lstm", 1)]
+    assert len(rows) == 24
+    assert float(rows[11]["gradient_h"]) == pytest.approx(1)
+    assert rows[0]["gradient_c"] == "" and float(rows[12]["gradient_c"]) > 0
+    assert all(float(row["sigma_max"]) >= float(row["sigma_min"]) for row in rows)
+
+
+def test_a_runs_small_gradient_fills_its_panel_and_steps_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+
+    class Kept(Figure):
+        def savefig(self, *args: Any, **options: Any) -> None:
+            drawn.append(self)
+            super().savefig(*args, **options)
+
+    monkeypatch.setattr(gradient_flow, "Figure", Kept)
+    flow = Flow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
+    gradient_flow.draw(tmp_path / "flow.png", [flow], "", "the run's own")
+    gradient, singular = drawn[0].axes
+    assert gradient.get_ylim()[1] < 1e-3
+    assert all(float(tick).is_integer() for tick in singular.get_xticks())
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("--cell elman", "--cell invalid choice: 'elman'"),
+        ("--length 0", "--length must be at least 1"),
+        ("--seed -1", "--seed must be 0 or more"),
+        ("--out flow.pdf", "--out names a .png file"),
+        ("--scale 0", "--scale must be above 0"),
+        ("runs/letters --cell rnn", "--cell is of new cells: runs/letters is measured with its"),
+    ],
+)
+def test_mistakes_are_named(words: str, part: str, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=part):
+        run(["gradient-flow", *words.split()])
+
+
+def test_a_gradient_beyond_all_numbers_is_said() -> None:
+    with pytest.raises(UserError, match="lower --scale"):
+        measure("rnn", cell_of("rnn", initial="identity", scale=1e6), tf.zeros([2, 99, UNITS]))
+
+
+def test_the_light_command_offers_what_there_is() -> None:
+    assert set(NAMES) == set(CELLS)
+    assert set(gradient_flow_command.INITIAL) == set(INITIAL)

@@ -1,0 +1,196 @@
+"""Gradient flow in a run: the automatic gradient, watched; and training stays as it is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.common.errors import UserError
+from models.encoder_head import EncoderHead
+from models.heads.sequence_decoder import SequenceDecoder
+from models.layers.cells import CELLS
+from models.layers.rnn import run_cell
+from models.layers.unroll import state_gradients, watching
+from models.memory import Memory
+from pipelines.cli.main import run
+from pipelines.diagnostics import run_gradient_flow
+from pipelines.diagnostics.gradient_flow import make_cell, measure
+from pipelines.training import trainer as training
+from pipelines.training.trainer import Trainer
+from tests.support.tiny_reviews import tiny
+
+UNITS, EXAMPLES, STEPS = 5, 3, 12
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> None:
+    cell = make_cell(name, UNITS, UNITS, initial="glorot", scale=1.0, seed=3)
+    inputs = tf.random.stateless_normal((EXAMPLES, STEPS, UNITS), [1, 2])
+    directions = np.random.default_rng(0).normal(size=(EXAMPLES, UNITS))
+    directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+    with tf.GradientTape() as tape, watching(tape) as loops:
+        h = run_cell(cell, inputs, tf.ones([EXAMPLES, STEPS], tf.bool))
+        loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
+    (found,) = state_gradients(tape, loss, loops)
+    flow = measure(name, cell, inputs, seed=0)
+    for part, values in found._asdict().items():
+        norms = np.median(np.linalg.norm(values, axis=-1), axis=1)
+        np.testing.assert_allclose(norms, flow.gradients[part], rtol=1e-4, atol=1e-9)
+    np.testing.assert_allclose(
+        run_gradient_flow._singular(loops[0]), flow.singular, rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("decoder", ["show-tell", "show-attend-tell", "updown"])
+def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
+    """∂L/∂h_t · d against (L(h_t + ε d) - L(h_t - ε d)) / 2ε, with d added by hand."""
+    head = SequenceDecoder(7, decoder=decoder, units=4, embedding=4, dropout=0.0)
+    head.build(4)
+    values = tf.random.stateless_normal((2, 3, 4), [3, 4])
+    memory = Memory(values, tf.ones([2, 3], tf.bool), tf.reduce_mean(values, axis=1))
+    tokens = tf.constant([[1, 4, 5, 6, 2], [1, 5, 5, 2, 0]])
+    with tf.GradientTape() as tape, watching(tape) as loops:
+        loss = head.loss(memory, (tokens, tf.constant([0, 1])))
+    (found,) = state_gradients(tape, loss, loops)
+    speaker = found if hasattr(found, "h") else found[-1]
+    assert speaker.h.shape == (4, 2, 4)
+    direction = tf.random.stateless_normal([2, 4], [5, 6])
+
+    def nudged(size: float, at: int) -> float:
+        loop = loops[0]
+        state, outputs = loop.first, []
+        for number, each in enumerate(loop.inputs):
+            output, state = loop.step(each, state)
+            if number == at:  # h_t is in the state and at the head of the output
+                last = state if hasattr(state, "h") else state[-1]
+                moved = last._replace(h=last.h + size * direction)
+                state = moved if last is state else state._replace(language=moved)
+                output = tf.concat([output[:, :4] + size * direction, output[:, 4:]], axis=1)
+            outputs.append(output)
+        real = tf.not_equal(tokens[:, 1:], 0)
+        logits = head.logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
+            tf.boolean_mask(tokens[:, 1:], real), logits
+        )
+        return float(tf.reduce_mean(losses))
+
+    for at in (0, 2):
+        slope = (nudged(0.01, at) - nudged(-0.01, at)) / 0.02
+        expected = float(tf.reduce_sum(speaker.h[at] * direction))
+        assert slope == pytest.approx(expected, abs=2e-4)
+
+
+def trained(folder: Path) -> Any:
+    """Return a model after an epoch."""
+    model, source, head = tiny(folder, epochs=1, units=5, dropout=0.5)
+    trainer = Trainer(model, head.config, folder / "run", head.steps_per_epoch(source))
+    trainer.fit(
+        lambda epoch, skip: head.batches(source, epoch, skip),
+        lambda: head.evaluate(model, source, "validation", 0).summary(),
+        head.monitor,
+    )
+    return model
+
+
+def logged(folder: Path) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for path in sorted((folder / "run" / "tensorboard").glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.tag.startswith("gradient flow/"):
+                    found.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    return found
+
+
+def test_curves_are_logged_and_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = trained(tmp_path / "a")
+    found = logged(tmp_path / "a")
+    assert set(found) == {
+        f"gradient flow/{way}_0, {end} step"
+        for way in ("forwards", "backwards")
+        for end in ("first", "last")
+    }
+    assert all(len(values) == 1 and values[0] > 0 for values in found.values())
+    monkeypatch.setattr(training, "flow_norms", lambda model, batch: {})
+    other = trained(tmp_path / "b")
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps and epochs are two axes: no name stands on both, as "loss" once did."""
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    trained(tmp_path)
+    steps: dict[str, list[int]] = {}
+    for path in sorted((tmp_path / "run" / "tensorboard").glob("events*")):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                steps.setdefault(value.tag, []).append(event.step)
+    assert {"loss", "loss of a step", "accuracy"} <= set(steps)
+    for name, found in steps.items():
+        assert found == sorted(set(found)), name
+
+
+def test_the_command_measures_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, source, head = tiny(tmp_path, cell="gru")
+    folder = tmp_path / "run"
+    (folder / "config.json").write_text(head.config.to_json())
+    tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder / "best", 1).save()
+    trained_weights = [weight.numpy() for weight in model.weights]
+
+    def assemble(config: Any, folder: Path) -> tuple[EncoderHead, Any, Any]:
+        assert config.batch_size == 2 and folder == tmp_path / "run"
+        for weight in model.weights:
+            weight.assign(0 * weight)  # the best ones are to be loaded
+        return model, head, source
+
+    monkeypatch.setattr("pipelines.tasks.assembly.assemble", assemble)
+    out = tmp_path / "flow.png"
+    words = ["gradient-flow", str(tmp_path / "run"), "--examples", "2", "--out", str(out)]
+    assert run(words) == 0
+    said = capfd.readouterr().out
+    assert "forwards_0: the gradient" in said and "backwards_0: the gradient" in said
+    for weight, expected in zip(model.weights, trained_weights, strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    with out.with_suffix(".csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    lengths = {ids.shape[1] for ids, _ in head.batches(source, 0, 0)}
+    assert len(rows) // 2 in lengths and out.exists()
+    assert all(float(row["gradient_h"]) >= 0 for row in rows)
+
+
+def test_the_batch_measured_is_long_and_if_possible_without_padding() -> None:
+    batches = [[[1, 2], [1, 2]], [[1, 7, 2], [1, 5, 2]], [[1, 5, 6, 2], [1, 2, 0, 0]]]
+    ids = [tf.constant(batch, tf.int32) for batch in batches]
+
+    def chosen(some: list[tf.Tensor]) -> list[list[int]]:
+        spec = tf.TensorSpec([None, None], tf.int32)
+        found = tf.data.Dataset.from_generator(lambda: iter(some), output_signature=spec)
+        return run_gradient_flow._longest(found).numpy().tolist()
+
+    assert chosen(ids) == batches[1]
+    assert chosen(ids[2:]) == batches[2]
+
+
+def test_what_is_no_run_or_has_no_weights_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="is no run directory"):
+        run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])
+    model, source, head = tiny(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(json.loads(head.config.to_json())))
+    monkeypatch.setattr(
+        "pipelines.tasks.assembly.assemble", lambda config, folder: (model, head, source)
+    )
+    with pytest.raises(UserError, match="has no weights yet"):
+        run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])

@@ -1,0 +1,214 @@
+"""What an export is made of, and that none is published which does not keep its promises."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+from tensorflow_serving.config import model_server_config_pb2
+
+from data.common.errors import UserError
+from data.storage.dataset_info import licence_of
+from pipelines.cli.main import run
+from pipelines.export.bundle.verify import verify
+from pipelines.export.layout import find_version, model_folder, model_name, versions
+from pipelines.export.version import write_version
+
+
+def test_the_warm_up_holds_every_signature_in_both_sizes(captioner_folder: Path) -> None:
+    path = captioner_folder / "1" / "assets.extra" / "tf_serving_warmup_requests"
+    found = set()
+    for record in tf.data.TFRecordDataset(str(path)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        request = log.predict_log.request
+        assert request.model_spec.name == "captioner"
+        rows = tf.make_ndarray(request.inputs["image_bytes"])
+        assert all(each.startswith(b"\xff\xd8\xff") for each in rows)
+        found.add((request.model_spec.signature_name, len(rows)))
+    names = ("serving_default", "greedy", "sample")
+    assert found == {(name, rows) for name in names for rows in (1, 32)}
+
+
+def test_servers_find_their_files_beside_the_versions(captioner_folder: Path) -> None:
+    config = model_server_config_pb2.ModelServerConfig()
+    text_format.Parse((captioner_folder / "models.config").read_text(), config)
+    (model,) = config.model_config_list.config
+    assert (model.name, model.base_path) == ("captioner", "/models/captioner")
+    batching = batching_parameters()
+    text_format.Parse((captioner_folder / "batching_parameters.txt").read_text(), batching)
+    assert batching.max_batch_size.value == 32 and batching.num_batch_threads.value >= 1
+    assert list(batching.allowed_batch_sizes) == [1, 2, 4, 8, 16, 32]  # it ends with the largest
+    compose = (captioner_folder / "compose.yaml").read_text()
+    assert f"image: tensorflow/serving:{tf.__version__}" in compose
+    assert "--batching_parameters_file=/models/captioner/batching_parameters.txt" in compose
+    # TensorFlow Serving takes no scalar into a batch: every input has rows.
+    rows = json.loads((captioner_folder / "requests" / "sample-instances.json").read_text())
+    assert rows["instances"][0].keys() >= {"image_bytes", "seed", "temperature"}
+
+
+def batching_parameters() -> Any:
+    """Return an empty BatchingParameters, a message that tensorflow-serving-api leaves out.
+
+    As in tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
+    """
+    Field = descriptor_pb2.FieldDescriptorProto
+    package = wrappers_pb2.DESCRIPTOR.package
+    fields = [
+        ("max_batch_size", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("batch_timeout_micros", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("max_enqueued_batches", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("num_batch_threads", Field.TYPE_MESSAGE, Field.LABEL_OPTIONAL),
+        ("thread_pool_name", Field.TYPE_STRING, Field.LABEL_OPTIONAL),
+        ("allowed_batch_sizes", Field.TYPE_INT64, Field.LABEL_REPEATED),
+        ("pad_variable_length_inputs", Field.TYPE_BOOL, Field.LABEL_OPTIONAL),
+    ]
+    file = descriptor_pb2.FileDescriptorProto(
+        name="batching.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    file.dependency.append(wrappers_pb2.DESCRIPTOR.name)
+    message = file.message_type.add(name="BatchingParameters")
+    for number, (name, kind, label) in enumerate(fields, 1):
+        field = message.field.add(name=name, number=number, type=kind, label=label)
+        if kind == Field.TYPE_MESSAGE:
+            field.type_name = f".{package}.Int64Value"
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.AddSerializedFile(file.SerializeToString())
+    found = pool.FindMessageTypeByName("tensorflow.serving.BatchingParameters")
+    return message_factory.GetMessageClass(found)()
+
+
+def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> None:
+    card = (captioner_folder / "README.md").read_text(encoding="utf-8")
+    for fact in (
+        "image-captioning",
+        "scenes, split `train`, seed 1",
+        "drawn by Wordreel",
+        "`python train.py --seed 1`",
+        f"tensorflow {tf.__version__}",
+        "| test | 0.7100 |",
+        "`test`: `tok:x|items:5`",
+        "`image_bytes` string [batch]",
+        "50 million pixels",
+    ):
+        assert fact in card
+
+
+@pytest.mark.parametrize("data", ["scenes", "opinions", "drawn-clips", "phrasebook", "digits"])
+def test_the_terms_of_data_that_comes_along_are_known(data: str) -> None:
+    assert licence_of(data) != licence_of("of somebody else")
+
+
+def test_what_was_changed_afterwards_is_found(
+    captioner_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = tmp_path / "1"
+    shutil.copytree(captioner_folder / "1", version)
+    words = version / "assets" / "vocabulary.txt"
+    words.write_text(words.read_text(encoding="utf-8").replace("dog", "cat"), encoding="utf-8")
+    golden = version / "assets.extra" / "golden_requests"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(golden))
+    ]
+    logs[0].predict_log.response.outputs["caption"].string_val[0] = b"something else"
+    with tf.io.TFRecordWriter(str(golden)) as writer:
+        for log in logs:
+            writer.write(log.SerializeToString())
+    warm_up = version / "assets.extra" / "tf_serving_warmup_requests"
+    warm_up.write_bytes(warm_up.read_bytes()[:1000])
+    assert run(["verify-export", str(version)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    wrong = {line[2:].partition(":")[0] for line in lines if line.startswith("✗")}
+    assert wrong == {
+        "the files are those that were exported",
+        "the vocabulary is the model's",
+        "answers as recorded at export",
+        "a row does not depend on its batch",
+        "what cannot be read hurts no other row",
+        "the warm-up requests are readable and answered",
+    }
+    assert "✓ stock operations only" in lines
+    assert "✓ neither Keras nor Wordreel was needed" in lines
+    assert any("something else" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "check", "problem"),
+    [
+        ("operation", "stock operations only", "not stock: ['NobodyElsesSoftmax']"),
+        (
+            "variables",
+            "the files are those that were exported",
+            "variables.data-00000-of-00001",
+        ),
+        ("golden", "answers as recorded at export", "assets.extra/golden_requests is damaged"),
+    ],
+)
+def test_what_keeps_an_export_from_being_loaded_is_named(
+    captioner_folder: Path, tmp_path: Path, spoil: str, check: str, problem: str
+) -> None:
+    version = tmp_path / "1"
+    shutil.copytree(captioner_folder / "1", version)
+    if spoil == "operation":
+        path = version / "saved_model.pb"
+        saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+        functions = saved.meta_graphs[0].graph_def.library.function
+        nodes = [node for each in functions for node in each.node_def if node.op == "Softmax"]
+        for node in nodes:
+            node.op = "NobodyElsesSoftmax"
+        path.write_bytes(saved.SerializeToString())
+    else:
+        files = {"variables": "variables/variables.data-00000-of-00001"}
+        path = version / files.get(spoil, "assets.extra/golden_requests")
+        path.write_bytes(path.read_bytes()[:-100])
+    found = dict(verify(version))
+    assert problem in str(found[check])
+    assert all(each is None or "\n" not in each for each in found.values())
+
+
+def test_an_export_that_breaks_a_promise_is_not_published(tmp_path: Path) -> None:
+    """Here the answer to a row depends on the others."""
+    (tmp_path / "export" / "7").mkdir(parents=True)
+
+    def save(folder: Path) -> dict[str, object]:
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+        def crowd(text: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {
+                "label": tf.strings.as_string(tf.ones_like(tf.strings.length(text)) * tf.size(text))
+            }
+
+        tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": crowd})
+        return {"serving_default": crowd}
+
+    with pytest.raises(UserError, match=r"not published.*: a row does not depend on its batch: no"):
+        write_version(tmp_path / "export", save, {})
+    assert [path.name for path in (tmp_path / "export").iterdir()] == ["7"]
+
+
+def test_folders_are_found_as_servers_find_them(tmp_path: Path) -> None:
+    for name in ("1", "10", "9", ".tmp", "latest", "11"):
+        (tmp_path / "run" / "export" / name).mkdir(parents=True)
+        if name != "11":  # not yet whole
+            (tmp_path / "run" / "export" / name / "saved_model.pb").touch()
+    folder = tmp_path / "run" / "export"
+    assert sorted(versions(folder)) == [1, 9, 10]
+    assert model_folder(tmp_path / "run") == model_folder(folder) == folder
+    assert find_version(tmp_path / "run") == folder / "10"
+    assert find_version(folder / "9") == folder / "9"
+    assert model_name(folder) == "run"
+    assert model_name(tmp_path / "my model!") == "my-model"
+    assert versions(tmp_path / "nowhere") == {}

@@ -1,0 +1,126 @@
+"""Jobs: workers make the same bytes, in processes that may die without taking the job along."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data.common.errors import UserError
+from data.sharding.shard_writer import write_shard
+from data.sharding.shards import Shard
+from pipelines.jobs import beam
+from pipelines.jobs import worker as shard_worker
+from pipelines.jobs.prepare import prepare
+from tests.support import crashing_data, prepared_folders
+from tests.support.paths import ROOT
+from tests.support.prepared_folders import two_workers
+
+
+def test_the_item_that_kills_is_left_out_and_a_bystander_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard_worker, "make", crashing_data.deadly_make)
+    monkeypatch.setattr(shard_worker, "attempt", crashing_data.deadly_attempt)
+    worker = shard_worker.Worker(str(tmp_path))
+    assert worker.build("key")
+    worker.close()
+    found = json.loads((tmp_path / "key.json").read_text())
+    assert found == {str(crashing_data.POISON): "whatever reads it crashes"}
+
+
+def test_what_a_user_can_mend_stops_all_workers_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = tmp_path / shard_worker.FAILED
+    monkeypatch.setattr(shard_worker, "make", crashing_data.full_disk)
+    worker = shard_worker.Worker(str(tmp_path))
+    assert not worker.build("key")
+    assert failed.read_text().startswith("the disk is full '/out/shard'")
+    monkeypatch.setattr(shard_worker, "make", crashing_data.always_dying)
+    monkeypatch.setattr(shard_worker, "TRIALS", 2)
+    assert not worker.build("other")
+    assert "disk is full" in failed.read_text()  # not even begun
+    failed.unlink()
+    assert not worker.build("other")
+    assert "is there memory enough?" in failed.read_text()
+    worker.close()
+
+
+def test_two_workers_make_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = prepared_folders.picture_folder(tmp_path / "source", 300)
+    options = prepared_folders.OPTIONS
+    prepare("folder", str(source), tmp_path / "two", options=options, beam_options=two_workers())
+
+    def here(work: Path, missing: list[Shard], unit: str, words: object) -> None:
+        for shard in reversed(missing):
+            write_shard(work, shard.key, {})
+
+    monkeypatch.setattr(beam, "run", here)
+    prepare("folder", str(source), tmp_path / "one", options=options)
+    one, two = (
+        prepared_folders.content(tmp_path / "one"),
+        prepared_folders.content(tmp_path / "two"),
+    )
+    assert sum("tfrecord" in name for name in one) >= 4
+    assert one == two
+
+
+def test_a_process_that_works_ends_with_the_one_that_waits(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    code = (
+        "import tests.support.crashing_data; from pipelines.jobs.worker import Sandbox; "
+        f"Sandbox().call(crashing_data.orphan, {str(file)!r})"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": "."},
+        cwd=ROOT,
+    )
+    while not file.exists() or not file.read_text():
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    pid = int(file.read_text())
+    for _ in range(200):
+        if not Path(f"/proc/{pid}").exists() or "Z" in state(pid):
+            return
+        time.sleep(0.05)
+    pytest.fail("the process outlives its parent")
+
+
+def state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return "Z"
+
+
+def test_shards_that_no_worker_brings_are_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beam.BuildShard, "process", lambda self, key: iter([key]))
+    with pytest.raises(UserError, match="1 of 1 shards did not come: do all workers see"):
+        beam.run(tmp_path, [Shard("key", "train", 1)], "pictures", two_workers())
+
+
+def test_a_runner_that_gives_up_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    nowhere = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--job_server_timeout=1"]
+    for options, reason in (
+        (["--runner=FlinkRuner"], "FlinkRuner"),
+        (nowhere, "FutureTimeoutError"),
+    ):
+        with pytest.raises(UserError, match=f"the runner gave up: .*{reason}(?s:.)*same command"):
+            beam.run(tmp_path, [Shard("key", "train", 1)], "pictures", options)
+
+
+def test_an_option_that_nobody_knows_is_refused() -> None:
+    beam.check_options(["--runner=FlinkRunner", "--flink_master", "a:8081", "--parallelism=4"])
+    with pytest.raises(UserError, match="unknown option --imagesize=64: neither prepare nor"):
+        beam.check_options(["--imagesize=64"])

@@ -1,0 +1,116 @@
+"""What an export takes of a clip: the frames that training would see, whatever is sent."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.common.errors import UserError
+from pipelines.config.config import Config
+from pipelines.config.crop import Box, crop_box
+from pipelines.preprocessing.clips import ClipBytes
+from pipelines.preprocessing.frame_selection import choose_frames
+from tests.support.video_files import frame
+
+
+def png(number: int) -> bytes:
+    encoded: bytes = tf.io.encode_png(frame(number)).numpy()
+    return encoded
+
+
+def test_chance_chooses_within_each_segment() -> None:
+    frames = np.array([20, 3, 7])
+    rng = np.random.default_rng(0)
+    seen = set()
+    for _ in range(50):
+        chosen, mask = choose_frames(frames, 5, rng)
+        assert mask.sum(axis=1).tolist() == [5, 3, 5]
+        assert chosen[1, :3].tolist() == [0, 1, 2]
+        for row, count in ((0, 20), (2, 7)):
+            assert (np.diff(chosen[row]) >= 0).all() and chosen[row, -1] < count
+            segments = chosen[row] * 5 / count
+            assert (segments >= np.arange(5) - 5 / count).all()
+        seen.add(tuple(chosen[0]))
+    assert len(seen) > 20
+
+
+def test_jitter_changes_the_pace_and_keeps_the_order() -> None:
+    frames, rng = np.array([75, 20]), np.random.default_rng(0)
+    plain, mask = choose_frames(frames, None)
+    paces = []
+    for _ in range(200):
+        chosen, same = choose_frames(frames, None, rng, jitter=0.2)
+        assert np.array_equal(mask, same)
+        for row, count in enumerate(frames):
+            one = chosen[row, :count]
+            assert (np.diff(one) >= 0).all() and one.min() >= 0 and one.max() < count
+            assert np.abs(one - plain[row, :count]).max() <= 0.2 * count + 1
+            assert (np.abs(one - plain[row, :count]) <= 1).any()  # around a moment of its own
+        inside = (chosen[0] > 0) & (chosen[0] < 74)  # what lies before or behind repeats the edge
+        times = np.flatnonzero(inside)
+        paces.append((chosen[0][times[-1]] - chosen[0][times[0]]) / (times[-1] - times[0]))
+    assert 0.75 < min(paces) < 0.85 and 1.15 < max(paces) < 1.25
+    assert abs(np.mean(paces) - 1) < 0.03
+    assert np.array_equal(choose_frames(frames, None, None, jitter=0.2)[0], plain)
+
+
+@pytest.mark.parametrize("lengths", [[9, 3], [4, 4], [1, 0]])
+@pytest.mark.parametrize("most, views", [(4, 1), (None, 1), (4, 2)])
+def test_an_export_chooses_the_frames_that_a_table_does(
+    lengths: list[int], most: int | None, views: int
+) -> None:
+    reader = ClipBytes(48, None, most, {}, views)
+    given = np.full((2, 9), b"", object)
+    for row, length in enumerate(lengths):
+        given[row, :length] = [png(100 * row + number) for number in range(length)]
+    (frames, mask), valid = reader.read_in_graph(tf.constant(given))
+    assert valid.numpy().tolist() == [length > 0 for length in lengths]
+    for row, length in enumerate(lengths):
+        if not length:
+            assert not mask[row].numpy().any()
+            continue
+        wanted, real = choose_frames(np.array([length]), most)
+        seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
+        sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
+        parts = [ClipBytes(48, None, None, {}).read_pixels(part)[0][0] for part in sent]
+        count = int(mask[row].numpy().sum())
+        assert count == real.sum()
+        assert np.array_equal(frames[row, :count], tf.concat(parts, axis=-1)[0])
+        whole = tf.constant([frame(100 * row + n) for n in range(length)])[tf.newaxis]
+        assert np.array_equal(frames[row, :count], reader.read_pixels(whole)[0][0][0])
+
+
+def test_frames_that_cannot_be_decoded_are_none() -> None:
+    reader = ClipBytes(32, None, None, {})
+    whole = [png(1), png(2), png(3)]
+    broken = [b"", png(1), b"no picture", png(2), b"", png(3)[:50], png(3)]
+    given = np.full((3, 7), b"", object)
+    given[0, :3], given[1], given[2, 2] = whole, broken, b"\xff\xd8"
+    (frames, mask), valid = reader.read_in_graph(tf.constant(given))
+    assert valid.numpy().tolist() == [True, True, False]
+    assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
+    assert np.array_equal(frames[0, :3], frames[1, :3])
+    (pairs, mask), _ = ClipBytes(32, None, None, {}, views=2).read_in_graph(tf.constant(given))
+    assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
+    assert np.array_equal(pairs[..., :3], frames)
+    assert np.array_equal(pairs[0, 1:3, ..., 3:], frames[0, :2])
+    assert np.array_equal(pairs[1, :3, ..., 3:], frames[1, :3])  # what came before was lost
+    for shape in ((0, 3), (2, 0)):
+        (frames, mask), valid = reader.read_in_graph(tf.fill(shape, ""))
+        assert len(frames) == len(mask) == len(valid) == shape[0] and not valid.numpy().any()
+
+
+def test_a_crop_is_cut_before_resizing() -> None:
+    picture = np.zeros((1, 1, 48, 64, 3), np.uint8)
+    picture[:, :, 24:, 16:48] = 200
+    reader = ClipBytes(32, Box(0.5, 1, 0.25, 0.75), None, {})
+    (pixels, _), _ = reader.read_pixels(tf.constant(picture))
+    encoded = tf.io.encode_png(picture[0, 0])[tf.newaxis, tf.newaxis]
+    (decoded, _), _ = reader.read_in_graph(encoded)
+    assert (pixels.numpy() == 200).all() and (decoded.numpy() == 200).all()
+    for wrong in ("0:1", "0.5:0.2,0:1", "0:2,0:1", "a:b,c:d"):
+        with pytest.raises(UserError, match="--crop is TOP:BOTTOM,LEFT:RIGHT"):
+            crop_box(wrong)
+    with pytest.raises(UserError, match="give one of the two"):
+        Config(sample_frames=3, sample_rate=2.0)

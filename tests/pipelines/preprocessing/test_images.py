@@ -1,0 +1,283 @@
+"""Hostile bytes: what is sound comes out as in training, what is not harms nobody else."""
+
+from __future__ import annotations
+
+import io
+import resource
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+
+from data.media.images import _to_rgb
+from pipelines.preprocessing.exif import orientation, upright
+from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS
+from pipelines.preprocessing.images import decode_or_flag
+from pipelines.preprocessing.resize import decode_picture
+from tests.support.tiny_captioner import encode, picture
+
+SIZE, FEW = 24, 400
+FORMATS = ("JPEG", "PNG", "GIF", "BMP")
+BATCH = [tf.TensorSpec([None], tf.string)]
+
+decode = tf.function(lambda encoded: decode_or_flag(encoded, SIZE), input_signature=BATCH)
+decode_few = tf.function(lambda encoded: decode_or_flag(encoded, SIZE, FEW), input_signature=BATCH)
+read_orientation = tf.function(orientation, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def flags(encoded: list[bytes]) -> list[bool]:
+    valid: list[bool] = decode(tf.constant(encoded, tf.string))[1].numpy().tolist()
+    return valid
+
+
+def squashed(image: Image.Image) -> np.ndarray:
+    """What training would see of an image."""
+    return decode_picture(tf.constant(encode(image.convert("RGB"), "PNG")), SIZE).numpy()
+
+
+def turned_jpeg(turn: int, order: str = "<", before: bytes = b"") -> bytes:
+    """A JPEG with an EXIF orientation, and other segments before it."""
+    directory = struct.pack(order + "HHHIIHHIHHI", 2, 256, 4, 1, 60, 274, 3, 1, turn, 0, 0)
+    header = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HI", 42, 8)
+    plain = encode(picture(3), quality=95)
+    return plain[:2] + before + segment(0xE1, b"Exif\0\0" + header + directory) + plain[2:]
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
+
+
+def png_chunk(name: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(name + content)
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
+
+
+def test_formats_and_sizes_mix_in_a_batch_and_are_what_training_sees() -> None:
+    encoded = [
+        encode(picture(seed, 30 + 7 * seed, 50 - 3 * seed), FORMATS[seed % 4]) for seed in range(9)
+    ]
+    pictures, valid = decode(tf.constant(encoded))
+    assert valid.numpy().all()
+    assert pictures.dtype == tf.uint8
+    for found, each in zip(pictures.numpy(), encoded, strict=True):
+        np.testing.assert_array_equal(found, decode_picture(tf.constant(each), SIZE))
+
+
+def test_a_bad_row_is_flagged_and_leaves_the_others_alone() -> None:
+    good = encode(picture(0))
+    bad = [b"", b"<html>404</html>", np.random.default_rng(0).bytes(5000), good[: len(good) // 2]]
+    bad += [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", encode(picture(0), "WEBP")]
+    pictures, valid = decode(tf.constant([good, *bad, good]))
+    assert valid.numpy().tolist() == [True] + [False] * len(bad) + [True]
+    np.testing.assert_array_equal(pictures[0], pictures[-1])
+    assert not pictures[1:-1].numpy().any()
+    assert flags(bad) == [False] * len(bad)
+    assert decode(tf.constant([], tf.string))[0].shape == (0, SIZE, SIZE, 3)
+
+
+def test_a_header_of_very_many_parts_is_flagged() -> None:
+    gif, png = encode(picture(0), "GIF"), encode(picture(0), "PNG")
+    colours = 13 + 3 * 2 ** (gif[10] % 8 + 1)
+
+    def commented(count: int) -> list[bytes]:
+        chunk = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))
+        blocks = b"!\xfe" + b"\x01x" * count + b"\0"
+        comments = b"!\xfe\x01x\0" * count
+        return [png[:33] + chunk * count + png[33:]] + [
+            gif[:colours] + comment + gif[colours:] for comment in (blocks, comments)
+        ]
+
+    assert flags(commented(1000)) == [True] * 3
+    assert flags(commented(MAX_PARTS)) == [False] * 3
+
+
+def test_a_gif_of_many_blocks_is_read() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1000), dtype=np.uint8)
+    encoded = encode(Image.fromarray(noise), "GIF")
+    assert len(encoded) > 256 * MAX_PARTS
+    assert flags([encoded, encoded[:-2000]]) == [True, False]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_cut_short_anywhere_is_flagged(form: str) -> None:
+    whole = encode(picture(1), form)
+    cuts = np.random.default_rng(1).integers(1, len(whole) - 2, 40)
+    assert not any(flags([whole[:cut] for cut in cuts]))
+
+
+def test_progressive_jpeg_is_decoded_and_flagged_if_cut() -> None:
+    whole = encode(picture(1), progressive=True)
+    assert flags([whole, whole[: len(whole) * 9 // 10]]) == [True, False]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_header_decides_what_is_too_large(form: str) -> None:
+    sizes = [(20, 20), (401, 1), (1, 400), (21, 20)]
+    pictures = [encode(picture(0, *size), form) for size in sizes]
+    assert decode_few(tf.constant(pictures))[1].numpy().tolist() == [True, False, True, False]
+
+
+def test_a_gif_is_as_large_as_its_first_frame_whatever_its_screen() -> None:
+    gif = encode(picture(0, 30, 30), "GIF")
+    lying = gif[:6] + struct.pack("<HH", 1, 1) + gif[10:]
+    assert decode_few(tf.constant([lying]))[1].numpy().tolist() == [False]
+
+
+def test_a_gigapixel_is_refused_before_it_gets_memory() -> None:
+    side = 30_000
+    packer = zlib.compressobj(1)
+    row = bytes(1 + side // 8)
+    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)), (b"IDAT", data))
+    png = b"\x89PNG\r\n\x1a\n"
+    for name, content in (*chunks, (b"IEND", b"")):
+        png += png_chunk(name, content)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert flags([png, encode(picture(0))]) == [False, True]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
+
+
+def test_a_jpeg_that_goes_over_its_pixels_for_hours_is_flagged() -> None:
+    """A scan that says of all blocks that nothing changes takes 12 bytes, whatever their number."""
+    whole = encode(picture(0), progressive=True)
+    scan = segment(0xDA, b"\1\1\0\1\x3f\0")
+    scans = whole.count(b"\xff\xda")
+    assert 1 < scans < MAX_SCANS
+    few, many = (whole[:-2] + (most - scans) * scan + whole[-2:] for most in (1, MAX_SCANS + 1))
+    assert flags([few, many]) == [True, False]
+
+
+def test_a_png_that_unpacks_into_gigabytes_of_text_is_flagged() -> None:
+    whole = encode(picture(0), "PNG")
+    header, rest = whole[:33], whole[33:]
+    text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(7_900_000), 9))
+    assert flags([header + MAX_TEXTS * text + rest]) == [True]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert flags([header + 200 * text + rest, rest[:-12] + 200 * text]) == [False, False]
+    assert flags([whole[:-12] + 200 * text + whole[-12:]]) == [False]  # behind the pixels
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpegs_of_other_colours(mode: str) -> None:
+    encoded = encode(picture(2, mode=mode))
+    pictures, valid = decode(tf.constant([encoded]))
+    assert valid.numpy().all()
+    expected = squashed(Image.open(io.BytesIO(encoded)))
+    assert np.abs(pictures[0].numpy().astype(int) - expected).max() <= 6
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
+def test_pngs_of_other_modes(mode: str) -> None:
+    image = picture(2).quantize(16) if mode == "P" else picture(2, mode=mode)
+    pictures, valid = decode(tf.constant([encode(image, "PNG")]))
+    assert valid.numpy().all()
+    np.testing.assert_array_equal(pictures[0], squashed(image))
+
+
+def transparent_pictures() -> dict[str, bytes]:
+    """Pictures of 60 × 40 pixels with transparency, in every way that files have it."""
+    image = picture(4, mode="RGBA")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    drawn, grey, few = image.convert("RGB"), picture(4, mode="L"), picture(4).quantize(16)
+    shades = bytes(range(0, 256, 16))
+    frames = [picture(seed).quantize(64) for seed in (4, 5)]
+    animation: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "disposal": 2}
+    return {
+        "RGBA": encode(image, "PNG"),
+        "grey and alpha": encode(image.convert("LA"), "PNG"),
+        "a palette with a shade each": encode(few, "PNG", transparency=shades),
+        "one colour of a palette": encode(few, "PNG", transparency=3),
+        "one colour": encode(drawn, "PNG", transparency=drawn.getpixel((9, 9))),
+        "one grey": encode(grey, "PNG", transparency=grey.getpixel((9, 9))),
+        "GIF": encode(few, "GIF", transparency=3),
+        "animated GIF": encode(frames[0], "GIF", transparency=5, comment=b"x" * 700, **animation),
+    }
+
+
+@pytest.mark.parametrize("kind", transparent_pictures())
+def test_what_is_transparent_is_white_as_in_training(kind: str) -> None:
+    encoded = transparent_pictures()[kind]
+    with Image.open(io.BytesIO(encoded)) as image:
+        assert image.has_transparency_data
+        image.load()
+        seen_in_training = squashed(_to_rgb(image))
+    opaque = encode(picture(0, 33, 21), "BMP")
+    found, valid = decode(tf.constant([encoded, b"no picture", encoded[:99], opaque]))
+    assert valid.numpy().tolist() == [True, False, False, True]
+    assert np.abs(found[0].numpy().astype(int) - seen_in_training).max() <= 1
+    np.testing.assert_array_equal(found[3], squashed(picture(0, 33, 21)))
+
+
+def test_a_gif_whose_transparent_colour_is_beyond_its_palette_is_left_as_it_is() -> None:
+    gif = encode(picture(4).quantize(16), "GIF", transparency=3)
+    control = gif.index(b"!\xf9")
+    odd = gif[: control + 6] + b"\xfe" + gif[control + 7 :]
+    pictures, valid = decode(tf.constant([odd]))
+    assert valid.numpy().all()
+    np.testing.assert_array_equal(pictures[0], squashed(picture(4).quantize(16)))
+
+
+def test_sixteen_bits_are_scaled_to_eight() -> None:
+    grey = picture(2, mode="L")
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    pictures, _ = decode(tf.constant([encode(deep, "PNG")]))
+    assert np.abs(pictures[0].numpy().astype(int) - squashed(grey)).max() <= 1
+
+
+def test_of_an_animation_the_first_frame_is_shown() -> None:
+    frames = [picture(seed).quantize(64) for seed in range(5)]
+    gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=b"x" * 700)
+    pictures, valid = decode(tf.constant([gif, gif[: len(gif) * 4 // 5]]))
+    assert valid.numpy().all()  # the first frame is whole in both
+    for found in pictures:
+        np.testing.assert_array_equal(found, squashed(frames[0]))
+
+
+def test_a_bmp_palette_that_tensorflow_would_take_for_grey_is_flagged() -> None:
+    grey, coloured = picture(2, mode="L"), picture(2).quantize(16)
+    assert flags([encode(grey, "BMP"), encode(coloured, "BMP")]) == [True, False]
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("order", "<>")
+def test_jpegs_are_turned_as_pillow_turns_them(turn: int, order: str) -> None:
+    before = segment(0xE2, bytes(60_000)) + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0")
+    encoded = turned_jpeg(turn, order, before)
+    pictures, valid = decode(tf.constant([encoded]))
+    assert valid.numpy().all()
+    expected = squashed(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded))))
+    difference = np.abs(pictures[0].numpy().astype(int) - expected)
+    assert difference.max() <= 8  # two decoders of JPEG
+    assert difference.mean() < 1.5
+
+
+def test_turning_the_squashed_square_is_turning_the_picture() -> None:
+    for turn in range(1, 9):
+        image = picture(5, 61, 37)
+        image.getexif()[274] = turn
+        expected = squashed(ImageOps.exif_transpose(image))
+        found = upright(tf.constant(squashed(image)), tf.constant(turn)).numpy()
+        assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_no_such_orientation_is_upright(value: int) -> None:
+    assert read_orientation(turned_jpeg(value)) == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_broken_exif_never_fails_a_picture(data: st.DataObject) -> None:
+    encoded = bytearray(turned_jpeg(6))
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(2, 60))
+        encoded[position] = data.draw(st.integers(0, 255))
+    assert 1 <= read_orientation(bytes(encoded)) <= 8
+    assert read_orientation(bytes(encoded[: data.draw(st.integers(0, 60))])) <= 8

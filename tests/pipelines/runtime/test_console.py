@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+from data.common.errors import UserError
+from pipelines.runtime.console import Parser, exit_code, explanation
+from tests.support.paths import ROOT
+
+
+def fail(error: BaseException) -> int:
+    raise error
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_work_that_ends_well_gives_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (exit_code(lambda: 0), exit_code(lambda: 1)) == (0, 1)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "error, parts",
+    [
+        (UserError("no such thing"), ["no such thing"]),
+        (OSError(errno.ENOSPC, "No space left on device", "a/b"), ["disk is full", "'a/b'"]),
+        (OSError(errno.ENOSPC, "No space left on device"), ["disk is full", "make room"]),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), ["disk is full"]),
+        (PermissionError(errno.EACCES, "Permission denied", "runs"), ["'runs'", "permission"]),
+        (FileExistsError(errno.EEXIST, "File exists", "out"), ["'out'", "file exists"]),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "a", None, "b"), ["'b'", "is a dir"]),
+        (OSError(errno.EFBIG, "File too large"), ["file too large"]),
+        (OSError(errno.EROFS, "Read-only file system", "runs"), ["'runs'", "read-only"]),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_2(
+    error: Exception, parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(lambda: fail(error)) == 2
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert said.startswith("wordreel: error: ") and said.count("\n") == 1
+    assert all(part in said for part in parts)
+
+
+def test_ctrl_c_is_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(lambda: fail(KeyboardInterrupt()), "stopped; go on") == 130
+    assert capsys.readouterr().err == "\nstopped; go on\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])
+def test_faults_of_the_program_keep_their_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        exit_code(lambda: fail(error))
+
+
+def test_reader_that_closes_the_pipe_is_no_error() -> None:
+    code = "import sys; from pipelines.runtime.console import exit_code\n"
+    code += "sys.exit(exit_code(lambda: [print('x' * 100) for _ in range(100_000)] and 0))"
+    command = f'{sys.executable} -c "{code}" | head -1'
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("x" * 100 + "\n", "")
+
+
+def test_options_of_a_subcommand_are_known_by_their_nearest_name() -> None:
+    parser = Parser(prog="wordreel")
+    command = parser.add_subparsers(dest="command").add_parser("caption")
+    command.add_argument("pictures", nargs="*")
+    command.add_argument("--n-best")
+    assert parser.parse(["caption", "a.jpg", "--n-best", "3"]).n_best == "3"
+    with pytest.raises(UserError, match=r"unknown option --n-bst: did you mean --n-best\?"):
+        parser.parse(["caption", "a.jpg", "--n-bst", "3"])
+
+
+def test_full_disk_met_by_tensorflow_is_explained() -> None:
+    import tensorflow as tf
+
+    with pytest.raises(tf.errors.OpError) as caught:
+        tf.io.write_file("/dev/full", "x" * 100_000)
+    assert "the disk is full" in (explanation(caught.value) or "")
+    with pytest.raises(tf.errors.NotFoundError) as other:
+        tf.io.read_file("/no/such/file")
+    assert explanation(other.value) is None
+
+
+def test_tensorflow_is_quiet_but_its_errors_are_heard() -> None:
+    code = (
+        "from pipelines.runtime.console import quiet_tensorflow\n"
+        "quiet_tensorflow()\n"
+        "import tensorflow as tf, sys, os\n"
+        "print(int(tf.function(lambda x: tf.cast(x, tf.float16))(3)))\n"
+        "tf.function(lambda x: tf.transpose(x))(tf.zeros([2, 3], tf.uint8))\n"
+        "os.write(2, b'still connected')"
+    )
+    done = python(code)
+    assert (done.stdout, done.stderr) == ("3\n", "still connected")
+
+
+def test_lines_that_are_no_noise_pass() -> None:
+    code = (
+        "from pipelines.runtime.console import _filtered_stderr, _worth_saying\n"
+        "import os\n"
+        "with _filtered_stderr(_worth_saying):\n"
+        "    os.write(2, b'I0000 00:00:17.8 42 a.cc:1] chatter\\n')\n"
+        "    os.write(2, b'E0000 00:00:17.8 42 a.cc:1] failed call to cuInit: old driver\\n')\n"
+        "    os.write(2, b'Illegal instruction\\n')\n"
+        "    {}\n"
+    )
+    kept = "E0000 00:00:17.8 42 a.cc:1] failed call to cuInit: old driver\nIllegal instruction\n"
+    assert python(code.format("pass")).stderr == kept
+    assert python(code.format("raise SystemExit(3)")).stderr == kept
+    assert "Fatal Python error" in python(code.format("os.abort()")).stderr

@@ -1,0 +1,259 @@
+"""The page in a real browser: drop a picture, read the caption, point at a word."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.support.page_in_browser import (
+    LIT,
+    VEIL,
+    bars,
+    browser,
+    caption,
+    drop,
+    needs_chromium,
+    page,
+    server,
+)
+from tests.support.paths import SHARED_DATA
+from tests.support.server_process import Server
+from tests.support.tiny_captioner import encode, picture
+from tests.support.video_files import write_clip
+
+__all__ = ["browser", "page", "server"]  # fixtures
+pytestmark = needs_chromium
+PASTE = """(data) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const clipboardData = new DataTransfer();
+  clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData, cancelable: true }));
+}"""
+
+
+def test_a_dropped_picture_gets_its_caption_and_words_show_where_the_model_looked(
+    page: Any, server: Server, tmp_path: Path
+) -> None:
+    photo = next((SHARED_DATA / "flickr8k").rglob("*.jpg"), None)  # a real one, where there is any
+    data = photo.read_bytes() if photo else encode(picture(0, 300, 200))
+    width = Image.open(io.BytesIO(data)).width
+    drop(page, "a.jpg", "image/jpeg", data)
+    body = {"inputs": [{"b64": base64.b64encode(data).decode()}]}
+    outputs = server.ask("/v1/models/captioner:predict", body)[2]["outputs"]
+    assert caption(page) == outputs["caption"][0]
+    assert page.text_content("#state") == f"Answer: {outputs['caption'][0]}"
+    others = page.locator("#others button")
+    assert others.count() == len(outputs["captions"][0])
+    assert page.evaluate("document.querySelector('#picture').naturalWidth") == width
+    bare = page.evaluate(VEIL)
+    words = page.locator("#sentence button")
+    assert words.count() == len([token for token in outputs["tokens"][0][0] if token > 2])
+    words.nth(0).hover()
+    first = page.evaluate(VEIL)
+    words.nth(1).hover()
+    second = page.evaluate(VEIL)
+    assert len({bare, first, second}) == 3
+    # What glows most lies where the model's attention says, and is veiled least.
+    look = outputs["attention"][0][0][1]
+    shades = page.evaluate(
+        """() => { const c = document.querySelector("#veil"), g = c.getContext("2d"), found = [];
+        for (let r = 0; r < 4; r++) for (let k = 0; k < 4; k++) found.push([...g.getImageData(
+          (k + 0.5) * c.width / 4, (r + 0.5) * c.height / 4, 1, 1).data]); return found; }"""
+    )
+    at = look.index(max(look))
+    assert shades[at][0] == max(shade[0] for shade in shades) > 200
+    assert shades[at][3] == min(shade[3] for shade in shades) < 100
+    page.screenshot(path=tmp_path / "page.png")
+    others.nth(1).click()
+    assert caption(page) == outputs["captions"][0][1]
+
+
+def test_all_of_it_goes_by_keyboard(page: Any, tmp_path: Path) -> None:
+    """From the top of the page: to the file, to every word, and by arrows back."""
+    (tmp_path / "a.png").write_bytes(encode(picture(0), "PNG"))
+    reach(page, "#file")
+    page.set_input_files("#file", tmp_path / "a.png")  # the dialogue is the browser's own
+    count = len(caption(page).split())
+    veils = [page.evaluate(VEIL)]
+    reach(page, "#sentence button")
+    for place in range(count):
+        assert page.evaluate("document.activeElement.dataset.place") == str(place)
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        veils.append(page.evaluate(VEIL))
+        page.keyboard.press("Tab")
+    assert len(set(veils)) == 1 + count
+    assert not page.evaluate(LIT)  # away from the words
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate(VEIL) == veils[-2]
+    page.keyboard.press("Escape")
+    assert not page.evaluate(LIT)
+    names = page.evaluate(
+        """() => [...document.querySelectorAll("button, select, input, textarea")]
+        .filter((each) => each.checkVisibility())
+        .filter((each) => !(each.textContent || each.ariaLabel || (each.labels || []).length))"""
+    )
+    assert names == []
+
+
+def reach(page: Any, selector: str) -> None:
+    """Press Tab until what is wanted has the focus."""
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
+            return
+    raise AssertionError(f"Tab never comes to {selector}")
+
+
+def test_a_dropped_clip_shows_its_frames_and_bars_under_them(
+    page: Any, server: Server, tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "a.avi", range(12)).read_bytes()
+    page.select_option("#model", "clips")
+    drop(page, "a.avi", "video/x-msvideo", b"RIFF")
+    page.wait_for_selector("#problem:has-text('not a clip')")
+    drop(page, "a.avi", "video/x-msvideo", clip)
+    frames = server.ask("/wordreel/models/clips/frames", clip)[2]["frames"]
+    body = {"inputs": [[{"b64": frame} for frame in frames]]}
+    outputs = server.ask("/v1/models/clips:predict", body)[2]["outputs"]
+    assert caption(page) == outputs["caption"][0]
+    assert page.locator("#strip img").count() == len(frames) == 6
+    assert page.evaluate("document.querySelector('#strip img').naturalWidth") == 64
+    assert bars(page) == [0] * 6
+    words = page.locator("#sentence button")
+    seen = []
+    for place in (0, words.count() - 1):
+        words.nth(place).hover()
+        seen.append(bars(page))
+        look = np.array(outputs["attention"][0][0][place])  # at 4 of the 6 frames
+        shown = np.array(seen[-1])[[0, 2, 3, 5]]
+        np.testing.assert_allclose(shown, shown.max() * look / look.max(), atol=1.0)
+        assert seen[-1][1] == seen[-1][4] == 0 < max(seen[-1])
+    assert seen[0] != seen[1]
+    page.hover("h1")
+    assert bars(page) == [0] * 6
+
+
+def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Server) -> None:
+    page.select_option("#model", "pairs")
+    text = "Two dogs, a cat."
+    page.fill("#text", text)
+    page.keyboard.press("Control+Enter")
+    outputs = server.ask("/v1/models/pairs:predict", {"inputs": [text]})[2]["outputs"]
+    assert caption(page) == outputs["translation"][0]
+    tokens = page.locator("#source span").all_inner_texts()
+    assert tokens[1:-1] == ["two", "dogs", ",", "a", "cat", "."]  # as the model reads it
+    page.focus("#sentence button")
+    shares = page.evaluate(
+        "[...document.querySelectorAll('#source span')].map((each) => Number("
+        "each.style.getPropertyValue('--share')))"
+    )
+    look = np.array(outputs["attention"][0][0][0])[: len(tokens)]
+    np.testing.assert_allclose(shares, look / look.max(), atol=1e-4)
+
+
+def test_words_stand_as_far_apart_as_in_the_text(page: Any) -> None:
+    shown = page.evaluate(
+        """() => { words = ["", "", "", "der", "mann", ",", "dass", "."];
+        spell({ tokens: [[[3, 4, 5, 6, 3, 7, 2]]], attention: [[Array(7).fill([1])]] }, 0,
+          "der mann, dass der."); show("result", true); return $("sentence").innerText; }"""
+    )
+    assert shown == "der mann, dass der."
+    assert page.locator("#sentence button").count() == 6
+
+
+def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: Server) -> None:
+    waiting: list[Any] = []
+    page.route(
+        "**/models/pairs/words", lambda route: waiting.append(route)
+    )  # they come after the answer
+    page.select_option("#model", "pairs")
+    page.fill("#text", "Two dogs, a cat.")
+    with page.expect_response("**/models/pairs:predict"):
+        page.keyboard.press("Control+Enter")
+    waiting.pop().continue_()
+    outputs = server.ask("/v1/models/pairs:predict", {"inputs": ["Two dogs, a cat."]})[2]["outputs"]
+    assert caption(page) == outputs["translation"][0]
+
+
+def test_another_model_does_not_show_the_answer_of_the_one_before(page: Any) -> None:
+    waiting: list[Any] = []
+    page.route("**/models/captioner:predict", lambda route: waiting.append(route))
+    with page.expect_request("**/models/captioner:predict"):
+        drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    page.select_option("#model", "pairs")
+    with page.expect_response("**/models/captioner:predict"):
+        waiting.pop().continue_()
+    page.wait_for_function("document.body !== null")  # a turn of the browser
+    assert page.locator("#result").is_hidden()
+    assert page.text_content("#state") == ""
+
+
+def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
+    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    caption(page)
+    page.select_option("#search", "sample")
+    page.wait_for_selector("#set-temperature")
+    for name, value in ("seed", "3"), ("temperature", "5"):
+        with page.expect_response(
+            lambda found, name=name, value=value: (
+                (found.request.post_data_json or {}).get("inputs", {}).get(name) == [int(value)]
+            )
+        ) as asked:
+            page.fill(f"#set-{name}", value)
+            page.keyboard.press("Tab")
+    sent = asked.value.request.post_data_json
+    assert sent["signature_name"] == "sample" and sent["inputs"]["temperature"] == [5]
+    assert asked.value.status == 200
+
+
+def test_what_cannot_be_read_is_said_in_words(page: Any) -> None:
+    for name, kind, data, words in (
+        ("a.jpg", "image/jpeg", b"<!doctype html>", "a web page"),
+        ("a.jpg", "image/jpeg", encode(picture(0))[:200], "cut short or damaged"),
+        ("a.txt", "text/plain", b"words", "not a picture"),
+    ):
+        drop(page, name, kind, data)
+        page.wait_for_selector(f"#problem:has-text('{words}')")
+        assert page.is_visible("#problem") and not page.is_visible("#result")
+    drop(page, "a.webp", "image/webp", encode(picture(0), "WEBP"))  # the browser converts it
+    assert caption(page) and not page.is_visible("#problem")
+
+
+def test_a_picture_may_be_pasted_or_photographed(page: Any, server: Server, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+
+    def paste() -> None:
+        page.evaluate(PASTE, base64.b64encode(photo.read_bytes()).decode())
+
+    def photograph() -> None:
+        page.set_input_files("#camera", photo)  # as a phone's camera hands it over
+
+    for width, give in ((90, paste), (80, photograph)):
+        photo.write_bytes(encode(picture(width, width, 60), "PNG"))
+        with page.expect_response("**/models/captioner:predict"):
+            give()
+        body = {"inputs": [{"b64": base64.b64encode(photo.read_bytes()).decode()}]}
+        outputs = server.ask("/v1/models/captioner:predict", body)[2]["outputs"]
+        assert caption(page) == outputs["caption"][0]
+        assert page.evaluate("document.querySelector('#picture').naturalWidth") == width
+
+
+def test_a_text_gets_its_label(page: Any) -> None:
+    page.select_option("#model", "reviews")
+    page.fill("#text", "a fine film")
+    page.click("text=Ask")
+    page.wait_for_selector("#labels li")
+    labels = page.locator("#labels b").all_inner_texts()
+    assert page.inner_text("#verdict") == labels[0]
+    assert sorted(labels) == ["bad", "good", "mixed"]
+    values = [float(text.rstrip(" %")) for text in page.locator("#labels span").all_inner_texts()]
+    assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.2)
+    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    page.wait_for_selector("#problem:has-text('reads what you write')")

@@ -1,0 +1,238 @@
+"""Clips on their way into a model: the same frames in training, in a table and in an export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from data.common.errors import UserError
+from pipelines.cli.main import run
+from pipelines.config.config import Config
+from pipelines.inputs.tables import ClipTable
+from pipelines.preprocessing.augmentation import Variation
+from pipelines.serving.client.predictors import Captioner, Labeller
+from pipelines.tasks.assembly import assemble
+from tests.support.source_files import fill
+from tests.support.tiny_clips import tiny
+from tests.support.video_files import frame, write_clip
+
+# protobuf's word to TFDS 4.9.10, not to us.
+pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+
+
+def table(**options: Any) -> ClipTable:
+    rows = np.random.default_rng(1).integers(0, 255, (9, 1, 8, 8, 3)).astype(np.uint8)
+    return ClipTable(("a", "b", "c"), np.array([4, 2, 3]), rows, **options)
+
+
+def test_a_table_gives_each_clip_its_own_frames() -> None:
+    clips, mask = table().read(np.array([2, 0]))
+    assert mask.tolist() == [[True, True, True, False], [True] * 4]
+    assert np.array_equal(clips[0, :3], table().rows[6:9, 0]) and not clips[0, 3].any()
+    assert np.array_equal(clips[1], table().rows[0:4, 0])
+    assert table(most=2).lengths == [2, 2, 2]
+    spec, _ = table().spec
+    assert spec.is_compatible_with(tf.constant(clips))
+
+
+def test_a_pair_is_a_frame_and_the_stored_one_before_it() -> None:
+    pairs = table(pairs=True, most=2, flips=True)
+    clips, mask = pairs.read(np.array([2, 0]))
+    assert mask.all() and pairs.spec[0].is_compatible_with(tf.constant(clips))
+    stored = table().rows[:, 0]
+    wanted = [[(6, 6), (8, 7)], [(1, 0), (3, 2)]]  # the middle of each half; the first of clip c
+    for clip, numbers in zip(clips, wanted, strict=True):
+        for pair, (now, before) in zip(clip, numbers, strict=True):
+            assert np.array_equal(pair, np.concatenate([stored[now], stored[before]], axis=-1))
+    mirrored = {
+        pairs.read(np.array([1]), np.random.default_rng(at))[0].tobytes() for at in range(9)
+    }
+    plain = pairs.read(np.array([1]))[0]
+    assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
+
+
+def test_clips_told_of_left_and_right_are_not_mirrored(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, source, _ = tiny("video-captioning", folder, flips=True)
+    names = [name for name, _ in source.prepared.lengths("train")]
+    told = dict(source.prepared.captions("train"))
+    allowed = source._may_flip("train", names)
+    assert allowed.tolist() == ["left" not in told[name][0] for name in names]
+    assert 0 < allowed.sum() < 6 and source.notes[0] in capsys.readouterr().out
+    flips = np.array([True, False, True])
+    seen = [
+        {
+            table(flips=flips).read(np.array([clip]), np.random.default_rng(at))[0].tobytes()
+            for at in range(9)
+        }
+        for clip in range(3)
+    ]
+    assert [len(ways) for ways in seen] == [2, 1, 2]
+
+
+def test_what_varies_varies_anew_and_only_while_learning() -> None:
+    varied = table(flips=True, variation=Variation(shift=2, tint=0.3))
+    plain, _ = table().read(np.array([0]))
+    assert np.array_equal(varied.read(np.array([0]))[0], plain)
+    rng = np.random.default_rng(0)
+    ways = {varied.read(np.array([0]), rng)[0].tobytes() for _ in range(10)}
+    assert len(ways) == 10
+    mirrored = {table(flips=True).read(np.array([0]), rng)[0].tobytes() for _ in range(20)}
+    assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
+    moved = table(variation=Variation(shift=1)).read(np.array([0]), np.random.default_rng(3))[0]
+    padded = np.pad(plain, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], "edge")
+    windows = [padded[:, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
+    assert any(np.array_equal(moved, window) for window in windows)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    base = tmp_path_factory.mktemp("clips")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORDREEL_DATA_DIR", str(base / "home"))
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow is there: nothing to hush
+        yield base
+
+
+@pytest.mark.parametrize("motion", ["none", "pixels"])
+def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
+    folder: Path, motion: str
+) -> None:
+    own = {"fine_tune_from": 2, "frame_grid": "places", "motion": motion}
+    model, source, head = tiny("action-recognition", folder, **own)
+    views = source.views
+    features, pixels = (next(iter(head.batches(source, epoch, 0))) for epoch in (0, 1))
+    (vectors, _), _ = features
+    (frames, mask), labels = pixels
+    assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640 * views,)  # 5 × 128
+    assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3 * views)
+    both = [source.table("validation", tuned).read(np.arange(6)) for tuned in (False, True)]
+    one, two = (model.remember(tuple(map(tf.constant, inputs))) for inputs in both)
+    np.testing.assert_allclose(one.summary, two.summary, atol=2e-3)
+    with tf.GradientTape() as tape:
+        loss = model.loss((frames, mask), labels, tune_backbone=True)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_a_split_that_nothing_can_be_scored_in_is_refused_at_once(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in "abc":
+        write_clip(tmp_path / "clips" / f"{name}.avi", range(ord(name), 120))
+    table = "file,label,split\na.avi,run,train\nb.avi,jump,train\nc.avi,seldom,dev\n"
+    fill(tmp_path, {"labels.csv": table})
+    config = Config("action-recognition", "clip-folder", str(tmp_path))
+    with pytest.raises(UserError, match="no example of 'validation' has a label that can be"):
+        assemble(config, tmp_path)
+
+
+def test_labels_from_an_export_are_those_of_the_model(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"pooling": "attention", "two_way": True, "motion": "pixels"}
+    model, source, head = tiny("action-recognition", folder, **own)
+    evaluation = head.evaluate(model, source, "validation", 0)
+    labeller = Labeller(head.export(model, source, folder / "labels", {}))
+    assert labeller.info["input"]["sampling"]["count"] == 6
+    clips = folder / "source" / "clips"
+    paths = [clips / name for name in evaluation.ids]
+    (folder / "no.mp4").write_bytes(b"no clip")
+    answers = labeller.classify([*paths, folder / "no.mp4"])
+    assert "not a clip" in str(answers.pop().problem)
+    wanted = evaluation.probabilities
+    for answer, row in zip(answers, wanted, strict=True):
+        assert answer.labels[0] == head.classes[int(row.argmax())]
+        assert answer.probabilities[0] == pytest.approx(float(row.max()), abs=0.02)
+    where = ["--data", "clip-folder", "--source", str(folder / "source")]
+    export, out = str(labeller.folder), ["--out", str(folder / "said.csv")]
+    assert run(["evaluate", export, *where, *out]) == 0
+    assert f"clip-folder validation: {evaluation}\n" in capsys.readouterr().out
+    assert run(["classify", export, str(paths[0]), str(folder / "no.mp4"), "--top", "2"]) == 1
+    likeliest = head.classes[int(wanted[0].argmax())]
+    assert capsys.readouterr().out.startswith(f"{paths[0]}: {likeliest} ")
+    frames = np.stack([frame(number) for number in range(6)])[np.newaxis]
+    one = labeller._model.signatures["frames"](frames=tf.constant(frames))
+    sent = tf.constant([[tf.io.encode_png(picture).numpy() for picture in frames[0]]])
+    two = labeller._model.signatures["serving_default"](frame_bytes=sent)
+    for name in ("probabilities", "attention"):
+        np.testing.assert_allclose(one[name], two[name], atol=1e-5)
+    assert float(tf.reduce_sum(one["attention"])) == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def captioned(folder: Path) -> tuple[Any, Any, Path]:
+    """Return a source of clips whose cells words look at, its evaluation and its export."""
+    model, source, head = tiny("video-captioning", folder, frame_grid="cells", min_words=1)
+    assert source.cells == 4
+    evaluation = head.evaluate(model, source, "validation", 0)
+    return source, evaluation, head.export(model, source, folder / "captions", {})
+
+
+def test_captions_from_an_export_are_those_of_the_model(
+    folder: Path, captioned: tuple[Any, Any, Path]
+) -> None:
+    source, evaluation, export = captioned
+    captioner, clips = Captioner(export), folder / "source" / "clips"
+    answers = captioner.caption([clips / name for name in evaluation.predictions])
+    pairs = evaluation.predictions.items()
+    for (name, prediction), answer in zip(pairs, answers, strict=True):
+        assert answer.captions == prediction.captions
+        assert answer.scores == pytest.approx(prediction.scores, abs=0.05)
+        seen = min(len(captioner.read(clips / name)), 4)
+        assert answer.attention.shape == (len(answer.words), 1, seen)
+        assert prediction.attention.shape == (len(answer.words), seen * source.cells)
+        frames = prediction.attention.reshape(len(answer.words), seen, source.cells).sum(axis=-1)
+        np.testing.assert_allclose(answer.attention[:, 0], frames, atol=0.02)
+        shown = source.shown("validation", name)
+        assert shown.grid == (1, seen) and shown.picture
+    alone = captioner.caption([clips / "validation-1.avi"])  # the shortest, without padding
+    assert alone[0].captions == evaluation.predictions["validation-1.avi"].captions
+
+
+def test_the_command_line_takes_clips(
+    folder: Path, captioned: tuple[Any, Any, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, evaluation, export = captioned
+    clip = folder / "source" / "clips" / "validation-0.avi"
+    drawing, subtitles = folder / "looked.png", folder / "said.vtt"
+    assert run(["caption", str(export), str(clip), "--attention", str(drawing)]) == 0
+    best = evaluation.predictions["validation-0.avi"].captions[0]
+    assert capsys.readouterr().out == f"{clip}: {best}\n"
+    with Image.open(drawing) as picture:
+        assert picture.width > picture.height
+    words = ["--subtitles", str(subtitles), "--window", "0.2"]
+    assert run(["caption", str(export), str(clip), *words]) == 0
+    cues = subtitles.read_text(encoding="utf-8").split("\n\n")
+    assert cues[0] == "WEBVTT" and cues[1].startswith("00:00:00.000 --> 00:00:00.")
+    assert cues[-1].split("\n")[0].endswith("--> 00:00:00.480")  # 12 frames, 25 a second
+    for wrong, part in (
+        ([str(clip.parent), *words], "of one clip, not of 12"),
+        ([str(clip), "--window", "3"], "goes with --subtitles"),
+        ([str(clip), "--subtitles", "a.txt"], ".vtt or .srt"),
+    ):
+        with pytest.raises(UserError, match=part):
+            run(["caption", str(export), *wrong])
+    with pytest.raises(UserError, match="it has no labels"):
+        run(["classify", str(export), str(clip)])
+
+
+def test_evaluate_asks_an_export_of_clips(
+    folder: Path, captioned: tuple[Any, Any, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, evaluation, export = captioned
+    where = ["--data", "clip-folder", "--source", str(folder / "source")]
+    out = ["--out", str(folder / "said.json")]
+    assert run(["evaluate", str(export), *where, *out]) == 0
+    said = {entry["image_id"]: entry["caption"] for entry in json.loads(Path(out[1]).read_text())}
+    assert said == {name: found.captions[0] for name, found in evaluation.predictions.items()}
+    assert f"clip-folder validation: {evaluation.scores}" in capsys.readouterr().out

@@ -1,0 +1,159 @@
+"""A whole run on a folder of pictures, from data to export and report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from data.common.errors import UserError
+from pipelines.cli.train import parse
+from pipelines.config.config import Config
+from pipelines.config.run_directory import open_run
+from pipelines.evaluation.metrics import evaluate_captions
+from pipelines.tasks.assembly import _check_splits, assemble
+from pipelines.tasks.caption_head import CaptionHead
+from pipelines.training.run import run
+from tests.support.paths import ROOT
+from tests.support.source_files import fill, jpeg
+
+pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WORDREEL_DATA_DIR", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the command line of a small run, on twelve pictures with two captions each."""
+    names = ["black", "white", "grey", "pale"]
+    rows = ["image,caption,split"]
+    for number in range(12):
+        split = ("train", "validation", "test")[number // 4]
+        rows += [f"{number}.jpg,a {names[number % 4]} picture,{split}"]
+        rows += [f"{number}.jpg,it is {names[number % 4]},{split}"]
+    files: dict[str, str | bytes] = {f"images/{n}.jpg": jpeg(n) for n in range(12)}
+    files["captions.csv"] = "\n".join(rows) + "\n"
+    source = fill(tmp_path_factory.mktemp("source"), files)
+    options = "--backbone small-cnn --image-size 32 --no-flips --units 16 --max-words 5 --beams 2"
+    rest = "--n-best 2 --min-count 1 --epochs 2 --fine-tune-from 2 --reward-epochs 1 --batch-size 4"
+    return ["--data", "folder", "--source", str(source), *options.split(), *rest.split()]
+
+
+@pytest.fixture(scope="module")
+def config(words: list[str]) -> Config:
+    return parse(words)[0]
+
+
+@pytest.fixture(scope="module")
+def folder(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return what the command leaves; in a process of its own, for a run sets TensorFlow's mode."""
+    folder = tmp_path_factory.mktemp("runs") / "one"
+    command = [sys.executable, "train.py", *words, "--run-dir", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return folder
+
+
+def test_a_run_directory_holds_everything(folder: Path, config: Config) -> None:
+    assert Config.from_json((folder / "config.json").read_text()) == config
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert [record["epoch"] for record in metrics["history"]] == [1, 2, 3]
+    assert ["loss" in record for record in metrics["history"]] == [True, True, False]
+    assert "refs:2|items:4|search:beam2.lp" in metrics["splits"]["test"]["signature"]
+    assert len(json.loads((folder / "predictions-test.json").read_text())) == 4
+    assert "CIDEr-D" in (folder / "report.html").read_text(encoding="utf-8")
+    assert (folder / "vocabulary.txt").read_text().startswith("<pad>\n")
+    assert list((folder / "tensorboard").glob("events*"))
+
+
+def test_the_export_says_what_the_evaluation_said(folder: Path, config: Config) -> None:
+    answer = tf.saved_model.load(str(folder / "export" / "1")).signatures["serving_default"]
+    predictions = json.loads((folder / "predictions-test.json").read_text())
+    said = {str(entry["image_id"]): entry["caption"] for entry in predictions}
+    for number in range(8, 12):
+        stored = jpeg(number)
+        caption = answer(image_bytes=tf.constant([stored]))["caption"].numpy()[0].decode()
+        (name,) = [name for name in said if name.split(".")[0] == str(number)]
+        assert caption == said[name]
+
+
+def test_the_same_command_again_only_tells_the_result(
+    folder: Path, config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, folder) == folder
+    printed = capsys.readouterr().out
+    assert "This run is complete" in printed
+    assert "BLEU-4" in printed
+    assert not (folder / "export" / "2").exists()
+
+
+def test_other_options_do_not_mix_into_a_run(folder: Path, config: Config) -> None:
+    other = dataclasses.replace(config, units=32)
+    with pytest.raises(UserError, match=r"--units was 16, now 32.*another --run-dir"):
+        run(other, folder)
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write to the run directory .*file"):
+        open_run(config, tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize(
+    "splits, message",
+    [
+        ({"train_split": "training"}, "--train-split 'training': the dataset has train, val"),
+        ({"validation_split": "dev"}, r"or a part such as 'train\[90%:\]'"),
+        ({"train_split": "train+test"}, r"--train-split 'train\+test': a sum of splits"),
+        ({"test_splits": "tset,unseen"}, "unknown split 'tset': did you mean 'test'"),
+        ({"test_splits": "none"}, "unknown split 'none'"),
+    ],
+)
+def test_a_split_that_cannot_be_used_is_named(
+    splits: Any, message: str, tmp_path: Path, config: Config
+) -> None:
+    with pytest.raises(UserError, match=message):
+        run(dataclasses.replace(config, **splits), tmp_path / "run")
+
+
+def test_a_known_split_that_the_dataset_lacks_is_noted(
+    config: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    splits = {"train": 4, "validation": 4, "test": 4}
+    _check_splits(dataclasses.replace(config, test_splits="test,unseen"), splits)
+    assert "no split 'unseen' to score" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_with_its_own_words_only(tmp_path: Path, config: Config) -> None:
+    assemble(config, tmp_path)
+    assemble(config, tmp_path)
+    words = tmp_path / "vocabulary.txt"
+    words.write_text(words.read_text() + "stranger\n")
+    with pytest.raises(UserError, match=r"something else: vocabulary\.txt changed"):
+        assemble(config, tmp_path)
+
+
+@pytest.mark.parametrize("count, monitor", [(1, "ROUGE-L"), (2, "CIDEr-D")])
+def test_one_validation_picture_is_not_judged_by_cider(
+    count: int, monitor: str, tmp_path: Path, config: Config
+) -> None:
+    class Few:
+        def captions(self, split: str) -> list[tuple[str, list[str]]]:
+            examples = [("a.jpg", ["a dog runs"]), ("b.jpg", ["a cat sleeps"])]
+            return examples[:count] if split == "validation" else examples
+
+    assert CaptionHead(config, Few(), tmp_path).monitor == monitor
+    references = dict(Few().captions("validation"))
+    said = {name: texts[0] for name, texts in references.items()}
+    assert evaluate_captions(said, references).corpus[monitor] > 0.5

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from pycocoevalcap.cider.cider_scorer import CiderScorer as CocoCider
+
+from data.media.vocabulary import END, PAD, START
+from models.encoder_head import EncoderHead
+from models.encoders.image import ImageEncoder
+from models.heads.sequence_decoder import SequenceDecoder
+from pipelines.config.config import Config
+from pipelines.inputs.batches import Captions
+from pipelines.inputs.tables import Table
+from pipelines.training.self_critical import SAMPLES, SelfCritical, advantages, stage
+from pipelines.training.trainer import Trainer
+
+CONFIG = Config(
+    reward_epochs=12, reward_rate=1e-2, warmup_steps=1, dropout=0.0, max_words=4, ema=0.0
+)
+TRUE = [[[4, 5, 6], [4, 5, 7]], [[8, 9], [8, 9, 10]], [[7, 6, 5], [7, 6, 11]]]
+
+
+def critic() -> SelfCritical:
+    """Three pictures with two captions each, and a captioner that knows nothing."""
+    keras.utils.set_random_seed(1)
+    encoder = ImageEncoder(16, 0.0)
+    encoder.build(2, 3)
+    head = SequenceDecoder(12, units=16, embedding=16, dropout=0.0)
+    model = EncoderHead(None, encoder, head)
+    features = np.random.default_rng(0).normal(size=(3, 1, 2, 3)).astype(np.float16)
+    captions = Captions(
+        [np.array([START, *words, END], np.int32) for texts in TRUE for words in texts],
+        np.repeat(np.arange(3), 2),
+    )
+    return SelfCritical(model, captions, Table(("a", "b", "c"), features), CONFIG)
+
+
+def drawn(it: SelfCritical, epoch: int = 0, skip: int = 0) -> list[tuple[Any, Any]]:
+    return list(it.batches(epoch, skip))
+
+
+def test_a_caption_like_its_references_earns_most_and_a_fragment_less() -> None:
+    it = critic()
+    tokens = np.array([[4, 5, 6, END], [4, 5, END, PAD], [8, 9, 10, END]], np.int32)
+    whole, fragment, of_another = it.reward(tokens, np.zeros(3, int))
+    assert whole > fragment > of_another
+
+
+def test_reward_holds_cider_d_with_the_end() -> None:
+    it = critic()
+    tokens = np.array([[4, 5, 6, END], [8, 10, END, PAD], [5, 6, 7, END]], np.int32)
+    coco = CocoCider()
+    for row, texts in zip(tokens, TRUE, strict=True):
+        candidate = " ".join(f"w{i}" for i in row if i != PAD)
+        coco += (candidate, [" ".join(f"w{i}" for i in [*words, END]) for words in texts])
+    _, expected = coco.compute_score()
+    _, cider = it.cider.score([row[row != PAD].tolist() for row in tokens])
+    np.testing.assert_allclose(cider, expected, atol=1e-9)
+    assert (it.reward(tokens, np.arange(3)) > cider).all()
+
+
+def test_batches_hold_drawn_captions_and_what_they_earned() -> None:
+    it = critic()
+    ((rows, (tokens, owners, weights)),) = drawn(it)
+    assert rows.shape == (3, 2, 3)
+    assert owners.numpy().tolist() == np.repeat(range(3), SAMPLES).tolist()
+    assert (tokens.numpy()[:, 0] == START).all()
+    items = np.repeat(np.random.default_rng([0, 0]).permutation(3), SAMPLES)
+    rewards = it.reward(tokens.numpy()[:, 1:], items)
+    np.testing.assert_allclose(weights, advantages(rewards), atol=1e-6)
+    np.testing.assert_allclose(weights.numpy().reshape(3, -1).sum(axis=1), 0, atol=1e-5)
+
+
+def test_the_same_model_draws_the_same_again() -> None:
+    it = critic()
+    one, again, other = drawn(it), drawn(it), drawn(it, epoch=1)
+    for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (
+        one[0][1][0].shape != other[0][1][0].shape or (one[0][1][0] != other[0][1][0]).numpy().any()
+    )
+
+
+def test_rewards_rise(tmp_path: Path) -> None:
+    it = critic()
+
+    def mean_reward() -> float:
+        ((_, (tokens, _, _)),) = drawn(it, epoch=99)
+        items = np.random.default_rng([0, 99]).permutation(3)
+        return float(it.reward(tokens.numpy()[:, 1:], np.repeat(items, SAMPLES)).mean())
+
+    before = mean_reward()
+    config = stage(CONFIG)
+    trainer = Trainer(it.model, config, tmp_path, 10)
+
+    def batches(epoch: int, skip: int) -> Any:
+        for number in range(skip, 10):
+            yield from it.batches(epoch * 10 + number, 0)
+
+    trainer.fit(batches, lambda: {"score": len(trainer.history)}, "score")
+    assert mean_reward() > before + 1.0
+
+
+def test_weights_weigh_the_loss() -> None:
+    it = critic()
+    ((rows, (tokens, owners, weights)),) = drawn(it)
+    memory = it.model.remember(rows)
+    whole = it.model.head.loss(memory, (tokens, owners, weights))
+    words = (tokens.numpy()[:, 1:] != PAD).sum(axis=1)
+    each = [
+        float(it.model.head.loss(memory, (tokens[i : i + 1], owners[i : i + 1])))
+        for i in range(len(owners))
+    ]
+    expected = (np.array(each) * words * weights.numpy()).sum() / words.sum()
+    assert float(whole) == pytest.approx(expected, abs=1e-5)

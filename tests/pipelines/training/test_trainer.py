@@ -1,0 +1,150 @@
+"""The training loop: killed and started again, it ends in the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from data.common.errors import UserError
+from pipelines.config.config import Config
+from tests.support.paths import ROOT
+from tests.support.tiny_trainer import batches, newest, trainer, weight_sum
+
+
+def start(run_dir: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"from tests.support import tiny_trainer; tiny_trainer.main({str(run_dir)!r})",
+        ],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": "."},
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def tensors(run_dir: Path) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(str(run_dir / "checkpoints"))
+    names = [n for n in reader.get_variable_to_shape_map() if "save_counter" not in n]
+    return {name: reader.get_tensor(name) for name in names if "OBJECT_GRAPH" not in name}
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_weights(tmp_path: Path) -> None:
+    assert start(tmp_path / "whole").wait() == 0
+    rng, kills = np.random.default_rng(), 0
+    process = start(tmp_path / "killed")
+    for after in (2, 9):  # checkpoints: once in the first epoch, once in the second
+        while newest(tmp_path / "killed") < after:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        process = start(tmp_path / "killed")
+    assert process.wait() == 0
+    assert kills == 2
+    whole, killed = tensors(tmp_path / "whole"), tensors(tmp_path / "killed")
+    assert whole.keys() == killed.keys()
+    assert any("embedding" in name for name in whole)
+    different = [name for name in whole if not np.array_equal(whole[name], killed[name])]
+    assert different == []
+
+
+def test_the_backbone_learns_from_its_epoch_on_and_its_norms_stay(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    kernel, *_, mean, variance = it.model.backbone.get_weights()
+    seen: list[float] = []
+
+    def validate() -> dict[str, float]:
+        seen.append(np.abs(it.model.backbone.get_weights()[0] - kernel).max())
+        return {"score": len(seen)}
+
+    it.fit(batches, validate, "score")
+    assert seen[0] == 0
+    assert seen[1] > 0
+    np.testing.assert_array_equal(it.model.backbone.get_weights()[-2:], [mean, variance])
+
+
+def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    it.config = Config(epochs=40, patience=2)
+    scores, weights = iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
+
+    def validate() -> dict[str, float]:
+        weights.append([v.numpy() for v in it.step.own])
+        return {"score": next(scores)}
+
+    it.fit(batches, validate, "score")
+    assert [record["score"] for record in it.history] == [0.1, 0.5, 0.4, 0.3]
+    for now, best in zip(it.step.own, weights[1], strict=True):
+        np.testing.assert_array_equal(now, best)
+
+
+def test_validation_sees_the_averaged_weights(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    averages: list[float] = []
+
+    def validate() -> dict[str, float]:
+        averages.append(float(tf.reduce_sum(it.step.own[0])))
+        return {"score": 1.0}
+
+    it.config = Config(epochs=1)
+    it.fit(batches, validate, "score")
+    reader = tf.train.load_checkpoint(str(tmp_path / "checkpoints"))
+    kept = reader.get_tensor("average/averages/0/.ATTRIBUTES/VARIABLE_VALUE")
+    weights = reader.get_tensor("encoder/place/.ATTRIBUTES/VARIABLE_VALUE")
+    assert averages == [float(tf.reduce_sum(kept))]
+    assert averages != [float(tf.reduce_sum(weights))]
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    spoiled = [(x * math.nan, y) for x, y in batches(0, 0)]
+    with pytest.raises(UserError, match=r"step 1: the loss is nan .*kernel.*--learning-rate"):
+        it.fit(lambda epoch, skip: spoiled, lambda: {"score": 0.0}, "score")
+    assert it.manager.latest_checkpoint is None
+
+
+def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> None:
+    it = trainer(tmp_path)
+    it.fit(batches, lambda: {"score": 1.0}, "score")
+    losses = [record["loss"] for record in it.history]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+    assert json.loads(it.history_json.numpy()) == it.history
+
+
+def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
+    it = trainer(tmp_path, accumulate=2)
+
+    def told(epoch: int, skip: int) -> tf.data.Dataset:
+        spec = (
+            tf.TensorSpec([None, 16, 16, 3]),
+            (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
+        )
+        sizes = [(2, 3), (4, 5), (3, 4)]
+
+        def generate() -> Iterator[Any]:
+            for pictures, width in sizes[skip:]:
+                tokens = np.full((pictures, width), 3, np.int32)
+                yield np.ones((pictures, 16, 16, 3)), (tokens, np.arange(pictures, dtype=np.int32))
+
+        return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+    it.steps_per_epoch = 3
+    it.fit(told, lambda: weight_sum(it), "score")
+    assert len(it.history) == it.config.epochs
+    assert [f.experimental_get_tracing_count() for f in it.step._functions.values()] == [1, 1]

@@ -1,0 +1,102 @@
+"""The page of a server in a real browser: what its tests share."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import tiny_clips, tiny_pairs, tiny_reviews
+from tests.support.server_process import Server, serving
+
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium: install it, for example with `apt-get install chromium`"
+)
+PATIENCE = 240_000  # milliseconds; a busy machine is slow
+DROP = """([name, type, data]) => {
+  const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, { type }));
+  for (const kind of ["dragenter", "dragover", "drop"]) {
+    document.querySelector("#drop").dispatchEvent(
+      new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  }
+}"""
+VEIL = "document.querySelector('#veil').toDataURL()"
+LIT = """(() => {
+  const veil = document.querySelector("#veil");
+  const pixels = veil.getContext("2d").getImageData(0, 0, veil.width, veil.height);
+  return pixels.data.some(Boolean);
+})()"""
+
+
+@pytest.fixture(scope="module")
+def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a model of each kind; others prove that their exports are sound."""
+    scratch, folders = tmp_path_factory.mktemp("page"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.export.version.refuse_unless_sound", lambda folder: None)
+        for name, model, source, head in (
+            ("clips", *tiny_clips.tiny("video-captioning", made(scratch / "video"))),
+            ("pairs", *tiny_pairs.tiny(made(scratch / "text"))),
+            ("reviews", *tiny_reviews.tiny(made(scratch / "review"))),
+        ):
+            folders.append(scratch / name)
+            head.export(model, source, folders[-1], {})
+    with serving(captioner_folder, *folders) as server:
+        yield server.ready()
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(server: Server, browser: Any) -> Iterator[Any]:
+    """A page that has been opened; what it asks of others, or complains of, fails the test."""
+    page = browser.new_page(viewport={"width": 1000, "height": 800})
+    page.set_default_timeout(PATIENCE)
+    strange: list[str] = []
+    own = (f"http://127.0.0.1:{server.port}/", "data:", "blob:")
+    page.on("request", lambda each: strange.append(each.url) if not each.url.startswith(own) else 0)
+    page.on("pageerror", lambda error: strange.append(str(error)))
+    page.goto(f"http://127.0.0.1:{server.port}/")
+    page.wait_for_selector("#model option:nth-child(4)", state="attached")
+    yield page
+    page.close()
+    assert not strange
+
+
+def drop(page: Any, name: str, kind: str, data: bytes) -> None:
+    page.evaluate(DROP, [name, kind, base64.b64encode(data).decode()])
+
+
+def caption(page: Any) -> str:
+    page.wait_for_selector("#result:not([hidden]):not([aria-busy])")
+    return str(page.inner_text("#sentence"))
+
+
+def bars(page: Any) -> list[float]:
+    """Return the heights of the bars under the frames, in pixels."""
+    found: list[float] = page.evaluate(
+        """() => [...document.querySelectorAll("#strip i")]
+        .map((bar) => parseFloat(getComputedStyle(bar, "::after").height))"""
+    )
+    return found

@@ -1,0 +1,48 @@
+"""A tiny sentiment model: a real source and head, on a handful of texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from data.text.datasets import prepare_texts
+from data.text.prepared import PreparedTexts
+from models.encoder_head import EncoderHead
+from pipelines.config.config import Config
+from pipelines.tasks.label_head import LabelHead
+from pipelines.tasks.text_source import TextSource
+from tests.support.source_files import fill
+
+TEXTS = [
+    ("a fine film", "good"),
+    ("a poor film , sadly", "bad"),
+    ("Été 狗 ⚽ fine", "good"),
+    ("the film's hero isn't fine", "bad"),
+    ("so so", "mixed"),
+    ("neither fine nor poor", "mixed"),
+]
+
+
+def reviews(folder: Path) -> PreparedTexts:
+    """Prepare the texts, all of them in train and, with a word more, in validation."""
+    files = {
+        "train.tsv": "".join(f"{text}\t{label}\n" for text, label in TEXTS),
+        "dev.tsv": "".join(f"{text} indeed\t{label}\n" for text, label in TEXTS),
+    }
+    return prepare_texts("texts", fill(folder / "source", files), data_dir=folder / "home")
+
+
+def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, LabelHead]:
+    """Return a model with its source and head."""
+    chosen = {"min_count": 1, "max_words": 5, "units": 6, "embedding": 4, "batch_size": 2}
+    config = Config(task="sentiment", data="texts", **(chosen | options))
+    prepared = reviews(folder)
+    keras.utils.set_random_seed(3)
+    source = TextSource(config, prepared, folder / "run")
+    head = LabelHead(config, prepared, folder / "run")
+    model = EncoderHead(None, source.encoder, head.layer)
+    for weight in model.weights:
+        weight.assign(3.0 * weight)
+    return model, source, head
