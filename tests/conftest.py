@@ -28,7 +28,7 @@ def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "task": "image-captioning",
         "command": "python train.py --seed 1",
         "licence": "drawn by Wordreel",
-        "config": {"data": "scenes", "train_split": "train", "seed": 1},
+        "config": {"data": "synthetic-scenes", "train_split": "train", "seed": 1},
         "metrics": {"test": {"BLEU-4": 0.71, "signature": "tok:x|items:5"}},
     }
     export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder, info)

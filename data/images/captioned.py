@@ -39,7 +39,7 @@ DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
     for info in (
         DatasetInfo(
-            "scenes",
+            "synthetic-scenes",
             "drawn scenes with five true captions each, made on the spot",
             False,
             "nothing: drawn from a seed",
@@ -134,14 +134,14 @@ def prepare(
         raise UserError(f"the size of stored pictures is at least 1 pixel, not {image_size}")
     folder = source_folder(DATASETS[name], source)
     home = data_home(data_dir)
-    if name == "scenes":
+    if name == "synthetic-scenes":
         return _prepare_scenes(home, seed)
     if name == "coco_captions":
         return _prepare_coco_captions(folder, home)
     assert folder is not None
     if name == "prepared":
         stored = open_prepared(folder, "image_id", "captions")
-        return (PreparedScenes if stored["name"] == "scenes" else Prepared)(**stored)
+        return (PreparedScenes if stored["name"] == "synthetic-scenes" else Prepared)(**stored)
     read = _readers()[name]
     prepared = listed_pictures(name, read, folder, home, max_bad, image_size)
     assert isinstance(prepared, Prepared)
@@ -223,14 +223,18 @@ def _prepare_scenes(home: Path, seed: int) -> Prepared:
 
     digest = hashlib.sha256(json.dumps([_FORMAT, scenes.VERSION, seed]).encode())
     fingerprint = digest.hexdigest()[:16]
-    report = home / "scenes" / fingerprint / "problems.jsonl"
-    built = is_built(home, "scenes", fingerprint)
+    report = home / "synthetic-scenes" / fingerprint / "problems.jsonl"
+    built = is_built(home, "synthetic-scenes", fingerprint)
     bar = progress(sum(scenes.SPLITS.values()), "drawing scenes")
     with writing_to(home), bar:
         write_report(report, [])
         splits = drawn_scenes(seed, bar)
-        directory = build("scenes", fingerprint, encoding="png", splits=splits, data_dir=home)
-    prepared = PreparedScenes("scenes", directory, fingerprint, count_splits(directory), report)
+        directory = build(
+            "synthetic-scenes", fingerprint, encoding="png", splits=splits, data_dir=home
+        )
+    prepared = PreparedScenes(
+        "synthetic-scenes", directory, fingerprint, count_splits(directory), report
+    )
     tell(prepared, [], again=built)
     return prepared
 

@@ -1,6 +1,6 @@
 """The datasets of labelled pictures, and how to prepare and read them.
 
-    prepared = prepare_labelled_pictures("pictures", "~/flowers")
+    prepared = prepare_labelled_pictures("labelled-images", "~/flowers")
     for image_id, label in prepared.labels("validation"):
         ...
 
@@ -47,7 +47,7 @@ LABELLED_PICTURES: Mapping[str, DatasetInfo] = {
             made=True,
         ),
         DatasetInfo(
-            "pictures",
+            "labelled-images",
             "your own pictures and labels",
             True,
             "a folder a class (in train/, validation/ and test/ if you like), or images/ with "

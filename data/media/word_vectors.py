@@ -50,7 +50,7 @@ def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str:
     if count != width:
         raise UserError(
             f"{path}, line {number}: {count} numbers after the word, not {width}, which is "
-            "--embedding: each line holds a word and as many numbers as that"
+            "--embedding-dim: each line holds a word and as many numbers as that"
         )
     try:
         return b" ".join(cells[:-width]).decode()

@@ -22,13 +22,13 @@ _FLICKR = "photos of Flickr users, under terms of their own; given out for non-c
 
 
 _LICENCES = {
-    "scenes": _MADE,
-    "opinions": _MADE,
-    "drawn-clips": _MADE,
-    "phrasebook": _MADE,
+    "synthetic-scenes": _MADE,
+    "synthetic-reviews": _MADE,
+    "synthetic-clips": _MADE,
+    "synthetic-pairs": _MADE,
     "digits": "CC BY 4.0 (Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49)",
     "folder": _OWN,
-    "pictures": _OWN,
+    "labelled-images": _OWN,
     "pairs": _OWN,
     "texts": _OWN,
     "clip-folder": _OWN,
@@ -46,7 +46,7 @@ _LICENCES = {
 def licence_of(dataset: str) -> str:
     """Return the terms of a dataset in a few words.
 
-    >>> licence_of("scenes")
+    >>> licence_of("synthetic-scenes")
     'made by Wordreel itself, free of the rights of others'
     """
     return _LICENCES.get(dataset, "see its distributor")

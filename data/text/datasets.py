@@ -38,7 +38,7 @@ TEXT_DATASETS: Mapping[str, DatasetInfo] = {
             "downloaded if need be",
         ),
         DatasetInfo(
-            "opinions",
+            "synthetic-reviews",
             "made-up reviews in which the order of words decides, made on the spot",
             False,
             "nothing: made from a seed",
@@ -90,7 +90,7 @@ PAIR_DATASETS: Mapping[str, DatasetInfo] = {
             "downloaded if need be",
         ),
         DatasetInfo(
-            "phrasebook",
+            "synthetic-pairs",
             "English sentences of a small grammar and their German, made on the spot",
             False,
             "nothing: made from a seed",
@@ -283,6 +283,6 @@ def _made_pairs(seed: int) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
 
 
 _MADE: Mapping[str, Callable[[int], tuple[Mapping[str, Sequence[Any]], tuple[str, ...]]]] = {
-    "opinions": _made_opinions,
-    "phrasebook": _made_pairs,
+    "synthetic-reviews": _made_opinions,
+    "synthetic-pairs": _made_pairs,
 }

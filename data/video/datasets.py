@@ -35,7 +35,7 @@ CLIP_DATASETS: Mapping[str, DatasetInfo] = {
     info.name: info
     for info in (
         DatasetInfo(
-            "drawn-clips",
+            "synthetic-clips",
             "drawn shapes that move, with an action and five true captions each",
             False,
             "nothing: drawn from a seed",
@@ -190,7 +190,7 @@ def _prepare_files(
 def _open(folder: Path, sampling: Sampling | None, fold: int | None) -> PreparedClips:
     """Open what `wordreel prepare` has stored, unless other frames or splits are wanted."""
     stored = open_prepared(folder, "clip_id")
-    kind = PreparedDrawnClips if stored["name"] == "drawn-clips" else PreparedClips
+    kind = PreparedDrawnClips if stored["name"] == "synthetic-clips" else PreparedClips
     prepared = kind(**stored)
     if fold is not None:
         raise UserError("--fold is for clips that are files: prepared ones have their splits")
@@ -257,7 +257,7 @@ def _prepare_drawn(home: Path, seed: int) -> PreparedClips:
     from data.video.builders import DRAWN, build_clips, drawn
 
     digest = hashlib.sha256(json.dumps([_FORMAT, clips.VERSION, seed]).encode())
-    fingerprint, name = digest.hexdigest()[:16], "drawn-clips"
+    fingerprint, name = digest.hexdigest()[:16], "synthetic-clips"
     report = home / name / fingerprint / "problems.jsonl"
     built = is_built(home, name, fingerprint)
     bar = progress(sum(clips.SPLITS.values()), "drawing clips", "clips")

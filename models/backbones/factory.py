@@ -21,7 +21,7 @@ from models.backbones.small import dct, small_cnn
 
 
 def build_backbone(
-    name: str, *, weights: str | None = None, image_size: int | None = None
+    name: str, *, weights: str = "auto", image_size: int | None = None
 ) -> keras.Model:
     """Build a backbone.
 
@@ -36,8 +36,8 @@ def build_backbone(
             the path of a `.keras` file with a model from `[batch, height, width, 3]` in 0..255
             to a grid.
         weights: the path of a `.weights.h5` or `.h5` file, for a `keras.applications` model one
-            without the classifier (`include_top=False`); "random"; "imagenet"; or None:
-            "imagenet", but for `small-cnn` "random". A `.keras` file has its own.
+            without the classifier (`include_top=False`); "random"; "imagenet"; or "auto":
+            "imagenet", but "random" for `small-cnn`. A `.keras` file has its own.
         image_size: height and width in pixels; `default_image_size(name)` if None.
 
     Returns:
@@ -58,7 +58,7 @@ def build_backbone(
     name = resolve(name)
     size = image_size or default_image_size(name)
     if name == DCT:
-        if weights not in (None, "random"):
+        if weights not in ("auto", "random"):
             raise ValueError(f"{DCT} has no weights: leave them out")
         return dct(size)
     if name == SMALL_CNN:
@@ -217,27 +217,27 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
     return config
 
 
-def _small_cnn(size: int, weights: str | None) -> keras.Model:
+def _small_cnn(size: int, weights: str) -> keras.Model:
     if weights == "imagenet":
         raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
     model = small_cnn(size)
-    if weights not in (None, "random"):
+    if weights not in ("auto", "random"):
         _load_weights(model, weights)
     return model
 
 
-def _efficientnet_lite(name: str, size: int, weights: str | None) -> keras.Model:
-    pretrained = weights in (None, "imagenet")
+def _efficientnet_lite(name: str, size: int, weights: str) -> keras.Model:
+    pretrained = weights in ("auto", "imagenet")
     model = efficientnet_lite(name, image_size=size, pretrained=pretrained)
     if not pretrained and weights != "random":
         _load_weights(model, weights)
     return model
 
 
-def _application(name: str, size: int, weights: str | None) -> keras.Model:
+def _application(name: str, size: int, weights: str) -> keras.Model:
     """Build a model of `keras.applications` behind its own family's preprocessing."""
     build = getattr(keras.applications, name)
-    imagenet = weights in (None, "imagenet")
+    imagenet = weights in ("auto", "imagenet")
     from_file = not imagenet and weights != "random"
     if from_file and name.startswith("EfficientNetB"):
         # With weights="imagenet" Keras adds a layer, without weights, which a weights file cannot
@@ -267,9 +267,9 @@ def _application(name: str, size: int, weights: str | None) -> keras.Model:
     return keras.Model(images, model(scale(images)), name=model.name)
 
 
-def _load_weights(model: keras.Model, weights: str | None) -> None:
+def _load_weights(model: keras.Model, weights: str) -> None:
     """Load a weights file, with errors that name it."""
-    if not Path(str(weights)).is_file():
+    if not Path(weights).is_file():
         raise ValueError(
             f"weights: no file {weights!r}; give the path of a .weights.h5 file, 'imagenet' or "
             "'random'"
@@ -282,8 +282,8 @@ def _load_weights(model: keras.Model, weights: str | None) -> None:
         raise ValueError(f"weights: {weights} does not fit {model.name}: {error}") from error
 
 
-def _from_keras_file(path: Path, weights: str | None, image_size: int | None) -> keras.Model:
-    if weights is not None:
+def _from_keras_file(path: Path, weights: str, image_size: int | None) -> keras.Model:
+    if weights != "auto":
         raise ValueError(f"{path}: a .keras file has its own weights, got weights={weights!r} too")
     model = _read_keras_file(path)
     sides = model.input_shape[1:3]

@@ -20,7 +20,7 @@ class TextEncoder(keras.layers.Layer):
     theirs, x = E[w] + A[beginning of w] + A[end of w], so that a rare word is told by its kin (as
     fastText's are by all their n-grams: Bojanowski et al. 2017).
 
-    The summary is the state at the end: of a two-way layer, that after the last word going
+    The summary is the state at the end: of a bidirectional layer, that after the last word going
     forwards beside that after the first going backwards. Padding leaves both as they were.
     """
 
@@ -31,7 +31,7 @@ class TextEncoder(keras.layers.Layer):
         cell: str = "lstm",
         units: int = 128,
         layers: int = 1,
-        two_way: bool = True,
+        bidirectional: bool = True,
         embedding: int = 128,
         dropout: float = 0.5,
         embedding_dropout: float | None = None,
@@ -47,7 +47,7 @@ class TextEncoder(keras.layers.Layer):
             cell: a name in `models.layers.cells.CELLS`.
             units: hidden units of each cell.
             layers: recurrent layers that stand upon each other; 0 for the mean.
-            two_way: whether each reads backwards as well.
+            bidirectional: whether each reads backwards as well.
             embedding: width of a word vector.
             dropout: share of the outputs' values dropped in training.
             embedding_dropout: share of the word vectors' values; None: as of the outputs'.
@@ -61,7 +61,12 @@ class TextEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         self.vocabulary, self.embedding_depth, self.rate = vocabulary, embedding, dropout
         self.recurrent = Recurrent(
-            cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
+            cell,
+            units,
+            layers=layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            name="recurrent",
         )
         self.variational, self.affixes = variational, affixes
         self.hide_words = keras.layers.Dropout(word_dropout)
@@ -126,7 +131,7 @@ class TextEncoder(keras.layers.Layer):
             "cell": recurrent.cell,
             "units": recurrent.units,
             "layers": recurrent.layers,
-            "two_way": recurrent.two_way,
+            "bidirectional": recurrent.bidirectional,
             "embedding": self.embedding_depth,
             "dropout": self.rate,
             "embedding_dropout": self.drop_words.rate,

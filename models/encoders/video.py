@@ -17,7 +17,7 @@ class VideoEncoder(keras.layers.Layer):
     """Frames become the items of a memory, each told what came before it.
 
     Each frame's features x_t are projected, v_t = ReLU(W x_t + b), and read in order by recurrent
-    layers, one- or two-way: their states h_t are the items, the state at the end of each way the
+    layers, one-way or bidirectional: their states h_t are the items, the state at the end of each way the
     summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
     no order is known: the h_t are the v_t, the summary their mean.
 
@@ -40,7 +40,7 @@ class VideoEncoder(keras.layers.Layer):
         cell: str = "lstm",
         units: int = 512,
         layers: int = 1,
-        two_way: bool = False,
+        bidirectional: bool = False,
         motion: bool = False,
         norm: bool = False,
         times: bool = False,
@@ -53,7 +53,7 @@ class VideoEncoder(keras.layers.Layer):
             cell: a name in `models.layers.cells.CELLS`.
             units: hidden units of each cell, and width of the v_t.
             layers: recurrent layers that stand upon each other; 0 for the mean.
-            two_way: whether each reads backwards as well.
+            bidirectional: whether each reads backwards as well.
             motion: whether W sees x_t - x_{t-1} beside x_t: what moves is what differs.
             norm: whether features are taken from their mean, and scaled; before `motion` is seen.
             times: whether the τ_t are added.
@@ -65,7 +65,12 @@ class VideoEncoder(keras.layers.Layer):
         self.motion, self.norm, self.times = motion, norm, times
         self.project = Linear(units, name="project")
         self.recurrent = Recurrent(
-            cell, units, layers=layers, two_way=two_way, dropout=dropout, name="recurrent"
+            cell,
+            units,
+            layers=layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            name="recurrent",
         )
         self.drop_frames = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
@@ -130,7 +135,7 @@ class VideoEncoder(keras.layers.Layer):
             "cell": recurrent.cell,
             "units": self.units,
             "layers": recurrent.layers,
-            "two_way": recurrent.two_way,
+            "bidirectional": recurrent.bidirectional,
             "motion": self.motion,
             "norm": self.norm,
             "times": self.times,

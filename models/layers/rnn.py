@@ -43,7 +43,7 @@ def run_cell(
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Recurrent(keras.layers.Layer):
-    """Layers of a cell, each one-way or two-way (Schuster & Paliwal 1997), dropout between them.
+    """Layers of a cell, each one-way or bidirectional (Schuster & Paliwal 1997), dropout between them.
 
     Without any layer, the baseline, no order is known: items stay as they are, and their mean
     stands for the state at the end.
@@ -51,7 +51,7 @@ class Recurrent(keras.layers.Layer):
     Attributes:
         depth: of what is returned; known once built.
 
-    >>> layer = Recurrent("gru", 3, layers=2, two_way=True)
+    >>> layer = Recurrent("gru", 3, layers=2, bidirectional=True)
     >>> layer.build((None, None, 5))
     >>> outputs, last = layer(tf.zeros([4, 7, 5]), tf.ones([4, 7], tf.bool))
     >>> tuple(outputs.shape), tuple(last.shape)
@@ -64,7 +64,7 @@ class Recurrent(keras.layers.Layer):
         units: int,
         *,
         layers: int = 1,
-        two_way: bool = False,
+        bidirectional: bool = False,
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -74,7 +74,7 @@ class Recurrent(keras.layers.Layer):
             cell: a name in `models.layers.cells.CELLS`.
             units: hidden units of each cell.
             layers: how many stand upon each other; 0 for the mean.
-            two_way: whether each layer runs backwards as well, and hands on both.
+            bidirectional: whether each layer runs backwards as well, and hands on both.
             dropout: share of the values between layers dropped in training.
             kwargs: of `keras.layers.Layer`.
 
@@ -85,8 +85,8 @@ class Recurrent(keras.layers.Layer):
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         self.cell, self.units, self.rate = cell, units, dropout
-        self.layers, self.two_way = layers, two_way
-        ways = ("forwards", "backwards") if two_way else ("forwards",)
+        self.layers, self.bidirectional = layers, bidirectional
+        ways = ("forwards", "backwards") if bidirectional else ("forwards",)
         self.cells = [
             [CELLS[cell](units, name=f"{way}_{number}") for way in ways] for number in range(layers)
         ]
@@ -125,7 +125,7 @@ class Recurrent(keras.layers.Layer):
                 inputs = self.dropouts[number - 1](inputs, training=training)
             ways = [run_cell(cells[0], inputs, mask)]
             ends = [ways[0][:, -1]]
-            if self.two_way:
+            if self.bidirectional:
                 ways.append(run_cell(cells[1], inputs, mask, backwards=True))
                 ends.append(ways[1][:, 0])
             inputs, end = tf.concat(ways, axis=-1), tf.concat(ends, axis=-1)
@@ -138,6 +138,6 @@ class Recurrent(keras.layers.Layer):
             "cell": self.cell,
             "units": self.units,
             "layers": self.layers,
-            "two_way": self.two_way,
+            "bidirectional": self.bidirectional,
             "dropout": self.rate,
         }

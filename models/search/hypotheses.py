@@ -85,7 +85,7 @@ class SearchOptions:
     max_words: int = 20
     min_words: int = 0
     length_penalty: float = 0.0
-    no_repeat_ngram: int = 0
+    no_repeat_ngram_size: int = 0
     suppress_unknown: bool = True
     n_best: int = 1
 
@@ -94,7 +94,7 @@ class SearchOptions:
         check_whole("beams", self.beams, 1)
         check_whole("max_words", self.max_words, 1)
         check_whole("min_words", self.min_words, 0, ("max_words", self.max_words))
-        check_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
+        check_whole("no_repeat_ngram_size", self.no_repeat_ngram_size, 0)
         check_whole("n_best", self.n_best, 1, ("beams", self.beams))
         if not 0 <= self.length_penalty < math.inf:
             raise ValueError(f"length_penalty must be finite and >= 0, not {self.length_penalty!r}")
@@ -180,7 +180,7 @@ def _ban_repeats(
     logits: tf.Tensor, tokens: tf.Tensor, time: tf.Tensor, options: SearchOptions
 ) -> tf.Tensor:
     """Return logits [N, V] with -inf for words that would complete an n-gram a second time."""
-    size = options.no_repeat_ngram
+    size = options.no_repeat_ngram_size
     if size == 0 or size >= options.max_words:
         return logits
     starts = options.columns - size + 1

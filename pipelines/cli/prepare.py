@@ -55,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BACKBONE",
         help="store what a frozen backbone makes of each picture or frame as well, float16",
     )
-    parser.add_argument("--weights", metavar="FILE", help="the backbone's weights, or 'random'")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        default="auto",
+        help="the backbone's weights: 'auto', 'imagenet' or a file",
+    )
     parser.add_argument(
         "--feature-size", type=whole, metavar="N", help="pixels a side that the backbone sees"
     )

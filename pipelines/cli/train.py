@@ -23,6 +23,11 @@ from data.storage.dataset_info import info_of, is_known, source_folder
 from models.backbones.names import resolve
 from pipelines.config import recipes
 from pipelines.config.config import Config, flag
+from pipelines.config.renamed import (
+    TASK_ALIASES,
+    refuse_renamed_dataset,
+    refuse_renamed_options,
+)
 from pipelines.config.task import TASKS, Task
 from pipelines.runtime.console import Parser, number
 
@@ -42,6 +47,7 @@ def parse(words: Sequence[str]) -> tuple[Config, Path | None]:
         UserError: for a name, option or value that does not exist or cannot be used.
         SystemExit: after printing the help that `--help` asks for.
     """
+    refuse_renamed_options(words)
     task, recipe = _choose_recipe(words)
     given = vars(_parser(task, recipe).parse(words))
     del given["recipe"]
@@ -78,6 +84,7 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
         raise unknown("recipe", given.recipe, known)
     task = _choose_task(others, known.get(given.recipe))
     if given.data is not None and not is_known(given.data, task.datasets):
+        refuse_renamed_dataset(given.data)
         others = [each.name for each in TASKS.values() if is_known(given.data, each.datasets)]
         if others:
             raise UserError(
@@ -101,8 +108,8 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
 def _choose_task(words: Sequence[str], recipe: Recipe | None) -> Task:
     """Return the task among words that are no option's, else the recipe's, else captioning."""
     for word in words:
-        if word in TASKS:
-            return TASKS[word]
+        if (name := TASK_ALIASES.get(word, word)) in TASKS:
+            return TASKS[name]
     return TASKS[recipe.config.task if recipe else "image-captioning"]
 
 
@@ -118,6 +125,7 @@ def _parser(task: Task, recipe: Recipe) -> Parser:
         nargs="?",
         default=task.name,
         metavar="TASK",
+        type=lambda name: TASK_ALIASES.get(name, name),
         help="what to learn, with options of its own: see train.py TASK --help "
         "(default: image-captioning)",
     )
@@ -206,11 +214,11 @@ def _with_absolute_paths(config: Config) -> Config:
         paths["source"] = _absolute(config.source)
     if config.backbone.endswith(".keras"):
         paths["backbone"] = _absolute(config.backbone)
-    if config.weights is not None and config.weights.endswith(".h5"):
+    if config.weights.endswith(".h5"):
         paths["weights"] = _absolute(config.weights)
-    if config.vectors is not None:
-        paths["vectors"] = _absolute(config.vectors)
-    for name in {"backbone", "weights", "vectors"} & paths.keys():
+    if config.word_vectors is not None:
+        paths["word_vectors"] = _absolute(config.word_vectors)
+    for name in {"backbone", "weights", "word_vectors"} & paths.keys():
         if not Path(paths[name]).is_file():
             raise UserError(f"{flag(name)}: no such file: {paths[name]}")
     return dataclasses.replace(config, **paths)

@@ -54,7 +54,7 @@ def choice(
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "max", "attention")
-GRIDS = ("mean", "places", "cells")
+FRAME_POOLINGS = ("mean", "spatial", "spatial+cells")
 MOTIONS = ("none", "features", "pixels")
 CELLS = ("rnn", "lstm", "gru")
 _words = partial(choice, "words", parts="text captions")
@@ -71,7 +71,7 @@ class Config:
     """The resolved configuration of a run; written to its directory as `config.json`."""
 
     task: str = choice("data", "image-captioning", "what to learn")
-    data: str = choice("data", "scenes", "dataset: one of those listed above")
+    data: str = choice("data", "synthetic-scenes", "dataset: one of those listed above")
     source: str | None = choice("data", None, "folder with the dataset as its distributors ship it")
     train_split: str = choice("data", "train", "split to learn from, TFDS slices allowed")
     validation_split: str = choice("data", "validation", "split that picks the best epoch")
@@ -92,17 +92,19 @@ class Config:
         "data", None, "from which to which, as the files' names end: en-de", parts="pairs"
     )
 
-    punctuation: bool = _words(False, "let punctuation marks be words")
+    keep_punctuation: bool = _words(False, "let punctuation marks be words")
     min_count: int = _words(5, "a word seen less often in training becomes <unk>", rule=POSITIVE)
     max_words: int = _words(20, "what is longer is cut: sentences to learn, texts", rule=POSITIVE)
-    embedding: int = _text(128, "width of a word vector", rule=POSITIVE)
-    affixes: bool = _text(False, "let words that begin or end alike share a part of their vector")
+    embedding_dim: int = _text(128, "width of a word vector", rule=POSITIVE)
+    affix_embeddings: bool = _text(
+        False, "let words that begin or end alike share a part of their vector"
+    )
     word_dropout: float = _text(0.0, "share of words hidden in training", rule=SHARE)
     embedding_dropout: float | None = _text(
         None, "share of word vectors' values dropped; none: as --dropout", rule=SHARE
     )
     variational_dropout: bool = _text(False, "drop the same values of all words of a text")
-    vectors: str | None = _text(
+    word_vectors: str | None = _text(
         None, "a text file of word vectors to start from, as GloVe or fastText writes them"
     )
 
@@ -110,7 +112,11 @@ class Config:
         "efficientnet-lite0",
         "dct, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
     )
-    weights: str | None = _seen(None, "the backbone's weights: a file, or 'random'")
+    weights: str = _seen(
+        "auto",
+        "the backbone's weights: 'imagenet', 'random' or a weights file; 'auto' is ImageNet, but "
+        "random for small-cnn; a .keras file has its own",
+    )
     image_size: int | None = _seen(
         None, "pixels a side; none: the backbone's own", rule=Rule("at least 8", lambda x: x >= 8)
     )
@@ -120,30 +126,34 @@ class Config:
     fine_tune_from: int | None = _seen(
         None, "epoch (from 1) at which the backbone starts to learn; none: frozen", rule=POSITIVE
     )
-    fine_tune: str = choice(
+    fine_tune_layers: str = choice(
         "encoder",
         "all",
         "how much of the backbone then learns: all, or what is above its last halving (faster)",
         ("all", "top"),
         parts="image",
     )
-    fine_tune_rate: float = _seen(1e-5, "the backbone's own highest learning rate", rule=ABOVE_ZERO)
-    shift: int = _seen(
+    fine_tune_learning_rate: float = _seen(
+        1e-5, "the backbone's own highest learning rate", rule=ABOVE_ZERO
+    )
+    translation: int = _seen(
         0, "while the backbone learns, move pictures by up to so many pixels", rule=COUNT
     )
-    turn: float = _seen(0.0, "while it learns, turn them by up to so many degrees", rule=COUNT)
+    rotation: float = _seen(0.0, "while it learns, turn them by up to so many degrees", rule=COUNT)
     zoom: float = _seen(
         0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", rule=COUNT
     )
-    tint: float = _seen(0.0, "while it learns, change their light by up to this share", rule=SHARE)
-    captions_together: int = choice(
+    brightness: float = _seen(
+        0.0, "while it learns, change their light by up to this share", rule=SHARE
+    )
+    captions_per_image: int = choice(
         "encoder",
         5,
         "captions that share a pass of their picture through a backbone that learns",
         rule=POSITIVE,
         parts="image+captions video+captions",
     )
-    firm_places: bool = choice(
+    position_init: bool = choice(
         "encoder",
         False,
         "let grid cells know their place from the start, for telling left from right",
@@ -162,29 +172,29 @@ class Config:
         "frames that the model sees of those stored, other ones each epoch; none: all",
         rule=POSITIVE,
     )
-    jitter: float = _clips(
+    speed_jitter: float = _clips(
         0.0, "while learning, let clips go up to so large a share slower or faster", rule=SHARE
     )
     crop: str | None = _clips(
         None, "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'"
     )
-    frame_grid: str = _clips(
+    frame_pooling: str = _clips(
         "mean",
         "what is kept of the grid of a frame: its mean, what is where (places), or that and the "
         "cells themselves, for words to look at",
-        GRIDS,
+        FRAME_POOLINGS,
     )
     motion: str = _clips(
         "none",
         "see how each frame differs from the last: in its features, or as a picture, in its pixels",
         MOTIONS,
     )
-    frame_norm: bool = _clips(
+    frame_normalization: bool = _clips(
         False, "take features from their mean over the clip, and scale them: what moves, not who"
     )
-    frame_times: bool = _clips(False, "tell each frame when it is, for words to look for")
+    frame_time_embedding: bool = _clips(False, "tell each frame when it is, for words to look for")
     layers: int = _read(1, "recurrent layers that stand upon each other; 0: the mean", rule=COUNT)
-    two_way: bool = _read(True, "read backwards as well")
+    bidirectional: bool = _read(True, "read backwards as well")
 
     decoder: str = choice(
         "decoder", "show-attend-tell", "how words look at the input", DECODERS, parts="captions"
@@ -205,7 +215,7 @@ class Config:
 
     epochs: int = _training(10, "passes over the training examples, at most", rule=POSITIVE)
     batch_size: int = _training(64, "sentences, texts or pictures in a step", rule=POSITIVE)
-    accumulate: int = _training(
+    micro_batches: int = _training(
         1, "parts of a batch taken one after the other, where memory is short", rule=POSITIVE
     )
     learning_rate: float = _training(
@@ -225,15 +235,17 @@ class Config:
         rule=WHOLE_SHARE,
         parts="captions",
     )
-    ema: float = _training(0.999, "decay of the averaged weights that are evaluated", rule=SHARE)
+    ema_decay: float = _training(
+        0.999, "decay of the averaged weights that are evaluated", rule=SHARE
+    )
     precision: str = _training("auto", "of matrix products", ("auto", "float32", "bfloat16"))
-    reward_epochs: int = _training(
+    scst_epochs: int = _training(
         0,
         "then so many epochs that raise the score of the model's own captions",
         rule=COUNT,
         parts="captions",
     )
-    reward_rate: float = _training(
+    scst_learning_rate: float = _training(
         2e-5, "AdamW's highest rate in those epochs", rule=ABOVE_ZERO, parts="captions"
     )
     patience: int = _training(3, "stop after so many epochs without a better score", rule=POSITIVE)
@@ -246,7 +258,7 @@ class Config:
     beams: int = _search(5, "width of the beam search; 1 is greedy", rule=POSITIVE)
     length_penalty: float = _search(1.0, "exponent of the length a score is divided by", rule=COUNT)
     min_words: int = _search(0, "shortest sentence", rule=COUNT)
-    no_repeat_ngram: int = _search(0, "no run of so many words twice; 0: allowed", rule=COUNT)
+    no_repeat_ngram_size: int = _search(0, "no run of so many words twice; 0: allowed", rule=COUNT)
     n_best: int = _search(5, "sentences returned for an input", rule=POSITIVE)
 
     def __post_init__(self) -> None:
@@ -279,7 +291,7 @@ class Config:
     @property
     def from_scratch(self) -> bool:
         """Say whether the backbone's weights have been learned nowhere else."""
-        return self.weights == "random" or (self.backbone == SMALL_CNN and self.weights is None)
+        return self.weights == "random" or (self.backbone == SMALL_CNN and self.weights == "auto")
 
     def to_json(self) -> str:
         """Return the fields as JSON, one a line."""

@@ -80,7 +80,7 @@ TASKS = {
             head="pipelines.tasks.caption_head:CaptionHead",
             parts=frozenset({"image", "captions"}),
             datasets=DATASETS,
-            data="scenes",
+            data="synthetic-scenes",
             recipe="photos",
             examples="""\
   python train.py
@@ -100,7 +100,7 @@ TASKS = {
             head="pipelines.tasks.caption_head:CaptionHead",
             parts=frozenset({"text", "captions", "pairs"}),
             datasets=PAIR_DATASETS,
-            data="phrasebook",
+            data="synthetic-pairs",
             recipe="pairs",
             examples="""\
   python train.py translation
@@ -120,7 +120,7 @@ TASKS = {
             head="pipelines.tasks.caption_head:CaptionHead",
             parts=frozenset({"video", "captions"}),
             datasets={name: info for name, info in CLIP_DATASETS.items() if "captions" in info.has},
-            data="drawn-clips",
+            data="synthetic-clips",
             recipe="clips",
             examples="""\
   python train.py video-captioning
@@ -138,7 +138,7 @@ TASKS = {
             head="pipelines.tasks.label_head:LabelHead",
             parts=frozenset({"video", "labels"}),
             datasets={name: info for name, info in CLIP_DATASETS.items() if "labels" in info.has},
-            data="drawn-clips",
+            data="synthetic-clips",
             recipe="actions",
             examples="""\
   python train.py action-recognition
@@ -156,11 +156,11 @@ TASKS = {
             parts=frozenset({"image", "labels"}),
             datasets=LABELLED_PICTURES,
             data="digits",
-            recipe="pictures",
+            recipe="labelled-images",
             examples="""\
   python train.py image-classification
       real hand-written digits: a minute or two, no download
-  python train.py image-classification --data pictures --source flowers
+  python train.py image-classification --data labelled-images --source flowers
       your own pictures: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
   python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
       a dataset of TensorFlow Datasets""",
@@ -168,20 +168,20 @@ TASKS = {
             ask="wordreel classify {export} picture.jpg",
         ),
         Task(
-            "sentiment",
+            "text-classification",
             "sentence → label",
             source="pipelines.tasks.text_source:TextSource",
             head="pipelines.tasks.label_head:LabelHead",
             parts=frozenset({"text", "labels"}),
             datasets=TEXT_DATASETS,
-            data="opinions",
+            data="synthetic-reviews",
             recipe="texts",
             examples="""\
-  python train.py sentiment
+  python train.py text-classification
       made-up reviews: a minute, no download
-  python train.py sentiment --data texts --source letters --cell gru
+  python train.py text-classification --data texts --source letters --cell gru
       your own texts: letters/texts.csv with the columns text and label
-  python train.py sentiment --data sst2 --source SST-2 --seed 1 --run-dir runs/second
+  python train.py text-classification --data sst2 --source SST-2 --seed 1 --run-dir runs/second
       film reviews with another seed""",
             answer="label",
             ask='wordreel classify {export} "…"',

@@ -111,7 +111,7 @@ def search_options(config: Config) -> SearchOptions:
         max_words=config.max_words,
         min_words=config.min_words,
         length_penalty=config.length_penalty,
-        no_repeat_ngram=config.no_repeat_ngram,
+        no_repeat_ngram_size=config.no_repeat_ngram_size,
         n_best=config.n_best,
     )
 
@@ -125,8 +125,8 @@ def search_name(options: SearchOptions) -> str:
     name = f"beam{options.beams}.lp{options.length_penalty:g}"
     if options.min_words:
         name += f".min{options.min_words}"
-    if options.no_repeat_ngram:
-        name += f".norep{options.no_repeat_ngram}"
+    if options.no_repeat_ngram_size:
+        name += f".norep{options.no_repeat_ngram_size}"
     return name
 
 

@@ -31,7 +31,7 @@ from models.backbones.batch_norm_folding import frozen
 from models.encoder_head import look
 from pipelines.config.crop import Box
 from pipelines.inputs.tables import Table
-from pipelines.preprocessing.augmentation import Variation
+from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.preprocessing.resize import decode_picture
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
@@ -76,7 +76,7 @@ def table(
     *,
     size: int,
     flips: bool = False,
-    variation: Variation | None = None,
+    augmentation: Augmentation | None = None,
     backbone: Any = None,
     backbone_fingerprint: str = "",
     maps: bool = False,
@@ -104,7 +104,7 @@ def table(
         backbone_fingerprint=backbone_fingerprint,
         maps=maps,
     )
-    return Table(tuple(ids), rows, flips, variation)
+    return Table(tuple(ids), rows, flips, augmentation)
 
 
 def stored_rows(

@@ -18,7 +18,7 @@ BATCH = 8  # pictures in a call: with one thread, what lies between layers then 
 
 def settings(
     backbone: str,
-    weights: str | None = None,
+    weights: str = "auto",
     size: int | None = None,
     *,
     pooled: bool = False,
@@ -41,7 +41,7 @@ def settings(
         model = build_backbone(backbone, weights=weights, image_size=size)
     except ValueError as error:
         raise UserError(f"--features {backbone}: {error}") from error
-    if weights == "random" or (weights is None and model.name == "small_cnn"):
+    if weights == "random" or (weights == "auto" and model.name == "small_cnn"):
         raise UserError(f"--features {backbone}: random weights, other ones in every process")
     _, rows, columns, depth = model.compute_output_shape((1, size, size, 3))
     stored = [depth] if pooled else [rows * columns, depth]

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from pipelines.preprocessing.augmentation import Variation
-from pipelines.preprocessing.frame_selection import choose_frames
+from pipelines.preprocessing.augmentation import Augmentation
+from pipelines.preprocessing.frame_selection import select_frames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Table:
     ids: tuple[str, ...]
     rows: np.ndarray
     flips: bool = False
-    variation: Variation | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -51,8 +51,8 @@ class Table:
             return self.rows[positions, mirror.astype(int)]
         rows = self.rows[positions, 0]
         rows[mirror] = rows[mirror, :, ::-1]
-        if self.variation and chance and rows.dtype == np.uint8:
-            rows = self.variation.apply(rows, chance)
+        if self.augmentation and chance and rows.dtype == np.uint8:
+            rows = self.augmentation.apply(rows, chance)
         return rows
 
 
@@ -77,8 +77,8 @@ class ClipTable:
     pairs: bool = False
     flips: np.ndarray | bool = False
     most: int | None = None
-    jitter: float = 0.0
-    variation: Variation | None = None
+    speed_jitter: float = 0.0
+    augmentation: Augmentation | None = None
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
@@ -117,7 +117,7 @@ class ClipTable:
         """
         flips = np.broadcast_to(self.flips, len(self.ids))[positions]
         mirror = mirrored(len(positions), flips, chance)
-        chosen, mask = choose_frames(self.frames[positions], self.most, chance, self.jitter)
+        chosen, mask = select_frames(self.frames[positions], self.most, chance, self.speed_jitter)
         first = (np.cumsum(self.frames) - self.frames)[positions]
         features = self.rows.shape[1] == 2
         clips = np.zeros([*mask.shape, *self._shape], self.rows.dtype)
@@ -130,8 +130,8 @@ class ClipTable:
             clip = self.rows[first[number] + frames, view]
             if clip.dtype == np.uint8:
                 clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror[number] else clip
-                if self.variation and chance:
-                    clip = self.variation.apply(clip, chance, alike=True)
+                if self.augmentation and chance:
+                    clip = self.augmentation.apply(clip, chance, alike=True)
             clips[number, real] = np.concatenate(np.split(clip, 1 + self.pairs), axis=-1)
         return clips, mask
 

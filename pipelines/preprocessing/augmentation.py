@@ -21,7 +21,7 @@ def tells_sides(text: str) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class Variation:
+class Augmentation:
     """How far pictures are moved and changed; each draws its own amounts.
 
     What comes in from outside repeats the edge.
@@ -33,10 +33,10 @@ class Variation:
         tint: 0.2 for contrast and brightness changed by up to a fifth.
     """
 
-    shift: int = 0
-    turn: float = 0.0
+    translation: int = 0
+    rotation: float = 0.0
     zoom: float = 0.0
-    tint: float = 0.0
+    brightness: float = 0.0
 
     def __bool__(self) -> bool:
         """Say whether anything changes."""
@@ -77,7 +77,7 @@ class Variation:
                 flags=cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )
-            if self.tint:
+            if self.brightness:
                 shades = np.arange(256)
                 changed = (shades - 127.5) * contrast + 127.5 + light
                 picture = cv2.LUT(picture, changed.round().clip(0, 255).astype(np.uint8))
@@ -86,8 +86,8 @@ class Variation:
 
     def _draw(self, count: int, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return moves in whole pixels, `[count, 2]`; angles, sizes, contrasts, lights."""
-        moves = chance.integers(-self.shift, self.shift, (count, 2), endpoint=True)
+        moves = chance.integers(-self.translation, self.translation, (count, 2), endpoint=True)
         share = chance.uniform(-1, 1, (count, 4))
-        angles, sizes = share[:, 0] * self.turn, (1 + self.zoom) ** share[:, 1]
-        contrasts, lights = 1 + share[:, 2] * self.tint, 127.5 * share[:, 3] * self.tint
+        angles, sizes = share[:, 0] * self.rotation, (1 + self.zoom) ** share[:, 1]
+        contrasts, lights = 1 + share[:, 2] * self.brightness, 127.5 * share[:, 3] * self.brightness
         return moves, np.stack([angles, sizes, contrasts, lights], axis=1)

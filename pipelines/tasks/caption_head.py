@@ -47,7 +47,7 @@ class CaptionHead:
             captions = [text for _, texts in examples for text in texts]
             if not captions:
                 raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            Vocabulary.build(captions, config.min_count, marks=config.punctuation).save(path)
+            Vocabulary.build(captions, config.min_count, marks=config.keep_punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
@@ -88,7 +88,7 @@ class CaptionHead:
             self.examples(source),
             source.table(config.train_split, source.tuned(epoch)),
             config.batch_size,
-            together=config.captions_together if source.tuned(epoch) else 0,
+            together=config.captions_per_image if source.tuned(epoch) else 0,
             seed=config.seed,
             epoch=epoch,
             skip=skip,

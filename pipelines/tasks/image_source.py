@@ -21,7 +21,7 @@ from pipelines.config.task import TASKS
 from pipelines.inputs.feature_cache import table
 from pipelines.inputs.precomputed_features import brings_rows
 from pipelines.inputs.tables import Table
-from pipelines.preprocessing.augmentation import Variation
+from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.preprocessing.images import PictureBytes
 from pipelines.reports.thumbnails import Shown
 
@@ -43,14 +43,14 @@ class ImageSource(PictureBytes):
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
-        self.variation = chosen_variation(config)
+        self.augmentation = augmentation_of(config)
         self.backbone, size = chosen_backbone(config)
         self._lower, self.top = None, None
-        if config.fine_tune_from is not None and config.fine_tune == "top":
+        if config.fine_tune_from is not None and config.fine_tune_layers == "top":
             with naming_backbone(config):
                 self._lower, self.top = cut(self.backbone)
         self.encoder = ImageEncoder(
-            config.units, config.dropout, spread=0.5 if config.firm_places else 0.1
+            config.units, config.dropout, spread=0.5 if config.position_init else 0.1
         )
         _, rows, columns, depth = self.backbone.compute_output_shape((1, size, size, 3))
         self.encoder.build(rows * columns, depth)
@@ -96,7 +96,7 @@ class ImageSource(PictureBytes):
             split,
             self.cache,
             **options,
-            variation=self.variation,
+            augmentation=self.augmentation,
             backbone=frozen,
             backbone_fingerprint=seen_by,
             maps=tuned,
@@ -104,20 +104,20 @@ class ImageSource(PictureBytes):
         )
 
 
-def chosen_variation(config: Config) -> Variation:
+def augmentation_of(config: Config) -> Augmentation:
     """Return how pixels are varied while the backbone learns.
 
     Raises:
         UserError: if it is asked for and no pixels are learned from.
     """
-    variation = Variation(config.shift, config.turn, config.zoom, config.tint)
-    whole = config.fine_tune_from is not None and config.fine_tune == "all"
-    if variation and not whole:
+    augmentation = Augmentation(config.translation, config.rotation, config.zoom, config.brightness)
+    whole = config.fine_tune_from is not None and config.fine_tune_layers == "all"
+    if augmentation and not whole:
         raise UserError(
-            "--shift, --turn, --zoom and --tint vary what a backbone that learns sees: add "
-            "--fine-tune-from 1 --fine-tune all, or set them to 0"
+            "--translation, --rotation, --zoom and --brightness apply only while the whole backbone "
+            "is fine-tuned: add --fine-tune-from 1 --fine-tune-layers all, or set them to 0"
         )
-    return variation
+    return augmentation
 
 
 def chosen_backbone(config: Config) -> tuple[Any, int]:

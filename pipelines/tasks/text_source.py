@@ -73,16 +73,16 @@ class TextSource:
         path = run_dir / "source-vocabulary.txt"
         if not path.exists():
             texts = (text for _, text in prepared.texts(config.train_split))
-            Vocabulary.build(texts, config.min_count, marks=config.punctuation).save(path)
+            Vocabulary.build(texts, config.min_count, marks=config.keep_punctuation).save(path)
         self.vocabulary = Vocabulary.load(path)
-        affixes = np.array(self.vocabulary.affixes()) if config.affixes else None
+        affixes = np.array(self.vocabulary.affixes()) if config.affix_embeddings else None
         self.encoder = TextEncoder(
             len(self.vocabulary),
             cell=config.cell,
             units=config.units,
             layers=config.layers,
-            two_way=config.two_way,
-            embedding=config.embedding,
+            bidirectional=config.bidirectional,
+            embedding=config.embedding_dim,
             dropout=config.dropout,
             embedding_dropout=config.embedding_dropout,
             word_dropout=config.word_dropout,
@@ -92,8 +92,8 @@ class TextSource:
         self.encoder.build()
         if affixes is not None:
             self.encoder.affix_numbers.assign(affixes)
-        if config.vectors is not None:
-            self._start_from(config.vectors)
+        if config.word_vectors is not None:
+            self._start_from(config.word_vectors)
         self.notes: list[str] = []
         self.table = functools.cache(self._table)  # of (split, tuned)
         self._texts = functools.cache(lambda split: dict(prepared.texts(split)))
@@ -128,7 +128,7 @@ class TextSource:
 
     def _start_from(self, path: str) -> None:
         """Give the words that a file has vectors of those instead of random ones."""
-        known = read_vectors(path, self.vocabulary.ids, self.config.embedding)
+        known = read_vectors(path, self.vocabulary.ids, self.config.embedding_dim)
         vectors = self.encoder.embedding.numpy()
         for word, vector in known.items():
             vectors[self.vocabulary.ids[word]] = vector

@@ -26,9 +26,9 @@ from pipelines.inputs.precomputed_features import brings_rows
 from pipelines.inputs.tables import ClipTable
 from pipelines.preprocessing.augmentation import tells_sides
 from pipelines.preprocessing.clips import ClipBytes
-from pipelines.preprocessing.frame_selection import choose_frames
+from pipelines.preprocessing.frame_selection import select_frames
 from pipelines.reports.thumbnails import Shown, strip
-from pipelines.tasks.image_source import chosen_backbone, chosen_variation
+from pipelines.tasks.image_source import augmentation_of, chosen_backbone
 
 
 class VideoSource(ClipBytes):
@@ -48,12 +48,12 @@ class VideoSource(ClipBytes):
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
-        self.variation = chosen_variation(config)
+        self.augmentation = augmentation_of(config)
         grid, size = chosen_backbone(config)
         pairs = config.motion == "pixels"
         self._grid = fingerprint(grid) if prepared.encoder else ""
-        if config.frame_grid != "cells":
-            grid = to_vector(grid, places=config.frame_grid == "places")
+        if config.frame_pooling != "spatial+cells":
+            grid = to_vector(grid, places=config.frame_pooling == "spatial")
         self.backbone = with_changes(grid) if pairs else grid
         *cells, depth = self.backbone.output_shape[1:]
         super().__init__(
@@ -68,10 +68,10 @@ class VideoSource(ClipBytes):
             cell=config.cell,
             units=config.units,
             layers=config.layers,
-            two_way=config.two_way,
+            bidirectional=config.bidirectional,
             motion=config.motion == "features",
-            norm=config.frame_norm,
-            times=config.frame_times,
+            norm=config.frame_normalization,
+            times=config.frame_time_embedding,
             dropout=config.dropout,
         )
         self.encoder.build(depth, self.cells if cells else None)
@@ -109,7 +109,7 @@ class VideoSource(ClipBytes):
         if not self.prepared.has_pixels():
             return Shown(text=name)
         frames = self._clips(split)[name]
-        chosen, _ = choose_frames(np.array([len(frames)]), self.most)
+        chosen, _ = select_frames(np.array([len(frames)]), self.most)
         seen = [frames[number] for number in chosen[0]]
         return Shown(picture=strip(seen), grid=(1, len(seen)))
 
@@ -122,7 +122,7 @@ class VideoSource(ClipBytes):
             size=self.size,
             fingerprint=self._grid,
             flips=flips,
-            pooled=config.frame_grid == "mean",
+            pooled=config.frame_pooling == "mean",
             cropped=self.box is not None,
             changing=pairs,
             learns=tuned,
@@ -153,8 +153,8 @@ class VideoSource(ClipBytes):
             pairs=pairs and tuned,
             flips=flips and self._may_flip(split, names),
             most=self.most,
-            jitter=config.jitter,
-            variation=self.variation,
+            speed_jitter=config.speed_jitter,
+            augmentation=self.augmentation,
         )
 
     def _encoded(self, split: str, pairs: bool) -> Iterator[Any]:
@@ -179,8 +179,8 @@ class VideoSource(ClipBytes):
         for clip in self.prepared.features(split):
             frames, _, cells, depth = clip.shape
             clip = clip[:, :views]
-            if self.config.frame_grid != "cells":
+            if self.config.frame_pooling != "spatial+cells":
                 grids = clip.reshape(-1, cells, 1, depth).astype(np.float32)
-                vectors = as_vector(grids, places=self.config.frame_grid == "places").numpy()
+                vectors = as_vector(grids, places=self.config.frame_pooling == "spatial").numpy()
                 clip = vectors.astype(np.float16).reshape(frames, views, -1)
             yield from clip

@@ -44,7 +44,7 @@ def adamw(
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
-    kept = ["bias", "gamma", "beta"] + ["place"] * config.firm_places
+    kept = ["bias", "gamma", "beta"] + ["place"] * config.position_init
     optimizer.exclude_from_weight_decay(var_names=kept)
     return optimizer
 

@@ -47,8 +47,8 @@ def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
         return folder
     keep_freed_memory()
     tf.config.experimental.enable_op_determinism()
-    if config.reward_epochs and strategy.num_replicas_in_sync > 1:
-        raise UserError("--reward-epochs learns on one machine with one GPU: go on there with it")
+    if config.scst_epochs and strategy.num_replicas_in_sync > 1:
+        raise UserError("--scst-epochs learns on one machine with one GPU: go on there with it")
     with distribution.writable(folder) as own, distribution.scope(strategy):
         model, head, source = assemble(config, own)
     history = _train(config, folder, model, head, source, strategy)
@@ -79,7 +79,7 @@ def _train(
         lambda: validate(len(first.history)),
         head.monitor,
     )
-    if not config.reward_epochs:
+    if not config.scst_epochs:
         return first.history
     last = len(first.history) - 1
     print("  now from captions of its own, by their CIDEr-D and BLEU-4")

@@ -41,9 +41,9 @@ def stage(config: Config) -> Config:
     """Return how the trainer runs this stage, after the one with cross-entropy."""
     return dataclasses.replace(
         config,
-        epochs=config.reward_epochs,
-        patience=config.reward_epochs,
-        learning_rate=config.reward_rate,
+        epochs=config.scst_epochs,
+        patience=config.scst_epochs,
+        learning_rate=config.scst_learning_rate,
         fine_tune_from=None,
         scheduled_sampling=0.0,
         label_smoothing=0.0,

@@ -58,10 +58,10 @@ class Step:
             # What was learned elsewhere is not to be pulled towards nothing.
             decay = config.weight_decay if config.from_scratch else 0.0
             self.backbone_optimizer = adamw(
-                config, config.fine_tune_rate, tuned_epochs * steps_per_epoch, decay
+                config, config.fine_tune_learning_rate, tuned_epochs * steps_per_epoch, decay
             )
             self.backbone_optimizer.build(self.tuned)
-        self.average = MovingAverage(self.own + self.tuned, config.ema)
+        self.average = MovingAverage(self.own + self.tuned, config.ema_decay)
         self.count = tf.Variable(0, dtype=tf.int64)
         self.loss_sum = tf.Variable(0.0)
         self.precision = precision(config)
@@ -90,7 +90,7 @@ class Step:
             return
         self._functions[tune] = compiled = self._compiled(tune)
         if isinstance(batches, tf.data.Dataset) and self.strategy.num_replicas_in_sync == 1:
-            each = self.config.accumulate
+            each = self.config.micro_batches
             part = (*batches.element_spec, None if each == 1 else tf.TensorSpec([]))
             scalars = tf.TensorSpec([]), tf.TensorSpec([], tf.bool)
             compiled.get_concrete_function([part] * each, *scalars)
@@ -138,7 +138,7 @@ class Step:
 
     def _dealt(self, batch: tuple[Any, Any]) -> Any:
         """Return the parts of each replica: `(inputs, targets, share)`, whole without a share."""
-        replicas, each = self.strategy.num_replicas_in_sync, self.config.accumulate
+        replicas, each = self.strategy.num_replicas_in_sync, self.config.micro_batches
         if replicas * each == 1:
             return [(*batch, None)]
         cut = distribution.parts(batch, replicas * each, self.model.head.mass)

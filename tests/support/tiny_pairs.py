@@ -45,9 +45,9 @@ def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, CaptionHead]:
     chosen: dict[str, Any] = {
         "min_count": 1,
         "max_words": 7,
-        "punctuation": True,
+        "keep_punctuation": True,
         "units": 8,
-        "embedding": 6,
+        "embedding_dim": 6,
         "batch_size": 2,
         "beams": 3,
         "n_best": 2,

@@ -36,8 +36,8 @@ def reviews(folder: Path) -> PreparedTexts:
 
 def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, LabelHead]:
     """Return a model with its source and head."""
-    chosen = {"min_count": 1, "max_words": 5, "units": 6, "embedding": 4, "batch_size": 2}
-    config = Config(task="sentiment", data="texts", **(chosen | options))
+    chosen = {"min_count": 1, "max_words": 5, "units": 6, "embedding_dim": 4, "batch_size": 2}
+    config = Config(task="text-classification", data="texts", **(chosen | options))
     prepared = reviews(folder)
     keras.utils.set_random_seed(3)
     source = TextSource(config, prepared, folder / "run")

@@ -97,7 +97,7 @@ class Toy:
     def admits(words: tuple[int, ...], word: int, options: SearchOptions) -> bool:
         if word == END:
             return len(words) >= options.min_words
-        size, longer = options.no_repeat_ngram, (*words, word)
+        size, longer = options.no_repeat_ngram_size, (*words, word)
         grams = [longer[i : i + size] for i in range(len(longer) - size + 1)]
         return (
             len(words) < options.max_words
@@ -185,7 +185,7 @@ any_options = st.builds(
     max_words=st.integers(2, 4),
     min_words=st.integers(0, 2),
     length_penalty=st.sampled_from([0.0, 0.6, 1.0, 2.5]),
-    no_repeat_ngram=st.integers(0, 3),
+    no_repeat_ngram_size=st.integers(0, 3),
     suppress_unknown=st.booleans(),
 )
 any_toys = st.builds(Toy.random, st.integers(0, 10**6), holes=st.sampled_from([0.0, 0.4]))

@@ -15,7 +15,7 @@ from data.media.images import BadPicture, frame_jpeg, load_picture
 from data.media.sampling import Sampling
 from data.media.video import sample
 from pipelines.export.layout import find_version, read_info
-from pipelines.preprocessing.frame_selection import choose_frames
+from pipelines.preprocessing.frame_selection import select_frames
 
 BATCH = 32
 
@@ -76,7 +76,7 @@ class Export:
 
     def seen(self, frames: Sequence[bytes]) -> list[bytes]:
         """Return those of a clip's encoded frames that the model sees."""
-        chosen, _ = choose_frames(np.array([len(frames)]), self.info["input"]["clip_frames"])
+        chosen, _ = select_frames(np.array([len(frames)]), self.info["input"]["clip_frames"])
         return [frames[number] for number in chosen[0]]
 
     def _batch(self, items: Sequence[Any]) -> list[dict[str, Any] | str]:

@@ -30,8 +30,8 @@ from data.common.errors import UserError
 from data.media.vocabulary import tokenize
 from tests.support.paths import ROOT
 
-settings.register_profile("scenes", deadline=None)  # a busy machine is no failure
-settings.load_profile("scenes")
+settings.register_profile("synthetic-scenes", deadline=None)  # a busy machine is no failure
+settings.load_profile("synthetic-scenes")
 
 any_scene = st.builds(
     lambda split, seed, index: scene_by_id(f"{split}-{seed}-{index:05d}"),

@@ -35,7 +35,7 @@ def test_wrong_requests_are_answered_by_name(tmp_path: Path) -> None:
     requests: list[tuple[tuple[str] | tuple[str, Path], str]] = [
         (("flickr8",), "unknown dataset 'flickr8': did you mean 'flickr8k' or 'flickr30k'"),
         (("folder",), r"folder needs --source DIR, a folder with: images/ with captions.csv"),
-        (("scenes", tmp_path), "scenes takes no --source"),
+        (("synthetic-scenes", tmp_path), "scenes takes no --source"),
         (("folder", tmp_path / "nowhere"), "no such folder: "),
         (("folder", Path(__file__)), "is a file, not a folder"),
         (("folder", tmp_path), "is empty"),
@@ -50,7 +50,7 @@ def test_wrong_requests_are_answered_by_name(tmp_path: Path) -> None:
 
 def test_the_registry_is_light_and_complete() -> None:
     photos = ["flickr8k", "flickr30k", "coco", "coco_captions"]
-    assert list(DATASETS)[:5] == ["scenes", *photos]
+    assert list(DATASETS)[:5] == ["synthetic-scenes", *photos]
     assert {"multi30k-de", "multi30k-fr", "prepared", "folder"} == {*list(DATASETS)[5:]}
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); import data.images.captioned; "
@@ -65,14 +65,16 @@ def test_the_registry_is_light_and_complete() -> None:
 
 def test_drawn_scenes_are_stored_as_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenes, "SPLITS", {"train": 12, "validation": 4, "test": 4, "unseen": 4})
-    prepared = prepare("scenes", data_dir=tmp_path)
+    prepared = prepare("synthetic-scenes", data_dir=tmp_path)
     assert prepared.splits == {"train": 12, "validation": 4, "test": 4, "unseen": 4}
     captions = dict(prepared.captions("unseen"))
     for scene_id, image in prepared.images("unseen"):
         scene = scenes.scene_by_id(scene_id)
         np.testing.assert_array_equal(tf.io.decode_png(image), scenes.draw(scene))
         assert captions[scene_id] == scenes.captions(scene)
-    assert prepare("scenes", data_dir=tmp_path, seed=1).fingerprint != prepared.fingerprint
+    assert (
+        prepare("synthetic-scenes", data_dir=tmp_path, seed=1).fingerprint != prepared.fingerprint
+    )
 
 
 class CocoCaptions(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]

@@ -224,7 +224,10 @@ def test_ids_given_twice_and_names_that_differ_in_case() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["scenes", "digits", "drawn-clips", "opinions", "phrasebook"])
+@pytest.mark.parametrize(
+    "name",
+    ["synthetic-scenes", "digits", "synthetic-clips", "synthetic-reviews", "synthetic-pairs"],
+)
 def test_every_kind_that_is_made_on_the_spot_can_be_stored(name: str, tmp_path: Path) -> None:
     kind = kind_of(name)
     options = kind.options(name, {})

@@ -193,7 +193,7 @@ def test_everything_that_clips_can_do_wrong_is_named_and_the_rest_used(tmp_path:
 
 def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drawn_clips, "SPLITS", {"train": 60, "validation": 3, "test": 3})
-    prepared = prepare_clips("drawn-clips", data_dir=tmp_path)
+    prepared = prepare_clips("synthetic-clips", data_dir=tmp_path)
     assert prepared.splits == {"train": 60, "validation": 3, "test": 3}
     captions, labels = prepared.captions("test"), dict(prepared.labels("test"))
     for (clip_id, frames), (same_id, sentences) in zip(
@@ -205,8 +205,8 @@ def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.M
         assert np.array_equal(stored, drawn_clips.draw(clip))
         assert labels[clip_id] == clip.action
         assert all(prepared.is_true(clip_id, text) for text in sentences)  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match="drawn-clips takes no --source"):
-        prepare_clips("drawn-clips", tmp_path, data_dir=tmp_path)
+    with pytest.raises(UserError, match="synthetic-clips takes no --source"):
+        prepare_clips("synthetic-clips", tmp_path, data_dir=tmp_path)
 
 
 def test_mistakes_are_the_users_to_mend(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_imagenet_weights_know_photos(shared_data: Path) -> None:
         ("absent.keras", "random", "has its own weights"),
     ],
 )
-def test_weights_that_cannot_be(name: str, weights: str | None, message: str) -> None:
+def test_weights_that_cannot_be(name: str, weights: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_backbone(name, weights=weights, image_size=SIZE)
 

@@ -21,16 +21,16 @@ def encoder(**options: object) -> TextEncoder:
     return made
 
 
-@pytest.mark.parametrize("two_way", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_memory_of_words_with_its_mask(cell: str, two_way: bool) -> None:
-    made = encoder(cell=cell, two_way=two_way)
+def test_a_memory_of_words_with_its_mask(cell: str, bidirectional: bool) -> None:
+    made = encoder(cell=cell, bidirectional=bidirectional)
     memory = made(tf.constant(TOKENS))
-    assert memory.values.shape == (3, 6, made.depth) == (3, 6, 8 if two_way else 4)
+    assert memory.values.shape == (3, 6, made.depth) == (3, 6, 8 if bidirectional else 4)
     np.testing.assert_array_equal(memory.mask, TOKENS > 0)
     assert memory.summary.shape == (3, made.depth)
     np.testing.assert_allclose(memory.summary[0, :4], memory.values[0, 3, :4], atol=1e-6)
-    if two_way:
+    if bidirectional:
         np.testing.assert_allclose(memory.summary[:, 4:], memory.values[:, 0, 4:], atol=1e-6)
 
 

@@ -15,7 +15,7 @@ from models.memory import Memory
 
 KINDS: dict[str, dict[str, Any]] = {
     "one way": {},
-    "two ways": {"two_way": True},
+    "two ways": {"bidirectional": True},
     "mean": {"layers": 0},
 }
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -166,7 +166,7 @@ def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
 
 def on_cells(count: int = 4) -> VideoEncoder:
     keras.utils.set_random_seed(0)
-    layer = VideoEncoder(units=8, two_way=True, dropout=0.0)
+    layer = VideoEncoder(units=8, bidirectional=True, dropout=0.0)
     layer.build(6, count)
     return layer
 

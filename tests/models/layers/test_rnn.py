@@ -38,7 +38,7 @@ def keras_layers(ours: Recurrent, cell: str) -> list[Any]:
     layers = []
     for number, cells in enumerate(ours.cells):
         layer = KERAS[cell](UNITS, return_sequences=True)
-        if ours.two_way:
+        if ours.bidirectional:
             layer = keras.layers.Bidirectional(layer)
         layer.build((None, TIME, ours.depth if number else DEPTH))
         layer.set_weights([weight for each in cells for weight in each.get_weights()])
@@ -47,10 +47,12 @@ def keras_layers(ours: Recurrent, cell: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("graph", [False, True])
-@pytest.mark.parametrize("two_way", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_equals_keras_with_masks_both_ways_in_layers(cell: str, two_way: bool, graph: bool) -> None:
-    ours = built(cell, layers=2, two_way=two_way)
+def test_equals_keras_with_masks_both_ways_in_layers(
+    cell: str, bidirectional: bool, graph: bool
+) -> None:
+    ours = built(cell, layers=2, bidirectional=bidirectional)
     run = tf.function(ours) if graph else ours
     outputs, last = run(tf.constant(inputs()), tf.constant(MASK))
     expected = tf.constant(inputs())
@@ -60,14 +62,14 @@ def test_equals_keras_with_masks_both_ways_in_layers(cell: str, two_way: bool, g
         outputs.numpy()[MASK], expected.numpy()[MASK], atol=2e-6, err_msg="real items"
     )
     ends = [expected.numpy()[np.arange(BATCH), np.array(LENGTHS) - 1, :UNITS]]
-    if two_way:
+    if bidirectional:
         ends.append(expected.numpy()[:, 0, UNITS:])
     np.testing.assert_allclose(last, np.concatenate(ends, axis=-1), atol=2e-6)
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_changes_nothing(cell: str) -> None:
-    ours = built(cell, two_way=True)
+    ours = built(cell, bidirectional=True)
     outputs, last = ours(tf.constant(inputs()), tf.constant(MASK))
     for row, length in enumerate(LENGTHS):
         alone = tf.constant(inputs()[row : row + 1, :length])
@@ -78,7 +80,7 @@ def test_padding_changes_nothing(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_equal_those_of_keras(cell: str) -> None:
-    ours = built(cell, two_way=True)
+    ours = built(cell, bidirectional=True)
     (theirs,) = keras_layers(ours, cell)
     weights = tf.constant(np.random.default_rng(5).normal(size=(BATCH, TIME, 2 * UNITS)))
     weights = tf.cast(weights, tf.float32) * tf.cast(MASK[..., np.newaxis], tf.float32)
@@ -93,7 +95,7 @@ def test_gradients_equal_those_of_keras(cell: str) -> None:
 
 
 def test_a_sequence_of_nothing_ends_in_zeros() -> None:
-    ours = built("lstm", two_way=True)
+    ours = built("lstm", bidirectional=True)
     _, last = ours(tf.constant(inputs()), tf.zeros([BATCH, TIME], tf.bool))
     assert not last.numpy().any()
 
@@ -104,7 +106,7 @@ def test_an_unknown_cell_is_named() -> None:
 
 
 def test_comes_back_from_its_configuration() -> None:
-    ours = built("gru", layers=2, two_way=True, dropout=0.3)
+    ours = built("gru", layers=2, bidirectional=True, dropout=0.3)
     copy = Recurrent.from_config(ours.get_config())
     copy.build((None, None, DEPTH))
     copy.set_weights(ours.get_weights())
@@ -126,7 +128,7 @@ def test_without_layers_items_stay_and_their_mean_is_the_end() -> None:
 
 
 def test_a_checkpoint_holds_every_weight(tmp_path: Path) -> None:
-    layer = Recurrent("lstm", 3, layers=2, two_way=True)
+    layer = Recurrent("lstm", 3, layers=2, bidirectional=True)
     layer.build((None, None, 4))
     path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "weights"))
     values = layer.get_weights()

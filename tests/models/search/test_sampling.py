@@ -40,7 +40,7 @@ def test_special_ids_are_the_vocabulary_s() -> None:
         ("max_words", 0),
         ("min_words", -1),
         ("min_words", 21),
-        ("no_repeat_ngram", True),
+        ("no_repeat_ngram_size", True),
         ("n_best", 6),
         ("length_penalty", -0.1),
         ("length_penalty", math.nan),
@@ -73,7 +73,7 @@ def test_greedy_takes_the_likeliest_word_and_is_a_beam_of_one(
 @settings(modest, max_examples=8)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 3))
 def test_no_ngram_comes_twice_in_long_sentences(seed: int, size: int, beams: int) -> None:
-    options = SearchOptions(beams=beams, max_words=12, min_words=8, no_repeat_ngram=size)
+    options = SearchOptions(beams=beams, max_words=12, min_words=8, no_repeat_ngram_size=size)
     found = Toy.random(seed, size=12).search(options)
     for row in range(2):
         sentence = words(found, row)
@@ -83,7 +83,7 @@ def test_no_ngram_comes_twice_in_long_sentences(seed: int, size: int, beams: int
 
 def test_end_is_chosen_where_the_options_leave_nothing() -> None:
     """Two words, neither twice, and yet at least four of them: there is no such sentence."""
-    options = SearchOptions(min_words=4, no_repeat_ngram=1)
+    options = SearchOptions(min_words=4, no_repeat_ngram_size=1)
     toy = Toy.random(0)
     for found in (toy.greedy(options), toy.search(options), toy.sample(options, seed=1)):
         assert sorted(words(found, 0)) == [4, 5]
@@ -188,7 +188,7 @@ class Exported(tf.Module):
     """The three searches over rows whose logits come in: [batch, V, V], next word by last."""
 
     options = SearchOptions(
-        beams=3, n_best=2, max_words=5, min_words=1, no_repeat_ngram=2, length_penalty=0.7
+        beams=3, n_best=2, max_words=5, min_words=1, no_repeat_ngram_size=2, length_penalty=0.7
     )
     rows = tf.TensorSpec([None, 7, 7])
 

@@ -280,7 +280,7 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         "--results",
         results,
         "--data",
-        "scenes",
+        "synthetic-scenes",
         "--split",
         "unseen",
     ]
@@ -311,9 +311,9 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         ("evaluate nowhere --data flickr9k", "unknown dataset 'flickr9k'"),
         ("evaluate nowhere --data tfds:mnist", "there is no export at nowhere"),
         ("evaluate --results a.json", "--results needs --data"),
-        ("evaluate --results a.json --data scenes", "no such file: a.json"),
+        ("evaluate --results a.json --data synthetic-scenes", "no such file: a.json"),
         ("evaluate --results {file} --data flickr8k", "flickr8k needs --source"),
-        ("evaluate --results {file} --data scenes --out b.json", "--out goes with"),
+        ("evaluate --results {file} --data synthetic-scenes --out b.json", "--out goes with"),
     ],
 )
 def test_mistakes_are_named_in_a_line(words: str, part: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from tests.support.paths import ROOT
         ("folder", r"folder needs --source DIR"),
         ("folder --source SOURCE --frames 3", "folder has no option --frames"),
         (
-            "opinions --features ResNet50",
+            "synthetic-reviews --features ResNet50",
             "--features is for pictures and clips",
         ),
         ("scenes --pooled", "--pooled goes with --features"),

@@ -62,7 +62,11 @@ def other_value(field: dataclasses.Field[Any]) -> Any:
     kind = typing.get_type_hints(Config)[field.name]
     if kind is bool:
         return not field.default
-    sound = {"backbone": "resnet50", "vectors": str(Path(__file__).resolve()), "crop": "0:1,0:0.5"}
+    sound = {
+        "backbone": "resnet50",
+        "word_vectors": str(Path(__file__).resolve()),
+        "crop": "0:1,0:0.5",
+    }
     if field.name in sound:
         return sound[field.name]
     options = typing.get_args(kind) or (kind,)
@@ -92,8 +96,8 @@ def test_a_number_beyond_all_floats_is_refused() -> None:
 
 
 def test_none_is_a_value_where_a_field_may_be_none() -> None:
-    config = config_of("--fine-tune-from", "none", "--image-size", "none", "--weights", "none")
-    assert (config.fine_tune_from, config.image_size, config.weights) == (None, None, None)
+    config = config_of("--fine-tune-from", "none", "--image-size", "none")
+    assert (config.fine_tune_from, config.image_size) == (None, None)
     config = config_of("--test-splits", "none", "--train-split", "none")
     assert (config.test_splits, config.train_split) == ("none", "none")
 
@@ -105,17 +109,19 @@ def test_recipe_is_the_datasets_own_or_photos(holiday: Path) -> None:
     def recipe_values(name: str) -> Config:
         return recipes[name].config
 
-    assert config_of() == recipe_values("scenes")
+    assert config_of() == recipe_values("synthetic-scenes")
     for data, recipe in [("flickr8k", "flickr8k"), ("folder", "photos"), ("coco", "photos")]:
         expected = dataclasses.replace(recipe_values(recipe), data=data, source=str(holiday))
         assert config_of("--data", data, *source) == expected
     assert config_of("--recipe", "flickr8k", *source).data == "flickr8k"
-    mixed = config_of("--recipe", "scenes", "--data", "folder", *source)
-    assert mixed == dataclasses.replace(recipe_values("scenes"), data="folder", source=str(holiday))
+    mixed = config_of("--recipe", "synthetic-scenes", "--data", "folder", *source)
+    assert mixed == dataclasses.replace(
+        recipe_values("synthetic-scenes"), data="folder", source=str(holiday)
+    )
 
 
 def test_flags_override_the_recipe() -> None:
-    recipe = find_recipes()["scenes"].config
+    recipe = find_recipes()["synthetic-scenes"].config
     changed = config_of("image-captioning", "--epochs", "77", "--dropout=0")
     assert changed == dataclasses.replace(recipe, epochs=77, dropout=0.0)
 
@@ -178,14 +184,14 @@ def test_recipes_are_what_their_commands_run(holiday: Path) -> None:
         ("--epochs 0", ["--epochs must be at least 1, not 0"]),
         ("--data flickr8k", ["flickr8k needs --source DIR", "Flickr8k.token.txt"]),
         ("--source here", ["--source needs --data", "folder"]),
-        ("--data scenes --source here", ["scenes takes no --source"]),
+        ("--data synthetic-scenes --source here", ["scenes takes no --source"]),
         ("--data folder --source /no/such/folder", ["no such folder: /no/such/folder"]),
         ("--data folder --source {empty}", ["is empty"]),
         ("--data folder --source {file}", ["is a file, not a folder"]),
         ("--weights gone.h5", ["--weights: no such file", "gone.h5"]),
         ("--seed 2147483648", ["--seed must be 0 to 2147483647, not 2147483648"]),
         ("--data folder --source sentiment", ["no such folder: sentiment"]),
-        ("--vectors sentiment --run-dir image-captioning", ["unknown option --vectors"]),
+        ("--word-vectors sentiment --run-dir image-captioning", ["unknown option --word-vectors"]),
         ("--backbone gone.keras", ["--backbone: no such file", "gone.keras"]),
     ],
 )
@@ -253,7 +259,7 @@ def test_help_tells_all_and_needs_no_tensorflow() -> None:
 
 
 def test_help_shows_the_defaults_of_the_recipe_in_use(capsys: pytest.CaptureFixture[str]) -> None:
-    for words, recipe in ([], "scenes"), (["--data", "folder"], "photos"):
+    for words, recipe in ([], "synthetic-scenes"), (["--data", "folder"], "photos"):
         with pytest.raises(SystemExit) as ended:
             parse([*words, "--help"])
         assert ended.value.code == 0
@@ -293,21 +299,25 @@ def test_each_task_has_what_it_names(task: Task) -> None:
 
 
 def test_a_dataset_or_recipe_of_another_task_is_refused() -> None:
-    assert "scenes is a dataset of image-captioning" in error_of("sentiment", "--data", "scenes")
-    assert "train.py sentiment --data sst2" in error_of("--data", "sst2", "--source", ".")
-    assert "unknown dataset of sentiment 'sst'" in error_of("sentiment", "--data", "sst")
+    assert "scenes is a dataset of image-captioning" in error_of(
+        "text-classification", "--data", "synthetic-scenes"
+    )
+    assert "train.py text-classification --data sst2" in error_of("--data", "sst2", "--source", ".")
+    assert "unknown dataset of text-classification 'sst'" in error_of(
+        "text-classification", "--data", "sst"
+    )
     assert "the recipe scenes is one of image-captioning" in error_of(
-        "sentiment", "--recipe", "scenes"
+        "text-classification", "--recipe", "synthetic-scenes"
     )
 
 
 @pytest.mark.parametrize(
     "task, option",
     [
-        ("sentiment", "--beams"),
-        ("image-captioning", "--two-way"),
+        ("text-classification", "--beams"),
+        ("image-captioning", "--bidirectional"),
         ("image-classification", "--max-words"),
-        ("translation", "--captions-together"),  # which is of captions, but of what is seen
+        ("translation", "--captions-per-image"),  # which is of captions, but of what is seen
     ],
 )
 def test_an_option_without_meaning_for_a_task_is_unknown_to_it(task: str, option: str) -> None:

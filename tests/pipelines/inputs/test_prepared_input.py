@@ -131,7 +131,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
 ) -> None:
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
     task, out = "action-recognition", tmp_path / "out"
-    options = {"backbone": backbone, "flips": True, "frame_grid": grid}
+    options = {"backbone": backbone, "flips": True, "frame_pooling": grid}
     _, fresh, _ = tiny(task, tmp_path, **options)
     encoder = settings(backbone, pooled=pooled, flips=True)
     prepare(
@@ -160,7 +160,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
             tiny(
                 task,
                 tmp_path,
-                **options | {"frame_grid": "places"},
+                **options | {"frame_pooling": "spatial"},
                 crop="0:.5,0:1",
                 data="prepared",
                 source=str(out),
@@ -233,21 +233,21 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
 
     for module in (data.builtin.scenes, data.builtin.clips, data.builtin.reviews):
         monkeypatch.setattr(module, "SPLITS", dict.fromkeys(module.SPLITS, 4))
-    for name in ("scenes", "drawn-clips", "opinions"):
+    for name in ("synthetic-scenes", "synthetic-clips", "synthetic-reviews"):
         prepare(name, None, tmp_path / name, options={"seed": 1})
         assert list(check(tmp_path / name)) == []
-    scenes = prepared_from("prepared", tmp_path / "scenes")
+    scenes = prepared_from("prepared", tmp_path / "synthetic-scenes")
     for (name, captions), (same, picture) in zip(
         scenes.captions("train"), scenes.images("train"), strict=True
     ):
         assert name == same
         assert all(scenes.is_true(name, caption) for caption in captions)  # type: ignore[attr-defined]
         assert Image.open(io.BytesIO(picture)).size == (64, 64)
-    clips = prepare_clips("prepared", tmp_path / "drawn-clips")
+    clips = prepare_clips("prepared", tmp_path / "synthetic-clips")
     assert {len(frames) for _, frames in clips.frames("test")} == {data.builtin.clips.FRAMES}
     assert clips.sampling["count"] == data.builtin.clips.FRAMES
-    texts = prepare_texts("prepared", tmp_path / "opinions")
-    made_up: Any = prepare_texts("opinions", seed=1, data_dir=tmp_path / "cache")
+    texts = prepare_texts("prepared", tmp_path / "synthetic-reviews")
+    made_up: Any = prepare_texts("synthetic-reviews", seed=1, data_dir=tmp_path / "cache")
     assert sorted(texts.texts("train")) == sorted(made_up.texts("train"))
     assert texts.classes == made_up.classes
 

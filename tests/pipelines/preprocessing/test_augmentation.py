@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.inputs.tables import Table
-from pipelines.preprocessing.augmentation import Variation
+from pipelines.preprocessing.augmentation import Augmentation
 
-ALL = Variation(shift=3, turn=20.0, zoom=0.3, tint=0.2)
+ALL = Augmentation(translation=3, rotation=20.0, zoom=0.3, brightness=0.2)
 
 
 def noise(count: int = 4, height: int = 16, width: int = 12) -> np.ndarray:
@@ -19,7 +19,7 @@ def noise(count: int = 4, height: int = 16, width: int = 12) -> np.ndarray:
 
 def test_a_shift_moves_whole_pixels_and_repeats_the_edge() -> None:
     pictures = noise(40)
-    moved = Variation(shift=2).apply(pictures, np.random.default_rng(1))
+    moved = Augmentation(translation=2).apply(pictures, np.random.default_rng(1))
     found = set()
     for before, after in zip(pictures, moved, strict=True):
         padded = np.pad(before, ((2, 2), (2, 2), (0, 0)), mode="edge")
@@ -35,24 +35,26 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_edge() -> None:
 
 
 @given(
-    shift=st.integers(0, 9),
-    turn=st.floats(0, 90),
+    translation=st.integers(0, 9),
+    rotation=st.floats(0, 90),
     zoom=st.floats(0, 2),
     shade=st.integers(0, 255),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=30, deadline=None)
 def test_what_is_of_one_colour_stays_so(
-    shift: int, turn: float, zoom: float, shade: int, seed: int
+    translation: int, rotation: float, zoom: float, shade: int, seed: int
 ) -> None:
     plain = np.full((2, 8, 10, 3), shade, np.uint8)
-    varied = Variation(shift, turn, zoom).apply(plain, np.random.default_rng(seed))
+    varied = Augmentation(translation, rotation, zoom).apply(plain, np.random.default_rng(seed))
     np.testing.assert_array_equal(varied, plain)
 
 
 def test_a_tint_changes_light_within_its_share() -> None:
     plain = np.full((200, 2, 2, 3), 100, np.uint8)
-    means = Variation(tint=0.1).apply(plain, np.random.default_rng(0))[:, 0, 0, 0].astype(int)
+    means = (
+        Augmentation(brightness=0.1).apply(plain, np.random.default_rng(0))[:, 0, 0, 0].astype(int)
+    )
     assert means.min() >= 100 - 13 - 3 and means.max() <= 100 + 13 + 3
     assert len(set(means.tolist())) > 10
 
@@ -62,13 +64,13 @@ def test_turning_keeps_the_middle(side: int) -> None:
     picture = np.zeros((1, side, side, 3), np.uint8)
     middle = slice((side - 1) // 2, side // 2 + 1)
     picture[:, middle, middle] = 255
-    turned = Variation(turn=180.0).apply(np.repeat(picture, 5, 0), np.random.default_rng(2))
+    turned = Augmentation(rotation=180.0).apply(np.repeat(picture, 5, 0), np.random.default_rng(2))
     assert (turned[:, middle, middle].mean(axis=(1, 2, 3)) > 180).all()
 
 
 def test_a_table_varies_by_chance_alone_and_never_without() -> None:
     pictures = noise()
-    table = Table(tuple("abcd"), pictures[:, np.newaxis], variation=ALL)
+    table = Table(tuple("abcd"), pictures[:, np.newaxis], augmentation=ALL)
     rows = np.arange(4)
     np.testing.assert_array_equal(table.read(rows), pictures)
     first, again, other = (table.read(rows, np.random.default_rng(s)) for s in (1, 1, 2))
@@ -79,14 +81,14 @@ def test_a_table_varies_by_chance_alone_and_never_without() -> None:
 
 def test_features_cannot_be_varied() -> None:
     rows = np.ones([2, 1, 4, 3], np.float16)
-    table = Table(("a", "b"), rows, variation=ALL)
+    table = Table(("a", "b"), rows, augmentation=ALL)
     np.testing.assert_array_equal(
         table.read(np.array([0, 1]), np.random.default_rng(0)), rows[:, 0]
     )
 
 
 def test_nothing_to_vary_is_false() -> None:
-    assert ALL and not Variation()
+    assert ALL and not Augmentation()
 
 
 def test_the_frames_of_a_clip_change_alike() -> None:

@@ -10,7 +10,7 @@ from data.common.errors import UserError
 from pipelines.config.config import Config
 from pipelines.config.crop import Box, crop_box
 from pipelines.preprocessing.clips import ClipBytes
-from pipelines.preprocessing.frame_selection import choose_frames
+from pipelines.preprocessing.frame_selection import select_frames
 from tests.support.video_files import frame
 
 
@@ -24,7 +24,7 @@ def test_chance_chooses_within_each_segment() -> None:
     rng = np.random.default_rng(0)
     seen = set()
     for _ in range(50):
-        chosen, mask = choose_frames(frames, 5, rng)
+        chosen, mask = select_frames(frames, 5, rng)
         assert mask.sum(axis=1).tolist() == [5, 3, 5]
         assert chosen[1, :3].tolist() == [0, 1, 2]
         for row, count in ((0, 20), (2, 7)):
@@ -37,10 +37,10 @@ def test_chance_chooses_within_each_segment() -> None:
 
 def test_jitter_changes_the_pace_and_keeps_the_order() -> None:
     frames, rng = np.array([75, 20]), np.random.default_rng(0)
-    plain, mask = choose_frames(frames, None)
+    plain, mask = select_frames(frames, None)
     paces = []
     for _ in range(200):
-        chosen, same = choose_frames(frames, None, rng, jitter=0.2)
+        chosen, same = select_frames(frames, None, rng, speed_jitter=0.2)
         assert np.array_equal(mask, same)
         for row, count in enumerate(frames):
             one = chosen[row, :count]
@@ -52,7 +52,7 @@ def test_jitter_changes_the_pace_and_keeps_the_order() -> None:
         paces.append((chosen[0][times[-1]] - chosen[0][times[0]]) / (times[-1] - times[0]))
     assert 0.75 < min(paces) < 0.85 and 1.15 < max(paces) < 1.25
     assert abs(np.mean(paces) - 1) < 0.03
-    assert np.array_equal(choose_frames(frames, None, None, jitter=0.2)[0], plain)
+    assert np.array_equal(select_frames(frames, None, None, speed_jitter=0.2)[0], plain)
 
 
 @pytest.mark.parametrize("lengths", [[9, 3], [4, 4], [1, 0]])
@@ -70,7 +70,7 @@ def test_an_export_chooses_the_frames_that_a_table_does(
         if not length:
             assert not mask[row].numpy().any()
             continue
-        wanted, real = choose_frames(np.array([length]), most)
+        wanted, real = select_frames(np.array([length]), most)
         seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
         sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
         parts = [ClipBytes(48, None, None, {}).read_pixels(part)[0][0] for part in sent]

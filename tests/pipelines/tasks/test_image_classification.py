@@ -46,9 +46,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     fill(base / "source", files | {"blue/torn.jpg": files["blue/1.jpg"][:-300]})
     words = ["image-classification", "--data", "pictures", "--source", str(base / "source")]
-    options = "--backbone small-cnn --image-size 32 --units 8 --epochs 3 --batch-size 8 --ema 0.5"
-    options += " --fine-tune-from 1 --fine-tune-rate 3e-3 --learning-rate 1e-2 --warmup-steps 2"
-    options += " --shift 2 --turn 10 --tint 0.1 --max-bad 0.1"
+    options = (
+        "--backbone small-cnn --image-size 32 --units 8 --epochs 3 --batch-size 8 --ema-decay 0.5"
+    )
+    options += (
+        " --fine-tune-from 1 --fine-tune-learning-rate 3e-3 --learning-rate 1e-2 --warmup-steps 2"
+    )
+    options += " --translation 2 --rotation 10 --brightness 0.1 --max-bad 0.1"
     words += options.split()
     subprocess.run(
         [sys.executable, "train.py", *words, "--run-dir", str(base / "run")],
@@ -61,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_directory_holds_everything(folder: Path) -> None:
     config = Config.from_json((folder / "config.json").read_text())
-    assert (config.task, config.shift, config.turn) == ("image-classification", 2, 10.0)
+    assert (config.task, config.translation, config.rotation) == ("image-classification", 2, 10.0)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["history"]) == 3
     assert metrics["splits"]["test"]["accuracy"] == 1.0, "amber and blue can be told apart"
@@ -91,9 +95,9 @@ def test_the_export_says_what_the_evaluation_said_and_flags_what_is_no_picture(
 
 
 def test_what_stays_frozen_cannot_be_varied(tmp_path: Path) -> None:
-    config, _ = parse(["image-classification", "--shift", "2", "--fine-tune-from", "none"])
+    config, _ = parse(["image-classification", "--translation", "2", "--fine-tune-from", "none"])
     prepared = ImageSource.prepare  # not called: nothing is prepared for what cannot be
-    with pytest.raises(UserError, match="add --fine-tune-from 1 --fine-tune all"):
+    with pytest.raises(UserError, match="add --fine-tune-from 1 --fine-tune-layers all"):
         ImageSource(config, prepared, tmp_path)  # type: ignore[arg-type]
 
 

@@ -130,7 +130,7 @@ def test_predictions_are_written_as_csv(tmp_path: Path) -> None:
 
 
 def test_a_class_that_is_not_learned_from_is_refused(tmp_path: Path) -> None:
-    config = Config(task="sentiment", data="texts", train_split="train[:1]")
+    config = Config(task="text-classification", data="texts", train_split="train[:1]")
     with pytest.raises(UserError, match=r"'train\[:1\]' has no example of the class"):
         LabelHead(config, reviews(tmp_path), tmp_path)
 
@@ -138,7 +138,9 @@ def test_a_class_that_is_not_learned_from_is_refused(tmp_path: Path) -> None:
 def test_class_weights_make_classes_count_alike(tmp_path: Path) -> None:
     _, _, head = tiny(tmp_path, class_weights=True)
     assert head.layer.class_weights == [1.0, 1.0, 1.0]
-    config = Config(task="sentiment", data="texts", class_weights=True, train_split="train[:5]")
+    config = Config(
+        task="text-classification", data="texts", class_weights=True, train_split="train[:5]"
+    )
     weights = LabelHead(config, reviews(tmp_path), tmp_path / "run").layer.class_weights
     assert weights is not None and max(weights) == 2 * min(weights)
 
@@ -176,7 +178,11 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
         assert label == by_itself == head.classes[int(expected.argmax())]
     assert len(set(labels)) > 1, "the test means something"
     info = json.loads((written / "assets.extra" / "wordreel.json").read_text(encoding="utf-8"))
-    assert (info["task"], info["note"], info["input"]["max_words"]) == ("sentiment", "été", 5)
+    assert (info["task"], info["note"], info["input"]["max_words"]) == (
+        "text-classification",
+        "été",
+        5,
+    )
     assert info["input"]["vocabulary"]["hash"] == source.vocabulary.hash
     assert (written / "assets" / "labels.txt").read_text(encoding="utf-8").split() == info["labels"]
     assert (written / "assets" / "source-vocabulary.txt").is_file()
@@ -200,7 +206,7 @@ def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
     model, source, head = tiny(tmp_path)
     head.export(model, source, tmp_path / "export", {})
     with pytest.raises(
-        UserError, match="is an export of sentiment: it takes text, not image_bytes"
+        UserError, match="is an export of text-classification: it takes text, not image_bytes"
     ):
         Captioner(tmp_path / "export")
 
@@ -216,7 +222,7 @@ def test_the_report_shows_scores_confusion_and_mistakes(tmp_path: Path) -> None:
         history=[record],
         evaluations=[evaluation],
         notes=["a <note>"],
-        command="python train.py sentiment",
+        command="python train.py text-classification",
         export=tmp_path / "export" / "1",
     )
     text = (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -22,10 +22,17 @@ from tests.support.tiny_reviews import reviews
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return what the command leaves; in a process of its own, for a run sets TensorFlow's mode."""
-    base = tmp_path_factory.mktemp("sentiment")
+    base = tmp_path_factory.mktemp("text-classification")
     reviews(base)
-    options = "--min-count 1 --units 4 --embedding 4 --epochs 2 --batch-size 4 --cell gru"
-    words = ["sentiment", "--data", "texts", "--source", str(base / "source"), *options.split()]
+    options = "--min-count 1 --units 4 --embedding-dim 4 --epochs 2 --batch-size 4 --cell gru"
+    words = [
+        "text-classification",
+        "--data",
+        "texts",
+        "--source",
+        str(base / "source"),
+        *options.split(),
+    ]
     subprocess.run(
         [sys.executable, "train.py", *words, "--run-dir", str(base / "run")],
         cwd=ROOT,
@@ -37,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_directory_holds_everything(folder: Path) -> None:
     config = Config.from_json((folder / "config.json").read_text())
-    assert (config.task, config.cell) == ("sentiment", "gru")
+    assert (config.task, config.cell) == ("text-classification", "gru")
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["history"]) == 2
     assert metrics["splits"]["validation"]["signature"] == "items:6|classes:3"

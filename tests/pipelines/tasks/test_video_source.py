@@ -16,7 +16,7 @@ from data.common.errors import UserError
 from pipelines.cli.main import run
 from pipelines.config.config import Config
 from pipelines.inputs.tables import ClipTable
-from pipelines.preprocessing.augmentation import Variation
+from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.serving.client.predictors import Captioner, Labeller
 from pipelines.tasks.assembly import assemble
 from tests.support.source_files import fill
@@ -79,7 +79,7 @@ def test_clips_told_of_left_and_right_are_not_mirrored(
 
 
 def test_what_varies_varies_anew_and_only_while_learning() -> None:
-    varied = table(flips=True, variation=Variation(shift=2, tint=0.3))
+    varied = table(flips=True, augmentation=Augmentation(translation=2, brightness=0.3))
     plain, _ = table().read(np.array([0]))
     assert np.array_equal(varied.read(np.array([0]))[0], plain)
     rng = np.random.default_rng(0)
@@ -87,7 +87,9 @@ def test_what_varies_varies_anew_and_only_while_learning() -> None:
     assert len(ways) == 10
     mirrored = {table(flips=True).read(np.array([0]), rng)[0].tobytes() for _ in range(20)}
     assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
-    moved = table(variation=Variation(shift=1)).read(np.array([0]), np.random.default_rng(3))[0]
+    moved = table(augmentation=Augmentation(translation=1)).read(
+        np.array([0]), np.random.default_rng(3)
+    )[0]
     padded = np.pad(plain, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], "edge")
     windows = [padded[:, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
     assert any(np.array_equal(moved, window) for window in windows)
@@ -106,7 +108,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
     folder: Path, motion: str
 ) -> None:
-    own = {"fine_tune_from": 2, "frame_grid": "places", "motion": motion}
+    own = {"fine_tune_from": 2, "frame_pooling": "spatial", "motion": motion}
     model, source, head = tiny("action-recognition", folder, **own)
     views = source.views
     features, pixels = (next(iter(head.batches(source, epoch, 0))) for epoch in (0, 1))
@@ -139,7 +141,7 @@ def test_a_split_that_nothing_can_be_scored_in_is_refused_at_once(
 def test_labels_from_an_export_are_those_of_the_model(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = {"pooling": "attention", "two_way": True, "motion": "pixels"}
+    own = {"pooling": "attention", "bidirectional": True, "motion": "pixels"}
     model, source, head = tiny("action-recognition", folder, **own)
     evaluation = head.evaluate(model, source, "validation", 0)
     labeller = Labeller(head.export(model, source, folder / "labels", {}))
@@ -172,7 +174,9 @@ def test_labels_from_an_export_are_those_of_the_model(
 @pytest.fixture(scope="module")
 def captioned(folder: Path) -> tuple[Any, Any, Path]:
     """Return a source of clips whose cells words look at, its evaluation and its export."""
-    model, source, head = tiny("video-captioning", folder, frame_grid="cells", min_words=1)
+    model, source, head = tiny(
+        "video-captioning", folder, frame_pooling="spatial+cells", min_words=1
+    )
     assert source.cells == 4
     evaluation = head.evaluate(model, source, "validation", 0)
     return source, evaluation, head.export(model, source, folder / "captions", {})

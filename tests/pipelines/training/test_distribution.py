@@ -105,7 +105,7 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path: Path) ->
 def test_parts_taken_one_after_the_other_learn_what_the_whole_does(tmp_path: Path) -> None:
     losses = []
     for accumulate in (1, 3):
-        it = begin(tmp_path / str(accumulate), accumulate=accumulate)
+        it = begin(tmp_path / str(accumulate), micro_batches=accumulate)
         it.fit(tiny_trainer.batches, lambda: {"score": 1.0}, "score")
         losses.append([record["loss"] for record in it.history])
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)

@@ -47,7 +47,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     files["captions.csv"] = "\n".join(rows) + "\n"
     source = fill(tmp_path_factory.mktemp("source"), files)
     options = "--backbone small-cnn --image-size 32 --no-flips --units 16 --max-words 5 --beams 2"
-    rest = "--n-best 2 --min-count 1 --epochs 2 --fine-tune-from 2 --reward-epochs 1 --batch-size 4"
+    rest = "--n-best 2 --min-count 1 --epochs 2 --fine-tune-from 2 --scst-epochs 1 --batch-size 4"
     return ["--data", "folder", "--source", str(source), *options.split(), *rest.split()]
 
 

@@ -20,7 +20,7 @@ from pipelines.training.self_critical import SAMPLES, SelfCritical, advantages, 
 from pipelines.training.trainer import Trainer
 
 CONFIG = Config(
-    reward_epochs=12, reward_rate=1e-2, warmup_steps=1, dropout=0.0, max_words=4, ema=0.0
+    scst_epochs=12, scst_learning_rate=1e-2, warmup_steps=1, dropout=0.0, max_words=4, ema_decay=0.0
 )
 TRUE = [[[4, 5, 6], [4, 5, 7]], [[8, 9], [8, 9, 10]], [[7, 6, 5], [7, 6, 11]]]
 

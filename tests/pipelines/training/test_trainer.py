@@ -128,7 +128,7 @@ def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> Non
 
 
 def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
-    it = trainer(tmp_path, accumulate=2)
+    it = trainer(tmp_path, micro_batches=2)
 
     def told(epoch: int, skip: int) -> tf.data.Dataset:
         spec = (

@@ -13,10 +13,10 @@ from pipelines.config.config import Config
 CONFIG = Config(
     task="translation",
     data="pairs",
-    punctuation=True,
+    keep_punctuation=True,
     min_count=2,
     max_words=60,
-    embedding=256,
+    embedding_dim=256,
     units=256,
     dropout=0.3,
     epochs=12,
@@ -24,5 +24,5 @@ CONFIG = Config(
     learning_rate=2e-3,
     warmup_steps=200,
     weight_decay=0.05,
-    ema=0.995,
+    ema_decay=0.995,
 )

@@ -1,4 +1,4 @@
-"""GRID: what one speaker says, read from the low frequencies of the lips by a two-way GRU.
+"""GRID: what one speaker says, read from the low frequencies of the lips by a bidirectional GRU.
 
 Paper:    Assael et al. 2016, "LipNet" (word error rate 4.8 %, 33 speakers); Wand, Koutník &
           Schmidhuber 2016, "Lipreading with Long Short-Term Memory" (20.4 %, by speaker)
@@ -25,17 +25,17 @@ CONFIG = Config(
     min_words=6,
     backbone="dct",
     fine_tune_from=1,  # it has nothing to learn, but so pixels are varied anew each epoch
-    captions_together=1,
+    captions_per_image=1,
     crop="0.66:0.82,0.22:0.61",
     flips=True,
-    shift=1,
+    translation=1,
     zoom=0.05,
-    turn=3.0,
-    tint=0.1,
-    jitter=0.15,
+    rotation=3.0,
+    brightness=0.1,
+    speed_jitter=0.15,
     motion="features",
-    frame_norm=True,
-    frame_times=True,
+    frame_normalization=True,
+    frame_time_embedding=True,
     cell="gru",
     units=256,
     dropout=0.5,
@@ -46,6 +46,6 @@ CONFIG = Config(
     warmup_steps=100,
     weight_decay=1.0,  # without it, some seeds know clips by heart before they find the words
     label_smoothing=0.0,
-    ema=0.99,
+    ema_decay=0.99,
     length_penalty=0.0,
 )

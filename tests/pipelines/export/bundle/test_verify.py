@@ -107,7 +107,10 @@ def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> Non
         assert fact in card
 
 
-@pytest.mark.parametrize("data", ["scenes", "opinions", "drawn-clips", "phrasebook", "digits"])
+@pytest.mark.parametrize(
+    "data",
+    ["synthetic-scenes", "synthetic-reviews", "synthetic-clips", "synthetic-pairs", "digits"],
+)
 def test_the_terms_of_data_that_comes_along_are_known(data: str) -> None:
     assert licence_of(data) != licence_of("of somebody else")
 

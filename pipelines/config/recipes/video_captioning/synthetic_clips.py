@@ -9,15 +9,15 @@ Expected: 96.2 % wholly true captions on `test`; one seed. Shapes are told apart
 
 import dataclasses
 
-from pipelines.config.recipes.action_recognition.drawn_actions import CONFIG as ACTIONS
+from pipelines.config.recipes.action_recognition.synthetic_actions import CONFIG as ACTIONS
 
 CONFIG = dataclasses.replace(
     ACTIONS,
     task="video-captioning",
     min_count=1,
-    captions_together=2,
+    captions_per_image=2,
     clip_frames=4,
-    frame_grid="cells",
+    frame_pooling="spatial+cells",
     batch_size=32,
     epochs=5,
     weight_decay=0.1,

@@ -14,11 +14,11 @@ from pipelines.config.recipes.translation.pairs import CONFIG as PAIRS
 
 CONFIG = dataclasses.replace(
     PAIRS,
-    data="phrasebook",
+    data="synthetic-pairs",
     test_splits="test,unseen",
     min_count=1,
     max_words=30,
-    embedding=64,
+    embedding_dim=64,
     units=96,
     dropout=0.1,
     epochs=5,
@@ -26,7 +26,7 @@ CONFIG = dataclasses.replace(
     learning_rate=4e-3,
     warmup_steps=50,
     label_smoothing=0.0,
-    ema=0.99,
+    ema_decay=0.99,
     beams=3,
     n_best=3,
 )

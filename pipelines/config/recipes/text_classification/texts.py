@@ -1,19 +1,19 @@
-"""Any labelled texts, your own for one: word vectors from scratch and a two-way LSTM.
+"""Any labelled texts, your own for one: word vectors from scratch and a bidirectional LSTM.
 
 Paper:    Graves & Schmidhuber 2005, "Framewise phoneme classification with bidirectional LSTM"
-Command:  python train.py sentiment --data texts --source DIR
+Command:  python train.py text-classification --data texts --source DIR
 Time:     grows with the number of words
-Expected: depends on the texts; see the recipe `opinions` for a set that needs no download
+Expected: depends on the texts; see the recipe `synthetic_reviews` for a set that needs no download
 """
 
 from pipelines.config.config import Config
 
 CONFIG = Config(
-    task="sentiment",
+    task="text-classification",
     data="texts",
     min_count=2,
     max_words=200,
-    embedding=128,
+    embedding_dim=128,
     units=128,
     dropout=0.5,
     epochs=12,
@@ -21,5 +21,5 @@ CONFIG = Config(
     learning_rate=1e-3,
     warmup_steps=100,
     weight_decay=0.05,
-    ema=0.99,
+    ema_decay=0.99,
 )

@@ -10,12 +10,12 @@ from pipelines.config.config import Config
 
 CONFIG = Config(
     task="action-recognition",
-    data="drawn-clips",
+    data="synthetic-clips",
     backbone="small-cnn",
     fine_tune_from=1,
-    fine_tune_rate=3e-3,
+    fine_tune_learning_rate=3e-3,
     clip_frames=6,
-    frame_grid="places",
+    frame_pooling="spatial",
     units=128,
     dropout=0.0,
     epochs=2,
@@ -23,5 +23,5 @@ CONFIG = Config(
     learning_rate=3e-3,
     warmup_steps=100,
     label_smoothing=0.0,
-    ema=0.99,
+    ema_decay=0.99,
 )

@@ -13,14 +13,14 @@ learns which of two things is where.
 from pipelines.config.config import Config
 
 CONFIG = Config(
-    data="scenes",
+    data="synthetic-scenes",
     test_splits="test,unseen",
     min_count=1,
     backbone="small-cnn",
     fine_tune_from=1,
-    fine_tune_rate=3e-3,
-    captions_together=1,
-    firm_places=True,
+    fine_tune_learning_rate=3e-3,
+    captions_per_image=1,
+    position_init=True,
     units=128,
     dropout=0.0,
     epochs=4,
@@ -28,7 +28,7 @@ CONFIG = Config(
     warmup_steps=100,
     weight_decay=0.3,  # what language alone makes unlikely (a red square) fades away
     label_smoothing=0.0,
-    ema=0.99,
+    ema_decay=0.99,
     beams=3,
     n_best=3,
     length_penalty=0.0,

@@ -1,0 +1,70 @@
+"""Names of version 0.1 that are called otherwise now: each is refused with its new name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from data.common.errors import UserError
+
+OPTIONS: Mapping[str, str] = {
+    "--accumulate": "--micro-batches",
+    "--affixes": "--affix-embeddings",
+    "--captions-together": "--captions-per-image",
+    "--ema": "--ema-decay",
+    "--embedding": "--embedding-dim",
+    "--fine-tune": "--fine-tune-layers",
+    "--fine-tune-rate": "--fine-tune-learning-rate",
+    "--firm-places": "--position-init",
+    "--frame-grid": "--frame-pooling",
+    "--frame-norm": "--frame-normalization",
+    "--frame-times": "--frame-time-embedding",
+    "--jitter": "--speed-jitter",
+    "--no-repeat-ngram": "--no-repeat-ngram-size",
+    "--punctuation": "--keep-punctuation",
+    "--reward-epochs": "--scst-epochs",
+    "--reward-rate": "--scst-learning-rate",
+    "--shift": "--translation",
+    "--tint": "--brightness",
+    "--turn": "--rotation",
+    "--two-way": "--bidirectional",
+    "--vectors": "--word-vectors",
+}
+DATASETS: Mapping[str, str] = {
+    "drawn-clips": "synthetic-clips",
+    "opinions": "synthetic-reviews",
+    "phrasebook": "synthetic-pairs",
+    "pictures": "labelled-images",
+    "scenes": "synthetic-scenes",
+}
+TASK_ALIASES: Mapping[str, str] = {"sentiment": "text-classification"}
+
+
+def refuse_renamed_options(words: Sequence[str]) -> None:
+    """Refuse an option that has another name now.
+
+    Raises:
+        UserError: with the new name.
+
+    >>> refuse_renamed_options(["--no-two-way"])
+    Traceback (most recent call last):
+    ...
+    data.common.errors.UserError: --no-two-way is now called --no-bidirectional
+    """
+    for word in words:
+        name = word.partition("=")[0]
+        negated = name.startswith("--no-") and name not in OPTIONS
+        old = "--" + name.removeprefix("--no-") if negated else name
+        if old in OPTIONS:
+            new = OPTIONS[old]
+            new = "--no-" + new.removeprefix("--") if negated else new
+            raise UserError(f"{name} is now called {new}")
+
+
+def refuse_renamed_dataset(name: str) -> None:
+    """Refuse a dataset that has another name now.
+
+    Raises:
+        UserError: with the new name.
+    """
+    if name in DATASETS:
+        raise UserError(f"the dataset {name} is now called {DATASETS[name]}")
