@@ -43,7 +43,7 @@ def run_cell(
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Recurrent(keras.layers.Layer):
-    """Layers of a cell, each one-way or bidirectional (Schuster & Paliwal 1997), dropout between them.
+    """Stacked layers of a cell, one-way or bidirectional (Schuster & Paliwal 1997), with dropout.
 
     Without any layer, the baseline, no order is known: items stay as they are, and their mean
     stands for the state at the end.

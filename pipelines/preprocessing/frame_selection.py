@@ -15,8 +15,8 @@ def select_frames(
 
     By chance within each segment (Wang et al. 2016, "Temporal Segment Networks"), or the middle.
     With `speed_jitter` a clip goes slower or faster around a moment of its own, as recordings of
-    speech do (Ko et al. 2015, "Audio Augmentation for Speech Recognition"): frames are seen twice or not
-    at all, and come sooner or later; their order stays.
+    speech do (Ko et al. 2015, "Audio Augmentation for Speech Recognition"): frames are seen twice
+    or not at all, and come sooner or later; their order stays.
 
     >>> choose_frames(np.array([9, 2]), 3)
     (array([[1, 4, 7],
@@ -27,7 +27,7 @@ def select_frames(
         frames: int `[clips]`, how many each has.
         most: segments; None: every frame.
         chance: None for the middle.
-        speed_jitter: how much slower or faster, at most, as a share; without chance it does nothing.
+        speed_jitter: largest change of speed, as a share; without `chance` it does nothing.
 
     Returns:
         Numbers of frames, int `[clips, time]`, and which of them count, bool `[clips, time]`.

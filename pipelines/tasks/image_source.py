@@ -114,8 +114,8 @@ def augmentation_of(config: Config) -> Augmentation:
     whole = config.fine_tune_from is not None and config.fine_tune_layers == "all"
     if augmentation and not whole:
         raise UserError(
-            "--translation, --rotation, --zoom and --brightness apply only while the whole backbone "
-            "is fine-tuned: add --fine-tune-from 1 --fine-tune-layers all, or set them to 0"
+            "--translation, --rotation, --zoom and --brightness apply only while the whole "
+            "backbone is fine-tuned: add --fine-tune-from 1 --fine-tune-layers all, or set them to 0"
         )
     return augmentation
 

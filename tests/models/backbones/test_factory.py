@@ -151,7 +151,7 @@ def test_imagenet_weights_know_photos(shared_data: Path) -> None:
             "no file 'absent.weights.h5'.*'imagenet' or 'random'",
         ),
         ("small-cnn", "imagenet", "small-cnn has no ImageNet weights"),
-        ("absent.keras", None, "no file 'absent.keras'"),
+        ("absent.keras", "auto", "no file 'absent.keras'"),
         ("absent.keras", "random", "has its own weights"),
     ],
 )

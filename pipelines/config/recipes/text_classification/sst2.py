@@ -1,7 +1,8 @@
 """SST-2 with word vectors from scratch and a bidirectional LSTM: 82.0 % on dev.
 
 Paper:    Tai, Socher & Manning 2015, "Improved semantic representations from tree-structured long
-          short-term memory networks" (bidirectional LSTM 87.5 % on test, with GloVe and labelled phrases)
+          short-term memory networks" (bidirectional LSTM 87.5 % on test, with
+          GloVe and labelled phrases)
 Command:  python train.py text-classification --data sst2 --source DIR
 Time:     two and a half minutes on one core
 Expected: 82.0 % accuracy on `validation`, which is dev: 82.7, 81.9, 81.4 % with seeds 0 to 2
