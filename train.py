@@ -20,10 +20,10 @@ def main(words: Sequence[str]) -> int:
     config, run_dir = parse(words)
     folder = open_run(config, run_dir)
     quiet_tensorflow()
-    from pipelines.training.distribution import beginning_again
+    from pipelines.training.distribution import restart_if_worker_lost
     from pipelines.training.run import run  # takes seconds: after the mistakes have been found
 
-    with beginning_again():
+    with restart_if_worker_lost():
         run(config, folder, shlex.join(["python", "train.py", *words]))
     return 0
 

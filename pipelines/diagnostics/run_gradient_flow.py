@@ -33,10 +33,10 @@ def measure_run(folder: Path, examples: int) -> list[Flow]:
     Raises:
         UserError: if there is no run with weights, or nothing in it is recurrent.
     """
-    model, head, source = load_run(folder, batch_size=examples)
-    inputs, targets = _longest(head.batches(source, 0, 0))
+    experiment = load_run(folder, batch_size=examples)
+    inputs, targets = _longest(experiment.batches(0))
     with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
-        loss = model.loss(inputs, targets)
+        loss = experiment.model.loss(inputs, targets)
     if not loops:
         raise UserError(f"nothing in the model of {folder} is recurrent")
     found = state_gradients(tape, loss, loops)

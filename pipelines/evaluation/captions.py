@@ -17,7 +17,7 @@ from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.run_directory import predictions_name
 from pipelines.evaluation.metrics import CAPTIONS, Metrics, Scores
-from pipelines.inputs.batches import by_form
+from pipelines.inputs.batches import compile_by_rank
 from pipelines.inputs.tables import Table
 
 BATCH = 100
@@ -137,7 +137,7 @@ class Decoder:
         """Take a model, its words, and how to search."""
         self.vocabulary = vocabulary
 
-        @by_form
+        @compile_by_rank
         def search(inputs: Any) -> Any:
             memory = model.remember(inputs)
             step, state, cache = model.head.start(memory)

@@ -43,13 +43,13 @@ def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     scratch, folders = tmp_path_factory.mktemp("page"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.export.version.refuse_unless_sound", lambda folder: None)
-        for name, model, source, head in (
-            ("clips", *tiny_clips.tiny("video-captioning", made(scratch / "video"))),
-            ("pairs", *tiny_pairs.tiny(made(scratch / "text"))),
-            ("reviews", *tiny_reviews.tiny(made(scratch / "review"))),
+        for name, experiment in (
+            ("clips", tiny_clips.tiny("video-captioning", made(scratch / "video"))),
+            ("pairs", tiny_pairs.tiny(made(scratch / "text"))),
+            ("reviews", tiny_reviews.tiny(made(scratch / "review"))),
         ):
             folders.append(scratch / name)
-            head.export(model, source, folders[-1], {})
+            experiment.export(folders[-1], {})
     with serving(captioner_folder, *folders) as server:
         yield server.ready()
 

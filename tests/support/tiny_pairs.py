@@ -13,6 +13,8 @@ from data.text.datasets import prepare_texts
 from data.text.prepared import PreparedPairs
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.task import TASKS
+from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.text_source import TextSource
 from tests.support.source_files import fill
@@ -40,8 +42,8 @@ def pairs(folder: Path) -> PreparedPairs:
     return prepared
 
 
-def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, CaptionHead]:
-    """Return a model with its source and head; its random weights make lively sentences."""
+def tiny(folder: Path, **options: Any) -> Any:
+    """Return an `Experiment` whose random weights generate varied sentences."""
     chosen: dict[str, Any] = {
         "min_count": 1,
         "max_words": 7,
@@ -61,4 +63,4 @@ def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, CaptionHead]:
     for weight in model.weights:
         weight.assign(3.0 * weight)
     head.layer.bias.assign(np.where(np.arange(len(head.vocabulary)) == END, 2.0, 0.0))
-    return model, source, head
+    return Experiment(config, TASKS[config.task], model, source, head)

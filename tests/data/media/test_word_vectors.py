@@ -52,7 +52,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_an_encoder_starts_from_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("film 1 2 3 4\nunheard 5 6 7 8\n")
-    _, source, _ = tiny(tmp_path, word_vectors=str(path))
+    source = tiny(tmp_path, word_vectors=str(path)).source
     vectors, words = source.encoder.embedding.numpy() / 3, source.vocabulary  # tiny() triples all
     np.testing.assert_allclose(vectors[words.ids["film"]], [1, 2, 3, 4], rtol=1e-6)
     assert np.abs(vectors[words.ids["fine"]]).max() < 1

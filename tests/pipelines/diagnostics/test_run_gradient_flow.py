@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.cells import CELLS
 from models.layers.rnn import run_cell
@@ -88,12 +86,13 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
 
 def trained(folder: Path) -> Any:
     """Return a model after an epoch."""
-    model, source, head = tiny(folder, epochs=1, units=5, dropout=0.5)
-    trainer = Trainer(model, head.config, folder / "run", head.steps_per_epoch(source))
+    experiment = tiny(folder, epochs=1, units=5, dropout=0.5)
+    model, steps = experiment.model, experiment.steps_per_epoch()
+    trainer = Trainer(model, experiment.config, folder / "run", steps)
     trainer.fit(
-        lambda epoch, skip: head.batches(source, epoch, skip),
-        lambda: head.evaluate(model, source, "validation", 0).summary(),
-        head.monitor,
+        experiment.batches,
+        lambda epoch: experiment.evaluate("validation", epoch).summary(),
+        experiment.head.monitor,
     )
     return model
 
@@ -119,7 +118,7 @@ def test_curves_are_logged_and_change_nothing(
         for end in ("first", "last")
     }
     assert all(len(values) == 1 and values[0] > 0 for values in found.values())
-    monkeypatch.setattr(training, "flow_norms", lambda model, batch: {})
+    monkeypatch.setattr(training, "gradient_flow_norms", lambda model, batch: {})
     other = trained(tmp_path / "b")
     for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
@@ -134,7 +133,7 @@ def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 steps.setdefault(value.tag, []).append(event.step)
-    assert {"loss", "loss of a step", "accuracy"} <= set(steps)
+    assert {"loss", "step loss", "accuracy"} <= set(steps)
     for name, found in steps.items():
         assert found == sorted(set(found)), name
 
@@ -142,19 +141,21 @@ def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_measures_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model, source, head = tiny(tmp_path, cell="gru")
+    experiment = tiny(tmp_path, cell="gru")
+    model = experiment.model
     folder = tmp_path / "run"
-    (folder / "config.json").write_text(head.config.to_json())
+    (folder / "config.json").write_text(experiment.config.to_json())
     tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder / "best", 1).save()
     trained_weights = [weight.numpy() for weight in model.weights]
 
-    def assemble(config: Any, folder: Path) -> tuple[EncoderHead, Any, Any]:
+    def build(config: Any, prepared: None, folder: Path) -> Any:
         assert config.batch_size == 2 and folder == tmp_path / "run"
         for weight in model.weights:
             weight.assign(0 * weight)  # the best ones are to be loaded
-        return model, head, source
+        return experiment
 
-    monkeypatch.setattr("pipelines.tasks.assembly.assemble", assemble)
+    monkeypatch.setattr("pipelines.tasks.assembly.prepare", lambda config: None)
+    monkeypatch.setattr("pipelines.tasks.assembly.build", build)
     out = tmp_path / "flow.png"
     words = ["gradient-flow", str(tmp_path / "run"), "--examples", "2", "--out", str(out)]
     assert run(words) == 0
@@ -164,7 +165,7 @@ def test_the_command_measures_a_run(
         np.testing.assert_array_equal(weight, expected)
     with out.with_suffix(".csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    lengths = {ids.shape[1] for ids, _ in head.batches(source, 0, 0)}
+    lengths = {ids.shape[1] for ids, _ in experiment.batches(0)}
     assert len(rows) // 2 in lengths and out.exists()
     assert all(float(row["gradient_h"]) >= 0 for row in rows)
 
@@ -182,15 +183,14 @@ def test_the_batch_measured_is_long_and_if_possible_without_padding() -> None:
     assert chosen(ids[2:]) == batches[2]
 
 
-def test_what_is_no_run_or_has_no_weights_is_said(
+def test_a_folder_without_a_run_or_weights_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="is no run directory"):
+    with pytest.raises(UserError, match="is not a run directory"):
         run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])
-    model, source, head = tiny(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(json.loads(head.config.to_json())))
-    monkeypatch.setattr(
-        "pipelines.tasks.assembly.assemble", lambda config, folder: (model, head, source)
-    )
+    experiment = tiny(tmp_path)
+    (tmp_path / "config.json").write_text(experiment.config.to_json())
+    monkeypatch.setattr("pipelines.tasks.assembly.prepare", lambda config: None)
+    monkeypatch.setattr("pipelines.tasks.assembly.build", lambda *_: experiment)
     with pytest.raises(UserError, match="has no weights yet"):
         run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])

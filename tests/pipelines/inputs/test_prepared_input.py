@@ -21,12 +21,12 @@ from data.storage.manifest import check
 from data.text.datasets import prepare_texts
 from data.video.datasets import prepare_clips
 from pipelines.config.config import Config
-from pipelines.inputs.feature_cache import table
 from pipelines.inputs.frozen_encoder import settings
 from pipelines.jobs.prepare import prepare
 from pipelines.preprocessing.images import decode_or_flag
 from pipelines.tasks.image_source import ImageSource
 from tests.support import prepared_folders
+from tests.support.cached_images import image_table as table
 from tests.support.source_files import jpeg
 from tests.support.tiny_clips import tiny
 
@@ -85,11 +85,10 @@ def test_stored_features_are_those_that_training_would_compute(
     own = source(flips=flips)
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.inputs.feature_cache._decoded", None)  # nothing is computed
-        stored = own.table("train", False)
+        stored = own.table("train", 0)
     plain = prepared_from("folder", folder)
     fresh = table(
         plain,
-        "train",
         tmp_path / "fresh",
         size=32,
         flips=flips,
@@ -106,14 +105,14 @@ def test_stored_features_are_those_that_training_would_compute(
             atol=2e-3,
         )
     assert [name for name, _ in own.prepared.captions("train")] == list(stored.ids)
-    assert (own.shown("train", stored.ids[0]).picture is not None) == pixels
+    assert (own.preview("train", stored.ids[0]).picture is not None) == pixels
     if pixels:  # others are computed, and that is said
-        assert source(flips=True).table("train", False).rows.shape[1] == 2
-        assert "none of mirrored pictures: those are computed" in capfd.readouterr().err
+        assert source(flips=True).table("train", 0).rows.shape[1] == 2
+        assert "without mirrored images: the run computes features" in capfd.readouterr().err
     else:
-        assert source(flips=False).table("train", False).rows.shape[1] == 1
-        with pytest.raises(UserError, match=r"no pictures, which a backbone that learns needs"):
-            source(fine_tune_from=1).table("train", True)
+        assert source(flips=False).table("train", 0).rows.shape[1] == 1
+        with pytest.raises(UserError, match="but no images, which fine-tuning needs"):
+            source(fine_tune_from=1).table("train", 0)
         with pytest.raises(UserError, match="has no pictures, only features of them"):
             list(ImageSource.inputs(own.prepared, "train"))
 
@@ -132,7 +131,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
     task, out = "action-recognition", tmp_path / "out"
     options = {"backbone": backbone, "flips": True, "frame_pooling": grid}
-    _, fresh, _ = tiny(task, tmp_path, **options)
+    fresh = tiny(task, tmp_path, **options).source
     encoder = settings(backbone, pooled=pooled, flips=True)
     prepare(
         "clip-folder",
@@ -142,9 +141,10 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
         encoder=encoder,
         pixels=False,
     )
-    model, source, head = tiny(task, tmp_path, **options, data="prepared", source=str(out))
+    experiment = tiny(task, tmp_path, **options, data="prepared", source=str(out))
+    source = experiment.source
     for split, views in (("train", 2), ("validation", 1)):
-        own, other = source.table(split, False), fresh.table(split, False)
+        own, other = source.table(split, 0), fresh.table(split, 0)
         assert own.rows.shape[1] == other.rows.shape[1] == views
         assert dict(zip(own.ids, own.frames, strict=True)) == dict(
             zip(other.ids, other.frames, strict=True)
@@ -153,10 +153,10 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
             both = [it.read(np.array([it.positions()[name]]))[0] for it in (own, other)]
             stored, computed = (each.astype(np.float32) for each in both)
             np.testing.assert_allclose(stored, computed, atol=4e-3)
-    assert head.evaluate(model, source, "validation", 0).summary()["accuracy"] >= 0
-    assert source.shown("train", own.ids[0]).text
+    assert experiment.evaluate("validation").summary()["accuracy"] >= 0
+    assert source.preview("train", own.ids[0]).text
     if pooled:
-        with pytest.raises(UserError, match="none of single cells or a part of each frame"):
+        with pytest.raises(UserError, match="without grid cells or cropped frames"):
             tiny(
                 task,
                 tmp_path,
@@ -164,7 +164,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
                 crop="0:.5,0:1",
                 data="prepared",
                 source=str(out),
-            )[1].table("train", False)
+            ).source.table("train", 0)
     else:
         with pytest.raises(UserError, match="6 frames a clip: other ones are for"):
             tiny(task, tmp_path, **options, sample_frames=5, data="prepared", source=str(out))

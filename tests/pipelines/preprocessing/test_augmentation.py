@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.inputs.tables import Table
+from pipelines.inputs.tables import ImageTable
 from pipelines.preprocessing.augmentation import Augmentation
 
 ALL = Augmentation(translation=3, rotation=20.0, zoom=0.3, brightness=0.2)
@@ -70,7 +70,7 @@ def test_turning_keeps_the_middle(side: int) -> None:
 
 def test_a_table_varies_by_chance_alone_and_never_without() -> None:
     pictures = noise()
-    table = Table(tuple("abcd"), pictures[:, np.newaxis], augmentation=ALL)
+    table = ImageTable(tuple("abcd"), pictures[:, np.newaxis], augmentation=ALL)
     rows = np.arange(4)
     np.testing.assert_array_equal(table.read(rows), pictures)
     first, again, other = (table.read(rows, np.random.default_rng(s)) for s in (1, 1, 2))
@@ -81,7 +81,7 @@ def test_a_table_varies_by_chance_alone_and_never_without() -> None:
 
 def test_features_cannot_be_varied() -> None:
     rows = np.ones([2, 1, 4, 3], np.float16)
-    table = Table(("a", "b"), rows, augmentation=ALL)
+    table = ImageTable(("a", "b"), rows, augmentation=ALL)
     np.testing.assert_array_equal(
         table.read(np.array([0, 1]), np.random.default_rng(0)), rows[:, 0]
     )

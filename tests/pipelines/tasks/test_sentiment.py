@@ -54,7 +54,7 @@ def test_a_run_directory_holds_everything(folder: Path) -> None:
     assert "accuracy" in (folder / "summary.txt").read_text()
 
 
-def test_the_export_says_what_the_evaluation_said(folder: Path) -> None:
+def test_the_export_repeats_the_predictions(folder: Path) -> None:
     loaded = tf.saved_model.load(str(folder / "export" / "1"))
     texts = (folder.parent / "source" / "dev.tsv").read_text(encoding="utf-8").splitlines()
     with (folder / "predictions-validation.csv").open(encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def test_the_export_says_what_the_evaluation_said(folder: Path) -> None:
         assert answer["label"].numpy()[0].decode() == said[f"dev.tsv:{number}"]
 
 
-def test_the_command_line_labels_texts(
+def test_the_command_line_classifies_texts(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")  # leave pytest's own hold on stderr alone
