@@ -27,8 +27,8 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.common.progress import progress
 from data.storage.prepared import Pictures
-from models.backbones.batch_norm_folding import frozen
-from models.encoder_head import look
+from models.backbones.batch_norm_folding import freeze_for_inference
+from models.encoder_head import apply_backbone
 from pipelines.config.crop import Box
 from pipelines.inputs.tables import Table
 from pipelines.preprocessing.augmentation import Augmentation
@@ -220,12 +220,12 @@ def _decoded(pictures: EncodedPictures, size: int, box: Box | None, skip: int) -
 def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -> RowFunction:
     """Return what makes rows of pictures, uint8 `[batch, size, size, 3 or 6]`.
 
-    A backbone's weights are those of now: see `models.backbones.batch_norm_folding.frozen`.
+    The weights are those of now: see `batch_norm_folding.freeze_for_inference`.
     """
     if backbone is None:
         return RowFunction(lambda pictures: pictures[:, tf.newaxis], (1, size, size, 3), np.uint8)
 
-    answer, channels = frozen(backbone), backbone.input_shape[-1]
+    answer, channels = freeze_for_inference(backbone), backbone.input_shape[-1]
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, channels], tf.uint8)])
     def features(pictures: tf.Tensor) -> tf.Tensor:
@@ -235,7 +235,7 @@ def row_function(size: int, mirrored: bool, backbone: Any, maps: bool = False) -
     def see(pictures: tf.Tensor) -> tf.Tensor:
         if maps:
             return answer(tf.cast(pictures, tf.float32))
-        return look(answer, pictures)
+        return apply_backbone(answer, pictures)
 
     _, *grid, depth = backbone.compute_output_shape((1, size, size, channels))
     places = grid if maps or not grid else [math.prod(grid)]

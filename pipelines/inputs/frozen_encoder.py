@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.backbones.factory import build_backbone, default_image_size, fingerprint, to_vector
+from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
 from pipelines.inputs.feature_cache import VERSION, row_function
 from pipelines.preprocessing.resize import decode_picture
 
@@ -73,7 +73,7 @@ class FrozenEncoder:
         if fingerprint(self.backbone) != settings["fingerprint"]:
             raise UserError(f"{settings['backbone']} has other weights here than where it began")
         self.flips = settings["flips"]
-        model = to_vector(self.backbone) if settings["pooled"] else self.backbone
+        model = add_pooling(self.backbone) if settings["pooled"] else self.backbone
         self.rows = row_function(self.size, self.flips, model).compute
         # One call for all: each takes as long as it takes to decode a small picture.
         self._rows_of = tf.function(

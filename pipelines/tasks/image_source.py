@@ -14,7 +14,7 @@ from data.images.captioned import prepare
 from data.images.labelled import prepare_labelled_pictures
 from data.storage.cache import data_home
 from data.storage.prepared import LabelledPictures, Prepared
-from models.backbones.factory import build_backbone, cut, default_image_size, fingerprint
+from models.backbones.factory import build_backbone, default_image_size, fingerprint, split_backbone
 from models.encoders.image import ImageEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -48,7 +48,7 @@ class ImageSource(PictureBytes):
         self._lower, self.top = None, None
         if config.fine_tune_from is not None and config.fine_tune_layers == "top":
             with naming_backbone(config):
-                self._lower, self.top = cut(self.backbone)
+                self._lower, self.top = split_backbone(self.backbone)
         self.encoder = ImageEncoder(
             config.units, config.dropout, spread=0.5 if config.position_init else 0.1
         )

@@ -91,7 +91,7 @@ class LabelHead:
     def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> LabelEvaluation:
         """Ask the model as it is after an epoch for the labels of a split."""
         if self._said is None:
-            self._said = by_form(lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs))))
+            self._said = by_form(lambda inputs: tf.nn.softmax(self.layer(model.encode(inputs))))
         table = source.table(split, source.tuned(epoch))
         rows, _ = self._rows(table, split)
         found = [

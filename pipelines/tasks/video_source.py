@@ -16,7 +16,7 @@ from data.media.sampling import Sampling
 from data.storage.cache import data_home
 from data.video.datasets import default_sampling, prepare_clips
 from data.video.prepared import PreparedClips
-from models.backbones.factory import as_vector, fingerprint, to_vector, with_changes
+from models.backbones.factory import add_frame_differences, add_pooling, fingerprint, pool_grid
 from models.encoders.video import VideoEncoder
 from pipelines.config.config import Config
 from pipelines.config.crop import crop_box
@@ -53,8 +53,8 @@ class VideoSource(ClipBytes):
         pairs = config.motion == "pixels"
         self._grid = fingerprint(grid) if prepared.encoder else ""
         if config.frame_pooling != "spatial+cells":
-            grid = to_vector(grid, places=config.frame_pooling == "spatial")
-        self.backbone = with_changes(grid) if pairs else grid
+            grid = add_pooling(grid, spatial=config.frame_pooling == "spatial")
+        self.backbone = add_frame_differences(grid) if pairs else grid
         *cells, depth = self.backbone.output_shape[1:]
         super().__init__(
             size,
@@ -181,6 +181,6 @@ class VideoSource(ClipBytes):
             clip = clip[:, :views]
             if self.config.frame_pooling != "spatial+cells":
                 grids = clip.reshape(-1, cells, 1, depth).astype(np.float32)
-                vectors = as_vector(grids, places=self.config.frame_pooling == "spatial").numpy()
+                vectors = pool_grid(grids, spatial=self.config.frame_pooling == "spatial").numpy()
                 clip = vectors.astype(np.float16).reshape(frames, views, -1)
             yield from clip

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.layers.unroll import main_state, state_gradients, watching
+from models.layers.unroll import output_state, record_loops, state_gradients
 
 
 def flow_norms(model: Any, batch: tuple[Any, Any]) -> dict[str, float]:
@@ -19,14 +19,14 @@ def flow_norms(model: Any, batch: tuple[Any, Any]) -> dict[str, float]:
         batch: what it is trained on.
     """
     before = [(seed, tf.identity(seed)) for seed in seeds(model)]
-    with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
+    with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
         loss = model.loss(*batch)
     found = state_gradients(tape, loss, loops)
     for seed, state in before:
         seed.assign(state)
     norms = {}
     for loop, gradient in zip(loops, found, strict=True):
-        ends = {"first": main_state(gradient).h[0], "last": main_state(gradient).h[-1]}
+        ends = {"first": output_state(gradient).h[0], "last": output_state(gradient).h[-1]}
         for end, each in ends.items():
             norms[f"gradient flow/{loop.name}, {end} step"] = float(tf.norm(each))
     return norms

@@ -74,8 +74,8 @@ class SelfCritical:
         @tf.function(reduce_retracing=True)
         def draw(rows: Any, seed: tf.Tensor) -> tf.Tensor:
             with matmul_precision(precision(config)):
-                memory = model.remember(rows)
-                step, state, cache = model.head.start(memory)
+                memory = model.encode(rows)
+                step, state, cache = model.head.prepare_search(memory)
                 batch = tf.shape(memory.summary)[0]
                 drawn = sample(
                     step, state, cache, batch, options, seed, TEMPERATURE, samples=SAMPLES

@@ -141,7 +141,7 @@ class Step:
         replicas, each = self.strategy.num_replicas_in_sync, self.config.micro_batches
         if replicas * each == 1:
             return [(*batch, None)]
-        cut = distribution.parts(batch, replicas * each, self.model.head.mass)
+        cut = distribution.parts(batch, replicas * each, self.model.head.target_weight)
         if replicas == 1:
             return cut
 

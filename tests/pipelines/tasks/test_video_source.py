@@ -117,7 +117,7 @@ def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
     assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640 * views,)  # 5 × 128
     assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3 * views)
     both = [source.table("validation", tuned).read(np.arange(6)) for tuned in (False, True)]
-    one, two = (model.remember(tuple(map(tf.constant, inputs))) for inputs in both)
+    one, two = (model.encode(tuple(map(tf.constant, inputs))) for inputs in both)
     np.testing.assert_allclose(one.summary, two.summary, atol=2e-3)
     with tf.GradientTape() as tape:
         loss = model.loss((frames, mask), labels, tune_backbone=True)

@@ -109,7 +109,7 @@ def test_rewards_rise(tmp_path: Path) -> None:
 def test_weights_weigh_the_loss() -> None:
     it = critic()
     ((rows, (tokens, owners, weights)),) = drawn(it)
-    memory = it.model.remember(rows)
+    memory = it.model.encode(rows)
     whole = it.model.head.loss(memory, (tokens, owners, weights))
     words = (tokens.numpy()[:, 1:] != PAD).sum(axis=1)
     each = [
