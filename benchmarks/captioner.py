@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import END, PAD, START, tokenize
-from models.encoder_head import look
+from models.encoder_head import apply_backbone
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.linear import matmul_precision
@@ -149,7 +149,7 @@ def search_rate(decoder: str) -> float:
 
     @tf.function
     def search() -> Any:
-        return beam_search(*model.head.start(model.encoder(features)), 100, options)
+        return beam_search(*model.head.prepare_search(model.encoder(features)), 100, options)
 
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
@@ -164,13 +164,13 @@ def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
 
     @tf.function(reduce_retracing=True)
     def search(features: tf.Tensor) -> tf.Tensor:
-        step, state, cache = model.head.start(model.encoder(features))
+        step, state, cache = model.head.prepare_search(model.encoder(features))
         return beam_search(step, state, cache, tf.shape(features)[0], options).tokens
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):
         seen = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
-        batches.append(look(part, seen) if seen.shape.rank == 4 else seen)
+        batches.append(apply_backbone(part, seen) if seen.shape.rank == 4 else seen)
     tokens = [search(batch) for batch in batches]  # to warm up
     words = np.mean(np.concatenate([np.sum(each[:, 0] > END, axis=1) for each in tokens]))
     return sum(map(len, batches)) / seconds(lambda: [search(b).numpy() for b in batches], 2), words

@@ -60,18 +60,18 @@ def latency(
 ) -> dict[str, float]:
     """Return the median seconds of the export, of the encoder and of the export's parts."""
     model, read_in_graph = experiment.model, experiment.source.preprocessing.read_in_graph
-    folded, options = model.folded(), search_options(experiment.config)
+    folded, options = model.optimize_for_inference(), search_options(experiment.config)
     caption = tf.saved_model.load(str(version)).signatures["serving_default"]
     given = [tf.constant([picture]) for picture in pictures]
     pixels = [read_in_graph(each)[0] for each in given]
     read = tf.function(read_in_graph, autograph=False)
-    forward = tf.function(model.remember, autograph=False)
-    quick = tf.function(folded.remember, autograph=False)
+    forward = tf.function(model.encode, autograph=False)
+    quick = tf.function(folded.encode, autograph=False)
     memories = [forward(each) for each in pixels]
 
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
-        step, state, cache = folded.head.start(memory)
+        step, state, cache = folded.head.prepare_search(memory)
         return beam_search(step, state, cache, 1, options).tokens
 
     works = {

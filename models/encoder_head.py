@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.backbones.batch_norm_folding import frozen
+from models.backbones.batch_norm_folding import freeze_for_inference
 from models.memory import Memory
 
 
@@ -16,9 +16,9 @@ class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, in that order.
 
     Inputs come in forms that the shape tells apart: pixels, `[batch, height, width, 3]` in 0..255
-    (6 for `models.backbones.factory.with_changes`), pass through the backbone; `[batch, height,
-    width,
-    channels]`, what its frozen part said of them earlier, through the part above; its features,
+    (6 for `add_frame_differences` of `models.backbones.factory`), pass through the backbone;
+    `[batch, height, width, channels]`, what its frozen part said of them earlier, through the part
+    above; its features,
     `[batch, cells, depth]`, computed earlier by a frozen one, go straight to the encoder, and so do
     word ids, int32 `[batch, time]`. A clip is a pair: pixels or features of its frames,
     `[batch, time, ...]`, and a mask, bool `[batch, time]`.
@@ -46,9 +46,7 @@ class EncoderHead(keras.layers.Layer):
         if not head.built:
             head.build(encoder.depth)
 
-    def remember(
-        self, inputs: Any, *, training: bool = False, tune_backbone: bool = False
-    ) -> Memory:
+    def encode(self, inputs: Any, *, training: bool = False, tune_backbone: bool = False) -> Memory:
         """Encode a batch.
 
         Only with `training` and `tune_backbone` does the backbone learn; else it is a function
@@ -58,28 +56,28 @@ class EncoderHead(keras.layers.Layer):
         if self.backbone is not None and seen.shape.rank == 4 + len(mask):
             learns = training and tune_backbone
             part: Any = self.backbone if seen.shape[-1] in (3, 6) else self.top
-            seen = look(part, seen, mask[0] if mask else None, training=learns)
+            seen = apply_backbone(part, seen, mask[0] if mask else None, training=learns)
             if not learns:
                 seen = tf.stop_gradient(seen)
         return self.encoder(seen, *mask, training=training)
 
-    def folded(self) -> EncoderHead:
+    def optimize_for_inference(self) -> EncoderHead:
         """Return a model that answers alike, sooner, and learns nothing.
 
-        See `models.backbones.batch_norm_folding`, and `folded` of the head.
+        See `models.backbones.batch_norm_folding`, and `optimize_for_inference` of the head.
         """
-        backbone = None if self.backbone is None else frozen(self.backbone)
-        return EncoderHead(backbone, self.encoder, self.head.folded())
+        backbone = None if self.backbone is None else freeze_for_inference(self.backbone)
+        return EncoderHead(backbone, self.encoder, self.head.optimize_for_inference())
 
     def loss(
         self, inputs: Any, targets: Any, *, tune_backbone: bool = False, **options: Any
     ) -> tf.Tensor:
         """Return the head's mean training loss, a scalar."""
-        memory = self.remember(inputs, training=True, tune_backbone=tune_backbone)
+        memory = self.encode(inputs, training=True, tune_backbone=tune_backbone)
         return self.head.loss(memory, targets, **options)
 
 
-def look(
+def apply_backbone(
     backbone: Callable[..., tf.Tensor],
     pixels: tf.Tensor,
     mask: tf.Tensor | None = None,
@@ -99,7 +97,7 @@ def look(
     """
     pictures = pixels if mask is None else tf.boolean_mask(pixels, mask)
     features = backbone(tf.cast(pictures, tf.float32), training=training)
-    features = cells(features) if features.shape.rank == 4 else features
+    features = flatten_grid(features) if features.shape.rank == 4 else features
     if mask is None:
         return features
     shape = tf.concat([tf.shape(mask), tf.shape(features)[1:]], axis=0)
@@ -107,7 +105,7 @@ def look(
     return tf.ensure_shape(frames, [None, None, *features.shape[1:]])
 
 
-def cells(grid: tf.Tensor) -> tf.Tensor:
+def flatten_grid(grid: tf.Tensor) -> tf.Tensor:
     """Flatten a grid: `[batch, rows, columns, depth]` → `[batch, rows * columns, depth]`."""
     batch, rows, columns, _ = tf.unstack(tf.shape(grid))
     return tf.reshape(grid, [batch, rows * columns, grid.shape[-1]])

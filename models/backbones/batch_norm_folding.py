@@ -18,12 +18,12 @@ MAX_CONSTANTS = 1 << 26  # bytes: each signature of an export holds a copy of it
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def frozen(model: keras.Model) -> Callable[..., tf.Tensor]:
+def freeze_for_inference(model: keras.Model) -> Callable[..., tf.Tensor]:
     """Return a function that answers as a model does in inference, soonest.
 
     Its norms are folded, and its weights, unless they are many, constants: those of now.
     """
-    folded = fold_norms(model)
+    folded = fold_batch_norms(model)
     values = [(weight, weight.numpy()) for weight in folded.weights]
     if sum(value.nbytes for _, value in values) > MAX_CONSTANTS:
         return folded
@@ -37,7 +37,7 @@ def frozen(model: keras.Model) -> Callable[..., tf.Tensor]:
     return lambda inputs, training=False: answer(inputs)
 
 
-def fold_norms(model: keras.Model) -> keras.Model:
+def fold_batch_norms(model: keras.Model) -> keras.Model:
     """Return a model that answers as another does in inference, without its batch norms.
 
     After a convolution y = K ∗ x + b a batch norm is γ (y - μ) / √(σ² + ε) + β, which is again a
@@ -57,7 +57,7 @@ def fold_norms(model: keras.Model) -> keras.Model:
             return keras.layers.Identity(name=layer.name)
         if layer in norms:
             return type(layer).from_config({**layer.get_config(), "use_bias": True})
-        return fold_norms(layer) if _is_functional(layer) else layer
+        return fold_batch_norms(layer) if _is_functional(layer) else layer
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
         return layer(*inputs, **({} if isinstance(layer, keras.layers.Identity) else options))

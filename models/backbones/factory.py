@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from models.backbones.efficientnet_lite import efficientnet_lite
-from models.backbones.names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve
+from models.backbones.names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve_name
 from models.backbones.small import dct, small_cnn
 
 
@@ -55,7 +55,7 @@ def build_backbone(
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     if name.endswith(".keras"):
         return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
-    name = resolve(name)
+    name = resolve_name(name)
     size = image_size or default_image_size(name)
     if name == DCT:
         if weights not in ("auto", "random"):
@@ -77,7 +77,7 @@ def _frozen_norms(model: keras.Model) -> keras.Model:
     return model
 
 
-def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+def split_backbone(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Freeze a backbone but for its top; return the frozen part and the top.
 
     The top is what follows the last residual block before the grid takes its final size: most of
@@ -96,7 +96,7 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     """
     *before, last = model.layers[1:]
     if isinstance(last, keras.Model):  # behind its preprocessing
-        inner, top = cut(last)
+        inner, top = split_backbone(last)
         features = model.input
         for layer in (*before, inner):
             features = layer(features)
@@ -111,31 +111,31 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return lower, top
 
 
-def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
+def add_pooling(backbone: keras.Model, *, spatial: bool = False) -> keras.Model:
     """Let a backbone end in one vector a picture, `[batch, features]`, as a frame of a clip needs.
 
     Args:
         backbone: as `build_backbone` returns it.
-        places: whether the cells of its grid stand side by side, so that what is where is known,
+        spatial: whether the cells of its grid stand side by side, so that what is where is known,
             behind their highest values, which say what there is wherever it is; else their mean
             is taken.
 
-    >>> to_vector(build_backbone("small-cnn"), places=True).output_shape
+    >>> add_pooling(build_backbone("small-cnn"), spatial=True).output_shape
     (None, 2176)
     """
-    vector = as_vector(backbone.outputs[0], places=places)
+    vector = pool_grid(backbone.outputs[0], spatial=spatial)
     return keras.Model(backbone.inputs, vector, name=backbone.name)
 
 
-def as_vector(grid: Any, *, places: bool = False) -> Any:
-    """Turn grids, `[batch, rows, columns, depth]`, into vectors: see `to_vector`."""
-    if not places:
+def pool_grid(grid: Any, *, spatial: bool = False) -> Any:
+    """Turn grids, `[batch, rows, columns, depth]`, into vectors: see `add_pooling`."""
+    if not spatial:
         return keras.layers.GlobalAveragePooling2D()(grid)
     parts = [keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)]
     return keras.layers.Concatenate()(parts)
 
 
-def with_changes(backbone: keras.Model) -> keras.Model:
+def add_frame_differences(backbone: keras.Model) -> keras.Model:
     """Let a backbone see, beside each frame of a clip, how it differs from the one before it.
 
     The difference is a picture for the same weights, x_t - x_{t-1} + 127.5 cut to 0..255: grey
@@ -150,7 +150,7 @@ def with_changes(backbone: keras.Model) -> keras.Model:
         A model of frames, each with the one before it, float32 `[batch, height, width, 6]`, to
         `[batch, ..., 2 * depth]`: what is there, then what changes.
 
-    >>> with_changes(to_vector(build_backbone("small-cnn"))).output_shape
+    >>> add_frame_differences(add_pooling(build_backbone("small-cnn"))).output_shape
     (None, 256)
     """
     pairs = keras.Input((*backbone.input_shape[1:3], 6), name="pairs")
@@ -175,7 +175,7 @@ def default_image_size(name: str) -> int:
     """
     if name.endswith(".keras"):
         return _read_keras_file(Path(name)).input_shape[1] or 224
-    name = resolve(name)
+    name = resolve_name(name)
     if name in (DCT, SMALL_CNN):
         return 32 if name == DCT else 64
     return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)

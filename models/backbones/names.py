@@ -52,7 +52,7 @@ VARIANTS = {
 
 
 @functools.cache
-def applications() -> tuple[str, ...]:
+def application_names() -> tuple[str, ...]:
     """Return the models of the installed `keras.applications`, read from its source.
 
     >>> "MobileNetV2" in applications(), "mobilenet_v2" in applications()
@@ -71,7 +71,7 @@ def applications() -> tuple[str, ...]:
     return tuple(name for name in names if name[0].isupper())
 
 
-def resolve(name: str) -> str:
+def resolve_name(name: str) -> str:
     """Return the one spelling of a backbone's name.
 
     Raises:
@@ -84,7 +84,7 @@ def resolve(name: str) -> str:
     ...
     ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...
     """
-    known = {_plain(right): right for right in (DCT, SMALL_CNN, *VARIANTS, *applications())}
+    known = {_plain(right): right for right in (DCT, SMALL_CNN, *VARIANTS, *application_names())}
     if right := known.get(_plain(name)):
         return right
     near = difflib.get_close_matches(_plain(name), known, n=2)

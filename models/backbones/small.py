@@ -23,8 +23,8 @@ def dct(size: int) -> keras.Model:
     Returns:
         A model from float32 `[batch, size, size, 3]`, RGB in 0..255, to `[batch, 1, 1, 36]`.
     """
-    places = np.pi * (np.arange(size) + 0.5) / size
-    waves = np.cos(np.arange(FREQUENCIES)[:, np.newaxis] * places) * np.sqrt(2 / size)
+    positions = np.pi * (np.arange(size) + 0.5) / size
+    waves = np.cos(np.arange(FREQUENCIES)[:, np.newaxis] * positions) * np.sqrt(2 / size)
     waves[0] /= np.sqrt(2)
     kernel = np.einsum("vy,ux,c->yxcvu", waves, waves, _LUMA).reshape(-1, FREQUENCIES**2)
     images = keras.Input((size, size, 3), name="images")

@@ -18,7 +18,8 @@ class VideoEncoder(keras.layers.Layer):
 
     Each frame's features x_t are projected, v_t = ReLU(W x_t + b), and read in order by recurrent
     layers, one-way or bidirectional: their states h_t are the items, the state at the end of
-    each way the summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
+    each way the summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the
+    baseline,
     no order is known: the h_t are the v_t, the summary their mean.
 
     Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and their place,

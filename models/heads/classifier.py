@@ -79,10 +79,10 @@ class Classifier(keras.layers.Layer):
             something = tf.reduce_any(memory.mask, axis=1, keepdims=True)
             highest = tf.reduce_max(self._masked(memory), axis=1)
             return self.project(tf.where(something, highest, 0.0))
-        weights = self.attention(memory)[..., tf.newaxis]
+        weights = self.attention_weights(memory)[..., tf.newaxis]
         return self.project(tf.reduce_sum(weights * memory.values, axis=1))
 
-    def attention(self, memory: Memory) -> tf.Tensor:
+    def attention_weights(self, memory: Memory) -> tf.Tensor:
         """Return how much each item counts, float32 `[batch, items]`; of no use to a summary.
 
         Of highest values an item counts by the share that are its own (Conneau et al. 2017).
@@ -112,13 +112,13 @@ class Classifier(keras.layers.Layer):
         weights = tf.gather(tf.constant(self.class_weights), targets)
         return tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
 
-    def mass(self, targets: tf.Tensor) -> tf.Tensor:
+    def target_weight(self, targets: tf.Tensor) -> tf.Tensor:
         """Return what `loss` divides its sum by, float32: examples, or the sum of their weights."""
         if self.class_weights is None:
             return tf.cast(tf.size(targets), tf.float32)
         return tf.reduce_sum(tf.gather(tf.constant(self.class_weights), targets))
 
-    def folded(self) -> Classifier:
+    def optimize_for_inference(self) -> Classifier:
         """Return a head that answers alike, sooner: there is none."""
         return self
 

@@ -63,19 +63,19 @@ class _DecoderCell(keras.layers.Layer):
         parts = len(self.state._fields)
         self.first_state = Linear(parts * units, activation="tanh", name="first_state")
 
-    def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
+    def unroll(self, embedded: tf.Tensor, memory: Memory, example_index: tf.Tensor) -> tf.Tensor:
         """Run along given words.
 
         Args:
             embedded: float32 `[rows, time, depth]`.
             memory: of `batch` pictures.
-            owners: int32 `[rows]`, the picture that each row of words is about.
+            example_index: int32 `[rows]`, the picture that each row of words is about.
 
         Returns:
             float32 `[rows, time, output_depth]`.
         """
-        cache = select(self.prepare(memory), owners)
-        first = select(self.initial_state(memory), owners)
+        cache = select(self.prepare(memory), example_index)
+        first = select(self.initial_state(memory), example_index)
 
         def step(projected: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
             output, state, _ = self.step(projected, state, cache)
@@ -111,12 +111,12 @@ class ShowTellCell(_DecoderCell):
         self.cell.build((None, embedding_depth))
         self.output_depth = self.units
 
-    def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
+    def unroll(self, embedded: tf.Tensor, memory: Memory, example_index: tf.Tensor) -> tf.Tensor:
         """Run along given words, in one fused kernel where there is one."""
         if isinstance(self.cell, LSTMCell) and tf.config.list_physical_devices("GPU"):
-            first = select(self.initial_state(memory), owners)
+            first = select(self.initial_state(memory), example_index)
             return fused_lstm(self.cell, embedded, first)
-        return super().unroll(embedded, memory, owners)
+        return super().unroll(embedded, memory, example_index)
 
     def prepare(self, memory: Memory) -> Cache:
         """Return a cache in which nothing is used."""

@@ -77,7 +77,7 @@ class SequenceDecoder(keras.layers.Layer):
         self.to_embedding.build((None, self.cell.output_depth))
         self.built = True
 
-    def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
+    def prepare_search(self, memory: Memory) -> tuple[Step, Any, Cache]:
         """Return the step function, its first state and its memory, for `models.search`."""
         return self.start_with(self.project, memory)
 
@@ -93,7 +93,7 @@ class SequenceDecoder(keras.layers.Layer):
         """Return W_x x, what each word brings to its step: int32 `[...]` → `[..., width]`."""
         return self.cell.project(self._embed(tokens))
 
-    def folded(self) -> SequenceDecoder | FoldedDecoder:
+    def optimize_for_inference(self) -> SequenceDecoder | FoldedDecoder:
         """Return a decoder that searches alike, sooner, and learns nothing.
 
         With very many words it is this one: their table would be too large.
@@ -123,12 +123,12 @@ class SequenceDecoder(keras.layers.Layer):
         Returns:
             float32 scalar.
         """
-        tokens, owners, *weights = targets
+        tokens, example_index, *weights = targets
         inputs, nexts = tokens[:, :-1], tokens[:, 1:]
         if sampling is not None:
-            inputs = self._sampled(memory, inputs, owners, sampling)
+            inputs = self._sampled(memory, inputs, example_index, sampling)
         real = tf.not_equal(nexts, PAD)
-        outputs = self.outputs(memory, inputs, owners, training=True)
+        outputs = self.outputs(memory, inputs, example_index, training=True)
         logits = self.logits(tf.boolean_mask(outputs, real), training=True)
         losses = cross_entropy(logits, tf.boolean_mask(nexts, real), smoothing)
         for weight in weights:
@@ -136,26 +136,26 @@ class SequenceDecoder(keras.layers.Layer):
         return tf.reduce_mean(losses)
 
     @staticmethod
-    def mass(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    def target_weight(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
         """Return what `loss` divides its sum by, float32: the number of next words."""
         return tf.reduce_sum(tf.cast(tf.not_equal(targets[0][:, 1:], PAD), tf.float32))
 
     def outputs(
-        self, memory: Memory, tokens: tf.Tensor, owners: tf.Tensor, training: bool = False
+        self, memory: Memory, tokens: tf.Tensor, example_index: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
         """Run over given words.
 
         Args:
             memory: of `batch` pictures.
             tokens: int32 `[rows, time]`, each the word before the one to be foretold.
-            owners: int32 `[rows]`, the picture that each row is about.
+            example_index: int32 `[rows]`, the picture that each row is about.
             training: whether to drop out word vectors.
 
         Returns:
             float32 `[rows, time, cell.output_depth]`, for `logits`.
         """
         embedded = self.drop_words(self._embed(tokens), training=training)
-        return self.cell.unroll(embedded, memory, owners)
+        return self.cell.unroll(embedded, memory, example_index)
 
     def logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Score every word: `[rows, cell.output_depth]` → `[rows, vocabulary]`."""
@@ -176,14 +176,14 @@ class SequenceDecoder(keras.layers.Layer):
         return self.logits(output), state, attention
 
     def _sampled(
-        self, memory: Memory, inputs: tf.Tensor, owners: tf.Tensor, share: tf.Tensor
+        self, memory: Memory, inputs: tf.Tensor, example_index: tf.Tensor, share: tf.Tensor
     ) -> tf.Tensor:
         """Replace a share of the input words by what the model would have said there.
 
         Scheduled sampling (Bengio et al. 2015) in two passes over all steps at once (Mihaylova &
         Martins 2019): the first foretells each word from the true ones before it.
         """
-        outputs = self.outputs(memory, inputs, owners)
+        outputs = self.outputs(memory, inputs, example_index)
         foretold = self.logits(tf.reshape(outputs, [-1, self.cell.output_depth]))
         words = tf.reshape(tf.argmax(foretold, axis=-1, output_type=tf.int32), tf.shape(inputs))
         words = tf.concat([inputs[:, :1], words[:, :-1]], axis=1)  # START stays
@@ -220,7 +220,7 @@ class FoldedDecoder(keras.layers.Layer):
         self.table.assign(table)
         self.built = True
 
-    def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
+    def prepare_search(self, memory: Memory) -> tuple[Step, Any, Cache]:
         """Return the step function, its first state and its memory, for `models.search`."""
         step, state, cache = self.decoder.start_with(
             lambda tokens: tf.gather(self.table, tokens), memory

@@ -9,7 +9,7 @@ the arithmetic. But z_t = x_t W gives
 one large product over the steps, if the loop keeps X and hands out ∂L/∂Z. `unroll` does so for
 whatever the step multiplies by `models.layers.linear.matmul`; the step itself knows nothing of it.
 
-What comes back to each state on the way, ∂L/∂s_t, can be had in the same manner: see `watching`.
+What comes back to each state on the way, ∂L/∂s_t, is found in the same way: see `record_loops`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _watched: tuple[tf.GradientTape, list[Loop]] | None = None
 
 
 @contextlib.contextmanager
-def watching(tape: tf.GradientTape) -> Iterator[list[Loop]]:
+def record_loops(tape: tf.GradientTape) -> Iterator[list[Loop]]:
     """Note every loop that `unroll` runs inside, for `state_gradients`."""
     global _watched
     before, _watched = _watched, (tape, [])
@@ -73,14 +73,14 @@ def state_gradients(tape: tf.GradientTape, loss: tf.Tensor, loops: list[Loop]) -
     totals = []
     for later, read in found:
         after = tf.nest.map_structure(lambda x: tf.concat([x[1:], 0 * x[:1]], axis=0), later)
-        speaker = main_state(after)
+        speaker = output_state(after)
         units = speaker.h.shape[-1]
         told = speaker._replace(h=speaker.h + tf.transpose(read, [1, 0, 2])[..., :units])
         totals.append(told if speaker is after else after._replace(**{after._fields[-1]: told}))
     return totals
 
 
-def main_state(state: Any) -> Any:
+def output_state(state: Any) -> Any:
     """Return a cell's state; of several cells' the last one's, which makes the output."""
     return state if hasattr(state, "h") else state[-1]
 

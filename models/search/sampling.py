@@ -8,7 +8,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.search.beam_search import beam_search
 from models.search.hypotheses import (
     Hypotheses,
     Paths,
@@ -22,8 +21,6 @@ from models.search.hypotheses import (
     write,
 )
 from models.tokens import END, PAD, START
-
-__all__ = ["Hypotheses", "SearchOptions", "Step", "beam_search", "greedy", "sample"]
 
 ALL = 2**31 - 1  # words, however many there are
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from data.common.errors import UserError, unknown
 from data.storage.dataset_info import info_of, is_known, source_folder
-from models.backbones.names import resolve
+from models.backbones.names import resolve_name
 from pipelines.config import recipes
 from pipelines.config.config import Config, flag
 from pipelines.config.renamed import (
@@ -201,7 +201,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
     backbone = given.get("backbone")
     if backbone is not None and not backbone.endswith(".keras"):
         try:
-            resolve(backbone)
+            resolve_name(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
     source_folder(info_of(given["data"], TASKS[task].datasets), given.get("source"))

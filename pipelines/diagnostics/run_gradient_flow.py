@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.layers.unroll import Loop, main_state, state_gradients, watching
+from models.layers.unroll import Loop, output_state, record_loops, state_gradients
 from pipelines.diagnostics.gradient_flow import Flow
 from pipelines.tasks.assembly import load_run
 
@@ -35,7 +35,7 @@ def measure_run(folder: Path, examples: int) -> list[Flow]:
     """
     experiment = load_run(folder, batch_size=examples)
     inputs, targets = _longest(experiment.batches(0))
-    with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
+    with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
         loss = experiment.model.loss(inputs, targets)
     if not loops:
         raise UserError(f"nothing in the model of {folder} is recurrent")
@@ -59,7 +59,7 @@ def _longest(batches: Any) -> Any:
 def _flow(loop: Loop, gradient: Any) -> Flow:
     norms = {
         name: np.median(np.linalg.norm(part.numpy().astype(float), axis=-1), axis=1)
-        for name, part in main_state(gradient)._asdict().items()
+        for name, part in output_state(gradient)._asdict().items()
     }
     return Flow(loop.name, norms, _singular(loop))
 
@@ -77,7 +77,7 @@ def _singular(loop: Loop) -> np.ndarray:
 def _jacobian(loop: Loop, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
     """Return ∂h_t/∂h_{t-1}, `[examples, units, units]`, and the state after the step."""
     with tf.GradientTape() as tape:
-        h = main_state(state).h
+        h = output_state(state).h
         tape.watch(h)
         _, after = loop.step(inputs, state)
-    return tape.batch_jacobian(main_state(after).h, h), after
+    return tape.batch_jacobian(output_state(after).h, h), after

@@ -139,8 +139,8 @@ class Decoder:
 
         @compile_by_rank
         def search(inputs: Any) -> Any:
-            memory = model.remember(inputs)
-            step, state, cache = model.head.start(memory)
+            memory = model.encode(inputs)
+            step, state, cache = model.head.prepare_search(memory)
             batch = tf.shape(memory.summary)[0]
             return beam_search(step, state, cache, batch, options), memory.mask
 

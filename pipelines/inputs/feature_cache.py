@@ -26,8 +26,8 @@ import tensorflow as tf
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.common.progress import progress
-from models.backbones.batch_norm_folding import frozen
-from models.encoder_head import look
+from models.backbones.batch_norm_folding import freeze_for_inference
+from models.encoder_head import apply_backbone
 from pipelines.config.crop import Box
 from pipelines.preprocessing.resize import decode_picture
 
@@ -187,12 +187,12 @@ def row_function(
     """Return the function that computes rows of images, uint8 `[batch, size, size, 3 or 6]`.
 
     Later changes of the backbone's weights have no effect: see
-    `models.backbones.batch_norm_folding.frozen`.
+    `models.backbones.batch_norm_folding.freeze_for_inference`.
     """
     if backbone is None:
         return RowFunction(lambda images: images[:, tf.newaxis], (1, size, size, 3), np.uint8)
 
-    fast, channels = frozen(backbone), backbone.input_shape[-1]
+    fast, channels = freeze_for_inference(backbone), backbone.input_shape[-1]
 
     @tf.function(input_signature=[tf.TensorSpec([None, size, size, channels], tf.uint8)])
     def features(images: tf.Tensor) -> tf.Tensor:
@@ -202,7 +202,7 @@ def row_function(
     def apply(images: tf.Tensor) -> tf.Tensor:
         if keep_grid:
             return fast(tf.cast(images, tf.float32))
-        return look(fast, images)
+        return apply_backbone(fast, images)
 
     _, *grid, depth = backbone.compute_output_shape((1, size, size, channels))
     cells = grid if keep_grid or not grid else [math.prod(grid)]

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.backbones.factory import build_backbone, default_image_size, fingerprint, to_vector
+from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
 from pipelines.inputs.feature_cache import VERSION, row_function
 from pipelines.preprocessing.resize import decode_picture
 
@@ -79,7 +79,7 @@ class FrozenEncoder:
                 "started: use the same weights file on all machines"
             )
         self.flips = settings["flips"]
-        model = to_vector(self.backbone) if settings["pooled"] else self.backbone
+        model = add_pooling(self.backbone) if settings["pooled"] else self.backbone
         self.rows = row_function(self.size, self.flips, model).compute
         # One call for a batch: a call takes as long as decoding a small image.
         self._rows_of = tf.function(

@@ -8,7 +8,7 @@ from pathlib import Path
 from data.images.captioned import prepare
 from data.images.labelled import prepare_labelled_pictures
 from data.storage.prepared import LabelledPictures, Pictures, Prepared
-from models.backbones.factory import cut, fingerprint
+from models.backbones.factory import fingerprint, split_backbone
 from models.encoders.image import ImageEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -35,7 +35,7 @@ class ImageSource(MediaSource[Pictures, bytes]):
         self._lower = None
         if config.fine_tune_from is not None and config.fine_tune_layers == "top":
             with self._named_errors():
-                self._lower, self.top = cut(self.backbone)
+                self._lower, self.top = split_backbone(self.backbone)
         self.encoder = ImageEncoder(
             config.units, config.dropout, spread=0.5 if config.position_init else 0.1
         )

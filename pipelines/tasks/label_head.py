@@ -99,7 +99,7 @@ class LabelHead:
         """Return the probabilities of the labels of a split, and their scores."""
         if self._predict is None:
             self._predict = compile_by_rank(
-                lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs)))
+                lambda inputs: tf.nn.softmax(self.layer(model.encode(inputs)))
             )
         rows, _ = self._rows(table, split)
         probabilities = [

@@ -11,7 +11,7 @@ import numpy as np
 from data.media.sampling import Sampling
 from data.video.datasets import default_sampling, prepare_clips
 from data.video.prepared import PreparedClips
-from models.backbones.factory import as_vector, fingerprint, to_vector, with_changes
+from models.backbones.factory import add_frame_differences, add_pooling, fingerprint, pool_grid
 from models.encoders.video import VideoEncoder
 from pipelines.config.config import Config
 from pipelines.config.crop import crop_box
@@ -40,10 +40,10 @@ class VideoSource(MediaSource[PreparedClips, list[bytes]]):
         super().__init__(config, prepared)
         self._grid_fingerprint = fingerprint(self.backbone) if prepared.encoder else ""
         if config.frame_pooling != "spatial+cells":
-            self.backbone = to_vector(self.backbone, places=config.frame_pooling == "spatial")
+            self.backbone = add_pooling(self.backbone, spatial=config.frame_pooling == "spatial")
         self._pairs = config.motion == "pixels"
         if self._pairs:
-            self.backbone = with_changes(self.backbone)
+            self.backbone = add_frame_differences(self.backbone)
         *cells, depth = self.backbone.output_shape[1:]
         self.preprocessing = ClipBytes(
             self.size,
@@ -167,6 +167,6 @@ class VideoSource(MediaSource[PreparedClips, list[bytes]]):
             clip = clip[:, :views]
             if self.config.frame_pooling != "spatial+cells":
                 grids = clip.reshape(-1, cells, 1, depth).astype(np.float32)
-                vectors = as_vector(grids, places=spatial).numpy()
+                vectors = pool_grid(grids, spatial=spatial).numpy()
                 clip = vectors.astype(np.float16).reshape(frames, views, -1)
             yield from clip

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from models.encoder_head import EncoderHead
-from models.layers.unroll import main_state, state_gradients, watching
+from models.layers.unroll import output_state, record_loops, state_gradients
 from pipelines.inputs.batches import Batch
 
 
@@ -16,14 +16,14 @@ def gradient_flow_norms(model: EncoderHead, batch: Batch) -> dict[str, float]:
     No state of training changes, not even that of the dropout generators.
     """
     before = [(seed, tf.identity(seed)) for seed in generator_states(model)]
-    with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
+    with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
         loss = model.loss(*batch)
     gradients = state_gradients(tape, loss, loops)
     for seed, state in before:
         seed.assign(state)
     norms = {}
     for loop, gradient in zip(loops, gradients, strict=True):
-        ends = {"first": main_state(gradient).h[0], "last": main_state(gradient).h[-1]}
+        ends = {"first": output_state(gradient).h[0], "last": output_state(gradient).h[-1]}
         for end, each in ends.items():
             norms[f"gradient flow/{loop.name}, {end} step"] = float(tf.norm(each))
     return norms

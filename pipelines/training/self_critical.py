@@ -126,8 +126,8 @@ class SelfCritical:
         @tf.function(reduce_retracing=True)
         def sample_captions(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             with matmul_precision(dtype):
-                memory = model.remember(rows)
-                step, state, cache = model.head.start(memory)
+                memory = model.encode(rows)
+                step, state, cache = model.head.prepare_search(memory)
                 batch = tf.shape(memory.summary)[0]
                 sampled = sample(
                     step, state, cache, batch, lengths, seed, TEMPERATURE, samples=SAMPLES

@@ -154,7 +154,7 @@ class Step:
         replicas, count = self.strategy.num_replicas_in_sync, self.config.micro_batches
         if replicas * count == 1:
             return [(*batch, None)]
-        parts = distribution.split_batch(batch, replicas * count, self.model.head.mass)
+        parts = distribution.split_batch(batch, replicas * count, self.model.head.target_weight)
         if replicas == 1:
             return parts
 

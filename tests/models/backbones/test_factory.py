@@ -14,15 +14,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.backbones.factory import (
+    add_frame_differences,
+    add_pooling,
     build_backbone,
-    cut,
     default_image_size,
     fingerprint,
-    to_vector,
-    with_changes,
+    split_backbone,
 )
-from models.backbones.names import applications
-from models.encoder_head import look
+from models.backbones.names import application_names
+from models.encoder_head import apply_backbone
 
 # Keras 3.15 saving a variable under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -69,7 +69,7 @@ def test_default_image_size(name: str, size: int) -> None:
 
 def test_names_are_those_that_keras_has() -> None:
     functions = {name for name, value in vars(keras.applications).items() if callable(value)}
-    assert set(applications()) == functions
+    assert set(application_names()) == functions
     assert len(functions) > 30
 
 
@@ -292,7 +292,7 @@ def test_fine_tuning_moves_convolutions_and_keeps_statistics(
 @pytest.mark.parametrize("name", ["small-cnn", "efficientnet-lite0", "ResNet50", "MobileNetV2"])
 def test_the_parts_are_the_whole_and_only_the_top_learns(name: str) -> None:
     whole = build_backbone(name, weights="random", image_size=64)
-    lower, top = cut(whole)
+    lower, top = split_backbone(whole)
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     np.testing.assert_allclose(top(lower(pictures)), whole(pictures), atol=1e-5)
     assert lower.output_shape[1] == 2 * top.output_shape[1]
@@ -302,21 +302,21 @@ def test_the_parts_are_the_whole_and_only_the_top_learns(name: str) -> None:
 
 def test_a_plain_network_has_no_top() -> None:
     with pytest.raises(ValueError, match="has no residual blocks"):
-        cut(build_backbone("VGG16", weights="random", image_size=64))
+        split_backbone(build_backbone("VGG16", weights="random", image_size=64))
 
 
 @pytest.mark.parametrize("vector", [True, False])
 def test_changes_are_seen_as_pictures_by_the_same_weights(vector: bool) -> None:
     grid = build_backbone("small-cnn", image_size=32)
-    plain = to_vector(grid) if vector else grid
-    both = with_changes(plain)
-    assert fingerprint(both) == fingerprint(with_changes(plain)) != fingerprint(plain)
+    plain = add_pooling(grid) if vector else grid
+    both = add_frame_differences(plain)
+    assert fingerprint(both) == fingerprint(add_frame_differences(plain)) != fingerprint(plain)
     assert both.count_params() == plain.count_params()
     frames = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
     pairs = np.concatenate([frames[1:], frames[:-1]], axis=-1)
     changes = np.clip(127.5 + frames[1:] - frames[:-1], 0, 255)
-    wanted = np.concatenate([look(plain, now) for now in (frames[1:], changes)], axis=-1)
-    np.testing.assert_allclose(look(both, pairs), wanted, atol=1e-5)
+    wanted = np.concatenate([apply_backbone(plain, now) for now in (frames[1:], changes)], axis=-1)
+    np.testing.assert_allclose(apply_backbone(both, pairs), wanted, atol=1e-5)
 
 
 def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:

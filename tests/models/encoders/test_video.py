@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.backbones.factory import build_backbone, to_vector, with_changes
+from models.backbones.factory import add_frame_differences, add_pooling, build_backbone
 from models.encoder_head import EncoderHead
 from models.encoders.video import VideoEncoder
 from models.heads.classifier import Classifier
@@ -151,10 +151,10 @@ def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
         return EncoderHead(backbone, encoder, Classifier(2))
 
     keras.utils.set_random_seed(0)
-    backbone = to_vector(build_backbone("small-cnn", image_size=32))
-    summary = model(backbone).remember((tf.constant(clips), mask)).summary
+    backbone = add_pooling(build_backbone("small-cnn", image_size=32))
+    summary = model(backbone).encode((tf.constant(clips), mask)).summary
     np.testing.assert_allclose(summary[0], summary[1], atol=1e-5)
-    learner, adam = model(with_changes(backbone)), keras.optimizers.Adam(3e-3)
+    learner, adam = model(add_frame_differences(backbone)), keras.optimizers.Adam(3e-3)
     for _ in range(20):
         with tf.GradientTape() as tape:
             inputs, labels = (tf.constant(pairs), mask), tf.constant([0, 1])

@@ -81,7 +81,7 @@ def test_the_mean_is_that_of_what_is_real() -> None:
 
 def test_attention_weighs_what_is_real_by_its_equation() -> None:
     made, memory = head(pooling="attention"), items()
-    weights = made.attention(memory).numpy()
+    weights = made.attention_weights(memory).numpy()
     assert weights.sum(axis=1) == pytest.approx([1, 1]) and not weights[1, 2:].any()
     values = memory.values.numpy()
     compared = np.tanh(values @ made.compare.kernel.numpy() + made.compare.bias.numpy())
@@ -101,7 +101,7 @@ def test_the_highest_of_what_is_real() -> None:
     highest = np.stack([values[0].max(0), values[1, :2].max(0)])
     np.testing.assert_allclose(made(memory), made.project(tf.constant(highest)), atol=1e-6)
     share = [(values[0].argmax(0) == item).mean() for item in range(4)]
-    np.testing.assert_allclose(made.attention(memory)[0], share, atol=1e-6)
+    np.testing.assert_allclose(made.attention_weights(memory)[0], share, atol=1e-6)
     nothing = memory._replace(mask=tf.zeros([2, 4], tf.bool))
     np.testing.assert_allclose(made(nothing), made.project(tf.zeros([2, DEPTH])), atol=1e-6)
 

@@ -60,7 +60,7 @@ def test_training_and_search_take_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
     outputs = layer.outputs(memory(), tf.constant(tokens), OWN)
     together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
-    step, state, cache = layer.start(memory())
+    step, state, cache = layer.prepare_search(memory())
     for t in range(tokens.shape[1]):
         logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
         np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
@@ -70,8 +70,8 @@ def test_a_folded_decoder_takes_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
     random = np.random.default_rng(1)
     layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
-    step, state, cache = layer.start(memory())
-    folded, same, prepared = layer.folded().start(memory())
+    step, state, cache = layer.prepare_search(memory())
+    folded, same, prepared = layer.optimize_for_inference().prepare_search(memory())
     for t in range(tokens.shape[1]):
         logits, state, attention = step(tf.constant(tokens[:, t]), state, cache)
         found, same, looked = folded(tf.constant(tokens[:, t]), same, prepared)
@@ -83,15 +83,15 @@ def test_a_table_of_very_many_words_is_not_stored(
     kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = decoder(kind)
-    assert layer.folded() is not layer
+    assert layer.optimize_for_inference() is not layer
     monkeypatch.setattr(sequence_decoder, "MAX_TABLE", VOCABULARY * 3)
-    assert layer.folded() is layer
+    assert layer.optimize_for_inference() is layer
 
 
 def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
     """Rows of a step are batch * beams, yet the memory has batch rows."""
     layer, beams = decoder(kind), 2
-    step, state, cache = layer.start(memory())
+    step, state, cache = layer.prepare_search(memory())
     wide = tf.nest.map_structure(lambda x: tf.repeat(x, beams, axis=0), state)
     tokens = tf.constant([4, 5, 6, 7, 8, 9])
     logits, _, attention = step(tokens, wide, cache)
@@ -104,7 +104,7 @@ def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
 def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()
     loss = layer.loss(memory(), (tf.constant(tokens), OWN), smoothing=0.1)
-    step, state, cache = layer.start(memory())
+    step, state, cache = layer.prepare_search(memory())
     total, words = 0.0, 0
     for t in range(tokens.shape[1] - 1):
         logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
@@ -119,9 +119,9 @@ def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
 
 def test_captions_of_one_picture_share_its_memory(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant(sentences())
-    owners = tf.constant([1, 1, 0])
-    shared = layer.outputs(memory(2), tokens, owners)
-    repeated = Memory(*(tf.gather(part, owners) for part in memory(2)))
+    example_index = tf.constant([1, 1, 0])
+    shared = layer.outputs(memory(2), tokens, example_index)
+    repeated = Memory(*(tf.gather(part, example_index) for part in memory(2)))
     np.testing.assert_allclose(shared, layer.outputs(repeated, tokens, OWN), atol=1e-6)
 
 
@@ -163,8 +163,8 @@ def test_learns_a_batch_by_heart_and_says_it(kind: tuple[str, str]) -> None:
     assert loss < 0.05
     options = SearchOptions(beams=3, max_words=5, n_best=1)
     for found in (
-        greedy(*layer.start(memory()), BATCH, options),
-        beam_search(*layer.start(memory()), BATCH, options),
+        greedy(*layer.prepare_search(memory()), BATCH, options),
+        beam_search(*layer.prepare_search(memory()), BATCH, options),
     ):
         np.testing.assert_array_equal(found.tokens[:, 0, :5], sentences()[:, 1:])
 
@@ -209,7 +209,7 @@ def test_memory_matters(kind: tuple[str, str]) -> None:
 
 def test_attention_knows_the_last_word(kind: tuple[str, str]) -> None:
     """After "a red", a decoder that does not know it cannot look for the red thing."""
-    step, state, cache = decoder(kind).start(memory())
+    step, state, cache = decoder(kind).prepare_search(memory())
     _, _, after_one = step(tf.constant([4, 4, 4]), state, cache)
     _, _, after_another = step(tf.constant([9, 9, 9]), state, cache)
     assert after_one.shape[1] == 0 or np.abs(after_one - after_another).max() > 1e-3

@@ -11,8 +11,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.search.hypotheses import IMPOSSIBLE
-from models.search.sampling import Hypotheses, SearchOptions, beam_search
+from models.search.beam_search import beam_search
+from models.search.hypotheses import IMPOSSIBLE, Hypotheses, SearchOptions
 from models.tokens import END, START
 from tests.support.toy_search import Toy, any_options, any_toys, every, penalised, words
 

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from data.media import vocabulary
 from models.search import hypotheses
-from models.search.sampling import Hypotheses, SearchOptions, beam_search, greedy, sample
+from models.search.beam_search import beam_search
+from models.search.hypotheses import Hypotheses, SearchOptions
+from models.search.sampling import greedy, sample
 from models.tokens import END, START, UNKNOWN
 from tests.support.toy_search import Toy, any_options, any_toys, every, words
 

@@ -14,7 +14,7 @@ from data.common.errors import UserError
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.cells import CELLS
 from models.layers.rnn import run_cell
-from models.layers.unroll import state_gradients, watching
+from models.layers.unroll import record_loops, state_gradients
 from models.memory import Memory
 from pipelines.cli.main import run
 from pipelines.diagnostics import run_gradient_flow
@@ -32,7 +32,7 @@ def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> No
     inputs = tf.random.stateless_normal((EXAMPLES, STEPS, UNITS), [1, 2])
     directions = np.random.default_rng(0).normal(size=(EXAMPLES, UNITS))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    with tf.GradientTape() as tape, watching(tape) as loops:
+    with tf.GradientTape() as tape, record_loops(tape) as loops:
         h = run_cell(cell, inputs, tf.ones([EXAMPLES, STEPS], tf.bool))
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
     (found,) = state_gradients(tape, loss, loops)
@@ -53,7 +53,7 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
     values = tf.random.stateless_normal((2, 3, 4), [3, 4])
     memory = Memory(values, tf.ones([2, 3], tf.bool), tf.reduce_mean(values, axis=1))
     tokens = tf.constant([[1, 4, 5, 6, 2], [1, 5, 5, 2, 0]])
-    with tf.GradientTape() as tape, watching(tape) as loops:
+    with tf.GradientTape() as tape, record_loops(tape) as loops:
         loss = head.loss(memory, (tokens, tf.constant([0, 1])))
     (found,) = state_gradients(tape, loss, loops)
     speaker = found if hasattr(found, "h") else found[-1]

@@ -16,8 +16,8 @@ from PIL import Image
 
 from data.common.errors import UserError
 from data.storage.prepared import Prepared
-from models.backbones.factory import build_backbone, cut
-from models.encoder_head import EncoderHead, cells
+from models.backbones.factory import build_backbone, split_backbone
+from models.encoder_head import EncoderHead, flatten_grid
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.crop import Box
@@ -79,13 +79,13 @@ def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) ->
     assert found.rows.shape == (70, 2, 16, 5)
     picture = tf.cast(decode_picture(png(40), SIZE), tf.float32)
     for view, pixels in enumerate((picture, picture[:, ::-1])):
-        expected = cells(net(pixels[tf.newaxis]))[0]
+        expected = flatten_grid(net(pixels[tf.newaxis]))[0]
         np.testing.assert_allclose(found.rows[40, view], expected, rtol=2e-3, atol=0.1)
 
 
 def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path) -> None:
     net = build_backbone("small-cnn", image_size=SIZE)
-    lower, top = cut(net)
+    lower, top = split_backbone(net)
     found = table(
         dataset(),
         tmp_path,
@@ -99,9 +99,9 @@ def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path)
     encoder.build(4, 128)
     model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), top)
     rows = np.array([3, 40])
-    seen = model.remember(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
+    seen = model.encode(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
     pictures = [decode_picture(png(row), SIZE) for row in rows]
-    expected = model.remember(tf.stack([pictures[0], pictures[1][:, ::-1]]))
+    expected = model.encode(tf.stack([pictures[0], pictures[1][:, ::-1]]))
     np.testing.assert_allclose(seen.values, expected.values, atol=2e-3)  # rows are float16
     assert np.ptp(expected.values) > 0.1
 
@@ -175,9 +175,10 @@ def test_an_image_of_the_right_size_is_unchanged() -> None:
 
 def test_a_box_crops_the_image() -> None:
     picture = tf.io.decode_png(png(6, 64, 48))
-    cut = tf.io.encode_png(picture[12:36, 16:48])
+    cropped = tf.io.encode_png(picture[12:36, 16:48])
     np.testing.assert_array_equal(
-        decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)), decode_picture(cut, SIZE)
+        decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)),
+        decode_picture(cropped, SIZE),
     )
 
 

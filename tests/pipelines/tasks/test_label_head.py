@@ -75,7 +75,7 @@ def test_the_evaluation_has_the_model_s_probabilities(tmp_path: Path) -> None:
     texts = dict(source.prepared.texts("validation"))
     for name, row in zip(found.ids, found.probabilities, strict=True):
         tokens = tf.constant([source.vocabulary.encode(texts[name], 5)])
-        alone = tf.nn.softmax(head.layer(model.remember(tokens)))[0]
+        alone = tf.nn.softmax(head.layer(model.encode(tokens)))[0]
         np.testing.assert_allclose(row, alone, atol=1e-5)
     assert [head.classes[i] for i in found.truth] == [
         label for _, label in source.prepared.labels("validation")
@@ -176,7 +176,7 @@ def test_the_export_runs_without_wordreel(tmp_path: Path) -> None:
     labels, shares, alone = json.loads(done.stdout.splitlines()[-1])
     for text, label, share, by_itself in zip(texts, labels, shares, alone, strict=False):
         tokens = tf.constant([source.vocabulary.encode(text, 5)])
-        expected = tf.nn.softmax(head.layer(model.remember(tokens)))[0].numpy()
+        expected = tf.nn.softmax(head.layer(model.encode(tokens)))[0].numpy()
         np.testing.assert_allclose(share, expected, atol=1e-5)
         assert label == by_itself == head.classes[int(expected.argmax())]
     assert len(set(labels)) > 1, "the test means something"
@@ -200,7 +200,7 @@ def test_an_export_returns_attention_weights(tmp_path: Path, pooling: str) -> No
     found = answer(text=tf.constant(["the film's hero isn't fine", "so so", ""]))["attention"]
     for row, text in zip(found.numpy(), ("the film's hero isn't fine", "so so"), strict=False):
         ids = source.vocabulary.encode(text, 5)
-        expected = head.layer.attention(model.remember(tf.constant([ids])))[0]
+        expected = head.layer.attention_weights(model.encode(tf.constant([ids])))[0]
         np.testing.assert_allclose(row[: len(ids)], expected, atol=1e-5)
         assert row.sum() == pytest.approx(1) and not row[len(ids) :].any()
     assert not found[2].numpy().any()

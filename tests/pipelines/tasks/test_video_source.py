@@ -116,7 +116,7 @@ def test_a_frozen_backbone_has_features_a_fine_tuned_one_pixels(folder: Path, mo
     assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640 * views,)  # 5 × 128
     assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3 * views)
     both = [source.table("validation", epoch).read(np.arange(6)) for epoch in (0, 1)]
-    one, two = (model.remember(tuple(map(tf.constant, inputs))) for inputs in both)
+    one, two = (model.encode(tuple(map(tf.constant, inputs))) for inputs in both)
     np.testing.assert_allclose(one.summary, two.summary, atol=2e-3)
     with tf.GradientTape() as tape:
         loss = model.loss((frames, mask), labels, tune_backbone=True)

@@ -115,7 +115,7 @@ def test_the_parts_of_a_batch_hold_all_of_it_once() -> None:
     rows = tf.random.stateless_normal([4, 3, 2], [1, 2])
     tokens = tf.constant([[1, 4, 2, 0], [1, 5, 6, 2], [1, 7, 2, 0], [1, 4, 4, 2], [1, 2, 0, 0]])
     owners = tf.constant([2, 0, 3, 2, 1])
-    parts = distribution.split_batch((rows, (tokens, owners)), 3, SequenceDecoder.mass)
+    parts = distribution.split_batch((rows, (tokens, owners)), 3, SequenceDecoder.target_weight)
     seen = [
         (tuple(words), tuple(inputs[owner].numpy().ravel()))
         for inputs, (words_of_part, own), _ in parts
@@ -131,7 +131,7 @@ def test_the_parts_of_a_batch_hold_all_of_it_once() -> None:
 
 def test_more_parts_than_rows_weigh_nothing() -> None:
     head = Classifier(2, class_weights=[1.0, 3.0])
-    parts = distribution.split_batch((tf.zeros([2, 5]), tf.constant([0, 1])), 4, head.mass)
+    parts = distribution.split_batch((tf.zeros([2, 5]), tf.constant([0, 1])), 4, head.target_weight)
     assert sorted(float(share) for *_, share in parts) == [0.0, 0.0, 0.25, 0.75]
     assert all(len(labels) == 1 for _, labels, _ in parts)
 

@@ -117,7 +117,7 @@ def test_rewards_rise(tmp_path: Path) -> None:
 def test_weights_weigh_the_loss() -> None:
     it = sampler()
     ((rows, (tokens, example_index, weights)),) = sampled(it)
-    memory = it.model.remember(rows)
+    memory = it.model.encode(rows)
     whole = it.model.head.loss(memory, (tokens, example_index, weights))
     words = (tokens.numpy()[:, 1:] != PAD).sum(axis=1)
     each = [
