@@ -140,7 +140,7 @@ def test_a_run_goes_on_with_its_own_words_only(tmp_path: Path, config: Config) -
     assemble(config, tmp_path)
     words = tmp_path / "vocabulary.txt"
     words.write_text(words.read_text() + "stranger\n")
-    with pytest.raises(UserError, match=r"something else: vocabulary\.txt changed"):
+    with pytest.raises(UserError, match=r"other training data: vocabulary\.txt changed"):
         assemble(config, tmp_path)
 
 

@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from tests.support.server_process import Server, serving
-from tests.support.tiny_captioner import encode, picture
+from tests.support.tiny_captioner import encode, picture, png_header
 
 PREDICT = "/v1/models/captioner:predict"
 KEY = "a secret"
@@ -43,7 +42,7 @@ DRAWN = {
     "signature_name": "sample",
     "instances": [{"image_bytes": b64(JPEG), "temperature": 1, "top_p": 5, "top_k": 0, "seed": 0}],
 }
-BOMB = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 50_000, 50_000) + b"\x08\2\0\0\0"
+BOMB = png_header(50_000, 50_000)
 HTML = b"<!DOCTYPE html><title>404</title>"
 
 
@@ -102,15 +101,15 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         (PREDICT, {"inputs": "a", "signature_name": "no"}, 400, '"no" not found in signature def'),
         (PREDICT, {"inputs": [["a"]]}, 400, "must have the shape"),
         (PREDICT, {"inputs": [{"b64": "?"}]}, 400, "Unable to base64 decode"),
-        (PREDICT, {"instances": ["a"] * 10_000}, 400, "10,000 rows, at most 32"),
+        (PREDICT, {"instances": ["a"] * 10_000}, 400, "10,000 rows, the limit is 32"),
         (PREDICT, {"instances": []}, 400, "No values in 'instances'"),
         (PREDICT, {"inputs": []}, 400, "no rows"),
         (PREDICT, DRAWN, 400, "^top_p must be > 0 and <= 1, not 5$"),
         (PREDICT, {"inputs": [b64(HTML)]}, 400, "a web page"),
-        (PREDICT, {"inputs": [b64(b"")]}, 400, "empty file"),
-        (PREDICT, {"inputs": [b64(JPEG[:300])]}, 400, "cut short or damaged"),
+        (PREDICT, {"inputs": [b64(b"")]}, 400, "file is empty"),
+        (PREDICT, {"inputs": [b64(JPEG[:300])]}, 400, "truncated or damaged"),
         (PREDICT, {"inputs": [b64(BOMB)]}, 413, "50,000 × 50,000 pixels"),
-        (PREDICT, b" " * (2**20 + 1), 413, "at most 1 MiB"),
+        (PREDICT, b" " * (2**20 + 1), 413, "the limit is 1 MiB"),
         ("/v1/models/captioner:classify", {}, 501, "Only predict"),
         ("/v1/models/captioner/versions/7:predict", BODY, 404, r"Specific\(captioner, 7\)"),
         ("/v1/models/other:predict", BODY, 404, r"Latest\(other\)"),
@@ -118,7 +117,7 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         ("/v1/models/%2e%2e:predict", BODY, 404, "not found"),
         ("/v1/models/captioner/versions/x:predict", BODY, 400, "Malformed request"),
         ("/v1/models/captioner", BODY, 400, "Malformed request"),
-        ("/wordreel/models/captioner/frames", b"clip", 400, "takes no clips"),
+        ("/wordreel/models/captioner/frames", b"clip", 400, "does not take clips"),
         ("/nothing", BODY, 404, "Malformed request"),
         ("/v1", BODY, 404, "Malformed request"),
     ],
@@ -356,8 +355,8 @@ def test_mistakes_are_said_before_anything_is_loaded(
     for words, error in (
         (["nowhere"], "there is no export at nowhere"),
         ([str(tmp_path)], "is no export"),
-        ([str(captioner_folder), str(captioner_folder)], "two models would be called 'captioner'"),
-        ([str(captioner_folder), "--port", "70000"], "--port is from 0"),
+        ([str(captioner_folder), str(captioner_folder)], "two models are named 'captioner'"),
+        ([str(captioner_folder), "--port", "70000"], "--port must be at most 65535"),
         ([str(captioner_folder), "--max-rows", "0"], "--max-rows must be at least 1"),
     ):
         with pytest.raises(UserError, match=error):
