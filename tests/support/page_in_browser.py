@@ -1,4 +1,4 @@
-"""The page of a server in a real browser: what its tests share."""
+"""Shared by the tests of a server's page in a real browser."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LIT = """(() => {
 
 @pytest.fixture(scope="module")
 def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a model of each kind; others prove that their exports are sound."""
+    """A server with a model of each kind; other tests verify the exports."""
     scratch, folders = tmp_path_factory.mktemp("page"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.export.version.refuse_unless_sound", lambda folder: None)
@@ -71,7 +71,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(server: Server, browser: Any) -> Iterator[Any]:
-    """A page that has been opened; what it asks of others, or complains of, fails the test."""
+    """An open page; a request to another site or a script error fails the test."""
     page = browser.new_page(viewport={"width": 1000, "height": 800})
     page.set_default_timeout(PATIENCE)
     strange: list[str] = []

@@ -1,4 +1,4 @@
-"""The page in a real browser: drop a picture, read the caption, point at a word."""
+"""The page in a real browser: drop an image, read the caption, point at a word."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_the_page_works_by_keyboard(page: Any, server: Server, tmp_path: Path) -
 
 
 def reach(page: Any, selector: str) -> None:
-    """Press Tab until what is wanted has the focus."""
+    """Press Tab until an element that matches has the focus."""
     for _ in range(30):
         page.keyboard.press("Tab")
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
@@ -155,7 +155,7 @@ def test_bars_under_the_frames_show_the_attention_of_a_word(
     assert bars(page) == [0] * 6
 
 
-def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Server) -> None:
+def test_a_translation_shows_the_attention_to_source_words(page: Any, server: Server) -> None:
     page.select_option("#model", "pairs")
     text = "Two dogs, a cat."
     page.fill("#text", text)
@@ -163,7 +163,7 @@ def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Serv
     outputs = server.ask("/v1/models/pairs:predict", {"inputs": [text]})[2]["outputs"]
     assert caption(page) == outputs["translation"][0]
     tokens = page.locator("#source span").all_inner_texts()
-    assert tokens[1:-1] == ["two", "dogs", ",", "a", "cat", "."]  # as the model reads it
+    assert tokens[1:-1] == ["two", "dogs", ",", "a", "cat", "."]  # as the model tokenizes it
     page.focus("#sentence button")
     shares = page.evaluate(
         "[...document.querySelectorAll('#source span')].map((each) => Number("
@@ -173,7 +173,7 @@ def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Serv
     np.testing.assert_allclose(shares, look / look.max(), atol=1e-4)
 
 
-def test_words_stand_as_far_apart_as_in_the_text(page: Any) -> None:
+def test_words_have_the_spaces_of_the_text(page: Any) -> None:
     shown = page.evaluate(
         """() => { words = ["", "", "", "der", "mann", ",", "dass", "."];
         showSentence({ tokens: [[[3, 4, 5, 6, 3, 7, 2]]], attention: [[Array(7).fill([1])]] }, 0,
@@ -183,7 +183,7 @@ def test_words_stand_as_far_apart_as_in_the_text(page: Any) -> None:
     assert page.locator("#sentence button").count() == 6
 
 
-def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: Server) -> None:
+def test_an_answer_uses_the_vocabulary_of_its_own_model(page: Any, server: Server) -> None:
     waiting: list[Any] = []
     page.route(
         "**/models/pairs/words", lambda route: waiting.append(route)
@@ -197,7 +197,7 @@ def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: S
     assert caption(page) == outputs["translation"][0]
 
 
-def test_another_model_does_not_show_the_answer_of_the_one_before(page: Any) -> None:
+def test_another_model_does_not_show_a_late_answer_of_the_previous_one(page: Any) -> None:
     waiting: list[Any] = []
     page.route("**/models/captioner:predict", lambda route: waiting.append(route))
     with page.expect_request("**/models/captioner:predict"):
@@ -205,12 +205,12 @@ def test_another_model_does_not_show_the_answer_of_the_one_before(page: Any) -> 
     page.select_option("#model", "pairs")
     with page.expect_response("**/models/captioner:predict"):
         waiting.pop().continue_()
-    page.wait_for_function("document.body !== null")  # a turn of the browser
+    page.wait_for_function("document.body !== null")  # one cycle of the event loop
     assert page.locator("#result").is_hidden()
     assert page.text_content("#state") == ""
 
 
-def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
+def test_sampling_sends_its_settings(page: Any) -> None:
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     caption(page)
     page.select_option("#search", "sample")
@@ -228,7 +228,7 @@ def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
     assert asked.value.status == 200
 
 
-def test_what_cannot_be_read_is_said_in_words(page: Any) -> None:
+def test_an_unreadable_file_is_reported(page: Any) -> None:
     for name, kind, data, words in (
         ("a.jpg", "image/jpeg", b"<!doctype html>", "a web page"),
         ("a.jpg", "image/jpeg", encode(picture(0))[:200], "truncated or damaged"),
@@ -241,14 +241,16 @@ def test_what_cannot_be_read_is_said_in_words(page: Any) -> None:
     assert caption(page) and not page.is_visible("#problem")
 
 
-def test_a_picture_may_be_pasted_or_photographed(page: Any, server: Server, tmp_path: Path) -> None:
+def test_an_image_can_be_pasted_or_taken_with_the_camera(
+    page: Any, server: Server, tmp_path: Path
+) -> None:
     photo = tmp_path / "photo.png"
 
     def paste() -> None:
         page.evaluate(PASTE, base64.b64encode(photo.read_bytes()).decode())
 
     def photograph() -> None:
-        page.set_input_files("#camera", photo)  # as a phone's camera hands it over
+        page.set_input_files("#camera", photo)  # as a phone's camera does
 
     for width, give in ((90, paste), (80, photograph)):
         photo.write_bytes(encode(picture(width, width, 60), "PNG"))
