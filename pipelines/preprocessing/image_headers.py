@@ -29,7 +29,7 @@ _ORIENTATION, _SHORT = 0x0112, 3
 
 
 class Header(NamedTuple):
-    """What the first bytes of an image say.
+    """The facts in an image's header.
 
     Attributes:
         encoded: scalar string, the bytes to decode. Of a GIF only the first frame is left, because

@@ -53,10 +53,8 @@ def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
     order = np.argsort(hashes)
     if len(np.unique(hashes)) < len(hashes):
         raise ValueError("two words of the vocabulary have the same hash")
-    place = tf.searchsorted(
-        tf.constant(hashes[order]), tf.strings.to_hash_bucket_fast(words, buckets)
-    )
-    ids = tf.gather(tf.constant(order, tf.int32), tf.minimum(place, len(order) - 1))
+    place, _ = _find(hashes[order], tf.strings.to_hash_bucket_fast(words, buckets))
+    ids = tf.gather(tf.constant(order, tf.int32), place)
     known = tf.equal(tf.gather(tf.constant(vocabulary.words), ids), words)
     return tf.where(known, ids, UNKNOWN)
 
@@ -147,30 +145,33 @@ def _composed(row: tf.Tensor) -> tf.Tensor:
 def _pair(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Return the composition of two code points; -1: none."""
     keys, values = _tables()["pairs"]
-    asked = tf.cast(first, tf.int64) * 2**21 + tf.cast(second, tf.int64)
-    place = tf.minimum(tf.searchsorted(tf.constant(keys), asked), len(keys) - 1)
-    found = tf.equal(tf.gather(tf.constant(keys), place), asked) & (second >= 0)
-    return tf.where(found, tf.gather(tf.constant(values[:, 0]), place), -1)
+    pair = tf.cast(first, tf.int64) * 2**21 + tf.cast(second, tf.int64)
+    place, found = _find(keys, pair)
+    return tf.where(found & (second >= 0), tf.gather(tf.constant(values[:, 0]), place), -1)
 
 
 def _replace(row: tf.Tensor, table: tuple[np.ndarray, np.ndarray]) -> tf.Tensor:
     """Replace each key of a table by its code points, `[keys, length]`, padded with -1."""
-    keys, values = (tf.constant(each) for each in table)
-    place = tf.minimum(tf.searchsorted(keys, tf.cast(row, tf.int64)), len(table[0]) - 1)
-    found = tf.equal(tf.gather(keys, place), tf.cast(row, tf.int64))
+    keys, values = table
+    place, found = _find(keys, row)
     same = tf.pad(row[:, tf.newaxis], [[0, 0], [0, values.shape[1] - 1]], constant_values=-1)
-    new = tf.where(found[:, tf.newaxis], tf.gather(values, place), same)
+    new = tf.where(found[:, tf.newaxis], tf.gather(tf.constant(values), place), same)
     return tf.boolean_mask(new, new >= 0)
 
 
 def _classes(points: tf.Tensor) -> tf.Tensor:
     """Return the canonical combining class of each code point, int32 of the same shape."""
-    keys, values = (tf.constant(each) for each in _tables()["classes"])
-    asked = tf.cast(tf.reshape(points, [-1]), tf.int64)
-    place = tf.minimum(tf.searchsorted(keys, asked), keys.shape[0] - 1)
-    found = tf.equal(tf.gather(keys, place), asked)
-    kinds = tf.where(found, tf.gather(values[:, 0], place), 0)
-    return tf.reshape(kinds, tf.shape(points))
+    keys, values = _tables()["classes"]
+    place, found = _find(keys, points)
+    return tf.where(found, tf.gather(tf.constant(values[:, 0]), place), 0)
+
+
+def _find(keys: np.ndarray, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the place of each value among sorted keys, and whether it is one of them."""
+    sought = tf.cast(values, tf.int64)
+    place = tf.searchsorted(tf.constant(keys), tf.reshape(sought, [-1]))
+    place = tf.reshape(tf.minimum(place, len(keys) - 1), tf.shape(values))
+    return place, tf.equal(tf.gather(tf.constant(keys), place), sought)
 
 
 def _is_in(points: tf.Tensor, ranges: Iterable[tuple[int, int]]) -> tf.Tensor:

@@ -65,7 +65,7 @@ def check_image_sizes(inputs: Mapping[str, np.ndarray], max_pixels: int) -> None
 def check_any_row_valid(
     inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
 ) -> None:
-    """Refuse a request if no row is valid, and say why.
+    """Refuse a request if no row is valid, with the reason.
 
     If some rows are valid, the outputs mark the others with `valid` false.
 
