@@ -205,7 +205,7 @@ class _Routes:
                 )
                 try:
                     async with asyncio.timeout(self.settings.timeout):
-                        outputs = await served.answer(query.signature, query.inputs)
+                        outputs = await served.batcher.answer(query.signature, query.inputs)
                 except TimeoutError:
                     raise RequestError(
                         504, f"Deadline exceeded: no answer within {self.settings.timeout:g} s"

@@ -8,7 +8,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +44,6 @@ class Batcher:
     def __init__(
         self,
         run: Run,
-        executor: Executor,
         *,
         max_rows: int,
         max_queue: int,
@@ -54,15 +53,14 @@ class Batcher:
         """Start; needs a running event loop.
 
         Args:
-            run: computes the outputs of (signature, inputs), in `executor`, one call at a time.
-            executor: has at least one thread.
+            run: computes the outputs of (signature, inputs), in a thread, one call at a time.
             max_rows: of a batch, and of a request.
             max_queue: rows that may wait.
             delay: seconds.
             observe: receives the number of requests and of rows of each batch.
         """
         self.rows = 0
-        self._model, self._executor, self._observe = run, executor, observe
+        self._model, self._thread, self._observe = run, ThreadPoolExecutor(1), observe
         self._max_rows, self._max_queue, self._delay = max_rows, max_queue, delay
         self._max_frames = max(MAX_FRAMES, max_rows)
         self._queue: deque[_Waiting] = deque()
@@ -107,6 +105,7 @@ class Batcher:
         self._closing = True
         self._arrived.set()
         await self._worker
+        self._thread.shutdown(wait=False)
 
     async def _work(self) -> None:
         while True:
@@ -166,7 +165,7 @@ class Batcher:
             for name, array in first.inputs.items()
         }
         loop = asyncio.get_running_loop()
-        outputs = await loop.run_in_executor(self._executor, self._model, first.signature, inputs)
+        outputs = await loop.run_in_executor(self._thread, self._model, first.signature, inputs)
         self._pace += 0.2 * ((time.monotonic() - start) / rows - self._pace)
         ends = np.cumsum([each.rows for each in batch])
         return [

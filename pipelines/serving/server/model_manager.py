@@ -7,13 +7,10 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.export.layout import versions
-from pipelines.serving.server.batching import Arrays, Batcher
+from pipelines.serving.server.batching import Batcher
 from pipelines.serving.server.errors import RequestError
 from pipelines.serving.server.middleware import Metrics
 from pipelines.serving.server.servable import Version
@@ -27,10 +24,11 @@ class Served:
 
     Attributes:
         version: the version.
+        batcher: runs the requests to it.
     """
 
-    def __init__(self, version: Version, batcher: Batcher, executor: ThreadPoolExecutor) -> None:
-        self.version, self._batcher, self._executor = version, batcher, executor
+    def __init__(self, version: Version, batcher: Batcher) -> None:
+        self.version, self.batcher = version, batcher
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -47,15 +45,10 @@ class Served:
             if not self._users:
                 self._unused.set()
 
-    async def answer(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
-        """Answer a request, see `Batcher.answer`."""
-        return await self._batcher.answer(signature, inputs)
-
     async def close(self) -> None:
         """Unload the version once no request uses it."""
         await self._unused.wait()
-        await self._batcher.close()
-        self._executor.shutdown(wait=False)
+        await self.batcher.close()
 
 
 class Model:
@@ -127,16 +120,14 @@ class Model:
 
     async def _load(self, number: int, folder: Path) -> None:
         version = await asyncio.to_thread(Version, number, folder)
-        executor = ThreadPoolExecutor(1, f"{self.name}-{number}")
         batcher = Batcher(
             version.run,
-            executor,
             max_rows=self._settings.max_rows,
             max_queue=self._settings.max_queue,
             delay=self._settings.delay,
             observe=self._observe,
         )
-        before, self.served = self.served, Served(version, batcher, executor)
+        before, self.served = self.served, Served(version, batcher)
         self._metrics.version.labels(self.name).set(number)
         self._metrics.loads.labels(self.name, "loaded").inc()
         self._metrics.queue.labels(self.name).set_function(lambda: batcher.rows)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -38,11 +37,10 @@ def serve(
     model = Doubler()
 
     async def main() -> None:
-        with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(model, executor, max_rows=4, max_queue=max_queue, delay=delay)
-            await work(batcher, model)
-            await batcher.close()
-            assert batcher.rows == 0
+        batcher = Batcher(model, max_rows=4, max_queue=max_queue, delay=delay)
+        await work(batcher, model)
+        await batcher.close()
+        assert batcher.rows == 0
 
     asyncio.run(main())
     return model
