@@ -125,7 +125,9 @@ def test_a_full_disk_ends_a_shard_and_with_room_it_is_made(
     partial.symlink_to("/dev/full")
     with pytest.raises(OSError) as caught:
         write_shard(place.folder, first.key, {})
-    assert str(explanation(caught.value)).startswith(f"the disk is full '{partial}': make room")
+    assert str(explanation(caught.value)).startswith(
+        f"the disk is full '{partial}': free some space"
+    )
     assert not place.path(first.key, ".json").exists()
     partial.unlink()
     write_shard(place.folder, first.key, {})

@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from data.media.images import _to_rgb
-from pipelines.preprocessing.exif import orientation, upright
-from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS
+from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import decode_picture
-from tests.support.tiny_captioner import encode, picture
+from pipelines.preprocessing.resize import decode_picture, upright
+from tests.support.tiny_captioner import encode, picture, png_chunk
 
 SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
@@ -51,11 +50,6 @@ def turned_jpeg(turn: int, order: str = "<", before: bytes = b"") -> bytes:
 
 def segment(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
-
-
-def png_chunk(name: bytes, content: bytes) -> bytes:
-    check = zlib.crc32(name + content)
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
 
 
 def test_formats_and_sizes_mix_in_a_batch_and_are_what_training_sees() -> None:

@@ -36,7 +36,7 @@ def test_work_that_ends_well_gives_its_own_exit_code(capsys: pytest.CaptureFixtu
     [
         (UserError("no such thing"), ["no such thing"]),
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), ["disk is full", "'a/b'"]),
-        (OSError(errno.ENOSPC, "No space left on device"), ["disk is full", "make room"]),
+        (OSError(errno.ENOSPC, "No space left on device"), ["disk is full", "free some space"]),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), ["disk is full"]),
         (PermissionError(errno.EACCES, "Permission denied", "runs"), ["'runs'", "permission"]),
         (FileExistsError(errno.EEXIST, "File exists", "out"), ["'out'", "file exists"]),
@@ -110,9 +110,9 @@ def test_tensorflow_is_quiet_but_its_errors_are_heard() -> None:
 
 def test_lines_that_are_no_noise_pass() -> None:
     code = (
-        "from pipelines.runtime.console import _filtered_stderr, _worth_saying\n"
+        "from pipelines.runtime.console import _filtered_stderr, _without_noise\n"
         "import os\n"
-        "with _filtered_stderr(_worth_saying):\n"
+        "with _filtered_stderr(_without_noise):\n"
         "    os.write(2, b'I0000 00:00:17.8 42 a.cc:1] chatter\\n')\n"
         "    os.write(2, b'E0000 00:00:17.8 42 a.cc:1] failed call to cuInit: old driver\\n')\n"
         "    os.write(2, b'Illegal instruction\\n')\n"

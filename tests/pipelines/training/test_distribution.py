@@ -151,7 +151,7 @@ def test_a_cluster_with_a_chief_has_one_writer(task: tuple[str, int], chief: boo
 @pytest.mark.parametrize("text", ["{", "[]", '{"cluster": {"worker": ["a:1"]}}'])
 def test_a_malformed_cluster_is_refused(text: str, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match="TF_CONFIG is JSON like"):
+    with pytest.raises(UserError, match="TF_CONFIG must be JSON like"):
         cluster.read()
 
 

@@ -142,7 +142,7 @@ def test_a_changed_vocabulary_is_refused(tmp_path: Path, config: Config) -> None
     build(config, prepare(config), tmp_path)
     words = tmp_path / "vocabulary.txt"
     words.write_text(words.read_text() + "another\n")
-    with pytest.raises(UserError, match=r"something else: vocabulary\.txt changed"):
+    with pytest.raises(UserError, match=r"other training data: vocabulary\.txt changed"):
         build(config, prepare(config), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The page as it looks in a real browser: on a phone, in the dark, in the README."""
+"""The layout of the page in a real browser: phone, dark mode, contrast, screenshots."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["browser", "page", "server"]  # fixtures
 pytestmark = needs_chromium
 
 
-def test_it_fits_a_phone_and_the_dark(page: Any, tmp_path: Path) -> None:
+def test_the_page_fits_a_phone_and_dark_mode(page: Any, tmp_path: Path) -> None:
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 360, "height": 700})
     page.evaluate("make('option', 'a model with a very long name '.repeat(5), $('model'))")
@@ -44,21 +44,21 @@ def test_it_fits_a_phone_and_the_dark(page: Any, tmp_path: Path) -> None:
         drop(page, name, kind, data)
         caption(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
-        page.locator("#sentence button").nth(0).dispatch_event("click")  # as a finger does
-        page.set_viewport_size({"width": 360, "height": 640})  # its bars come as one scrolls
+        page.locator("#sentence button").nth(0).dispatch_event("click")  # a tap
+        page.set_viewport_size({"width": 360, "height": 640})  # the bars appear when scrolling
         assert max(bars(page)) > 0 if model == "clips" else page.evaluate(LIT)
     shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(int(part) for part in shade[4:-1].split(",")) < 60
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_all_text_stands_out_from_its_ground(page: Any, scheme: str) -> None:
-    """At least 4.5 to 1, as WCAG 2.1 wants it (AA)."""
+def test_text_has_enough_contrast(page: Any, scheme: str) -> None:
+    """At least 4.5 to 1, as WCAG 2.1 (AA) requires."""
     page.emulate_media(color_scheme=scheme)
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     caption(page)
     page.hover("#sentence button")
-    page.evaluate(  # a word that a translation looked at
+    page.evaluate(  # a source word with attention
         "show('source', true); make('span', 'seen', $('source')).style.setProperty('--share', 1)"
     )
     pairs = page.evaluate(
@@ -89,7 +89,7 @@ def contrast(one: float, two: float) -> float:
 
 
 def test_the_screenshots_of_the_readme(browser: Any) -> None:
-    """Taken anew with a trained model: `WORDREEL_DEMO=EXPORT,FILE,WORD pytest tests/…`."""
+    """Take them again with a trained model: `WORDREEL_DEMO=EXPORT,FILE,WORD pytest tests/…`."""
     if "WORDREEL_DEMO" not in os.environ:
         pytest.skip("no WORDREEL_DEMO=EXPORT,FILE,WORD")
     export, path, word = os.environ["WORDREEL_DEMO"].split(",")
