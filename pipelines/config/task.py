@@ -28,7 +28,7 @@ class Task:
         summary: what goes in and what comes out.
         source: names the class that reads inputs and builds the encoder from them to a Memory.
         head: names the class that builds the layer from a Memory to answers, and scores them.
-        parts: whose options it has, see `pipelines.config.config.choice`.
+        parts: whose options it has, see `pipelines.config.config.option`.
         datasets: what it can learn from.
         data: the dataset if none is named.
         recipe: where values come from for a dataset without a recipe of its own.
@@ -66,8 +66,10 @@ class Task:
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
         """Say whether a field of `Config` is an option of this task."""
-        parts: list[str] = field.metadata["parts"].split()
-        return not parts or any(self.parts.issuperset(part.split("+")) for part in parts)
+        requirements: list[str] = field.metadata["requires"].split()
+        return not requirements or any(
+            self.parts.issuperset(each.split("+")) for each in requirements
+        )
 
 
 TASKS = {
