@@ -50,13 +50,15 @@ class Task:
 
     @property
     def parts(self) -> frozenset[str]:
-        """The groups of options that the task has, see `pipelines.config.config.choice`."""
+        """The groups of options that the task has, see `pipelines.config.option.option`."""
         return frozenset({self.input, self.head, *(["pairs"] if self.pairs else [])})
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
         """Return whether a field of `Config` is an option of this task."""
-        parts: list[str] = field.metadata["parts"].split()
-        return not parts or any(self.parts.issuperset(part.split("+")) for part in parts)
+        requirements: list[str] = field.metadata["requires"].split()
+        return not requirements or any(
+            self.parts.issuperset(each.split("+")) for each in requirements
+        )
 
 
 TASKS = {

@@ -112,5 +112,5 @@ def test_a_crop_is_cut_before_resizing() -> None:
     for wrong in ("0:1", "0.5:0.2,0:1", "0:2,0:1", "a:b,c:d"):
         with pytest.raises(UserError, match="--crop is TOP:BOTTOM,LEFT:RIGHT"):
             crop_box(wrong)
-    with pytest.raises(UserError, match="give one of the two"):
+    with pytest.raises(UserError, match="exclude each other"):
         Config(sample_frames=3, sample_rate=2.0)
