@@ -9,7 +9,6 @@ so a changed encoder never reads a stale cache. An interrupted job resumes where
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import hashlib
 import itertools
 import json
@@ -22,6 +21,7 @@ from typing import Generic, NamedTuple, TypeVar
 import keras
 import numpy as np
 import tensorflow as tf
+from filelock import FileLock
 
 from data.common.errors import UserError
 from data.common.files import atomic_write
@@ -105,8 +105,7 @@ def cached_rows(
     folder = cache / f"{images.name}-{name}"
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with open(cache / f".{folder.name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two runs never compute the same rows at once
+        with FileLock(cache / f".{folder.name}.lock"):  # two runs never compute the same rows
             if not folder.exists():
                 to_rows = row_function(size, mirrored, backbone, keep_grid)
                 _compute(images, folder, size, box, to_rows)
