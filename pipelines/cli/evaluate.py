@@ -144,13 +144,13 @@ def _answers(
 ) -> dict[str, dict[str, Any] | str]:
     """Return the outputs for each input that is wanted; say which could not be read, and why."""
     from data.common.progress import progress
-    from pipelines.tasks.assembly import SOURCES
+    from pipelines.tasks.assembly import raw_inputs
 
     names: list[str] = []
     bar = progress(len(wanted), split)
 
     def inputs() -> Iterator[Any]:
-        for name, value in SOURCES[task.input].inputs(prepared, split):
+        for name, value in raw_inputs(prepared, split):
             if name in wanted:
                 names.append(name)
                 yield value

@@ -62,7 +62,7 @@ class EncodedImages(Generic[Item]):
     name: str
     key: tuple[str, ...]
     count: Callable[[], int]
-    encoded: Callable[[], Iterator[bytes] | Iterator[list[bytes]]]
+    encoded: Callable[[], Iterator[bytes | list[bytes]]]
     index: Callable[[], list[Item]]
     features: Callable[[], Iterator[np.ndarray]] | None = None
     pairs: bool = False

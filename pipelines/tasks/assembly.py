@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError, unknown
+from data.storage.prepared import Pictures
+from data.text.prepared import TextsInMemory
+from data.video.prepared import PreparedClips
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
@@ -29,6 +33,8 @@ SOURCES: Mapping[str, type[Source]] = {
     "text": TextSource,
 }
 HEADS: Mapping[str, type[Head]] = {"captions": CaptionHead, "labels": LabelHead}
+
+RawInput = bytes | list[bytes] | str  # an encoded image, the encoded frames of a clip, or a text
 
 SPLITS = ("train", "validation", "test", "unseen")  # that a recipe may name; not all datasets have
 
@@ -81,6 +87,17 @@ def prepare(config: Config) -> PreparedDataset:
     return SOURCES[TASKS[config.task].input].prepare(config)
 
 
+def raw_inputs(prepared: PreparedDataset, split: str) -> Iterable[tuple[str, RawInput]]:
+    """Yield the id of each example of a split, and the input that an export takes."""
+    if isinstance(prepared, Pictures):
+        return prepared.images(split)
+    if isinstance(prepared, PreparedClips):
+        return prepared.frames(split)
+    if isinstance(prepared, TextsInMemory):
+        return prepared.texts(split)
+    raise TypeError(f"no source reads a {type(prepared).__name__}")
+
+
 def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment:
     """Return the experiment of a run, whose model has random weights.
 
@@ -110,7 +127,7 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
     return Experiment(config, task, model, source, head, test_splits)
 
 
-def load_run(folder: Path, **changes: object) -> Experiment:
+def load_run(folder: Path, **changes: Any) -> Experiment:
     """Return the experiment of a run, with the weights of its best epoch.
 
     Args:
@@ -126,7 +143,7 @@ def load_run(folder: Path, **changes: object) -> Experiment:
         raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
     except (TypeError, ValueError) as error:
         raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
-    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+    config = dataclasses.replace(config, **changes)
     experiment = build(config, prepare(config), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
     if best is None:

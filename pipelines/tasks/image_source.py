@@ -52,10 +52,8 @@ class ImageSource(MediaSource[Pictures, bytes]):
             return prepare_labelled_pictures(config.data, config.source, max_bad=config.max_bad)
         return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
 
-    @staticmethod
-    def inputs(prepared: Pictures, split: str) -> Iterable[tuple[str, bytes]]:
-        """Yield the id of each example of a split, and its encoded image."""
-        return prepared.images(split)
+    def _inputs(self, split: str) -> Iterable[tuple[str, bytes]]:
+        return self.prepared.images(split)
 
     def _preview(self, encoded: bytes) -> Shown:
         return Shown(picture=encoded, grid=self.preprocessing.grid)

@@ -53,12 +53,11 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
                 config.backbone, weights=config.weights, image_size=self.size
             )
         self._cached_table = functools.cache(self._table)
-        self._encoded = functools.cache(lambda split: dict(self.inputs(prepared, split)))
+        self._encoded = functools.cache(lambda split: dict(self._inputs(split)))
 
-    @staticmethod
     @abc.abstractmethod
-    def inputs(prepared: Dataset, split: str) -> Iterable[tuple[str, Encoded]]:
-        """Yield the id of each example of a split, and the input that an export takes."""
+    def _inputs(self, split: str) -> Iterable[tuple[str, Encoded]]:
+        """Yield the id of each example of a split, and its encoded image or frames."""
 
     @abc.abstractmethod
     def _table(self, split: str, fine_tuned: bool) -> FrameTable:

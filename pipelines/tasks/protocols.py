@@ -20,8 +20,6 @@ from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
 from pipelines.reports.thumbnails import Show, Shown
 
-Example = bytes | list[bytes] | str  # an encoded image, the encoded frames of a clip, or a text
-
 
 class PreparedDataset(Protocol):
     """A dataset that is ready to be read.
@@ -106,10 +104,6 @@ class Source(Protocol):
     @staticmethod
     def prepare(config: Config) -> PreparedDataset:
         """Return the dataset of a run, prepared first if it is not yet."""
-
-    @staticmethod
-    def inputs(prepared: PreparedDataset, split: str) -> Iterable[tuple[str, Example]]:
-        """Yield the id of each example of a split, and the input that an export takes."""
 
     def table(self, split: str, epoch: int) -> Table:
         """Return the model inputs of a split, or a slice: pixels if the backbone is fine-tuned."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -66,7 +66,8 @@ class TextSource:
         notes: lines for the report.
     """
 
-    backbone = top = None
+    backbone: keras.Model | None = None
+    top: keras.Model | None = None
 
     def __init__(self, config: Config, prepared: TextsInMemory, run_dir: Path) -> None:
         """Build the vocabulary, or read the one that an earlier start of this run has built."""
@@ -111,11 +112,6 @@ class TextSource:
             max_bad=config.max_bad,
             seed=config.seed,
         )
-
-    @staticmethod
-    def inputs(prepared: TextsInMemory, split: str) -> Iterable[tuple[str, str]]:
-        """Yield the id of each example of a split, and its text."""
-        return prepared.texts(split)
 
     def table(self, split: str, epoch: int) -> TextTable:
         """Return the word ids of a split, the same in every epoch."""

@@ -82,10 +82,8 @@ class VideoSource(MediaSource[PreparedClips, list[bytes]]):
             seed=config.seed,
         )
 
-    @staticmethod
-    def inputs(prepared: PreparedClips, split: str) -> Iterable[tuple[str, list[bytes]]]:
-        """Yield the id of each example of a split, and its encoded frames."""
-        return prepared.frames(split)
+    def _inputs(self, split: str) -> Iterable[tuple[str, list[bytes]]]:
+        return self.prepared.frames(split)
 
     def _preview(self, encoded: list[bytes]) -> Shown:
         """Return the frames that the model reads, side by side."""
@@ -124,23 +122,23 @@ class VideoSource(MediaSource[PreparedClips, list[bytes]]):
             backbone=None if fine_tuned else self.backbone,
             backbone_fingerprint="" if fine_tuned else self._fingerprint,
         )
-        names, frames = zip(*clips, strict=True)
+        names = tuple(name for name, _ in clips)
         return ClipTable(
             names,
             rows,
             flips and self._can_flip(split, names),
             self.augmentation,
-            frames=np.array(frames),
+            frames=np.array([count for _, count in clips]),
             pairs=self._pairs and fine_tuned,
             max_frames=config.clip_frames,
             speed_jitter=config.speed_jitter,
         )
 
-    def _frames(self, split: str, pairs: bool) -> Iterator[bytes] | Iterator[list[bytes]]:
+    def _frames(self, split: str, pairs: bool) -> Iterator[bytes | list[bytes]]:
         """Yield the frames of all clips, each paired with the one before it if asked."""
         for _, frames in self.prepared.frames(split):
-            before = [frames[0], *frames[:-1]]
-            yield from map(list, zip(frames, before, strict=True)) if pairs else frames
+            for before, frame in zip([frames[0], *frames], frames, strict=False):
+                yield [frame, before] if pairs else frame
 
     def _can_flip(self, split: str, names: Sequence[str]) -> np.ndarray:
         """Return which clips keep their captions or label when mirrored, bool `[clips]`."""

@@ -151,7 +151,7 @@ class Trainer:
         since_best = len(scores) - 1 - scores.index(max(scores))
         return len(scores) >= self.config.epochs or since_best >= self.config.patience
 
-    def _remaining(self, epoch: int, batches: Batches) -> Generator[Batch]:
+    def _remaining(self, epoch: int, batches: Batches) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch that are not trained on yet, with a progress bar."""
         done = int(self.step.count.numpy()) - epoch * self.steps_per_epoch
         if done == self.steps_per_epoch:

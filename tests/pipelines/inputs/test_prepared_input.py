@@ -114,7 +114,7 @@ def test_stored_features_are_those_that_training_would_compute(
         with pytest.raises(UserError, match="but no images, which fine-tuning needs"):
             source(fine_tune_from=1).table("train", 0)
         with pytest.raises(UserError, match="has no pictures, only features of them"):
-            list(ImageSource.inputs(own.prepared, "train"))
+            list(own.prepared.images("train"))
 
 
 @pytest.mark.parametrize(

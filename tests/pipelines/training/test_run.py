@@ -6,9 +6,10 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -152,7 +153,7 @@ def test_one_validation_image_is_not_scored_by_cider(
 ) -> None:
     class Few:
         name, fingerprint, problems = "few", "f", Path()
-        splits: ClassVar[dict[str, int]] = {}
+        splits: Mapping[str, int] = MappingProxyType({})
 
         def captions(self, split: str) -> list[tuple[str, list[str]]]:
             examples = [("a.jpg", ["a dog runs"]), ("b.jpg", ["a cat sleeps"])]
