@@ -158,7 +158,7 @@ def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
     """Return the captions that a trained model finds a second, and how many words they have."""
     experiment = load_run(run)
     config, model = experiment.config, experiment.model
-    part = model.top or model.backbone
+    part: Any = model.top or model.backbone
     table = experiment.source.table(experiment.test_splits[0], config.epochs)
     options = dataclasses.replace(search_options(config), n_best=n_best)
 

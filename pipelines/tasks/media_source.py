@@ -21,7 +21,7 @@ from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.reports.thumbnails import Shown
 
 Dataset = TypeVar("Dataset", bound=Stored)
-Encoded = TypeVar("Encoded", bytes, list[bytes])  # an image, or the frames of a clip
+Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the frames of a clip
 
 
 class MediaSource(abc.ABC, Generic[Dataset, Encoded]):

@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -35,8 +35,6 @@ WORKER_LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.InternalError,
 )
-
-Part = tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]  # inputs, targets, share of the batch
 
 
 def make_strategy() -> tf.distribute.Strategy:
@@ -112,8 +110,8 @@ def local_value(strategy: tf.distribute.Strategy, value: tf.Tensor) -> tf.Tensor
 
 def split_batch(
     batch: Batch, count: int, target_weight: Callable[[tf.Tensor], tf.Tensor]
-) -> Sequence[Part]:
-    """Split a batch into `count` parts, each with its share of the batch's weight.
+) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Split a batch into `count` parts, `(inputs, targets, share of the batch's weight)`.
 
     Args:
         batch: inputs and targets. The second of a tuple of targets is the example index: int32,

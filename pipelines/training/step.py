@@ -7,7 +7,7 @@ not fit into memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 import tensorflow as tf
@@ -17,9 +17,9 @@ from models.layers.linear import matmul_precision
 from pipelines.config.config import Config
 from pipelines.inputs.batches import Batch
 from pipelines.training import distribution
-from pipelines.training.distribution import Part
 from pipelines.training.optimizer import MovingAverage, adamw, compute_dtype
 
+Part = tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]  # inputs, targets, share of the batch
 Result = tuple[tf.Tensor, dict[str, tf.Tensor]]  # the loss, and norms by name
 
 
@@ -53,8 +53,9 @@ class Step:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.model, self.config = model, config
         self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
+        backbone: keras.Model = model.backbone
         fine_tunes = config.fine_tune_from is not None
-        self.fine_tuned = list(model.backbone.trainable_variables) if fine_tunes else []
+        self.fine_tuned = list(backbone.trainable_variables) if fine_tunes else []
         with distribution.scope(self.strategy):
             self.optimizer = adamw(
                 config.learning_rate,
@@ -77,7 +78,7 @@ class Step:
         self.count = tf.Variable(0, dtype=tf.int64)
         self.loss_sum = tf.Variable(0.0)
         self.dtype = compute_dtype(config.precision)
-        self._functions: dict[bool, Callable[..., Result]] = {}
+        self._functions: dict[bool, tf.types.experimental.PolymorphicFunction] = {}
 
     def tracked(self) -> dict[str, tf.Module | tf.Variable | keras.optimizers.Optimizer]:
         """Return what a checkpoint stores of it, by name."""
@@ -123,7 +124,7 @@ class Step:
         function = self._functions[fine_tune]
         return function(self._split(batch), tf.constant(sampling), tf.constant(log))
 
-    def _compile(self, fine_tune: bool) -> Callable[..., Result]:
+    def _compile(self, fine_tune: bool) -> tf.types.experimental.PolymorphicFunction:
         """Return the graph: parts, the share of sampled words, whether to log → loss and norms."""
         if self.strategy.num_replicas_in_sync == 1:
 

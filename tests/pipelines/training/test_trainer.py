@@ -65,17 +65,18 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(tmp_path: Path) -> Non
 
 def test_the_backbone_learns_from_its_epoch_on_and_its_norms_stay(tmp_path: Path) -> None:
     it = trainer(tmp_path)
-    kernel, *_, mean, variance = it.model.backbone.get_weights()
+    backbone: Any = it.model.backbone
+    kernel, *_, mean, variance = backbone.get_weights()
     seen: list[float] = []
 
     def validate(epoch: int) -> dict[str, float]:
-        seen.append(np.abs(it.model.backbone.get_weights()[0] - kernel).max())
+        seen.append(np.abs(backbone.get_weights()[0] - kernel).max())
         return {"score": len(seen)}
 
     it.fit(batches, validate, "score")
     assert seen[0] == 0
     assert seen[1] > 0
-    np.testing.assert_array_equal(it.model.backbone.get_weights()[-2:], [mean, variance])
+    np.testing.assert_array_equal(backbone.get_weights()[-2:], [mean, variance])
 
 
 def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
