@@ -58,8 +58,10 @@ def sentences() -> np.ndarray:
 
 def test_training_and_search_take_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
-    outputs = layer.outputs(memory(), tf.constant(tokens), OWN)
-    together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
+    outputs = layer.teacher_force(memory(), tf.constant(tokens), OWN)
+    together = tf.stack(
+        [layer.compute_logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1
+    )
     step, state, cache = layer.prepare_search(memory())
     for t in range(tokens.shape[1]):
         logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
@@ -120,9 +122,9 @@ def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
 def test_captions_of_one_picture_share_its_memory(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant(sentences())
     example_index = tf.constant([1, 1, 0])
-    shared = layer.outputs(memory(2), tokens, example_index)
+    shared = layer.teacher_force(memory(2), tokens, example_index)
     repeated = Memory(*(tf.gather(part, example_index) for part in memory(2)))
-    np.testing.assert_allclose(shared, layer.outputs(repeated, tokens, OWN), atol=1e-6)
+    np.testing.assert_allclose(shared, layer.teacher_force(repeated, tokens, OWN), atol=1e-6)
 
 
 def test_padding_changes_nothing(kind: tuple[str, str]) -> None:
@@ -176,17 +178,17 @@ def test_scheduled_sampling_replaces_its_share(kind: tuple[str, str]) -> None:
     every = layer._sampled(memory(), inputs, OWN, tf.constant(1.0)).numpy()
     assert (every[:, 0] == START).all()
     assert (every[inputs.numpy() == PAD] == PAD).all()
-    outputs = layer.outputs(memory(), inputs, OWN)
-    said = tf.argmax(layer.logits(outputs[:, 0]), axis=-1)
+    outputs = layer.teacher_force(memory(), inputs, OWN)
+    said = tf.argmax(layer.compute_logits(outputs[:, 0]), axis=-1)
     np.testing.assert_array_equal(every[:, 1], said)
 
 
 def test_dropout_only_in_training(kind: tuple[str, str]) -> None:
     layer = decoder(kind, dropout=0.5)
     inputs = tf.constant(sentences()[:, :-1])
-    a, b = layer.outputs(memory(), inputs, OWN), layer.outputs(memory(), inputs, OWN)
+    a, b = layer.teacher_force(memory(), inputs, OWN), layer.teacher_force(memory(), inputs, OWN)
     np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(a, layer.outputs(memory(), inputs, OWN, training=True))
+    assert not np.array_equal(a, layer.teacher_force(memory(), inputs, OWN, training=True))
 
 
 def test_config_round_trip(kind: tuple[str, str]) -> None:
@@ -196,14 +198,14 @@ def test_config_round_trip(kind: tuple[str, str]) -> None:
     copy.set_weights(layer.get_weights())
     tokens = tf.constant(sentences())
     np.testing.assert_array_equal(
-        copy.outputs(memory(), tokens, OWN), layer.outputs(memory(), tokens, OWN)
+        copy.teacher_force(memory(), tokens, OWN), layer.teacher_force(memory(), tokens, OWN)
     )
-    assert copy.rate == 0.25
+    assert copy.dropout_rate == 0.25
 
 
 def test_memory_matters(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant([[START]] * BATCH)
-    outputs = layer.outputs(memory(), tokens, OWN)
+    outputs = layer.teacher_force(memory(), tokens, OWN)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
 

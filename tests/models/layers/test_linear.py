@@ -27,13 +27,15 @@ def test_half_precision_inputs_are_taken_as_they_are() -> None:
 def test_bfloat16_rounds_the_factors_and_nothing_else() -> None:
     x, w = random(3, 64), random(64, 6)
 
-    def rounded(a: np.ndarray) -> np.ndarray:
+    def to_matmul_precision(a: np.ndarray) -> np.ndarray:
         return tf.cast(tf.cast(a, tf.bfloat16), tf.float32).numpy()
 
     with matmul_precision(tf.bfloat16):
         result = matmul(tf.constant(x), tf.constant(w)).numpy()
     # The product itself leaves as bfloat16: 8 bits, relative 2**-8.
-    np.testing.assert_allclose(result, rounded(x) @ rounded(w), rtol=2**-7, atol=1e-2)
+    np.testing.assert_allclose(
+        result, to_matmul_precision(x) @ to_matmul_precision(w), rtol=2**-7, atol=1e-2
+    )
     assert not np.array_equal(result, matmul(tf.constant(x), tf.constant(w)))
 
 

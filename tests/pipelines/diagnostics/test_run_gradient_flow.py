@@ -74,7 +74,7 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
                 output = tf.concat([output[:, :4] + size * direction, output[:, 4:]], axis=1)
             outputs.append(output)
         real = tf.not_equal(tokens[:, 1:], 0)
-        logits = head.logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
+        logits = head.compute_logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.boolean_mask(tokens[:, 1:], real), logits
         )
