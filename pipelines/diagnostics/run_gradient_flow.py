@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.layers.unroll import Loop, output_state, record_loops, state_gradients
+from models.layers.unroll import RecordedLoop, output_state, record_loops, state_gradients
 from pipelines.diagnostics.gradient_flow import Flow
 from pipelines.tasks.assembly import load_run
 
@@ -56,7 +56,7 @@ def _longest(batches: Any) -> Any:
     return max(batches.take(SEARCHED), key=rank)
 
 
-def _flow(loop: Loop, gradient: Any) -> Flow:
+def _flow(loop: RecordedLoop, gradient: Any) -> Flow:
     norms = {
         name: np.median(np.linalg.norm(part.numpy().astype(float), axis=-1), axis=1)
         for name, part in output_state(gradient)._asdict().items()
@@ -64,7 +64,7 @@ def _flow(loop: Loop, gradient: Any) -> Flow:
     return Flow(loop.name, norms, _singular(loop))
 
 
-def _singular(loop: Loop) -> np.ndarray:
+def _singular(loop: RecordedLoop) -> np.ndarray:
     """Return the singular values of ∂h_t/∂h_{t-1}, the mean over examples: `[time, units]`."""
     values, state = [], loop.first
     step = tf.function(functools.partial(_jacobian, loop), reduce_retracing=True)
@@ -74,7 +74,7 @@ def _singular(loop: Loop) -> np.ndarray:
     return np.stack(values).astype(float)
 
 
-def _jacobian(loop: Loop, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
+def _jacobian(loop: RecordedLoop, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
     """Return ∂h_t/∂h_{t-1}, `[examples, units, units]`, and the state after the step."""
     with tf.GradientTape() as tape:
         h = output_state(state).h

@@ -33,7 +33,7 @@ def livened(model: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["small-cnn", "efficientnet-lite0", "MobileNetV2"])
-def test_a_folded_backbone_answers_as_before(name: str) -> None:
+def test_a_folded_backbone_has_the_same_outputs(name: str) -> None:
     model = livened(build_backbone(name, weights="random", image_size=64))
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     before, count = model(pixels, training=False), len(model.weights)
@@ -46,7 +46,7 @@ def test_a_folded_backbone_answers_as_before(name: str) -> None:
     assert len(model.weights) == count > len(folded.weights)
 
 
-def test_what_cannot_be_folded_stays() -> None:
+def test_other_batch_norms_are_kept() -> None:
     x = keras.Input((8, 8, 3))
     shared = keras.layers.Conv2D(4, 3)(x)  # its own output is used as well
     active = NORM()(keras.layers.Conv2D(4, 3, activation="relu")(x))
@@ -61,7 +61,7 @@ def test_what_cannot_be_folded_stays() -> None:
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_models_of_other_kinds_are_taken() -> None:
+def test_models_of_other_kinds_are_accepted() -> None:
     plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), NORM()])
     wrapped = livened(keras.Model(plain.inputs[0], plain(plain.inputs[0])))
     pixels = np.ones((1, 8, 8, 3), np.float32)
@@ -72,7 +72,7 @@ def test_models_of_other_kinds_are_taken() -> None:
         assert norms(fold_batch_norms(model)) == 0
 
 
-def test_a_frozen_model_has_constants_for_weights_those_of_now(
+def test_a_frozen_model_has_its_current_weights_as_constants(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = livened(build_backbone("small-cnn", weights="random", image_size=32))

@@ -27,7 +27,7 @@ UNITS, EXAMPLES, STEPS = 5, 3, 12
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> None:
+def test_recorded_gradients_equal_the_product_of_jacobians(name: str) -> None:
     cell = make_cell(name, UNITS, UNITS, initial="glorot", scale=1.0, seed=3)
     inputs = tf.random.stateless_normal((EXAMPLES, STEPS, UNITS), [1, 2])
     directions = np.random.default_rng(0).normal(size=(EXAMPLES, UNITS))
@@ -46,7 +46,7 @@ def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> No
 
 
 @pytest.mark.parametrize("decoder", ["show-tell", "show-attend-tell", "updown"])
-def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
+def test_a_decoder_gradient_equals_finite_differences(decoder: str) -> None:
     """∂L/∂h_t · d against (L(h_t + ε d) - L(h_t - ε d)) / 2ε, with d added by hand."""
     head = SequenceDecoder(7, decoder=decoder, units=4, embedding=4, dropout=0.0)
     head.build(4)
@@ -72,7 +72,7 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
                 output = tf.concat([output[:, :4] + size * direction, output[:, 4:]], axis=1)
             outputs.append(output)
         real = tf.not_equal(tokens[:, 1:], 0)
-        logits = head.logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
+        logits = head.compute_logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.boolean_mask(tokens[:, 1:], real), logits
         )
@@ -107,7 +107,7 @@ def logged(folder: Path) -> dict[str, list[float]]:
     return found
 
 
-def test_curves_are_logged_and_change_nothing(
+def test_gradient_norms_are_logged_without_effect_on_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = trained(tmp_path / "a")
@@ -124,7 +124,7 @@ def test_curves_are_logged_and_change_nothing(
         np.testing.assert_array_equal(one, two)
 
 
-def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_logged_curve_goes_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps and epochs are two axes: no name stands on both, as "loss" once did."""
     monkeypatch.setattr(training, "LOG_EVERY", 1)
     trained(tmp_path)
@@ -170,7 +170,7 @@ def test_the_command_measures_a_run(
     assert all(float(row["gradient_h"]) >= 0 for row in rows)
 
 
-def test_the_batch_measured_is_long_and_if_possible_without_padding() -> None:
+def test_the_measured_batch_is_long_and_without_padding_if_possible() -> None:
     batches = [[[1, 2], [1, 2]], [[1, 7, 2], [1, 5, 2]], [[1, 5, 6, 2], [1, 2, 0, 0]]]
     ids = [tf.constant(batch, tf.int32) for batch in batches]
 
@@ -183,7 +183,7 @@ def test_the_batch_measured_is_long_and_if_possible_without_padding() -> None:
     assert chosen(ids[2:]) == batches[2]
 
 
-def test_a_folder_without_a_run_or_weights_is_reported(
+def test_a_missing_run_or_missing_weights_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UserError, match="is not a run directory"):
