@@ -11,12 +11,11 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from data.common.errors import UserError
+from data.media.limits import MAX_PIXELS
 
 # What is stored is at most this long, in pixels: twice what the usual encoders look at. Flickr's
 # own 500-pixel pictures stay as they are; COCO's 640 × 480 take half the room.
 MAX_SIDE = 512
-# Decoded, a picture of this many pixels takes 240 MB. Cameras of 2024 make 50 million.
-MAX_PIXELS = 80_000_000
 # Not every format Pillow knows: some (EPS) start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright

@@ -21,11 +21,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.media.limits import MAX_PIXELS
 from data.media.sampling import _ROUNDING, Array, BadClip, Sampling
 
 SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", ".gif"})
-# A frame of this many pixels takes 240 MB; 8K has 33 million.
-MAX_PIXELS = 80_000_000
 MAX_BYTES = 2e9  # of all frames taken from one clip
 # Encoders put a key frame every 10 seconds at most, by habit; below, decoding on is cheaper.
 _SEEK_SECONDS = 20.0

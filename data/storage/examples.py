@@ -16,7 +16,7 @@ from data.builtin import scenes
 from data.builtin.digits import LEVELS, digit_by_id, read_digits
 from data.media.images import BadPicture, load_picture
 
-# No picture that can be decoded within `images.MAX_PIXELS` is a larger file.
+# No picture that can be decoded within `limits.MAX_PIXELS` is a larger file.
 MAX_BYTES = 400_000_000
 
 

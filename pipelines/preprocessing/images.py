@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from data.media.images import MAX_PIXELS
+from data.media.limits import MAX_PIXELS
 from pipelines.config.crop import Box
 from pipelines.preprocessing.image_headers import read_header
 from pipelines.preprocessing.resize import decode_picture, upright

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from data.media.images import MAX_PIXELS
+from data.media.limits import MAX_PIXELS
 
 MIB = 2**20
 
