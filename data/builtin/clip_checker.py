@@ -23,9 +23,9 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from data.builtin.clips import Actor, DrawnClip
+from data.builtin.clips import Actor, SyntheticClip
 from data.builtin.phrase_parser import NoSentenceError, Phrase, PhraseParser, split_phrases
-from data.builtin.scenes import COLOURS, SHAPES
+from data.builtin.scenes import COLORS, SHAPES
 
 MOVED = 0.15  # of the picture's side: from here on a thing has moved
 RESIZED = 1.3  # times as large
@@ -59,7 +59,7 @@ def _either(kind: str, phrases: Mapping[str, str]) -> str:
     return "|".join(f"(?P<{kind}_{name}>{phrase})" for name, phrase in phrases.items())
 
 
-_ADJECTIVE, _NOUN = "|".join(COLOURS), "|".join(SHAPES)
+_ADJECTIVE, _NOUN = "|".join(COLORS), "|".join(SHAPES)
 _PHRASES = re.compile(
     rf"(?P<mention>(?:an?|the)(?: (?:{_ADJECTIVE}))? (?:{_NOUN}))"
     rf"|{_either('relation', _RELATIONS)}|{_either('motion', _MOTIONS)}|{_either('pair', _PAIRS)}"
@@ -73,7 +73,7 @@ _PHRASES = re.compile(
 )
 _WORDS = (
     {shape: ("shape", shape) for shape in SHAPES}
-    | {colour: ("colour", colour) for colour in COLOURS}
+    | {color: ("color", color) for color in COLORS}
     | {side: ("column", side) for side in ("left", "right")}
     | {side: ("row", side) for side in ("top", "bottom")}
 )
@@ -85,7 +85,7 @@ class Claims:
 
     Attributes:
         count: how many things there are in all, where it says so.
-        mentions: for each thing mentioned, what it is and where: ("colour", "red").
+        mentions: for each thing mentioned, what it is and where: ("color", "red").
         motions: (mention, "left" | "right" | "up" | "down" | "turn" | "grow" | "shrink").
         relations: (mention, "meet" | "towards" | "part" | "away", mention).
     """
@@ -96,7 +96,7 @@ class Claims:
     relations: list[tuple[int, str, int]] = field(default_factory=list)
 
 
-def is_true(caption: str, clip: DrawnClip) -> bool:
+def is_true(caption: str, clip: SyntheticClip) -> bool:
     """Return whether every statement of the caption holds in the clip."""
     claims = parse(caption)
     if claims is None or claims.count not in (None, len(clip.actors)):
@@ -145,7 +145,7 @@ def parse(caption: str) -> Claims | None:
 
     >>> claims = parse("A red star moves up, and it meets the heart.")
     >>> claims.motions, claims.relations, [sorted(mention) for mention in claims.mentions]
-    ([(0, 'up')], [(0, 'meet', 1)], [[('colour', 'red'), ('shape', 'star')], [('shape', 'heart')]])
+    ([(0, 'up')], [(0, 'meet', 1)], [[('color', 'red'), ('shape', 'star')], [('shape', 'heart')]])
     >>> parse("a star moves")
     """
     try:

@@ -5,10 +5,10 @@ everything
 follows from (split, seed, index), and the hash of a clip's content says which split may hold it:
 no two splits share an action of the same things in the same place, whatever their seeds.
 
->>> clip_id, clip = next(drawn_clips("test"))
+>>> clip_id, clip = next(synthetic_clips("test"))
 >>> clip == clip_by_id(clip_id) and clip.action in ACTIONS
 True
->>> draw(clip).shape
+>>> render(clip).shape
 (12, 64, 64, 3)
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.builtin import scenes
-from data.builtin.scenes import COLOURS, COLUMNS, ROWS, SHAPES, Scene, Thing
+from data.builtin.scenes import COLORS, COLUMNS, ROWS, SHAPES, Scene, SceneObject
 from data.common.errors import unknown
 
 # Raised when the same seed gives other clips or captions; scenes.py draws their shapes.
@@ -77,7 +77,7 @@ class Actor(NamedTuple):
     """A shape on its way, at an even pace, from one pose to another."""
 
     shape: str
-    colour: str
+    color: str
     start: Pose
     end: Pose
 
@@ -88,7 +88,7 @@ class Actor(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DrawnClip:
+class SyntheticClip:
     """Actors on a background that runs from one tone to another; never two overlap."""
 
     action: str
@@ -98,21 +98,22 @@ class DrawnClip:
 
     def content(self) -> str:
         """Return what decides the split: the action, the things and their places."""
-        actors = sorted(f"{a.colour} {a.shape} {a.start.row} {a.start.column}" for a in self.actors)
+        actors = sorted(f"{a.color} {a.shape} {a.start.row} {a.start.column}" for a in self.actors)
         return ";".join([self.action, *actors])
 
     def scene(self, part: float) -> Scene:
         """Return what is seen after a part of the clip, 0 to 1."""
         things = tuple(
-            Thing(actor.shape, actor.colour, "large", *actor.pose(part)) for actor in self.actors
+            SceneObject(actor.shape, actor.color, "large", *actor.pose(part))
+            for actor in self.actors
         )
         # Grain that stood still would tell frames apart from pictures.
         return Scene(things, self.background, self.seed + round(1e6 * part))
 
 
-def drawn_clips(
+def synthetic_clips(
     split: str, count: int | None = None, seed: int = 0
-) -> Iterator[tuple[str, DrawnClip]]:
+) -> Iterator[tuple[str, SyntheticClip]]:
     """Yield the id and the clip of the first `count` (by default `SPLITS[split]`) of a split.
 
     Raises:
@@ -125,7 +126,7 @@ def drawn_clips(
         yield clip_id, clip_by_id(clip_id)
 
 
-def clip_by_id(clip_id: str) -> DrawnClip:
+def clip_by_id(clip_id: str) -> SyntheticClip:
     """Return the clip of an id such as "test-0-00003": split, seed, index.
 
     Raises:
@@ -141,14 +142,14 @@ def clip_by_id(clip_id: str) -> DrawnClip:
             return clip
 
 
-def _compose(rng: random.Random, action: str) -> DrawnClip:
+def _compose(rng: random.Random, action: str) -> SyntheticClip:
     poses = _two(rng, action) if action in ("meet", "part") else [_one(rng, action)]
-    kinds = sorted(itertools.product(SHAPES, COLOURS))
+    kinds = sorted(itertools.product(SHAPES, COLORS))
     if action == "turn":
         kinds = [kind for kind in kinds if kind[0] != "circle"]  # none would see it
     looks = rng.sample(kinds, len(poses))
     actors = tuple(Actor(*look, *way) for look, way in zip(looks, poses, strict=True))
-    return DrawnClip(action, actors, scenes.background(rng), rng.getrandbits(32))
+    return SyntheticClip(action, actors, scenes.background(rng), rng.getrandbits(32))
 
 
 def _one(rng: random.Random, action: str) -> tuple[Pose, Pose]:
@@ -198,20 +199,20 @@ def _place(rng: random.Random) -> float:
     return rng.choice(_LANES) + rng.uniform(-_SPREAD, _SPREAD)
 
 
-def draw(clip: DrawnClip, pixels: int = 64, frames: int = FRAMES) -> npt.NDArray[np.uint8]:
+def render(clip: SyntheticClip, pixels: int = 64, frames: int = FRAMES) -> npt.NDArray[np.uint8]:
     """Return the frames, uint8 `[frames, pixels, pixels, 3]`, RGB."""
     parts = np.linspace(0, 1, frames)
-    return np.stack([scenes.draw(clip.scene(float(part)), pixels) for part in parts])
+    return np.stack([scenes.render(clip.scene(float(part)), pixels) for part in parts])
 
 
-# {a} "a red star"; {colour}, {shape} its own; {place} "at the top left"; {does} "grows",
+# {a} "a red star"; {color}, {shape} its own; {place} "at the top left"; {does} "grows",
 # {doing} "growing".
 _ONE = (
     "{a} {does}",
     "the clip shows {a} {doing}",
     "there is {a} and it {does}",
     "one thing: {a} that {does}",
-    "a {shape} {does} and it is {colour}",
+    "a {shape} {does} and it is {color}",
     "{a} is {doing}",
 )
 _ONE_IN_PLACE = ("{a} {place} {does}", "{place} {a} {does}", "there is {a} {place}, it {does}")
@@ -252,7 +253,7 @@ _VERBS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def captions(clip: DrawnClip, count: int = 5) -> list[str]:
+def generate_captions(clip: SyntheticClip, count: int = 5) -> list[str]:
     """Return `count` differently worded captions, all true, the same ones at every call."""
     rng = random.Random(clip.seed)
     moves = clip.action.startswith("move")
@@ -263,14 +264,14 @@ def captions(clip: DrawnClip, count: int = 5) -> list[str]:
         first = actors[0]
         does, doing, *do = rng.choice(_VERBS[clip.action])
         fields = {name: _noun(actor) for name, actor in zip("ab", actors, strict=False)}
-        fields |= {"shape": first.shape, "colour": first.colour, "place": _place_words(first.start)}
+        fields |= {"shape": first.shape, "color": first.color, "place": _place_words(first.start)}
         sentences.append(wording.format(**fields, does=does, doing=doing, do="".join(do)))
     return sentences
 
 
 def _noun(actor: Actor) -> str:
-    article = "an" if actor.colour[0] in "aeiou" else "a"
-    return f"{article} {actor.colour} {actor.shape}"
+    article = "an" if actor.color[0] in "aeiou" else "a"
+    return f"{article} {actor.color} {actor.shape}"
 
 
 def _place_words(pose: Pose) -> str:

@@ -18,8 +18,8 @@ def split_phrases(pattern: re.Pattern[str], caption: str) -> list[Phrase]:
 
     A group `kind` gives the kind and the words; a group `kind_name` the kind and the name.
 
-    >>> split_phrases(re.compile("(?P<colour>red|blue)|(?P<motion_up>rises)"), "Red, rises!")
-    [('colour', 'red'), ('motion', 'up')]
+    >>> split_phrases(re.compile("(?P<color>red|blue)|(?P<motion_up>rises)"), "Red, rises!")
+    [('color', 'red'), ('motion', 'up')]
 
     Raises:
         NoSentenceError: if something is no phrase.

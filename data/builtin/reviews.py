@@ -6,10 +6,10 @@ does. Everything follows from (seed, split, index). Two splits never share a rev
 the text says which may hold it. The words in `NEVER_NEGATED` are negated in the split `unseen`
 only, and in each of its reviews.
 
->>> reviews = opinions("test", count=3)
->>> all(verdict(text) == label for text, label in reviews)
+>>> reviews = synthetic_reviews("test", count=3)
+>>> all(review_label(text) == label for text, label in reviews)
 True
->>> verdict("the plot was not dull , but the ending was bad .")
+>>> review_label("the plot was not dull , but the ending was bad .")
 'negative'
 """
 
@@ -35,7 +35,9 @@ ASIDES = (
 )  # fmt: skip
 
 
-def opinions(split: str, *, seed: int = 0, count: int | None = None) -> list[tuple[str, str]]:
+def synthetic_reviews(
+    split: str, *, seed: int = 0, count: int | None = None
+) -> list[tuple[str, str]]:
     """Return reviews and their labels, all different.
 
     Args:
@@ -48,11 +50,11 @@ def opinions(split: str, *, seed: int = 0, count: int | None = None) -> list[tup
     while len(found) < (SPLITS[split] if count is None else count):
         text = _review(chance)
         if _home(text) == split:
-            found[text] = verdict(text)
+            found[text] = review_label(text)
     return list(found.items())
 
 
-def verdict(text: str) -> str:
+def review_label(text: str) -> str:
     """Read a review as the language means it; of two judgements the last counts."""
     words = text.split()
     last = max(i for i, word in enumerate(words) if word in GOOD or word in BAD)

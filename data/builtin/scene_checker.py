@@ -23,13 +23,13 @@ import re
 from dataclasses import dataclass
 
 from data.builtin.phrase_parser import NoSentenceError, Phrase, PhraseParser, split_phrases
-from data.builtin.scenes import COLOURS, SHAPES, Scene, Thing
+from data.builtin.scenes import COLORS, SHAPES, Scene, SceneObject
 
 APART = 0.14  # of the picture's side: from here on one thing is left of or above another
 
 _NUMBERS = {"one": 1, "two": 2, "three": 3}
 _NOUNS = {shape: ("shape", shape) for shape in SHAPES}
-_ADJECTIVES = {colour: ("colour", colour) for colour in COLOURS} | {
+_ADJECTIVES = {color: ("color", color) for color in COLORS} | {
     "small": ("size", "small"),
     "little": ("size", "small"),
     "large": ("size", "large"),
@@ -64,7 +64,7 @@ _PHRASES = re.compile(
     r"|(?P<is>is)|(?P<it>it)|(?P<and>and)|(?P<with>with)"
 )
 
-Statement = tuple[str, str]  # an attribute of `Thing` and its value: ("colour", "red")
+Statement = tuple[str, str]  # an attribute of `Thing` and its value: ("color", "red")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def is_true(caption: str, scene: Scene) -> bool:
     )
 
 
-def _related(one: Thing, relation: str, two: Thing) -> bool:
+def _related(one: SceneObject, relation: str, two: SceneObject) -> bool:
     """Return whether `one` is clearly left of, right of, above or below `two`."""
     right, down = one.x - two.x, one.y - two.y
     return {"left": -right, "right": right, "above": -down, "below": down}[relation] > APART

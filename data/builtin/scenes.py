@@ -1,16 +1,16 @@
 """The built-in data: small drawn scenes with five true captions each.
 
-A scene holds one or two things: shapes with a colour, a size and a place. Everything follows
+A scene holds one or two things: shapes with a color, a size and a place. Everything follows
 from (seed, split, index), so the id of a scene is enough to draw it and to judge a sentence
 about it (`data.builtin.scene_checker.is_true`). Two splits never share a scene, whatever their
 seeds: the
 hash of its content says which split may hold it. The combinations in `HELD_OUT` occur in the
 split `unseen` only, and each of its scenes has one.
 
->>> scene_id, scene = next(scenes("test"))
+>>> scene_id, scene = next(synthetic_scenes("test"))
 >>> scene == scene_by_id(scene_id)
 True
->>> draw(scene).shape
+>>> render(scene).shape
 (64, 64, 3)
 """
 
@@ -18,13 +18,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 import math
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +33,7 @@ from data.common.errors import UserError, unknown
 VERSION = 1
 SPLITS: Mapping[str, int] = {"train": 8000, "validation": 300, "test": 500, "unseen": 300}
 
-COLOURS: Mapping[str, tuple[int, int, int]] = {
+COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (214, 36, 42),
     "orange": (247, 134, 24),
     "yellow": (250, 212, 38),
@@ -50,7 +48,7 @@ SIZES: Mapping[str, tuple[float, float]] = {"small": (0.12, 0.13), "large": (0.1
 COLUMNS = ("left", "middle", "right")
 ROWS = ("top", "middle", "bottom")
 
-# One combination per shape: each shape is still seen in the seven other colours.
+# One combination per shape: each shape is still seen in the seven other colors.
 HELD_OUT = frozenset(
     {
         ("circle", "cyan"),
@@ -103,11 +101,11 @@ SHAPES: Mapping[str, Callable[[Array, Array], npt.NDArray[np.bool_]]] = {
 
 
 @dataclass(frozen=True)
-class Thing:
+class SceneObject:
     """A shape in a picture; lengths are fractions of the picture's side, y grows downwards."""
 
     shape: str
-    colour: str
+    color: str
     size: str
     x: float
     y: float
@@ -129,30 +127,20 @@ class Thing:
 class Scene:
     """Things on a background that runs from one tone to another; never two overlap."""
 
-    things: tuple[Thing, ...]
+    things: tuple[SceneObject, ...]
     background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
     seed: int  # of the grain in the picture and of the captions' wording
 
     def content(self) -> str:
         """Return what decides the split: the things and their places, without their jitter."""
         return ";".join(
-            sorted(f"{t.size} {t.colour} {t.shape} {t.row} {t.column}" for t in self.things)
+            sorted(f"{t.size} {t.color} {t.shape} {t.row} {t.column}" for t in self.things)
         )
 
-    def to_json(self) -> str:
-        """Return the scene as one line of JSON."""
-        return json.dumps(asdict(self))
 
-    @classmethod
-    def from_json(cls, text: str) -> Scene:
-        """Read what `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        first, second = (tuple(tone) for tone in fields["background"])
-        things = tuple(Thing(**thing) for thing in fields["things"])
-        return cls(things, (first, second), fields["seed"])
-
-
-def scenes(split: str, count: int | None = None, seed: int = 0) -> Iterator[tuple[str, Scene]]:
+def synthetic_scenes(
+    split: str, count: int | None = None, seed: int = 0
+) -> Iterator[tuple[str, Scene]]:
     """Yield the id and the scene of the first `count` (by default `SPLITS[split]`) of a split.
 
     Raises:
@@ -203,12 +191,12 @@ def split_of(content: str) -> str:
 
 def _compose(rng: random.Random, unseen: bool) -> Scene:
     """Draw things that lie apart; one is a held-out combination if `unseen`."""
-    kinds = sorted(itertools.product(SHAPES, COLOURS))
+    kinds = sorted(itertools.product(SHAPES, COLORS))
     allowed = [kind for kind in kinds if kind not in HELD_OUT]
-    chosen = rng.sample(allowed, rng.choice(_THINGS_PER_SCENE))  # no two of one shape and colour
+    chosen = rng.sample(allowed, rng.choice(_THINGS_PER_SCENE))  # no two of one shape and color
     if unseen:
         chosen[rng.randrange(len(chosen))] = rng.choice(sorted(HELD_OUT))
-    looks = [(shape, colour, rng.choice(tuple(SIZES))) for shape, colour in chosen]
+    looks = [(shape, color, rng.choice(tuple(SIZES))) for shape, color in chosen]
     while True:
         things = tuple(_place(rng, *look) for look in looks)
         if all(
@@ -218,21 +206,23 @@ def _compose(rng: random.Random, unseen: bool) -> Scene:
             return Scene(things, background(rng), rng.getrandbits(32))
 
 
-def _place(rng: random.Random, shape: str, colour: str, size: str) -> Thing:
+def _place(rng: random.Random, shape: str, color: str, size: str) -> SceneObject:
     """Put a thing near the middle of one of nine zones, so that its place is never in doubt."""
     x, y = (rng.choice(_CENTRES) + rng.uniform(-_SPREAD, _SPREAD) for _ in range(2))
     radius, tilt = rng.uniform(*SIZES[size]), rng.uniform(-_TILT, _TILT)
-    return Thing(shape, colour, size, round(x, 4), round(y, 4), round(radius, 4), round(tilt, 4))
+    return SceneObject(
+        shape, color, size, round(x, 4), round(y, 4), round(radius, 4), round(tilt, 4)
+    )
 
 
 def background(rng: random.Random) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return two pale or two dark tones: every colour stands out from both."""
+    """Return two pale or two dark tones: every color stands out from both."""
     low, high = rng.choice([(208, 246), (14, 48)])
     first, second = (tuple(rng.randint(low, high) for _ in range(3)) for _ in range(2))
     return (first[0], first[1], first[2]), (second[0], second[1], second[2])
 
 
-def draw(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:
+def render(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:
     """Return the picture, uint8 `[pixels, pixels, 3]`, RGB, with smooth edges and some grain."""
     rng = np.random.Generator(np.random.PCG64(scene.seed))
     ramp = (np.arange(pixels) + 0.5) / pixels
@@ -241,21 +231,21 @@ def draw(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:
     picture = first * (1 - blend) + second * blend
     for thing in scene.things:
         rows, columns, cover = _coverage(thing, pixels)
-        colour = np.asarray(COLOURS[thing.colour], float)
-        picture[rows, columns] += cover[..., None] * (colour - picture[rows, columns])
+        color = np.asarray(COLORS[thing.color], float)
+        picture[rows, columns] += cover[..., None] * (color - picture[rows, columns])
     picture += 12 * (rng.random((pixels, pixels, 1)) - 0.5)
     return np.asarray(np.rint(picture.clip(0, 255)), np.uint8)
 
 
-def _coverage(thing: Thing, pixels: int) -> tuple[slice, slice, Array]:
+def _coverage(thing: SceneObject, pixels: int) -> tuple[slice, slice, Array]:
     """Return the rows and columns around a thing and the share of each pixel that it covers."""
     spans, samples = [], []
-    for centre in (thing.y, thing.x):
-        start = math.floor((centre - thing.radius) * pixels)
-        stop = math.ceil((centre + thing.radius) * pixels)
+    for center in (thing.y, thing.x):
+        start = math.floor((center - thing.radius) * pixels)
+        stop = math.ceil((center + thing.radius) * pixels)
         steps = start + (np.arange((stop - start) * _SAMPLES) + 0.5) / _SAMPLES
         spans.append(slice(start, stop))
-        samples.append((steps / pixels - centre) / thing.radius)
+        samples.append((steps / pixels - center) / thing.radius)
     y, x = np.meshgrid(*samples, indexing="ij")
     cos, sin = math.cos(thing.tilt), math.sin(thing.tilt)
     inside = SHAPES[thing.shape](cos * x + sin * y, cos * y - sin * x)
@@ -290,7 +280,7 @@ _WORDINGS: Mapping[int, tuple[str, ...]] = {
 _SIZE_WORDS = {"small": ("small", "little"), "large": ("large", "big")}
 
 
-def captions(scene: Scene, count: int = 5) -> list[str]:
+def generate_captions(scene: Scene, count: int = 5) -> list[str]:
     """Return `count` differently worded captions, all true, the same ones at every call."""
     rng = random.Random(scene.seed)
     sentences = []
@@ -307,12 +297,12 @@ def captions(scene: Scene, count: int = 5) -> list[str]:
 class _Noun:
     """A thing as the format fields of `_WORDINGS` ask for it."""
 
-    thing: Thing
+    thing: SceneObject
     rng: random.Random
 
     def __format__(self, wanted: str) -> str:
         size = self.rng.choice(_SIZE_WORDS[self.thing.size])
-        name = f"{self.thing.colour} {self.thing.shape}"
+        name = f"{self.thing.color} {self.thing.shape}"
         if wanted == "size":
             return size
         if wanted == "place":
@@ -323,7 +313,7 @@ class _Noun:
         return f"{article} {name}"
 
 
-def _place_words(thing: Thing, rng: random.Random) -> str:
+def _place_words(thing: SceneObject, rng: random.Random) -> str:
     row, column = thing.row, thing.column
     if (row, column) == ("middle", "middle"):
         return rng.choice(("in the centre", "in the middle"))
@@ -332,7 +322,7 @@ def _place_words(thing: Thing, rng: random.Random) -> str:
     return f"at the {row}" if column == "middle" else f"at the {row} {column}"
 
 
-def _relation(one: Thing, two: Thing, rng: random.Random) -> str:
+def _relation(one: SceneObject, two: SceneObject, rng: random.Random) -> str:
     """Say how `one` stands to `two`; columns and rows lie so far apart that it is clear."""
     words: list[str] = []
     if one.column != two.column:

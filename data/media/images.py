@@ -21,15 +21,15 @@ MAX_PIXELS = 80_000_000
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
-# Pillow prints warnings about odd metadata and sizes; `load_picture` judges for itself.
+# Pillow prints warnings about odd metadata and sizes; `load_image` judges for itself.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class BadPicture(UserError):
+class BadImage(UserError):
     """Bytes that are not a usable picture; the text is the reason, in a few words."""
 
 
-class Picture(NamedTuple):
+class EncodedImage(NamedTuple):
     """An upright RGB picture: its JPEG bytes and its size in pixels."""
 
     jpeg: bytes
@@ -37,13 +37,13 @@ class Picture(NamedTuple):
     height: int
 
 
-def load_picture(
+def load_image(
     data: bytes,
     *,
     max_side: int | None = MAX_SIDE,
     plain_side: int | None = None,
     max_pixels: int = MAX_PIXELS,
-) -> Picture:
+) -> EncodedImage:
     """Decode a picture in full and return it as an upright 8-bit RGB JPEG.
 
     A plain upright RGB JPEG that TensorFlow can decode comes back byte for byte. Anything else
@@ -57,30 +57,30 @@ def load_picture(
         max_pixels: the most pixels that the header may announce.
 
     Raises:
-        BadPicture: if the bytes are empty, cut short or no picture, or if the header announces
+        BadImage: if the bytes are empty, cut short or not an image, or if the header announces
             more than `max_pixels` (known before any pixel gets memory).
     """
     if not data:
-        raise BadPicture("empty file (0 bytes)")
+        raise BadImage("empty file (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise _too_large(image.width * image.height, max_pixels)
             return _convert(image, data, max_side, plain_side or max_side)
-    except BadPicture:
+    except BadImage:
         raise
     except UnidentifiedImageError:
-        raise BadPicture("not a picture") from None
+        raise BadImage("not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.findall(r"\d+", str(error))[0]  # Pillow has read the header, we have not
         raise _too_large(int(pixels), max_pixels) from None
     except Exception as error:  # decoders fed with any bytes raise nearly anything
         text = "cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
-        raise BadPicture(text) from None
+        raise BadImage(text) from None
 
 
-def _too_large(pixels: int, max_pixels: int) -> BadPicture:
-    return BadPicture(
+def _too_large(pixels: int, max_pixels: int) -> BadImage:
+    return BadImage(
         f"too large: {pixels / 1e6:,.0f} million pixels, at most {max_pixels / 1e6:,.0f}"
     )
 
@@ -95,13 +95,13 @@ def _is_turned(image: Image.Image) -> bool:
 
 def _convert(
     image: Image.Image, data: bytes, max_side: int | None, plain_side: int | None
-) -> Picture:
+) -> EncodedImage:
     # TensorFlow, which decodes PNG in exports, knows nothing of its EXIF.
     turned = image.format != "PNG" and _is_turned(image)
     fits = plain_side is None or max(image.size) <= plain_side
     plain = image.format == "JPEG" and image.mode == "RGB" and not turned
     if plain and fits and _is_read_by_both(data):
-        return Picture(data, *image.size)
+        return EncodedImage(data, *image.size)
     if max_side is not None:
         # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
         image.draft(None, (2 * max_side, 2 * max_side))
@@ -110,7 +110,7 @@ def _convert(
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     upright.save(buffer, "JPEG", quality=92, subsampling=_subsampling(image))
-    return Picture(buffer.getvalue(), *upright.size)
+    return EncodedImage(buffer.getvalue(), *upright.size)
 
 
 def _subsampling(image: Image.Image) -> int:

@@ -30,22 +30,22 @@ CLASSES = {
     "unspaced": rf"[{_UNSPACED}]",
     "letter": rf"(?![{_UNSPACED}_])[\w{_MARKS}]",
     "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
-    "sign": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
-    "mark": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only where punctuation is kept
+    "emoji": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
+    "punctuation": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only where punctuation is kept
 }
 # Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens; then emoji.
-_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{sign}".format(**CLASSES))
-_TOKEN_OR_MARK = re.compile(f"{_TOKEN.pattern}|{CLASSES['mark']}")
+_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{emoji}".format(**CLASSES))
+_TOKEN_OR_MARK = re.compile(f"{_TOKEN.pattern}|{CLASSES['punctuation']}")
 # What stands between words, where marks are: nothing before the first kind, or after the second.
 CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
 
 
-def tokenize(text: str, marks: bool = False) -> list[str]:
+def tokenize(text: str, punctuation: bool = False) -> list[str]:
     r"""Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
 
     Args:
         text: the sentence.
-        marks: whether punctuation is kept, each mark a word.
+        punctuation: whether punctuation is kept, each mark a word.
 
     >>> tokenize("A man's T-shirt -- is RED .")
     ['a', "man's", 't-shirt', 'is', 'red']
@@ -53,10 +53,10 @@ def tokenize(text: str, marks: bool = False) -> list[str]:
     ['一', '只', '狗', 'plays', '⚽']
     >>> [len(tokenize(word)) for word in ("ខ្ញុំ", "שָׁלוֹם", "كَلْب", "می\u200cخواهم")]
     [1, 1, 1, 1]
-    >>> tokenize("A man's T-shirt -- is RED.", marks=True)
+    >>> tokenize("A man's T-shirt -- is RED.", punctuation=True)
     ['a', "man's", 't-shirt', '-', '-', 'is', 'red', '.']
     """
-    pattern = _TOKEN_OR_MARK if marks else _TOKEN
+    pattern = _TOKEN_OR_MARK if punctuation else _TOKEN
     return pattern.findall(unicodedata.normalize("NFC", text).lower())
 
 
@@ -66,7 +66,7 @@ def is_blank(text: str) -> bool:
     >>> is_blank(" \x01\t\u2028"), is_blank("?"), is_blank("猫")
     (True, False, False)
     """
-    return not any(map(str.isalnum, text)) and not tokenize(text, marks=True)
+    return not any(map(str.isalnum, text)) and not tokenize(text, punctuation=True)
 
 
 class Vocabulary:
@@ -80,14 +80,14 @@ class Vocabulary:
 
     A vocabulary that holds punctuation marks keeps them in all that it encodes and decodes:
 
-    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, marks=True)
+    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, punctuation=True)
     >>> vocabulary.decode(vocabulary.encode("blue, not red."))
     'blue, not red.'
 
     Attributes:
         words: by id.
         ids: by word.
-        marks: whether a word is a punctuation mark.
+        punctuation: whether a word is a punctuation mark.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -104,23 +104,25 @@ class Vocabulary:
             twice = [word for word, count in Counter(self.words).items() if count > 1]
             raise UserError(f"a vocabulary holds each word once; twice: {twice[:5]}")
         own = self.words[len(SPECIAL) :]
-        self.marks = any(re.fullmatch(CLASSES["mark"], w) and not _TOKEN.match(w) for w in own)
+        self.punctuation = any(
+            re.fullmatch(CLASSES["punctuation"], w) and not _TOKEN.match(w) for w in own
+        )
 
     @classmethod
     def build(
-        cls, captions: Iterable[str], min_count: int = 5, *, marks: bool = False
+        cls, captions: Iterable[str], min_count: int = 5, *, punctuation: bool = False
     ) -> Vocabulary:
         """Collect the words seen at least `min_count` times, the most frequent first.
 
         Args:
             captions: any texts.
             min_count: rarer words are left out.
-            marks: whether punctuation marks are words.
+            punctuation: whether punctuation marks are words.
 
         Raises:
             UserError: if no word is left.
         """
-        counts = Counter(word for caption in captions for word in tokenize(caption, marks))
+        counts = Counter(word for caption in captions for word in tokenize(caption, punctuation))
         words = [word for word in counts if counts[word] >= min_count and word not in SPECIAL]
         if not words:
             raise UserError(
@@ -167,7 +169,7 @@ class Vocabulary:
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Return `[START, …, END]`; words past `max_words` are cut."""
-        words = tokenize(text, self.marks)[:max_words]
+        words = tokenize(text, self.punctuation)[:max_words]
         return [START, *(self.ids.get(word, UNKNOWN) for word in words), END]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -179,7 +181,7 @@ class Vocabulary:
             if index not in (PAD, START):
                 words.append(self.words[index])
         text = self.separator.join(words)
-        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.marks else text
+        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.punctuation else text
 
     def save(self, path: Path | str) -> None:
         """Write one word a line, UTF-8."""

@@ -188,7 +188,7 @@ def by_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def note_cut(texts: Sequence[str], vocabulary: Vocabulary, config: Config, what: str) -> list[str]:
     """Say, on the screen too, how many texts are longer than is read; return no or one line."""
     most = config.max_words
-    lengths = [len(tokenize(text, vocabulary.marks)) for text in texts]
+    lengths = [len(tokenize(text, vocabulary.punctuation)) for text in texts]
     long = [length for length in lengths if length > most]
     if not long:
         return []

@@ -36,7 +36,7 @@ def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tenso
     Returns:
         int32 `[batch, time]`.
     """
-    words = tokenize(texts, vocabulary.marks)[:, :max_words]
+    words = tokenize(texts, vocabulary.punctuation)[:, :max_words]
     ids = tf.ragged.map_flat_values(functools.partial(_look_up, vocabulary), words)
     rows = ids.nrows()
     start, end = (tf.fill([rows, 1], tf.constant(token, tf.int32)) for token in (START, END))
@@ -59,10 +59,10 @@ def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
     return tf.where(right, ids, UNKNOWN)
 
 
-def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
+def tokenize(texts: tf.Tensor, punctuation: bool = False) -> tf.RaggedTensor:
     """Split texts, string `[batch]`, into lower-case words: ragged string `[batch, (words)]`.
 
-    With `marks`, punctuation is kept.
+    With `punctuation`, punctuation is kept.
     """
     points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
     walls = tf.fill([points.nrows(), 1], tf.constant(_WALL, tf.int32))
@@ -75,7 +75,7 @@ def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
     within = tf.not_equal(row, _WALL)
     points = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(row, within), ends - starts)
     lower = tf.strings.unicode_encode(points, "UTF-8")
-    return tf.strings.split(tf.strings.regex_replace(lower, _expression(marks), r"\1 "))
+    return tf.strings.split(tf.strings.regex_replace(lower, _expression(punctuation), r"\1 "))
 
 
 def lowered(row: tf.Tensor) -> tf.Tensor:
@@ -250,10 +250,10 @@ def _ranges(points: Iterable[int]) -> Iterable[tuple[int, int]]:
 
 
 @functools.cache
-def _expression(marks: bool) -> str:
+def _expression(punctuation: bool) -> str:
     """Return the tokens' expression for RE2, which drops on the way what is in none."""
-    unspaced, letter, inner, sign, mark = (_class(CLASSES[name]) for name in CLASSES)
-    single = [sign, mark] if marks else [sign]
+    unspaced, letter, inner, emoji, mark = (_class(CLASSES[name]) for name in CLASSES)
+    single = [emoji, mark] if punctuation else [emoji]
     token = "|".join([unspaced, f"{letter}+(?:['’-]{inner}+)*", *single])
     junk = "[^" + "".join(each[1:-1] for each in (unspaced, letter, *single)) + "]"
     return f"{junk}*({token})|{junk}+"

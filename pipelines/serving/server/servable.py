@@ -43,7 +43,7 @@ class Version:
         vocabulary = folder / "assets" / "vocabulary.txt"
         self.words = vocabulary.read_text("utf-8").split("\n")[:-1] if vocabulary.is_file() else []
         read = folder / "assets" / "source-vocabulary.txt"
-        self.marks = read.is_file() and Vocabulary.load(read).marks
+        self.marks = read.is_file() and Vocabulary.load(read).punctuation
         signatures = read_signatures(folder)
         self.specs = {
             name: {key: _spec(given) for key, given in signature.inputs.items()}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.common.errors import UserError
-from data.media.images import MAX_SIDE, BadPicture, load_picture
+from data.media.images import MAX_SIDE, BadImage, load_image
 
 WIDTH, HEIGHT = 48, 32
 
@@ -59,7 +59,7 @@ def png(width: int, height: int, rows: bytes) -> bytes:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_plain_jpeg_is_stored_byte_for_byte(progressive: bool) -> None:
     data = encode(smooth(), progressive=progressive)
-    assert load_picture(data) == (data, WIDTH, HEIGHT)
+    assert load_image(data) == (data, WIDTH, HEIGHT)
 
 
 def test_a_jpeg_that_only_pillow_reads_is_stored_so_that_tensorflow_does() -> None:
@@ -68,25 +68,25 @@ def test_a_jpeg_that_only_pillow_reads_is_stored_so_that_tensorflow_does() -> No
     damaged = data[:middle] + b"\xff\xdc" + data[middle:]  # a marker among the pixels
     with pytest.raises(tf.errors.InvalidArgumentError):
         tf.io.decode_image(damaged)
-    stored = load_picture(damaged).jpeg
+    stored = load_image(damaged).jpeg
     assert tf.io.decode_image(stored).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_only_a_large_picture_is_shrunk() -> None:
     data = encode(smooth(1, 3 * MAX_SIDE, 2 * MAX_SIDE))
-    large = load_picture(data)
+    large = load_image(data)
     assert (large.width, large.height) == (MAX_SIDE, MAX_SIDE * 2 // 3)
     expected = smooth(1, MAX_SIDE, MAX_SIDE * 2 // 3).astype(int)
     assert np.abs(decode(large.jpeg) - expected).mean() < 2
-    thin = load_picture(encode(smooth(1, 2000, 1)), max_side=100)
+    thin = load_image(encode(smooth(1, 2000, 1)), max_side=100)
     assert (thin.width, thin.height) == (100, 1)
-    assert load_picture(data, max_side=None).jpeg == data
+    assert load_image(data, max_side=None).jpeg == data
 
 
 def test_a_plain_jpeg_may_stay_larger_than_what_must_be_made_anew() -> None:
     pixels = smooth(1, 80, 60)
     plain = encode(pixels)
-    assert load_picture(plain, max_side=40, plain_side=80) == (plain, 80, 60)
+    assert load_image(plain, max_side=40, plain_side=80) == (plain, 80, 60)
     turned = Image.Exif()
     turned[0x0112] = 3
     others = [
@@ -97,7 +97,7 @@ def test_a_plain_jpeg_may_stay_larger_than_what_must_be_made_anew() -> None:
         encode(smooth(1, 81, 60)),
     ]
     for data in others:
-        assert max(load_picture(data, max_side=40, plain_side=80)[1:]) == 40
+        assert max(load_image(data, max_side=40, plain_side=80)[1:]) == 40
 
 
 # EXIF 2.32, tag 274: where the stored rows and columns lie in the picture as it should be seen.
@@ -121,7 +121,7 @@ def test_turned_pictures_are_stored_upright(orientation: int, form: str) -> None
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(STORED_AS[orientation](seen))
     options = {"lossless": True} if form == "WEBP" else {}
-    picture = load_picture(encode(stored, form, exif=exif, **options))
+    picture = load_image(encode(stored, form, exif=exif, **options))
     assert (picture.width, picture.height) == (WIDTH, HEIGHT)
     assert np.abs(decode(picture.jpeg) - seen).mean() < 4
 
@@ -129,7 +129,7 @@ def test_turned_pictures_are_stored_upright(orientation: int, form: str) -> None
 def test_the_exif_of_a_png_is_not_looked_at() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert load_picture(encode(smooth(), "PNG", exif=exif)) == load_picture(encode(smooth(), "PNG"))
+    assert load_image(encode(smooth(), "PNG", exif=exif)) == load_image(encode(smooth(), "PNG"))
 
 
 @pytest.mark.filterwarnings(
@@ -139,7 +139,7 @@ def test_a_damaged_exif_block_is_no_reason_to_lose_a_picture() -> None:
     data = encode(smooth())
     for block in (b"Exif\0\0rubbish", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0"):
         marked = data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
-        assert load_picture(marked).width == WIDTH
+        assert load_image(marked).width == WIDTH
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_other_formats_and_colour_modes_keep_their_look(mode: str, form: str) ->
     options = {"lossless": True} if form == "WEBP" else {}
     image = Image.fromarray(seen)
     image = image.quantize(256) if mode == "P" else image.convert(mode)
-    picture = load_picture(encode(image, form, **options))
+    picture = load_image(encode(image, form, **options))
     # 256 colours are coarse; the rest is JPEG's own loss.
     assert np.abs(decode(picture.jpeg) - seen).mean() < (8 if mode == "P" else 4)
 
@@ -170,13 +170,13 @@ def test_other_formats_and_colour_modes_keep_their_look(mode: str, form: str) ->
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_grey_becomes_three_equal_channels(form: str) -> None:
     grey = smooth()[..., 0]
-    pixels = decode(load_picture(encode(grey, form)).jpeg)
+    pixels = decode(load_image(encode(grey, form)).jpeg)
     assert np.abs(pixels - grey[..., None]).mean() < 2
 
 
 def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     grey = np.linspace(0, 65535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
-    pixels = decode(load_picture(encode(grey, "PNG")).jpeg)
+    pixels = decode(load_image(encode(grey, "PNG")).jpeg)
     assert np.abs(pixels - (grey[..., None] / 257)).max() < 6
 
 
@@ -184,7 +184,7 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
 def test_pictures_of_numbers_are_stretched_to_the_full_range(mode: str) -> None:
     ramp = np.linspace(-5, 900, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
     numbers = ramp.astype(np.int32 if mode == "I" else np.float32)
-    pixels = decode(load_picture(encode(numbers, "TIFF")).jpeg)
+    pixels = decode(load_image(encode(numbers, "TIFF")).jpeg)
     assert (pixels.min(), pixels.max()) == (pytest.approx(0, abs=4), pytest.approx(255, abs=4))
 
 
@@ -197,7 +197,7 @@ def test_transparent_parts_become_white(kind: str) -> None:
         image = image.quantize(2)
     elif kind == "LA":
         image = image.convert("LA")
-    seen = decode(load_picture(encode(image, "PNG")).jpeg)
+    seen = decode(load_image(encode(image, "PNG")).jpeg)
     assert seen[:, :7].min() > 240
     assert seen[:, 9:].max() < 15
 
@@ -205,19 +205,19 @@ def test_transparent_parts_become_white(kind: str) -> None:
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
 def test_of_an_animation_the_first_frame_is_stored(form: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
-    picture = load_picture(encode(frames[0], form, save_all=True, append_images=frames[1:]))
+    picture = load_image(encode(frames[0], form, save_all=True, append_images=frames[1:]))
     assert np.abs(decode(picture.jpeg) - [255, 0, 0]).max() < 5
 
 
 def test_an_empty_file_says_so() -> None:
-    with pytest.raises(BadPicture, match=r"empty file \(0 bytes\)"):
-        load_picture(b"")
+    with pytest.raises(BadImage, match=r"empty file \(0 bytes\)"):
+        load_image(b"")
 
 
 @pytest.mark.parametrize("data", [b"<!DOCTYPE html>", b"\xff\xd8", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_what_is_no_picture_says_so(data: bytes) -> None:
-    with pytest.raises(BadPicture):
-        load_picture(data)
+    with pytest.raises(BadImage):
+        load_image(data)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"])
@@ -225,34 +225,34 @@ def test_a_picture_cut_anywhere_is_refused(form: str) -> None:
     data = encode(smooth(), form)
     # TIFF keeps its directory at the end; a GIF may lack its last byte, the trailer.
     for tenth in range(10):
-        with pytest.raises(BadPicture):
-            load_picture(data[: len(data) * tenth // 10])
+        with pytest.raises(BadImage):
+            load_image(data[: len(data) * tenth // 10])
 
 
 def test_a_cut_jpeg_is_called_cut_short_even_at_its_last_byte() -> None:
     data = encode(smooth())
     for end in (len(data) // 2, len(data) - 2, len(data) - 1):
-        with pytest.raises(BadPicture, match="cut short"):
-            load_picture(data[:end])
+        with pytest.raises(BadImage, match="cut short"):
+            load_image(data[:end])
 
 
 @pytest.mark.parametrize(("side", "million"), [(30_000, "900"), (12_000, "144"), (9_000, "81")])
 def test_a_header_too_large_is_refused_before_decoding(side: int, million: str) -> None:
     # Had decoding begun, the reason would be the missing rows.
-    with pytest.raises(BadPicture, match=f"too large: {million} million pixels, at most 80"):
-        load_picture(png(side, side, b""))
-    with pytest.raises(BadPicture, match=r"cut short|damaged"):
-        load_picture(png(100, 100, b""))
+    with pytest.raises(BadImage, match=f"too large: {million} million pixels, at most 80"):
+        load_image(png(side, side, b""))
+    with pytest.raises(BadImage, match=r"cut short|damaged"):
+        load_image(png(100, 100, b""))
 
 
 def test_the_pixel_limit_is_the_callers() -> None:
-    with pytest.raises(BadPicture, match="too large"):
-        load_picture(encode(smooth()), max_pixels=WIDTH * HEIGHT - 1)
-    load_picture(encode(smooth()), max_pixels=WIDTH * HEIGHT)
+    with pytest.raises(BadImage, match="too large"):
+        load_image(encode(smooth()), max_pixels=WIDTH * HEIGHT - 1)
+    load_image(encode(smooth()), max_pixels=WIDTH * HEIGHT)
 
 
 def test_a_bad_picture_is_the_users_to_mend() -> None:
-    assert issubclass(BadPicture, UserError)
+    assert issubclass(BadImage, UserError)
 
 
 @settings(max_examples=80, deadline=None)
@@ -263,8 +263,8 @@ def test_damaged_bytes_give_a_picture_or_a_reason_never_a_crash(data: st.DataObj
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        picture = load_picture(bytes(content))
-    except BadPicture as error:
+        picture = load_image(bytes(content))
+    except BadImage as error:
         assert 0 < len(str(error)) < 200
     else:
         assert decode(picture.jpeg).shape == (picture.height, picture.width, 3)
@@ -297,8 +297,8 @@ def test_a_damaged_jpeg_is_kept_as_it_is_only_if_both_libraries_read_it(
     gone = data.draw(st.sampled_from([0, 1, 30, len(content)]))
     content = content[:at] + new + content[at + gone :]
     try:
-        picture = load_picture(content)
-    except BadPicture as error:
+        picture = load_image(content)
+    except BadImage as error:
         assert "too large" in str(error) or not reads(content)
     else:
         assert reads(picture.jpeg)
@@ -312,5 +312,5 @@ def test_what_only_tensorflow_reads_is_refused(marker: bytes) -> None:
     content = encode(smooth())
     damaged = content[:-2] + marker + content[-2:]  # a second frame, with nothing in it
     assert tf.io.decode_jpeg(damaged).shape == (HEIGHT, WIDTH, 3)
-    with pytest.raises(BadPicture, match="damaged"):
-        load_picture(damaged)
+    with pytest.raises(BadImage, match="damaged"):
+        load_image(damaged)

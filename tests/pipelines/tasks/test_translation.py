@@ -171,7 +171,7 @@ def test_spelling_out_is_the_same_in_the_graph(trained: Trained) -> None:
     from pipelines.export.captions import _sentences
 
     vocabulary = trained.head.vocabulary
-    assert vocabulary.marks
+    assert vocabulary.punctuation
     rows = np.random.default_rng(0).integers(END, len(vocabulary), (300, 9))
     rows[:, -1] = END
     for row in rows:

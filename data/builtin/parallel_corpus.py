@@ -11,7 +11,7 @@ Everything follows from (seed, split, index). Two splits never share a sentence:
 English says which may hold it. The nouns in `NEVER_OBJECTS` have something done to them in the
 split `unseen` only, and in each of its sentences.
 
->>> phrasebook("test", count=1)[0]
+>>> synthetic_pairs("test", count=1)[0]
 ('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')
 """
 
@@ -122,7 +122,9 @@ class Clause(NamedTuple):
     prefix: str
 
 
-def phrasebook(split: str, *, seed: int = 0, count: int | None = None) -> list[tuple[str, str]]:
+def synthetic_pairs(
+    split: str, *, seed: int = 0, count: int | None = None
+) -> list[tuple[str, str]]:
     """Return pairs of an English sentence and its German, all different.
 
     Args:
