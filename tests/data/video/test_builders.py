@@ -124,7 +124,7 @@ def test_bad_clips_are_named_and_limited(
         file.write("\n5.mp4,run,train,,,g5\n8.avi,run,train,30,40,g8\n10.webm,run,train,2,1,g10")
     expected = {
         ("0.avi", "undecodable: empty file (0 bytes)", True),
-        ("1.mp4", "undecodable: not a clip: cut short, without pictures, or of an unknown kind"),
+        ("1.mp4", "undecodable: not a clip: cut short, without images, or in an unknown format"),
         ("2.webm", "missing", True),
         ("4.avi", "in two splits: 3.gif in validation (kept) is the same clip", True),
         ("5.mp4", "listed twice", False),
