@@ -36,7 +36,7 @@ def summary(problems: Iterable[Problem]) -> str:
     """Count the problems by kind, the most frequent first.
 
     >>> summary([Problem("a.jpg", "undecodable: cut short", "images"),
-    ...          Problem("b.jpg", "undecodable: not a picture", "images"),
+    ...          Problem("b.jpg", "undecodable: not an image", "images"),
     ...          Problem("c.jpg", "missing", "captions.csv:4")])
     '2 undecodable, 1 missing'
     """

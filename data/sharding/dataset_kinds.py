@@ -198,9 +198,9 @@ class Scenes(Pictures):
         from data.builtin import scenes
 
         entries = (
-            Entry(name, name, "", tuple(scenes.captions(scene)), split)
+            Entry(name, name, "", tuple(scenes.generate_captions(scene)), split)
             for split in scenes.SPLITS
-            for name, scene in scenes.scenes(split, seed=options["seed"])
+            for name, scene in scenes.synthetic_scenes(split, seed=options["seed"])
         )
         return Listing(tuple(entries), (), ())
 
@@ -222,9 +222,9 @@ class DrawnClips(Clips):
         from data.builtin import clips
 
         entries = (
-            Entry(name, name, "", tuple(clips.captions(clip)), split, clip.action)
+            Entry(name, name, "", tuple(clips.generate_captions(clip)), split, clip.action)
             for split in clips.SPLITS
-            for name, clip in clips.drawn_clips(split, seed=options["seed"])
+            for name, clip in clips.synthetic_clips(split, seed=options["seed"])
         )
         return Listing(tuple(entries), (), ())
 

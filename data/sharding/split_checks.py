@@ -20,7 +20,7 @@ import numpy as np
 
 from data.annotations.entries import Entry
 from data.common.errors import UserError
-from data.media.images import load_picture
+from data.media.images import load_image
 from data.media.sampling import Sampling
 from data.media.video import SUFFIXES, sample
 from data.storage.fingerprints import content
@@ -110,7 +110,7 @@ def _hash_of(entry: Entry) -> int:
         start, end = window(entry.file)
         middle = sample(entry.path, Sampling(count=1), start=start, end=end).frames[0]
         return perceptual_hash(middle)
-    jpeg = load_picture(entry.path.read_bytes(), max_side=128).jpeg
+    jpeg = load_image(entry.path.read_bytes(), max_side=128).jpeg
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels is not None  # it was written a moment ago
     return perceptual_hash(pixels)

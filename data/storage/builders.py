@@ -209,7 +209,7 @@ def checked_pictures(
     bar: tqdm[Any],
     finish: Callable[[], None],
 ) -> dict[str, Iterator[Example | LabelledExample]]:
-    """Return the pictures of each split, shrunk to `max_side`: see `checked`, `load_picture`."""
+    """Return the pictures of each split, shrunk to `max_side`: see `checked`, `load_image`."""
 
     def load(entry: Entry) -> Loaded:
         return picture_of(entry, max_side, labelled)

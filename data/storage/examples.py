@@ -14,7 +14,7 @@ from tqdm import tqdm
 from data.annotations.entries import Entry
 from data.builtin import scenes
 from data.builtin.digits import LEVELS, digit_by_id, read_digits
-from data.media.images import BadPicture, load_picture
+from data.media.images import BadImage, load_image
 
 # No picture that can be decoded within `limits.MAX_PIXELS` is a larger file.
 MAX_BYTES = 400_000_000
@@ -63,11 +63,11 @@ class Loaded(NamedTuple):
 def picture_of(
     entry: Entry, max_side: int | None, labelled: bool = False, plain_side: int | None = None
 ) -> Loaded:
-    """Read a picture: see `load_picture`."""
+    """Read a picture: see `load_image`."""
     if entry.path.stat().st_size > MAX_BYTES:
-        raise BadPicture(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
+        raise BadImage(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
     data = entry.path.read_bytes()
-    jpeg = load_picture(data, max_side=max_side, plain_side=plain_side).jpeg
+    jpeg = load_image(data, max_side=max_side, plain_side=plain_side).jpeg
     digest = hashlib.blake2b(jpeg, digest_size=16).digest()
     if labelled:
         return Loaded(LabelledExample(entry.image_id, jpeg, entry.label), digest)
@@ -90,7 +90,7 @@ def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
     """Return the drawn scenes of each split, as PNG: JPEG would blur their edges."""
 
     def examples(split: str) -> Iterator[Example]:
-        for scene_id, scene in scenes.scenes(split, seed=seed):
+        for scene_id, scene in scenes.synthetic_scenes(split, seed=seed):
             bar.update()
             yield scene_of(scene_id, scene)
 
@@ -99,7 +99,9 @@ def drawn_scenes(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[Example]]:
 
 def scene_of(scene_id: str, scene: scenes.Scene) -> Example:
     """Draw a scene."""
-    return Example(scene_id, _png(scenes.draw(scene), compress_level=1), scenes.captions(scene))
+    return Example(
+        scene_id, _png(scenes.render(scene), compress_level=1), scenes.generate_captions(scene)
+    )
 
 
 def _png(pixels: np.ndarray, **options: Any) -> bytes:

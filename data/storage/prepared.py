@@ -198,7 +198,7 @@ class PreparedScenes(Prepared, Drawn):
 
     def is_true(self, name: str, caption: str) -> bool:
         """Check every statement of a caption against the scene itself."""
-        from data.builtin.scene_checker import is_true
+        from data.builtin.caption_checker import is_true
         from data.builtin.scenes import scene_by_id
 
         return is_true(caption, scene_by_id(name))

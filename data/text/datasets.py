@@ -257,12 +257,12 @@ def _pairs(name: str, folder: Path | None, languages: str | None) -> Iterable[Pa
 
 
 def _made_opinions(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...]]:
-    from data.builtin.reviews import LABELS, SPLITS, opinions
+    from data.builtin.reviews import LABELS, SPLITS, synthetic_reviews
 
     splits = {
         split: [
             Text(f"{split}-{number}", text, label, split)
-            for number, (text, label) in enumerate(opinions(split, seed=seed))
+            for number, (text, label) in enumerate(synthetic_reviews(split, seed=seed))
         ]
         for split in SPLITS
     }
@@ -270,12 +270,12 @@ def _made_opinions(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...]]:
 
 
 def _made_pairs(seed: int) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
-    from data.builtin.phrasebook import SPLITS, phrasebook
+    from data.builtin.parallel_corpus import SPLITS, synthetic_pairs
 
     splits = {
         split: [
             Pair(f"{split}-{number}", text, translation, split)
-            for number, (text, translation) in enumerate(phrasebook(split, seed=seed))
+            for number, (text, translation) in enumerate(synthetic_pairs(split, seed=seed))
         ]
         for split in SPLITS
     }

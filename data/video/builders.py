@@ -178,18 +178,18 @@ def drawn(seed: int, bar: tqdm[Any]) -> dict[str, Iterator[ClipExample]]:
     """Return the drawn clips of each split, as PNG: JPEG would blur their edges."""
 
     def examples(split: str) -> Iterator[ClipExample]:
-        for clip_id, clip in clips.drawn_clips(split, seed=seed):
+        for clip_id, clip in clips.synthetic_clips(split, seed=seed):
             bar.update()
             yield drawn_clip_of(clip_id, clip)
 
     return {split: examples(split) for split in clips.SPLITS}
 
 
-def drawn_clip_of(clip_id: str, clip: clips.DrawnClip) -> ClipExample:
+def drawn_clip_of(clip_id: str, clip: clips.SyntheticClip) -> ClipExample:
     """Draw the frames of a clip."""
-    frames = [_png(frame) for frame in clips.draw(clip)]
+    frames = [_png(frame) for frame in clips.render(clip)]
     times = [number / clips.RATE for number in range(len(frames))]
-    return ClipExample(clip_id, frames, times, clips.captions(clip), clip.action, clip_id)
+    return ClipExample(clip_id, frames, times, clips.generate_captions(clip), clip.action, clip_id)
 
 
 def _png(frame: npt.NDArray[np.uint8]) -> bytes:

@@ -96,7 +96,7 @@ class PreparedDrawnClips(PreparedClips, Drawn):
 
     def is_true(self, name: str, caption: str) -> bool:
         """Check every statement of a caption against the clip itself."""
-        from data.builtin.clip_checker import is_true
+        from data.builtin.caption_checker import is_true
         from data.builtin.clips import clip_by_id
 
         return is_true(caption, clip_by_id(name))

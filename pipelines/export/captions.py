@@ -187,7 +187,7 @@ def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
     words = tf.gather(tf.constant(vocabulary.words), tokens)
     separators = tf.constant(["", *[vocabulary.separator] * (tokens.shape[-1] - 1)])
     texts = tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
-    for space in (CLOSING, OPENING) if vocabulary.marks else ():
+    for space in (CLOSING, OPENING) if vocabulary.punctuation else ():
         texts = tf.strings.regex_replace(texts, space, r"\1")
     return texts
 

@@ -228,7 +228,7 @@ def note_truncation(
     texts: Sequence[str], vocabulary: Vocabulary, max_words: int, what: str
 ) -> list[str]:
     """Print how many texts are longer than `max_words`; return that line, or no line."""
-    lengths = [len(tokenize(text, vocabulary.marks)) for text in texts]
+    lengths = [len(tokenize(text, vocabulary.punctuation)) for text in texts]
     long = [length for length in lengths if length > max_words]
     if not long:
         return []

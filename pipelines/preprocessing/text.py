@@ -38,7 +38,7 @@ def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tenso
     Returns:
         int32 `[batch, time]`.
     """
-    words = tokenize(texts, vocabulary.marks)[:, :max_words]
+    words = tokenize(texts, vocabulary.punctuation)[:, :max_words]
     ids = tf.ragged.map_flat_values(functools.partial(_look_up, vocabulary), words)
     rows = ids.nrows()
     start, end = (tf.fill([rows, 1], tf.constant(token, tf.int32)) for token in (START, END))
@@ -59,12 +59,12 @@ def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
     return tf.where(known, ids, UNKNOWN)
 
 
-def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
+def tokenize(texts: tf.Tensor, punctuation: bool = False) -> tf.RaggedTensor:
     """Split texts into lower-case words.
 
     Args:
         texts: string `[batch]`.
-        marks: whether to keep punctuation.
+        punctuation: whether to keep punctuation.
 
     Returns:
         Ragged string `[batch, (words)]`.
@@ -80,7 +80,7 @@ def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
     within = tf.not_equal(row, _WALL)
     points = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(row, within), ends - starts)
     lower = tf.strings.unicode_encode(points, "UTF-8")
-    return tf.strings.split(tf.strings.regex_replace(lower, _expression(marks), r"\1 "))
+    return tf.strings.split(tf.strings.regex_replace(lower, _expression(punctuation), r"\1 "))
 
 
 def lowered(row: tf.Tensor) -> tf.Tensor:
@@ -258,10 +258,10 @@ def _ranges(points: Iterable[int]) -> Iterable[tuple[int, int]]:
 
 
 @functools.cache
-def _expression(marks: bool) -> str:
+def _expression(punctuation: bool) -> str:
     """Return the expression of a token for RE2, with the skipped characters around it."""
-    unspaced, letter, inner, sign, mark = (_class(CLASSES[name]) for name in CLASSES)
-    single = [sign, mark] if marks else [sign]
+    unspaced, letter, inner, emoji, mark = (_class(CLASSES[name]) for name in CLASSES)
+    single = [emoji, mark] if punctuation else [emoji]
     token = "|".join([unspaced, f"{letter}+(?:['’-]{inner}+)*", *single])
     junk = "[^" + "".join(each[1:-1] for each in (unspaced, letter, *single)) + "]"
     return f"{junk}*({token})|{junk}+"

@@ -53,7 +53,9 @@ class CaptionHead:
             captions = self._training_captions()
             if not captions:
                 raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            Vocabulary.build(captions, config.min_count, marks=config.keep_punctuation).save(path)
+            Vocabulary.build(captions, config.min_count, punctuation=config.keep_punctuation).save(
+                path
+            )
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),

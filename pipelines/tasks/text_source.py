@@ -75,7 +75,9 @@ class TextSource:
         path = run_dir / VOCABULARY
         if not path.exists():
             texts = (text for _, text in prepared.texts(config.train_split))
-            Vocabulary.build(texts, config.min_count, marks=config.keep_punctuation).save(path)
+            Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation).save(
+                path
+            )
         self.vocabulary = Vocabulary.load(path)
         affixes = np.array(self.vocabulary.affixes()) if config.affix_embeddings else None
         self.encoder = TextEncoder(
@@ -121,7 +123,7 @@ class TextSource:
     def preview(self, split: str, name: str) -> Shown:
         """Return what the report shows of an example: the text, and the words the model reads."""
         text = self._texts(split)[name]
-        words = tokenize(text, self.vocabulary.marks)[: self.config.max_words]
+        words = tokenize(text, self.vocabulary.punctuation)[: self.config.max_words]
         return Shown(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
 
     def _load_word_vectors(self, path: str) -> None:

@@ -43,7 +43,7 @@ class Version:
         vocabulary = folder / "assets" / "vocabulary.txt"
         self.words = vocabulary.read_text("utf-8").split("\n")[:-1] if vocabulary.is_file() else []
         source = folder / "assets" / "source-vocabulary.txt"
-        self.marks = source.is_file() and Vocabulary.load(source).marks
+        self.marks = source.is_file() and Vocabulary.load(source).punctuation
         signatures = read_signatures(folder)
         self.specs = {
             name: {key: _spec(tensor) for key, tensor in signature.inputs.items()}

@@ -70,8 +70,8 @@ def test_drawn_scenes_are_stored_as_drawn(tmp_path: Path, monkeypatch: pytest.Mo
     captions = dict(prepared.captions("unseen"))
     for scene_id, image in prepared.images("unseen"):
         scene = scenes.scene_by_id(scene_id)
-        np.testing.assert_array_equal(tf.io.decode_png(image), scenes.draw(scene))
-        assert captions[scene_id] == scenes.captions(scene)
+        np.testing.assert_array_equal(tf.io.decode_png(image), scenes.render(scene))
+        assert captions[scene_id] == scenes.generate_captions(scene)
     assert (
         prepare("synthetic-scenes", data_dir=tmp_path, seed=1).fingerprint != prepared.fingerprint
     )

@@ -160,7 +160,7 @@ def test_what_cannot_be_used_is_named_and_too_much_of_it_stops(
     assert len(made) == before  # what was made the first time is used
     lines = [json.loads(line) for line in (out / "skipped.jsonl").read_text().splitlines()]
     assert {line["file"]: line["reason"] for line in lines} == {
-        "3.jpg": "undecodable: not a picture",
+        "3.jpg": "undecodable: not an image",
         train.file: f"in two splits: {held.file} in test (kept) is the same picture",
     }
     builder = tfds.builder_from_directory(out)

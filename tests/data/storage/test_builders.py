@@ -169,7 +169,7 @@ def test_bad_pictures_are_named_and_limited(
     expected = {
         ("3.jpg", "undecodable: empty file (0 bytes)"),
         ("4.jpg", "undecodable: cut short"),
-        ("5.jpg", "undecodable: not a picture"),
+        ("5.jpg", "undecodable: not an image"),
         ("6.jpg", "missing"),
     }
     assert {(problem.file, problem.reason) for problem in read_report(Path(report))} == expected

@@ -215,9 +215,9 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
     seen: dict[str, str] = {}
     for split, count in reviews.SPLITS.items():
         for seed in (0, 1):
-            found = reviews.opinions(split, seed=seed, count=count // 2)
-            assert found == reviews.opinions(split, seed=seed, count=count // 2)
-            assert all(reviews.verdict(text) == label for text, label in found)
+            found = reviews.synthetic_reviews(split, seed=seed, count=count // 2)
+            assert found == reviews.synthetic_reviews(split, seed=seed, count=count // 2)
+            assert all(reviews.review_label(text) == label for text, label in found)
             assert all(seen.setdefault(text, split) == split for text, _ in found)
             share = Counter(label for _, label in found)["positive"] / len(found)
             assert 0.4 < share < 0.6
@@ -233,7 +233,7 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
     ],
 )
 def test_a_verdict_follows_the_rules(text: str, label: str) -> None:
-    assert reviews.verdict(text) == label
+    assert reviews.review_label(text) == label
 
 
 def test_imdb_s_folders(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from data.builtin.phrasebook import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, phrasebook
+from data.builtin.parallel_corpus import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, synthetic_pairs
 from data.common.errors import UserError
 from data.text.datasets import prepare_texts
 from data.text.prepared import PreparedPairs
@@ -159,7 +159,7 @@ def test_real_captions_in_three_languages(shared_data: Path, tmp_path: Path) -> 
 
 
 def test_made_up_sentences_are_apart_and_ask_for_order_and_agreement() -> None:
-    splits = {split: phrasebook(split) for split in SPLITS}
+    splits = {split: synthetic_pairs(split) for split in SPLITS}
     texts = [{text for text, _ in each} for each in splits.values()]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 9500
     words = {split: " ".join(f"{e} {g}" for e, g in each) for split, each in splits.items()}
@@ -175,7 +175,7 @@ def test_made_up_sentences_are_apart_and_ask_for_order_and_agreement() -> None:
 
 
 def test_the_grammar_gives_what_a_german_would_say() -> None:
-    said = dict(phrasebook("train"))
+    said = dict(synthetic_pairs("train"))
     for text, translation in CHECKED_BY_HAND.items():
         assert said[text] == translation
 

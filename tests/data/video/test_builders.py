@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from data.annotations.problems import read_report
-from data.builtin import clips as drawn_clips
+from data.builtin import clips as synthetic_clips
 from data.common.errors import UserError
 from data.media.sampling import Sampling
 from data.video.datasets import CLIP_DATASETS, prepare_clips
@@ -124,7 +124,7 @@ def test_bad_clips_are_named_and_limited(
         file.write("\n5.mp4,run,train,,,g5\n8.avi,run,train,30,40,g8\n10.webm,run,train,2,1,g10")
     expected = {
         ("0.avi", "undecodable: empty file (0 bytes)", True),
-        ("1.mp4", "undecodable: not a clip: cut short, without pictures, or of an unknown kind"),
+        ("1.mp4", "undecodable: not a clip: cut short, without images, or in an unknown format"),
         ("2.webm", "missing", True),
         ("4.avi", "in two splits: 3.gif in validation (kept) is the same clip", True),
         ("5.mp4", "listed twice", False),
@@ -192,21 +192,21 @@ def test_everything_that_clips_can_do_wrong_is_named_and_the_rest_used(tmp_path:
 
 
 def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawn_clips, "SPLITS", {"train": 60, "validation": 3, "test": 3})
-    prepared = prepare_clips("synthetic-clips", data_dir=tmp_path)
+    monkeypatch.setattr(synthetic_clips, "SPLITS", {"train": 60, "validation": 3, "test": 3})
+    prepared = prepare_clips("synthetic_clips-clips", data_dir=tmp_path)
     assert prepared.splits == {"train": 60, "validation": 3, "test": 3}
     captions, labels = prepared.captions("test"), dict(prepared.labels("test"))
     for (clip_id, frames), (same_id, sentences) in zip(
         prepared.frames("test"), captions, strict=True
     ):
         assert clip_id == same_id and len(sentences) == 5
-        clip = drawn_clips.clip_by_id(clip_id)
+        clip = synthetic_clips.clip_by_id(clip_id)
         stored = np.stack([tf.io.decode_image(frame).numpy() for frame in frames])
-        assert np.array_equal(stored, drawn_clips.draw(clip))
+        assert np.array_equal(stored, synthetic_clips.render(clip))
         assert labels[clip_id] == clip.action
         assert all(prepared.is_true(clip_id, text) for text in sentences)  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match="synthetic-clips takes no --source"):
-        prepare_clips("synthetic-clips", tmp_path, data_dir=tmp_path)
+    with pytest.raises(UserError, match="synthetic_clips-clips takes no --source"):
+        prepare_clips("synthetic_clips-clips", tmp_path, data_dir=tmp_path)
 
 
 def test_mistakes_are_the_users_to_mend(tmp_path: Path) -> None:

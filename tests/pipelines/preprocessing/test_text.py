@@ -20,7 +20,9 @@ from pipelines.preprocessing import text as text_graph
 TEXTS = [tf.TensorSpec([None], tf.string)]
 in_graph = {
     marks: tf.function(
-        functools.partial(text_graph.tokenize, marks=marks), input_signature=TEXTS, autograph=False
+        functools.partial(text_graph.tokenize, punctuation=marks),
+        input_signature=TEXTS,
+        autograph=False,
     )
     for marks in (False, True)
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from data.builtin.reviews import opinions, verdict
+from data.builtin.reviews import review_label, synthetic_reviews
 from pipelines.cli.main import run
 from pipelines.config.config import Config
 from tests.support.paths import ROOT
@@ -88,7 +88,7 @@ def test_the_command_line_classifies_texts(
 def test_the_made_up_reviews_ask_for_the_order_of_words() -> None:
     """Exchange what stands before and after "but": the same words, often another verdict."""
     turned = 0
-    for text, label in opinions("train", count=500):
+    for text, label in synthetic_reviews("train", count=500):
         first, _, second = text.removesuffix(" .").partition(" , but ")
-        turned += bool(second) and verdict(f"{second} , but {first} .") != label
+        turned += bool(second) and review_label(f"{second} , but {first} .") != label
     assert turned > 100

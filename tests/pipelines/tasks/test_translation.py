@@ -169,7 +169,7 @@ def test_decoding_in_the_graph_equals_the_vocabulary(trained: Trained) -> None:
     from pipelines.export.captions import _sentences
 
     vocabulary = trained.experiment.head.vocabulary
-    assert vocabulary.marks
+    assert vocabulary.punctuation
     rows = np.random.default_rng(0).integers(END, len(vocabulary), (300, 9))
     rows[:, -1] = END
     for row in rows:

@@ -1,31 +1,30 @@
-"""The built-in pairs: English sentences of a small grammar, and what they are in German.
+"""A synthetic parallel corpus: English sentences of a small grammar and their German translations.
 
-German says the same in another order and with other endings. Its verb comes second, so that
-"today" or any other word in front sends the subject behind it; what belongs to the verb (a
-participle, an infinitive, the "auf" of "hebt … auf") comes last, and after "dass" and "weil" so
-does the verb itself. Articles and adjectives agree with the gender and number of a noun and with
-its part in the sentence: "the old hat" is "der alte Hut" where it does something, "den alten Hut"
-where something is done to it. So each word has to be looked for where it stands.
+Word order and endings differ. The German verb comes second, so that the subject follows it after
+"today" or any other first word; the rest of the verb (a participle, an infinitive, the "auf" of
+"hebt … auf") comes last, and after "dass" and "weil" the verb itself comes last. Articles and
+adjectives agree with the gender, number and case of a noun: "the old hat" is "der alte Hut" as the
+subject and "den alten Hut" as the object. A translation therefore requires alignment.
 
-Everything follows from (seed, split, index). Two splits never share a sentence: the hash of the
-English says which may hold it. The nouns in `NEVER_OBJECTS` have something done to them in the
-split `unseen` only, and in each of its sentences.
+Everything follows from (seed, split, index), and no two splits share a sentence. The nouns in
+`NEVER_OBJECTS` are objects in the split `unseen` only, and in each of its sentences.
 
->>> phrasebook("test", count=1)[0]
+>>> synthetic_pairs("test", count=1)[0]
 ('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
 from typing import NamedTuple
+
+from data.builtin.splits import split_of_text
 
 SPLITS = {"train": 8000, "validation": 500, "test": 500, "unseen": 500}
 
 
 class Noun(NamedTuple):
-    """A noun: English and German, one and many, and its gender: m, f or n."""
+    """A noun: English and German, each (singular, plural), and its German gender: m, f or n."""
 
     english: tuple[str, str]
     german: tuple[str, str]
@@ -33,9 +32,9 @@ class Noun(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb: third person, infinitive and participle in both, and what of the German splits off.
+    """A verb in both languages: third person, infinitive and participle, and the German prefix.
 
-    What stands behind the object in English too, as in "pick … up", stands in `TAILS`.
+    English particles that follow the object, as in "pick … up", are in `TAILS`.
     """
 
     english: tuple[str, str, str]
@@ -89,7 +88,7 @@ SAYING = (
 )
 ADVERBS = {"today": "heute", "now": "jetzt", "sometimes": "manchmal", "here": "hier"}
 NUMBERS = {"two": "zwei", "three": "drei"}
-ARTICLES = {  # of one thing: the subject's and the object's, with the adjective's ending
+ARTICLES = {  # singular, by gender: as the subject and as the object, with the adjective's ending
     "the": {
         "m": (("der", "e"), ("den", "en")),
         "f": (("die", "e"), ("die", "e")),
@@ -104,15 +103,15 @@ ARTICLES = {  # of one thing: the subject's and the object's, with the adjective
 
 
 class Phrase(NamedTuple):
-    """The same in English and in German."""
+    """A noun phrase in English and in German."""
 
     english: str
     german: str
-    many: bool = False
+    plural: bool = False
 
 
 class Clause(NamedTuple):
-    """A clause whose German parts are not yet in order: `end` comes last, after the object."""
+    """A clause with its German parts, not yet in order: `end` comes last, after the object."""
 
     english: str
     subject: str
@@ -122,63 +121,64 @@ class Clause(NamedTuple):
     prefix: str
 
 
-def phrasebook(split: str, *, seed: int = 0, count: int | None = None) -> list[tuple[str, str]]:
-    """Return pairs of an English sentence and its German, all different.
+def synthetic_pairs(
+    split: str, *, seed: int = 0, count: int | None = None
+) -> list[tuple[str, str]]:
+    """Return pairs of an English sentence and its German translation, all different.
 
     Args:
         split: a key of `SPLITS`.
-        seed: another seed, other sentences; of other splits they stay apart all the same.
-        count: how many; by default `SPLITS[split]`.
+        seed: another seed gives other sentences, none of which is in another split.
+        count: the number of pairs; by default `SPLITS[split]`.
     """
-    chance = random.Random(f"{seed}/{split}")
+    rng = random.Random(f"{seed}/{split}")
     found: dict[str, str] = {}
     while len(found) < (SPLITS[split] if count is None else count):
         objects: list[Noun] = []
-        english, german = _sentence(chance, objects)
-        if _home(english, objects) == split:
+        english, german = _sentence(rng, objects)
+        if _split_of(english, objects) == split:
             found[english] = german
     return list(found.items())
 
 
-def _home(english: str, objects: list[Noun]) -> str:
+def _split_of(english: str, objects: list[Noun]) -> str:
     """Return the only split that may hold a sentence."""
     if any(noun.english[0] in NEVER_OBJECTS for noun in objects):
         return "unseen"
-    share = hashlib.sha256(english.encode()).digest()[0] / 256
-    return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
+    return split_of_text(english)
 
 
-def _sentence(chance: random.Random, objects: list[Noun]) -> tuple[str, str]:
-    clause, form = _clause(chance, objects), chance.random()
+def _sentence(rng: random.Random, objects: list[Noun]) -> tuple[str, str]:
+    clause, form = _clause(rng, objects), rng.random()
     if form < 0.35:
-        english, german = clause.english, _main(clause)
+        english, german = clause.english, _main_clause(clause)
     elif form < 0.6:
-        adverb = chance.choice(list(ADVERBS))
-        english, german = f"{adverb} {clause.english}", _main(clause, ADVERBS[adverb])
+        adverb = rng.choice(list(ADVERBS))
+        english, german = f"{adverb} {clause.english}", _main_clause(clause, ADVERBS[adverb])
     elif form < 0.85:
-        subject, verb = _nouns(chance, PEOPLE, 0), chance.choice(SAYING)
-        says = verb.english[subject.many], verb.german[subject.many]
+        subject, verb = _nouns(rng, PEOPLE, 0), rng.choice(SAYING)
+        says = verb.english[subject.plural], verb.german[subject.plural]
         english = f"{subject.english} {says[0]} that {clause.english}"
-        german = f"{subject.german} {says[1]}, dass {_last(clause)}"
+        german = f"{subject.german} {says[1]}, dass {_subordinate_clause(clause)}"
     else:
-        other = _clause(chance, objects)
+        other = _clause(rng, objects)
         english = f"{clause.english} because {other.english}"
-        german = f"{_main(clause)}, weil {_last(other)}"
-    return _written(english), _written(german)
+        german = f"{_main_clause(clause)}, weil {_subordinate_clause(other)}"
+    return _as_sentence(english), _as_sentence(german)
 
 
-def _clause(chance: random.Random, objects: list[Noun]) -> Clause:
-    subject, verb, form = _nouns(chance, PEOPLE, 0), chance.choice(VERBS), chance.random()
-    thing = _nouns(chance, PEOPLE + THINGS, 1, objects)
-    many = subject.many
+def _clause(rng: random.Random, objects: list[Noun]) -> Clause:
+    subject, verb, form = _nouns(rng, PEOPLE, 0), rng.choice(VERBS), rng.random()
+    thing = _nouns(rng, PEOPLE + THINGS, 1, objects)
+    plural = subject.plural
     if form < 0.4:
-        spoken, finite, end = verb.english[many], verb.german[many], ""
+        spoken, finite, end = verb.english[plural], verb.german[plural], ""
     elif form < 0.7:
-        spoken = f"{'have' if many else 'has'} {verb.english[2]}"
-        finite, end = "haben" if many else "hat", verb.prefix + verb.german[2]
+        spoken = f"{'have' if plural else 'has'} {verb.english[2]}"
+        finite, end = "haben" if plural else "hat", verb.prefix + verb.german[2]
     else:
-        spoken = f"{'want' if many else 'wants'} to {verb.english[1]}"
-        finite, end = "wollen" if many else "will", verb.prefix + verb.german[1]
+        spoken = f"{'want' if plural else 'wants'} to {verb.english[1]}"
+        finite, end = "wollen" if plural else "will", verb.prefix + verb.german[1]
     start, _, tail = spoken.rpartition(" ")
     order = [start, thing.english, tail] if tail in TAILS else [spoken, thing.english]
     english = " ".join([subject.english, *order])
@@ -186,18 +186,18 @@ def _clause(chance: random.Random, objects: list[Noun]) -> Clause:
 
 
 def _nouns(
-    chance: random.Random, nouns: tuple[Noun, ...], case: int, used: list[Noun] | None = None
+    rng: random.Random, nouns: tuple[Noun, ...], case: int, used: list[Noun] | None = None
 ) -> Phrase:
-    """Return an article or number, perhaps an adjective, and a noun; case 1 is the object's."""
-    noun = chance.choice(nouns)
+    """Return an article or number, an optional adjective and a noun; case 1 is the accusative."""
+    noun = rng.choice(nouns)
     if used is not None:
         used.append(noun)
-    adjective = chance.choice(list(ADJECTIVES)) if chance.random() < 0.5 else ""
-    article = chance.choice(["the", "the", "a", "a", "", *NUMBERS])
-    many = article not in ARTICLES
+    adjective = rng.choice(list(ADJECTIVES)) if rng.random() < 0.5 else ""
+    article = rng.choice(["the", "the", "a", "a", "", *NUMBERS])
+    plural = article not in ARTICLES
     if article in NUMBERS:
         own, ending = NUMBERS[article], "e"
-    elif many:
+    elif plural:
         article, own, ending = "the", "die", "en"
     else:
         own, ending = ARTICLES[article][noun.gender][case]
@@ -205,23 +205,23 @@ def _nouns(
             article = "an"
     german = ADJECTIVES[adjective] + ending if adjective else ""
     return Phrase(
-        " ".join(filter(None, [article, adjective, noun.english[many]])),
-        " ".join(filter(None, [own, german, noun.german[many]])),
-        many,
+        " ".join(filter(None, [article, adjective, noun.english[plural]])),
+        " ".join(filter(None, [own, german, noun.german[plural]])),
+        plural,
     )
 
 
-def _main(clause: Clause, front: str = "") -> str:
-    """Put a clause in the order of a main clause: the verb comes second."""
+def _main_clause(clause: Clause, front: str = "") -> str:
+    """Return the German main clause: the verb comes second."""
     order = [front, clause.finite, clause.subject] if front else [clause.subject, clause.finite]
     return " ".join(filter(None, [*order, clause.middle, clause.end or clause.prefix]))
 
 
-def _last(clause: Clause) -> str:
-    """Put a clause in the order of a subordinate clause: the verb comes last."""
+def _subordinate_clause(clause: Clause) -> str:
+    """Return the German subordinate clause: the verb comes last."""
     verb = clause.prefix + clause.finite
     return " ".join(filter(None, [clause.subject, clause.middle, clause.end, verb]))
 
 
-def _written(sentence: str) -> str:
+def _as_sentence(sentence: str) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
