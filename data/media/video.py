@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from data.media.sampling import _ROUNDING, Array, BadClip, Sampling
 
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", ".gif"})
 # A frame of this many pixels takes 240 MB; 8K has 33 million.
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 2e9  # of all frames taken from one clip

@@ -3,8 +3,8 @@
     read_pairs(Path("corpus"), Languages("en", "de"))  # train.en and train.de, line by line
     read_pairs(Path("corpus"), None)  # train.tsv: text<TAB>translation
 
-Two files go together line by line; each may be packed as .gz. A table's header names the two
-languages, or says text and translation; without one the text stands first.
+Two parallel files correspond line by line; each may be packed as .gz. The header of a table, or a
+line of JSON, names the two languages, or text and translation; without a header the text is first.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from data.annotations.splits import SPLITS
-from data.annotations.tables import (
+from data.annotations.source_files import (
+    HALF_SURROGATE,
     PACKED,
-    _all_lines,
     find,
-    find_split,
     nothing_found,
-    read_csv,
-    side_by_side,
+    parallel_lines,
 )
+from data.annotations.splits import SPLITS
+from data.annotations.tables import SPLIT, Column, Layout, read_table, require_rows
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
 
-TABLES = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
+SUFFIXES = (".tsv", ".csv", ".jsonl")
+TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
 # Also what WMT's shared tasks on multi30k call their test files.
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
 
@@ -42,13 +42,15 @@ class Pair(NamedTuple):
     @property
     def problem(self) -> str:
         """Why the pair cannot be used; "" if it can."""
+        if HALF_SURROGATE.search(self.text + self.translation):
+            return "text is not Unicode: half a surrogate pair"
         if is_blank(self.text):
             return "empty text"
         return "empty translation" if is_blank(self.translation) else ""
 
 
 class Languages(NamedTuple):
-    """From which language to which, as the names of files and columns say it: "en", "de"."""
+    """The source and the target language, as files and columns name them: "en", "de"."""
 
     text: str
     translation: str
@@ -63,7 +65,7 @@ class Languages(NamedTuple):
         parts = given.split("-")
         if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
             raise UserError(
-                f"--languages is from which to which, as the files' names end: en-de, not {given!r}"
+                f"--languages is SOURCE-TARGET, as the names of the files end: en-de, not {given!r}"
             )
         return cls(*parts)
 
@@ -72,15 +74,15 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
     """Read the parallel files, or the table, of each split: train, dev (or validation) and test.
 
     Raises:
-        UserError: naming what was looked for, if no training pairs are there; the file and line of
-            what is not UTF-8 or no table; both files and their counts where these differ.
+        UserError: naming what was looked for, if there are no training pairs; file and line of what
+            is not UTF-8 or not a table; both files and their counts where these differ.
     """
     files = dict(_parallel(source, languages)) if languages else {}
     tables = {} if files else dict(_tables(source))
     if not {"train", "pairs"} & {*files, *tables}:
         raise nothing_found(source, "pairs of texts", _looked_for(languages))
     for split, (texts, translations) in files.items():
-        rows = side_by_side(texts, translations, "they must say the same")
+        rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
             yield Pair(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
     for name, path in tables.items():
@@ -95,7 +97,7 @@ def _looked_for(languages: Languages | None) -> Sequence[str]:
 
 
 def _parallel(source: Path, languages: Languages) -> Iterator[tuple[str, tuple[Path, Path]]]:
-    """Yield each split's two files; the first name that is there speaks for a split.
+    """Yield the two files of each split; the first name that is there counts.
 
     Raises:
         UserError: if one of the two is missing.
@@ -117,7 +119,7 @@ def _parallel(source: Path, languages: Languages) -> Iterator[tuple[str, tuple[P
 
 
 def _tables(source: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the table of each split, or one for all, called pairs."""
+    """Yield the table of each split, or the one named pairs for all."""
     done: set[str] = set()
     for name, split in {"pairs": "pairs", **NAMES}.items():
         path = find(source, [f"{name}{suffix}" for suffix in TABLES])
@@ -127,51 +129,18 @@ def _tables(source: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Pair]:
-    columns = languages or Languages("text", "translation")
-    if ".tsv" in path.suffixes:  # cells stand as they are: quotes are part of a text
-        rows = (
-            (number, line.rstrip("\r").split("\t"))
-            for number, line in enumerate(_all_lines(path), 1)
-        )
-        number, first = next(rows)
-    else:
-        table = read_csv(path)
-        rows = ((int(where.rpartition(":")[2]), cells) for where, cells in table.rows)
-        number, first = 1, table.header
-    names = [cell.strip().lower() for cell in first]
-    headed = all(name.lower() in names for name in columns)
-    if not headed and len(first) != 2:
-        raise UserError(
-            f"{path}: its first line must name the columns {columns.text} and "
-            f"{columns.translation}, or every line hold two texts; it is {first!r:.200}"
-        )
-    text, translation = (names.index(name.lower()) for name in columns) if headed else (0, 1)
-    own = find_split(path, names) if headed else None
-    if not headed:
-        yield _row(path, number, first, (text, translation), split)
-    for number, cells in rows:
-        if not any(map(str.strip, cells)):
-            continue
-        if len(cells) != len(first):
-            raise UserError(f"{path}, line {number}: {len(cells)} fields, not {len(first)}")
-        named = split if own is None else _split(path, number, cells[own])
-        yield _row(path, number, cells, (text, translation), named)
-
-
-def _row(
-    path: Path, number: int, cells: Sequence[str], places: tuple[int, int], split: str | None
-) -> Pair:
-    text, translation = (cells[place].strip() for place in places)
-    return Pair(f"{path.name}:{number}", text, translation, split)
-
-
-def _split(path: Path, number: int, given: str) -> str | None:
-    name = given.strip().lower()
-    if name and name not in SPLITS:
-        raise UserError(
-            f"{path}, line {number}: the split {given!r} is not train, validation or test"
-        )
-    return SPLITS.get(name)
+    names = languages or Languages("text", "translation")
+    layout = Layout(
+        {
+            "text": Column((names.text.lower(),), required=True, kind="text"),
+            "translation": Column((names.translation.lower(),), required=True, kind="text"),
+            "split": SPLIT,
+        },
+        headerless=(".tsv", ".csv"),
+        raw_tsv=True,
+    )
+    for row in require_rows(path, read_table(path, layout)):
+        yield Pair(row.where, row.get("text"), row.get("translation"), row.split or split)
 
 
 PAIR_READERS: Mapping[str, Callable[[Path, Languages | None], Iterator[Pair]]] = {

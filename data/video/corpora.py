@@ -1,34 +1,62 @@
-"""Readers of clips in the layouts that their distributors ship.
+"""Readers of corpora of clips in the layouts of their distributors.
 
-Each takes the folder that the user names and returns a `Listing`; what is not there is an error
-that says what was looked for and what was found. Many of these sets were lists of links: a copy
-rarely has all the clips, and every missing one is named.
+Each takes the folder that the user names and returns a `Listing`. For a missing file the error says
+what was looked for and what was found. Many corpora are distributed as links: a copy rarely has all
+clips, and each missing one is reported.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from data.annotations.entries import Listing, Problem, Row
-from data.annotations.splits import SPLITS
-from data.annotations.tables import find, lines, nothing_found, read_csv, read_json
+from data.annotations.source_files import find, lines, nothing_found, read_json
+from data.annotations.splits import SPLITS, hold_out_groups
+from data.annotations.tables import (
+    SPLIT,
+    Column,
+    Layout,
+    read_rows,
+    read_table,
+    require_rows,
+)
 from data.common.errors import UserError
-from data.video.clip_folder import Clips, list_clips, read_clip_table
+from data.video.clip_folder import CLIPS, ClipFolder, assemble_clips
 
 VATEX_FILES: dict[str | None, tuple[str, ...]] = {
     "train": ("vatex_training_v1.0.json",),
     "validation": ("vatex_validation_v1.0.json",),
     "test": ("vatex_public_test_english_v1.1.json", "vatex_test_v1.0.json"),
-    None: ("vatex_private_test_without_annotations.json",),  # in no split, for good reason
+    None: ("vatex_private_test_without_annotations.json",),  # their captions are secret
 }
 MSRVTT_FILES = (
     ("videodatainfo.json",),
     ("train_val_videodatainfo.json", "test_videodatainfo.json"),
     ("MSRVTT_data.json",),
+)
+KINETICS = Layout(
+    {
+        "file": Column(("youtube_id",), required=True, filled=True),
+        "start": Column(("time_start",), required=True, filled=True),
+        "end": Column(("time_end",), required=True, filled=True),
+        "split": replace(SPLIT, required=True),
+        "label": Column(("label",)),
+    },
+    ragged=True,
+)
+MSVD = Layout(
+    {
+        "video": Column(("videoid",), required=True),
+        "start": Column(("start",), required=True),
+        "end": Column(("end",), required=True),
+        "language": Column(("language",), required=True),
+        "caption": Column(("description",), required=True, kind="text"),
+    },
+    ragged=True,
 )
 
 
@@ -41,22 +69,27 @@ def read_grid(source: Path) -> Listing:
     if table is None:
         raise nothing_found(source, "sentence file of GRID", ["sentences.csv"])
     clips = _clips(source, ["videos"])
-    rows, problems = read_clip_table(table, clips, by_stem=True)
-    rows = [row._replace(label=(row.caption or "").split(" ")[0] or None) for row in rows]
-    return list_clips(rows, clips, problems)
+
+    def with_verb(row: Row) -> Row:
+        return row._replace(
+            file=clips.named(row.file), label=(row.caption or "").split(" ")[0] or None
+        )
+
+    rows = read_rows(table, CLIPS)
+    return assemble_clips(
+        (row if isinstance(row, Problem) else with_verb(row) for row in rows), clips
+    )
 
 
 def read_fight_surveillance(source: Path) -> Listing:
     """Read surveillance fights (Aktı, Tataroğlu & Ekenel 2019): `clips.csv` (file, label, group).
 
-    Clips of one group share a scene, so that no group is in two splits.
+    Clips of one group share a scene.
     """
     table = find(source, ["clips.csv"])
     if table is None:
         raise nothing_found(source, "clip list", ["clips.csv"])
-    clips = Clips(table.parent)
-    rows, problems = read_clip_table(table, clips)
-    return list_clips(rows, clips, problems)
+    return assemble_clips(read_rows(table, CLIPS), ClipFolder(table.parent))
 
 
 def read_ucf101(source: Path, fold: int = 1) -> Listing:
@@ -84,7 +117,7 @@ def read_ucf101(source: Path, fold: int = 1) -> Listing:
             group = f"{match[1]} {match[3]}"
             where = f"{path.name}:{number}"
             rows.append(Row(file, None, split, where, label=match[1], group=group))
-    return list_clips(_with_validation(rows), clips, partial=True)
+    return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
 def read_hmdb51(source: Path, fold: int = 1) -> Listing:
@@ -114,7 +147,7 @@ def read_hmdb51(source: Path, fold: int = 1) -> Listing:
             where = f"{path.name}:{number}"
             file = clips.named(match[1])
             rows.append(Row(file, None, split, where, label=label, group=group))
-    return list_clips(_with_validation(rows), clips, partial=True)
+    return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
 def read_msrvtt(source: Path) -> Listing:
@@ -125,12 +158,11 @@ def read_msrvtt(source: Path) -> Listing:
             source, "caption file of MSR-VTT", [n for names in MSRVTT_FILES for n in names]
         )
     clips = _clips(source, ["videos", "TrainValVideo", "TestVideo", "all"], root=True)
-    return list_clips(
-        [row for path in found for row in _msrvtt_rows(path, clips)], clips, partial=True
-    )
+    rows = (row for path in found for row in _msrvtt_rows(path, clips))
+    return assemble_clips(rows, clips, partial=True)
 
 
-def _msrvtt_rows(path: Path, clips: Clips) -> Iterator[Row]:
+def _msrvtt_rows(path: Path, clips: ClipFolder) -> Iterator[Row]:
     content = read_json(path)
     try:
         for video in content["videos"]:
@@ -145,7 +177,7 @@ def _msrvtt_rows(path: Path, clips: Clips) -> Iterator[Row]:
 
 
 def _origin(video: dict[str, Any]) -> str:
-    """Return the video that a clip was cut from: its address where it is known."""
+    """Return the video that a clip was cut from: its URL if known."""
     return str(video.get("url") or video["video_id"])
 
 
@@ -171,7 +203,7 @@ def read_msvd(source: Path) -> Listing:
         Row(clips.named(name), text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
         for where, name, text in pairs
     ]
-    return list_clips(rows, clips, partial=True)
+    return assemble_clips(rows, clips, partial=True)
 
 
 def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
@@ -182,17 +214,10 @@ def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _msvd_csv(path: Path) -> Iterator[tuple[str, str, str]]:
-    table = read_csv(path)
-    wanted = ("VideoID", "Start", "End", "Language", "Description")
-    if missing := [name for name in wanted if name not in table.header]:
-        raise UserError(
-            f"{path}: no column {missing[0]!r} in its first line: {table.header!r:.200}"
-        )
-    places = [table.header.index(name) for name in wanted]
-    for where, cells in table.rows:
-        video, start, end, language, text = (cells[at] if at < len(cells) else "" for at in places)
-        if language.lower() == "english" and text.strip():
-            yield where, f"{video}_{start}_{end}", text
+    for row in require_rows(path, read_table(path, MSVD)):
+        if row.get("language").lower() == "english" and row.get("caption"):
+            name = f"{row.get('video')}_{row.get('start')}_{row.get('end')}"
+            yield row.where, name, row.get("caption")
 
 
 def read_vatex(source: Path) -> Listing:
@@ -217,14 +242,14 @@ def read_vatex(source: Path) -> Listing:
                 ]
         except (KeyError, TypeError) as error:
             raise UserError(f"{path}: not VATEX's layout: {error!r}") from None
-    return list_clips(rows, clips, partial=True)
+    return assemble_clips(rows, clips, partial=True)
 
 
 def read_kinetics(source: Path) -> Listing:
     """Read Kinetics (Kay et al. 2017): CSVs of label, youtube_id, time_start, time_end, split.
 
-    Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone. The
-    CSV of the test split may be without labels: its clips are left out.
+    Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone. Clips
+    without a label, as in some CSVs of the test split, are left out.
     """
     names = [f"*{split}*.csv" for split in ("train", "val", "test")]
     tables = [
@@ -232,56 +257,39 @@ def read_kinetics(source: Path) -> Listing:
     ]
     if not tables:
         raise nothing_found(source, "clip lists of Kinetics", names)
-    clips = Clips(source)
-    rows, problems = list[Row](), list[Problem]()
-    for path in dict.fromkeys(tables):
-        table = read_csv(path)
-        wanted = ("youtube_id", "time_start", "time_end", "split", "label")
-        missing = [name for name in wanted if name not in table.header]
-        if missing and missing != ["label"]:
-            raise UserError(f"{path}: no column {missing[0]!r} in its first line: {table.header}")
-        for where, cells in table.rows:
-            row = dict(zip(table.header, cells, strict=False))
-            try:
-                name = (
-                    f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
-                )
-                split = None if missing else SPLITS[row["split"].lower()]
-            except (KeyError, ValueError) as error:
-                problems.append(Problem(where, f"not a row of Kinetics: {error!r}", where))
-                continue
-            video = row["youtube_id"]
-            file = clips.named(name)
-            if file not in clips.pictures.files and clips.named(video) in clips.pictures.files:
-                file = clips.named(video)
-            rows.append(Row(file, None, split, where, name, label=row.get("label"), group=video))
-    return list_clips(rows, clips, problems, partial=True)
+    clips = ClipFolder(source)
+    rows = (row for path in dict.fromkeys(tables) for row in _kinetics_rows(path, clips))
+    return assemble_clips(rows, clips, partial=True)
 
 
-def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> Clips:
-    """Return the clips of the first of these folders, or of the source where there is none."""
+def _kinetics_rows(path: Path, clips: ClipFolder) -> Iterator[Row | Problem]:
+    for row in read_table(path, KINETICS):
+        if isinstance(row, Problem):
+            yield row
+            continue
+        video, label = row.get("file"), row.get("label") or None
+        try:
+            name = f"{video}_{int(row.get('start')):06d}_{int(row.get('end')):06d}"
+        except ValueError as error:
+            yield Problem(video, f"start or end is not a whole second: {error}", row.where)
+            continue
+        file = clips.named(name)
+        if file not in clips.media.files and clips.named(video) in clips.media.files:
+            file = clips.named(video)
+        split = row.split if label else None
+        yield Row(file, None, split, row.where, name, label=label, group=video)
+
+
+def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> ClipFolder:
+    """Return the clips of the one of these folders that is there, else (several) of the source."""
     folders = [folder for name in names if (folder := find(source, [name], folder=True))]
     if len(folders) > 1 or (root and not folders):
-        return Clips(source)
+        return ClipFolder(source)
     if not folders:
         raise nothing_found(source, "clip folder", [f"{name}/" for name in names])
-    return Clips(folders[0])
+    return ClipFolder(folders[0])
 
 
 def _all(source: Path, names: Sequence[str]) -> list[Path]:
     found = [path for name in names if (path := find(source, [name]))]
     return found if len(found) == len(names) else []
-
-
-def _with_validation(rows: Iterable[Row]) -> list[Row]:
-    """Move a tenth of the training groups to validation, by a hash of their names."""
-
-    def chosen(group: str) -> bool:
-        return hashlib.sha256(group.encode()).digest()[0] < 26
-
-    return [
-        row._replace(split="validation")
-        if row.split == "train" and chosen(row.group or "")
-        else row
-        for row in rows
-    ]
