@@ -21,6 +21,7 @@ class MediaFolder(NamedTuple):
         kind: "image" or "clip", for messages.
         unannotated: the problem of a file that no row annotates.
         suffixes: of the files that must be annotated.
+        by_stem: name without folder and suffix → name, where annotations use the former.
     """
 
     root: Path
@@ -28,10 +29,13 @@ class MediaFolder(NamedTuple):
     kind: str = "image"
     unannotated: str = "without captions"
     suffixes: frozenset[str] = IMAGE_SUFFIXES
+    by_stem: Mapping[str, str] | None = None
 
     def name_of(self, file: str) -> str:
         """Return the name in `files` of a file that an annotation names, present or not."""
         file = unicodedata.normalize("NFC", file)
+        if self.by_stem is not None:
+            return self.by_stem.get(file, f"{file}.mp4")
         if (place := self.files.get(file)) is not None:
             return place if place == file else file  # the string that is in memory already
         tidy = PurePosixPath(file.replace("\\", "/"))

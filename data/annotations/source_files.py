@@ -38,6 +38,18 @@ def find(source: Path, names: Sequence[str], *, folder: bool = False) -> Path | 
     return None
 
 
+def require(source: Path, what: str, names: Sequence[str], *, folder: bool = False) -> Path:
+    """Return what `find` finds.
+
+    Raises:
+        UserError: with what was looked for and what is there, if it finds nothing.
+    """
+    path = find(source, names, folder=folder)
+    if path is None:
+        raise nothing_found(source, what, [name + "/" * folder for name in names])
+    return path
+
+
 def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserError:
     """Return the error for a file or folder that is missing."""
     return UserError(
@@ -45,7 +57,7 @@ def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserErr
     )
 
 
-def keep_one(source: Path, names: Sequence[str], what: str) -> Path | None:
+def find_one(source: Path, what: str, names: Sequence[str]) -> Path | None:
     """Return the one of these files that is in `source`; None: none is.
 
     Raises:
@@ -109,6 +121,28 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             yield number, line.rstrip("\r")
+
+
+def matching_lines(
+    path: Path, pattern: str, expected: str, *, header: bool = False
+) -> Iterator[tuple[str, re.Match[str]]]:
+    """Yield file and line ("list.txt:3"), and the match, of each line that is not blank.
+
+    Args:
+        path: a text file.
+        pattern: a regular expression for a whole line.
+        expected: an example of such a line, for the error.
+        header: whether the first line may be one that does not match; it is skipped.
+
+    Raises:
+        UserError: for a line that does not match.
+    """
+    compiled = re.compile(pattern)
+    for number, line in lines(path):
+        if match := compiled.fullmatch(line):
+            yield f"{path.name}:{number}", match
+        elif number > 1 or not header:
+            raise UserError(f"{path}, line {number}: not {expected!r}: {line!r:.80}")
 
 
 def parallel_lines(one: Path, other: Path, rule: str) -> Iterator[tuple[int, str, str]]:

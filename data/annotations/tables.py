@@ -169,21 +169,22 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
         except ValueError as error:
             yield Problem(file, f"not a part of a clip, in seconds: {error}", row.where)
             continue
-        none = "" if "caption" in layout.columns and label is None else None
+        # Without a label, an empty caption is a problem, which `assemble` reports.
+        empty = "" if "caption" in layout.columns and label is None else None
         group = row.get("group") or None
-        for caption in row.texts or (none,):
+        for caption in row.texts or (empty,):
             yield Row(
                 file, caption, row.split, row.where, label=label, group=group, start=start, end=end
             )
 
 
-def require_rows(path: Path, rows: Iterable[TableRow | Problem]) -> Iterator[TableRow]:
-    """Yield the rows.
+def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
+    """Read a table in which every line must be a usable row: see `read_table`.
 
     Raises:
         UserError: for the first problem, naming file and line.
     """
-    for row in rows:
+    for row in read_table(path, layout):
         if isinstance(row, Problem):
             line = row.where.rpartition(":")[2]
             raise UserError(f"{path}, line {line}: {row.reason}")
@@ -214,11 +215,13 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     places = layout.place(header)
     wrong = layout.repeated(places, header)
     wrong = wrong or layout.missing(role for role, found in places.items() if found)
-    if wrong and len(header) == 2 and _suffix(path) in layout.headerless:
+    headerless = _suffix(path) in layout.headerless
+    if wrong and headerless and len(header) == 2:
         records = itertools.chain([(line, header)], records)
         places = {role: [index] for index, role in zip(range(2), layout.columns, strict=False)}
     elif wrong:
-        raise UserError(f"{path}, line {line}: {wrong}; the first line is {header!r:.200}")
+        hint = "; without a header, give each line two fields" if headerless else ""
+        raise UserError(f"{path}, line {line}: {wrong}; the first line is {header!r:.200}{hint}")
     for line, cells in records:
         where = f"{path.name}:{line}"
         if len(cells) != len(header) and not layout.ragged:

@@ -18,7 +18,7 @@ from pathlib import Path
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Problem, Row
 from data.annotations.scan import scan
-from data.annotations.source_files import find, keep_one, nothing_found
+from data.annotations.source_files import find, find_one, nothing_found
 from data.annotations.splits import SPLITS, choose_splits
 from data.annotations.tables import LABEL, SPLIT, Layout, read_rows
 from data.common.errors import UserError
@@ -34,7 +34,7 @@ def read_labelled_pictures(source: Path) -> Listing:
     Raises:
         UserError: naming what was looked for, or file and line of what cannot be read.
     """
-    table = keep_one(source, LABEL_FILES, "label file")
+    table = find_one(source, "label file", LABEL_FILES)
     if table is None:
         return _read_class_folders(source)
     images = find(source, ["images", "Images"], folder=True) or source

@@ -6,7 +6,6 @@ what was looked for and what was found. A user's own folder is read by `data.ima
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,14 @@ from typing import Any
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Row
 from data.annotations.scan import scan
-from data.annotations.source_files import find, lines, nothing_found, read_json
+from data.annotations.source_files import (
+    find,
+    lines,
+    matching_lines,
+    nothing_found,
+    read_json,
+    require,
+)
 from data.annotations.splits import SPLITS
 from data.annotations.tables import read_rows
 from data.common.errors import UserError
@@ -82,9 +88,7 @@ def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -
     karpathy = f"dataset_{name}.json"
     if path := find(source, [karpathy]):
         return assemble(_karpathy_rows(path, folders=False), scan(images), partial=True)
-    path = find(source, tokens)
-    if path is None:
-        raise nothing_found(source, f"caption file of {name}", [karpathy, *tokens])
+    path = require(source, f"caption file of {name}", [karpathy, *tokens])
     if path.name in ("captions.txt", "captions.csv"):
         return assemble(read_rows(path, CAPTIONS), scan(images), partial=True)
     read = _bar_rows if path.suffix == ".csv" else _token_rows
@@ -92,9 +96,7 @@ def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -
 
 
 def _images(source: Path, names: Sequence[str]) -> Path:
-    folder = find(source, names, folder=True)
-    if folder is None:
-        raise nothing_found(source, "image folder", [f"{name}/" for name in names])
+    folder = require(source, "image folder", names, folder=True)
     while (folder / folder.name).is_dir():  # Kaggle's archive: flickr30k_images/flickr30k_images
         folder = folder / folder.name
     return folder
@@ -110,21 +112,16 @@ def _split_rows(source: Path) -> Iterator[Row]:
 
 def _token_rows(path: Path) -> Iterator[Row]:
     """Read `name#number<TAB>caption`."""
-    for number, line in lines(path):
-        match = re.fullmatch(r"\s*(.+?)#(\d+)\s*\t(.*)", line)
-        if not match:
-            raise UserError(f"{path}, line {number}: not 'image#number<TAB>caption': {line!r:.80}")
-        yield Row(match[1], match[3], None, f"{path.name}:{number}", number=match[2])
+    pattern = r"\s*(.+?)#(\d+)\s*\t(.*)"
+    for where, match in matching_lines(path, pattern, "image#number<TAB>caption"):
+        yield Row(match[1], match[3], None, where, number=match[2])
 
 
 def _bar_rows(path: Path) -> Iterator[Row]:
     """Read Kaggle's `name| number| caption`; one row of that file lacks the second bar."""
-    for number, line in lines(path):
-        match = re.fullmatch(r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)", line)
-        if match:
-            yield Row(match[1], match[3], None, f"{path.name}:{number}", number=match[2])
-        elif number > 1:  # the first is the header
-            raise UserError(f"{path}, line {number}: not 'image| number| caption': {line!r:.80}")
+    pattern = r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)"
+    for where, match in matching_lines(path, pattern, "image| number| caption", header=True):
+        yield Row(match[1], match[3], None, where, number=match[2])
 
 
 def _read_karpathy(path: Path, source: Path) -> Listing:

@@ -14,7 +14,7 @@ from pathlib import Path
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing
 from data.annotations.scan import scan
-from data.annotations.source_files import find, keep_one, nothing_found
+from data.annotations.source_files import find_one, nothing_found, require
 from data.annotations.tables import CAPTION, FILE_NAMES, SPLIT, Column, Layout, read_rows
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
@@ -28,10 +28,8 @@ def read_folder(source: Path) -> Listing:
     Raises:
         UserError: naming what was looked for, or file and line of what cannot be read.
     """
-    images = find(source, ["images", "Images"], folder=True)
-    if images is None:
-        raise nothing_found(source, "image folder", ["images/"])
-    table = keep_one(source, CAPTION_FILES, "caption file")
+    images = require(source, "image folder", ["images", "Images"], folder=True)
+    table = find_one(source, "caption file", CAPTION_FILES)
     if table is None:
         raise nothing_found(source, "caption file", CAPTION_FILES)
     return assemble(read_rows(table, CAPTIONS), scan(images))

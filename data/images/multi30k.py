@@ -12,7 +12,7 @@ from pathlib import Path
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Row
 from data.annotations.scan import scan
-from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
+from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines, require
 from data.annotations.splits import SPLITS
 from data.images.corpora import FLICKR8K_IMAGES, FLICKR30K_IMAGES
 
@@ -31,9 +31,7 @@ def read_multi30k(source: Path, language: str) -> Listing:
         UserError: if one of them is missing, or two files have different numbers of lines.
     """
     folders = list(dict.fromkeys([*FLICKR8K_IMAGES, *FLICKR30K_IMAGES]))
-    images = find(source, folders, folder=True)
-    if images is None:
-        raise nothing_found(source, "image folder", [f"{name}/" for name in folders])
+    images = require(source, "image folder", folders, folder=True)
     folder = scan(images)
     rows = list(_rows(source, language, {_number(name): name for name in folder.files}))
     if not any(row.split == "train" for row in rows):

@@ -18,9 +18,16 @@ from typing import NamedTuple
 from data.annotations.assemble import one_line
 from data.annotations.classes import classes_of
 from data.annotations.entries import Problem
-from data.annotations.source_files import HALF_SURROGATE, find, lines, nothing_found, read_text
+from data.annotations.source_files import (
+    HALF_SURROGATE,
+    find,
+    lines,
+    nothing_found,
+    read_text,
+    require,
+)
 from data.annotations.splits import SPLITS, into_splits
-from data.annotations.tables import LABEL, SPLIT, Column, Layout, read_table, require_rows
+from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
 from data.media.vocabulary import is_blank
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -81,9 +88,7 @@ def read_sst2(source: Path) -> Iterator[Text]:
 def read_polarity(source: Path) -> Iterator[Text]:
     """Read rt-polarity's two files, a text a line; they name no splits."""
     for name, label in POLARITY.items():
-        path = find(source, [name])
-        if path is None:
-            raise nothing_found(source, "texts", list(POLARITY))
+        path = require(source, "texts", [name])
         for number, line in lines(path):
             yield Text(f"{path.name}:{number}", line.strip(), label, None)
 
@@ -106,7 +111,7 @@ def read_imdb(source: Path) -> Iterator[Text]:
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Text]:
-    for row in require_rows(path, read_table(path, TEXTS)):
+    for row in require_rows(path, TEXTS):
         label = one_line(row.get("label"))
         yield Text(row.where, row.get("text"), label, row.split or split)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from data.annotations.source_files import (
     HALF_SURROGATE,
@@ -21,12 +21,13 @@ from data.annotations.source_files import (
     parallel_lines,
 )
 from data.annotations.splits import SPLITS
-from data.annotations.tables import SPLIT, Column, Layout, read_table, require_rows
+from data.annotations.tables import SPLIT, Column, Layout, require_rows
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
+T = TypeVar("T")
 # Also what WMT's shared tasks on multi30k call their test files.
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
 
@@ -77,8 +78,11 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
         UserError: naming what was looked for, if there are no training pairs; file and line of what
             is not UTF-8 or not a table; both files and their counts where these differ.
     """
-    files = dict(_parallel(source, languages)) if languages else {}
-    tables = {} if files else dict(_tables(source))
+    files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
+    tables: Mapping[str, Path] = {}
+    if not files:
+        names = {"pairs": "pairs", **NAMES}
+        tables = _by_split(names, lambda name: find(source, [name + suffix for suffix in TABLES]))
     if not {"train", "pairs"} & {*files, *tables}:
         raise nothing_found(source, "pairs of texts", _looked_for(languages))
     for split, (texts, translations) in files.items():
@@ -96,36 +100,33 @@ def _looked_for(languages: Languages | None) -> Sequence[str]:
     return [f"train.{languages.text} and train.{languages.translation} (or .gz)", *tables]
 
 
-def _parallel(source: Path, languages: Languages) -> Iterator[tuple[str, tuple[Path, Path]]]:
-    """Yield the two files of each split; the first name that is there counts.
+def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) -> dict[str, T]:
+    """Return split → what is found under the first of its names that is there."""
+    found: dict[str, T] = {}
+    for name, split in names.items():
+        if split not in found and (files := find_name(name)) is not None:
+            found[split] = files
+    return found
+
+
+def _find_parallel(
+    source: Path, languages: Languages | None, name: str
+) -> tuple[Path, Path] | None:
+    """Return the two parallel files of a name; None: neither is there.
 
     Raises:
         UserError: if one of the two is missing.
     """
-    done: set[str] = set()
-    for name, split in NAMES.items():
-        files = [find(source, [f"{name}.{end}{gz}" for gz in PACKED]) for end in languages]
-        if split in done or files == [None, None]:
-            continue
-        text, translation = files
-        if text is None or translation is None:
-            missing = languages.text if text is None else languages.translation
-            raise UserError(
-                f"{text or translation} has no partner: no {name}.{missing} or "
-                f"{name}.{missing}.gz in {source}"
-            )
-        done.add(split)
-        yield split, (text, translation)
-
-
-def _tables(source: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the table of each split, or the one named pairs for all."""
-    done: set[str] = set()
-    for name, split in {"pairs": "pairs", **NAMES}.items():
-        path = find(source, [f"{name}{suffix}" for suffix in TABLES])
-        if path is not None and split not in done:
-            done.add(split)
-            yield split, path
+    if languages is None:
+        return None
+    ends = [[f"{name}.{language}{gz}" for gz in PACKED] for language in languages]
+    text, translation = (find(source, names) for names in ends)
+    if text and translation:
+        return text, translation
+    if present := text or translation:
+        missing = " or ".join(ends[1 if text else 0])
+        raise UserError(f"{present} has no parallel file: no {missing} in {source}")
+    return None
 
 
 def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Pair]:
@@ -139,7 +140,7 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
         headerless=(".tsv", ".csv"),
         raw_tsv=True,
     )
-    for row in require_rows(path, read_table(path, layout)):
+    for row in require_rows(path, layout):
         yield Pair(row.where, row.get("text"), row.get("translation"), row.split or split)
 
 

@@ -10,7 +10,6 @@ by a hash of their groups; the parts of a clip are one group.
 from __future__ import annotations
 
 import itertools
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,8 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Problem, Row
-from data.annotations.scan import scan
-from data.annotations.source_files import find, nothing_found
+from data.annotations.scan import MediaFolder, scan
+from data.annotations.source_files import nothing_found, require
 from data.annotations.tables import CAPTION, FILE_NAMES, LABEL, SPLIT, Column, Layout, read_rows
 from data.media.suffixes import CLIP_SUFFIXES
 
@@ -41,26 +40,22 @@ CLIPS = Layout(
 )
 
 
-class ClipFolder:
-    """The clips of a folder.
+def scan_clips(root: Path, *, by_stem: bool = False) -> MediaFolder:
+    """List the clips of a folder.
 
-    Attributes:
-        media: its files.
+    Args:
+        root: the folder.
+        by_stem: whether annotations name clips without folder and suffix.
     """
-
-    def __init__(self, root: Path) -> None:
-        """Scan the folder `root`."""
-        self.media = scan(root)._replace(
-            kind="clip", unannotated="without captions or a label", suffixes=CLIP_SUFFIXES
-        )
-        self._by_stem = dict[str, str]()
-        for file in filter(self.media.has_suffix, self.media.files):
-            self._by_stem.setdefault(PurePosixPath(file).stem, file)
-
-    def named(self, stem: str) -> str:
-        """Return the clip with a name without folder and suffix; if missing, "<stem>.mp4"."""
-        stem = unicodedata.normalize("NFC", stem)
-        return self._by_stem.get(stem, f"{stem}.mp4")
+    clips = scan(root)._replace(
+        kind="clip", unannotated="without captions or a label", suffixes=CLIP_SUFFIXES
+    )
+    if not by_stem:
+        return clips
+    stems: dict[str, str] = {}
+    for file in filter(clips.has_suffix, clips.files):
+        stems.setdefault(PurePosixPath(file).stem, file)
+    return clips._replace(by_stem=stems)
 
 
 def read_clip_folder(source: Path) -> Listing:
@@ -69,21 +64,19 @@ def read_clip_folder(source: Path) -> Listing:
     Raises:
         UserError: naming what was looked for, or file and line of what cannot be read.
     """
-    root = find(source, CLIP_FOLDERS, folder=True)
-    if root is None:
-        raise nothing_found(source, "clip folder", [f"{name}/" for name in CLIP_FOLDERS])
+    root = require(source, "clip folder", CLIP_FOLDERS, folder=True)
     tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
     if not tables:
         raise nothing_found(source, "caption or label file", CLIP_TABLES)
     rows = itertools.chain.from_iterable(read_rows(table, CLIPS) for table in tables)
-    return assemble_clips(rows, ClipFolder(root))
+    return assemble_clips(rows, scan_clips(root))
 
 
 def assemble_clips(
-    rows: Iterable[Row | Problem], clips: ClipFolder, *, partial: bool = False
+    rows: Iterable[Row | Problem], clips: MediaFolder, *, partial: bool = False
 ) -> Listing:
     """Match rows and clips (see `assemble`), and report suspicious labels and groups."""
-    listing = assemble(rows, clips.media, partial=partial)
+    listing = assemble(rows, clips, partial=partial)
     labels = Counter(entry.label for entry in listing.entries if entry.label)
     learned = {entry.label for entry in listing.entries if entry.split == "train"}
     splits = defaultdict[str, set[str]](set)

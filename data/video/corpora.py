@@ -7,14 +7,21 @@ clips, and each missing one is reported.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from data.annotations.entries import Listing, Problem, Row
-from data.annotations.source_files import find, lines, nothing_found, read_json
+from data.annotations.scan import MediaFolder
+from data.annotations.source_files import (
+    find,
+    lines,
+    matching_lines,
+    nothing_found,
+    read_json,
+    require,
+)
 from data.annotations.splits import SPLITS, hold_out_groups
 from data.annotations.tables import (
     SPLIT,
@@ -25,7 +32,7 @@ from data.annotations.tables import (
     require_rows,
 )
 from data.common.errors import UserError
-from data.video.clip_folder import CLIPS, ClipFolder, assemble_clips
+from data.video.clip_folder import CLIPS, assemble_clips, scan_clips
 
 VATEX_FILES: dict[str | None, tuple[str, ...]] = {
     "train": ("vatex_training_v1.0.json",),
@@ -40,9 +47,10 @@ MSRVTT_FILES = (
 )
 KINETICS = Layout(
     {
-        "file": Column(("youtube_id",), required=True, filled=True),
-        "start": Column(("time_start",), required=True, filled=True),
-        "end": Column(("time_end",), required=True, filled=True),
+        **{
+            name: Column((name,), required=True, filled=True)
+            for name in ("youtube_id", "time_start", "time_end")
+        },
         "split": replace(SPLIT, required=True),
         "label": Column(("label",)),
     },
@@ -50,11 +58,8 @@ KINETICS = Layout(
 )
 MSVD = Layout(
     {
-        "video": Column(("videoid",), required=True),
-        "start": Column(("start",), required=True),
-        "end": Column(("end",), required=True),
-        "language": Column(("language",), required=True),
-        "caption": Column(("description",), required=True, kind="text"),
+        name: Column((name,), required=True)
+        for name in ("videoid", "start", "end", "language", "description")
     },
     ragged=True,
 )
@@ -65,20 +70,14 @@ def read_grid(source: Path) -> Listing:
 
     A clip's caption is its sentence, its label the sentence's verb: bin, lay, place or set.
     """
-    table = find(source, ["sentences.csv"])
-    if table is None:
-        raise nothing_found(source, "sentence file of GRID", ["sentences.csv"])
-    clips = _clips(source, ["videos"])
-
-    def with_verb(row: Row) -> Row:
-        return row._replace(
-            file=clips.named(row.file), label=(row.caption or "").split(" ")[0] or None
-        )
-
-    rows = read_rows(table, CLIPS)
-    return assemble_clips(
-        (row if isinstance(row, Problem) else with_verb(row) for row in rows), clips
+    table = require(source, "sentence file of GRID", ["sentences.csv"])
+    rows = (
+        row
+        if isinstance(row, Problem)
+        else row._replace(label=(row.caption or "").split(" ")[0] or None)
+        for row in read_rows(table, CLIPS)
     )
+    return assemble_clips(rows, _clips(source, ["videos"]))
 
 
 def read_fight_surveillance(source: Path) -> Listing:
@@ -86,10 +85,8 @@ def read_fight_surveillance(source: Path) -> Listing:
 
     Clips of one group share a scene.
     """
-    table = find(source, ["clips.csv"])
-    if table is None:
-        raise nothing_found(source, "clip list", ["clips.csv"])
-    return assemble_clips(read_rows(table, CLIPS), ClipFolder(table.parent))
+    table = require(source, "clip list", ["clips.csv"])
+    return assemble_clips(read_rows(table, CLIPS), scan_clips(table.parent))
 
 
 def read_ucf101(source: Path, fold: int = 1) -> Listing:
@@ -104,19 +101,12 @@ def read_ucf101(source: Path, fold: int = 1) -> Listing:
     """
     clips = _clips(source, ["UCF-101", "UCF101", "videos"])
     rows = list[Row]()
+    pattern = r"\s*(\S+)/(v_\w+_g(\d+)_c\d+)\.avi(?:\s+\d+)?\s*"
     for split in ("train", "test"):
-        name = f"{split}list{fold:02d}.txt"
-        path = find(source, [name])
-        if path is None:
-            raise nothing_found(source, "split list of UCF101", [name])
-        for number, line in lines(path):
-            match = re.fullmatch(r"\s*(\S+)/v_(\w+)_g(\d+)_c\d+\.avi(?:\s+\d+)?\s*", line)
-            if not match:
-                raise UserError(f"{path}, line {number}: not 'Class/v_Class_g01_c01.avi': {line!r}")
-            file = clips.named(Path(line.split()[0]).stem)
-            group = f"{match[1]} {match[3]}"
-            where = f"{path.name}:{number}"
-            rows.append(Row(file, None, split, where, label=match[1], group=group))
+        path = require(source, "split list of UCF101", [f"{split}list{fold:02d}.txt"])
+        for where, match in matching_lines(path, pattern, "Class/v_Class_g01_c01.avi"):
+            label, name, number = match.groups()
+            rows.append(Row(name, None, split, where, label=label, group=f"{label} {number}"))
     return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
@@ -138,15 +128,10 @@ def read_hmdb51(source: Path, fold: int = 1) -> Listing:
     rows = list[Row]()
     for path in lists:
         label = path.name.removesuffix(pattern[1:])
-        for number, line in lines(path):
-            match = re.fullmatch(r"\s*(\S.*\S)\.avi\s+([012])\s*", line)
-            if not match:
-                raise UserError(f"{path}, line {number}: not 'clip.avi 0', 1 or 2: {line!r:.80}")
+        for where, match in matching_lines(path, r"\s*(\S.*\S)\.avi\s+([012])\s*", "clip.avi 0"):
             split = {"1": "train", "2": "test"}.get(match[2])
             group = match[1].partition(f"_{label}_")[0]
-            where = f"{path.name}:{number}"
-            file = clips.named(match[1])
-            rows.append(Row(file, None, split, where, label=label, group=group))
+            rows.append(Row(match[1], None, split, where, label=label, group=group))
     return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
@@ -158,20 +143,20 @@ def read_msrvtt(source: Path) -> Listing:
             source, "caption file of MSR-VTT", [n for names in MSRVTT_FILES for n in names]
         )
     clips = _clips(source, ["videos", "TrainValVideo", "TestVideo", "all"], root=True)
-    rows = (row for path in found for row in _msrvtt_rows(path, clips))
+    rows = (row for path in found for row in _msrvtt_rows(path))
     return assemble_clips(rows, clips, partial=True)
 
 
-def _msrvtt_rows(path: Path, clips: ClipFolder) -> Iterator[Row]:
+def _msrvtt_rows(path: Path) -> Iterator[Row]:
     content = read_json(path)
     try:
         for video in content["videos"]:
             name = video["video_id"]
             split = SPLITS.get(str(video["split"]).lower())
-            yield Row(clips.named(name), None, split, path.name, name, group=_origin(video))
+            yield Row(name, None, split, path.name, name, group=_origin(video))
         for sentence in content["sentences"]:
             name, number = sentence["video_id"], str(sentence.get("sen_id"))
-            yield Row(clips.named(name), sentence["caption"], None, path.name, name, number=number)
+            yield Row(name, sentence["caption"], None, path.name, name, number=number)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not MSR-VTT's layout: {error!r}") from None
 
@@ -189,9 +174,7 @@ def read_msvd(source: Path) -> Listing:
     split by a hash of the videos.
     """
     names = ("AllVideoDescriptions.txt", "MSR Video Description Corpus.csv")
-    path = find(source, [*names, "video_corpus.csv"])
-    if path is None:
-        raise nothing_found(source, "descriptions of MSVD", names)
+    path = require(source, "descriptions of MSVD", [*names, "video_corpus.csv"])
     clips = _clips(source, ["YouTubeClips", "videos", "clips"])
     pairs = _msvd_csv(path) if path.suffix == ".csv" else _msvd_text(path)
     splits = dict[str, str]()
@@ -200,7 +183,7 @@ def read_msvd(source: Path) -> Listing:
             split = "train" if place < 1200 else "validation" if place < 1300 else "test"
             splits[line.split()[0]] = split
     rows = [
-        Row(clips.named(name), text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
+        Row(name, text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
         for where, name, text in pairs
     ]
     return assemble_clips(rows, clips, partial=True)
@@ -214,10 +197,10 @@ def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _msvd_csv(path: Path) -> Iterator[tuple[str, str, str]]:
-    for row in require_rows(path, read_table(path, MSVD)):
-        if row.get("language").lower() == "english" and row.get("caption"):
-            name = f"{row.get('video')}_{row.get('start')}_{row.get('end')}"
-            yield row.where, name, row.get("caption")
+    for row in require_rows(path, MSVD):
+        if row.get("language").lower() == "english" and row.get("description"):
+            name = f"{row.get('videoid')}_{row.get('start')}_{row.get('end')}"
+            yield row.where, name, row.get("description")
 
 
 def read_vatex(source: Path) -> Listing:
@@ -228,16 +211,14 @@ def read_vatex(source: Path) -> Listing:
     clips = _clips(source, ["videos", "clips", "vatex"])
     rows = list[Row]()
     for split, names in VATEX_FILES.items():
-        path = find(source, names)
-        if path is None:
-            if split in ("test", None):
-                continue
-            raise nothing_found(source, f"{split} file of VATEX", names)
+        if split in ("test", None) and find(source, names) is None:
+            continue
+        path = require(source, f"{split} file of VATEX", names)
         try:
             for video in read_json(path):
                 name = video["videoID"]
                 rows += [
-                    Row(clips.named(name), text, split, path.name, name, str(at), group=name[:11])
+                    Row(name, text, split, path.name, name, str(at), group=name[:11])
                     for at, text in enumerate(video["enCap"] if split else [None])
                 ]
         except (KeyError, TypeError) as error:
@@ -257,37 +238,41 @@ def read_kinetics(source: Path) -> Listing:
     ]
     if not tables:
         raise nothing_found(source, "clip lists of Kinetics", names)
-    clips = ClipFolder(source)
+    clips = scan_clips(source, by_stem=True)
     rows = (row for path in dict.fromkeys(tables) for row in _kinetics_rows(path, clips))
     return assemble_clips(rows, clips, partial=True)
 
 
-def _kinetics_rows(path: Path, clips: ClipFolder) -> Iterator[Row | Problem]:
+def _kinetics_rows(path: Path, clips: MediaFolder) -> Iterator[Row | Problem]:
+    stems = clips.by_stem or {}
     for row in read_table(path, KINETICS):
         if isinstance(row, Problem):
             yield row
             continue
-        video, label = row.get("file"), row.get("label") or None
+        video, label = row.get("youtube_id"), row.get("label") or None
         try:
-            name = f"{video}_{int(row.get('start')):06d}_{int(row.get('end')):06d}"
+            name = f"{video}_{int(row.get('time_start')):06d}_{int(row.get('time_end')):06d}"
         except ValueError as error:
-            yield Problem(video, f"start or end is not a whole second: {error}", row.where)
+            yield Problem(row.where, f"start or end is not a whole second: {error}", row.where)
             continue
-        file = clips.named(name)
-        if file not in clips.media.files and clips.named(video) in clips.media.files:
-            file = clips.named(video)
+        file = video if name not in stems and video in stems else name
         split = row.split if label else None
         yield Row(file, None, split, row.where, name, label=label, group=video)
 
 
-def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> ClipFolder:
-    """Return the clips of the one of these folders that is there, else (several) of the source."""
+def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> MediaFolder:
+    """Return the clips of the one of these folders that is there, else (several) of the source.
+
+    Args:
+        source: the folder of the corpus.
+        names: of the folders.
+        root: whether the clips may lie in the source itself.
+    """
     folders = [folder for name in names if (folder := find(source, [name], folder=True))]
     if len(folders) > 1 or (root and not folders):
-        return ClipFolder(source)
-    if not folders:
-        raise nothing_found(source, "clip folder", [f"{name}/" for name in names])
-    return ClipFolder(folders[0])
+        return scan_clips(source, by_stem=True)
+    folder = require(source, "clip folder", names, folder=True)
+    return scan_clips(folder, by_stem=True)
 
 
 def _all(source: Path, names: Sequence[str]) -> list[Path]:

@@ -150,7 +150,7 @@ def test_json_values_that_are_not_text_are_problems(tmp_path: Path) -> None:
 def test_a_table_without_header_has_its_columns_in_order(tmp_path: Path) -> None:
     path = table(tmp_path, "a.tsv", 'A "dog"\tEin Hund\n\n"Two\tZwei\n')
     rows = [(row.get("text"), row.get("translation"), row.where)
-            for row in require_rows(path, read_table(path, PAIRS))]  # fmt: skip
+            for row in require_rows(path, PAIRS)]  # fmt: skip
     assert rows == [('A "dog"', "Ein Hund", "a.tsv:1"), ('"Two', "Zwei", "a.tsv:3")]
     with pytest.raises(UserError, match=r"a.csv, line 1: no column text"):
         list(read_table(table(tmp_path, "a.csv", "A,B\n"), PAIRS))
@@ -166,4 +166,4 @@ def test_rows_of_a_ragged_table_may_lack_fields(tmp_path: Path) -> None:
 def test_require_rows_raises_the_first_problem(tmp_path: Path) -> None:
     path = table(tmp_path, "a.csv", "file,label\na,x\nb\n")
     with pytest.raises(UserError, match=r"a.csv, line 3: wrong number of fields: 1"):
-        list(require_rows(path, read_table(path, CLIPS)))
+        list(require_rows(path, CLIPS))

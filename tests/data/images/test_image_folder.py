@@ -188,7 +188,7 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
         (pictures("images", "a.jpg") | {"labels.csv": GOOD},
          "no caption file in .*: looked for captions.csv, .*captions.jsonl; found images/, labels"),
         ({"captions.csv": GOOD, "pics/a.jpg": b""},
-         r"no image folder in .*: looked for images/; found captions.csv, pics/"),
+         r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | pictures("images", "a.jpg"),
          r"captions.csv and captions.jsonl: keep one"),
         ({"captions.csv": GOOD} | pictures("images", "A.JPG", "B.JPG"),

@@ -124,7 +124,11 @@ def test_control_characters_and_line_ends_do_not_shift_lines(read: Read) -> None
             "en-de",
             r"train.en has 3 lines, train.de has 4: they must correspond",
         ),
-        ({"train.en": ENGLISH}, "en-de", r"train.en has no partner: no train.de or train.de.gz"),
+        (
+            {"train.en": ENGLISH},
+            "en-de",
+            r"train.en has no parallel file: no train.de or train.de.gz",
+        ),
         ({"train.en": ENGLISH, "train.de": GERMAN}, None, r"--languages en-de"),
         ({"train.en": ENGLISH, "train.de": GERMAN}, "en-fr", r"no train.fr or train.fr.gz"),
         ({"train.en": ENGLISH, "train.de": GERMAN}, "en", r"SOURCE-TARGET.*not 'en'"),

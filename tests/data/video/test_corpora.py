@@ -214,7 +214,7 @@ def test_hmdb51(tmp_path: Path) -> None:
     groups = {split: {name.split("_")[0] for name in splits[split]} for split in splits}
     assert not groups["train"] & groups["validation"]
     assert len(splits["train"]) + len(splits["validation"]) == 20
-    # Clips that a list marks 0 are nobody's fault.
+    # Clips that a list marks 0 are not a problem.
     assert listing.problems == () and "2 clips are in no split list" in listing.notes[0]
 
 
@@ -288,8 +288,8 @@ def test_vatex(tmp_path: Path) -> None:
     fill(tmp_path, {"vatex_training_v1.0.json": [video(first), video(third)]})
     fill(tmp_path, {"vatex_validation_v1.0.json": [video(second)]})
     last, secret = "z" * 11 + "_000000_000010", "w" * 11 + "_000000_000010"
-    told = {"videoID": last, "enCap": ["Rain falls."]}
-    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [told]})
+    test = {"videoID": last, "enCap": ["Rain falls."]}
+    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [test]})
     fill(tmp_path, {"vatex_private_test_without_annotations.json": [{"videoID": secret}]})
     fill(tmp_path, pictures("videos", *(f"{name}.mp4" for name in (first, last, secret))))
     fill(tmp_path, pictures("videos", f"{second}.webm"))
@@ -317,10 +317,10 @@ def test_kinetics(tmp_path: Path, folder: str) -> None:
     }
     assert set(labels(listing).values()) == {"air drumming"}
     assert listing.notes == ("1 clips are in no split list: left out",)
-    assert {file for file, _ in wrong(listing)} == {"new_000001_000011.mp4", "row"}
+    assert {file for file, _ in wrong(listing)} == {"new_000001_000011.mp4", "validate.csv:3"}
 
 
-def test_files_of_another_layout_are_errors_that_name_them(tmp_path: Path) -> None:
+def test_the_error_for_another_layout_names_the_file(tmp_path: Path) -> None:
     fill(tmp_path, pictures("videos", "a.mp4") | {"clips.csv": "a,b\n", "sentences.csv": "x\n"})
     fill(tmp_path, {"videodatainfo.json": [1], "youtube_mapping.txt": "", "train.csv": "a,b\n"})
     fill(tmp_path, {"vatex_training_v1.0.json": "{", "video_corpus.csv": "a,b\n"})
