@@ -127,7 +127,7 @@ def test_control_characters_and_line_ends_do_not_shift_lines(read: Read) -> None
         (
             {"train.en": ENGLISH},
             "en-de",
-            r"train.en has no parallel file: no train.de or train.de.gz",
+            r"no parallel file: no train.de or train.de.gz",
         ),
         ({"train.en": ENGLISH, "train.de": GERMAN}, None, r"--languages en-de"),
         ({"train.en": ENGLISH, "train.de": GERMAN}, "en-fr", r"no train.fr or train.fr.gz"),
