@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from data.media.sampling import Sampling
-from data.media.video import SUFFIXES, sample
+from data.media.suffixes import CLIP_SUFFIXES
+from data.media.video import sample
 
 COUNT = 16
 PASSES = 3
@@ -96,7 +97,7 @@ def main() -> None:
     readers = available()
     print(f"{'':24} {'clips':>6}" + "".join(f"{name:>20}" for name in readers))
     for folder in folders:
-        clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+        clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIP_SUFFIXES)
         times = {name: list[float]() for name in readers}
         for _ in range(PASSES):  # in turn, so that a slow moment hits them alike
             for name, read in readers.items():

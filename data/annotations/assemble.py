@@ -1,36 +1,36 @@
-"""From rows of a caption file to the pictures of a dataset: every reader's common half.
+"""From the rows of annotation files to the entries of a dataset, for images and clips alike.
 
-A reader yields `Row`s as its file has them; `assemble` finds the pictures, gathers their
-captions, and names whatever does not fit. Clips are listed by the same rules.
+A reader yields `Row`s as its files have them; `assemble` matches them with the files of a media
+folder, gathers the captions of each image, and reports whatever does not fit.
 """
 
 from __future__ import annotations
 
-import os
-import re
 import sys
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from data.annotations.entries import Entry, Listing, Problem, Row
-from data.annotations.scan import Pictures, key_of
-from data.annotations.splits import hash_splits
+from data.annotations.entries import Entry, Listing, Problem, Row, part_name
+from data.annotations.scan import MediaFolder
+from data.annotations.source_files import HALF_SURROGATE
+from data.annotations.splits import check_listing, hash_splits
 from data.common.errors import UserError
 from data.media.vocabulary import tokenize
 
 MAX_WORDS = 200
-HALF_PAIR = re.compile("[\ud800-\udfff]")  # of surrogates: JSON can spell it, UTF-8 cannot
 
 
 @dataclass(slots=True)
 class _Draft:
-    """A picture while its rows come in."""
+    """An entry while its rows are read; `file` is its name in the media folder."""
 
+    file: str
     where: str
     image_id: str
+    start: float
+    end: float | None
     split: str | None = None
     label: str = ""
     group: str = ""
@@ -44,67 +44,76 @@ class _Draft:
 
 def assemble(
     rows: Iterable[Row | Problem],
-    pictures: Pictures,
+    folder: MediaFolder,
     problems: Iterable[Problem] = (),
     *,
     partial: bool = False,
 ) -> Listing:
-    """Bring rows and pictures together.
+    """Match rows with the files of a folder.
 
-    A picture stays in the split that names it first. Where no row names a split, `hash_splits`
-    chooses.
+    An image stays in the split that its first row with a split names. Where no row names a split,
+    `hash_splits` chooses by group.
 
     Args:
-        rows: in the order of the source; a problem where a line gives none.
-        pictures: what the image folder holds.
-        problems: what the reader met already.
-        partial: whether the lists are a distributor's, who lists more than a copy may hold: then
-            pictures in no split, and a test split without any of its pictures, are a note each
-            instead of a problem a picture.
+        rows: in the order of the source; a problem for each line that gives no row.
+        folder: the images or clips.
+        problems: found before.
+        partial: whether a copy of the corpus may hold less than its lists name. Then images in no
+            split, and a test split without any image, are one note each, not a problem an image.
 
     Raises:
-        UserError: if no caption, no training or no validation picture is left.
+        UserError: if there is no caption or label, or nothing to train on or to validate with.
     """
-    read, met = list[Problem](), list[Problem]()
-    drafts = _gather(_rows(rows, read), pictures, met)
-    found, notes = [*problems, *read, *met], list[str]()
+    read, conflicts = list[Problem](), list[Problem]()
+    drafts = _gather(_rows(rows, read), folder, conflicts)
+    found, notes = [*problems, *read, *conflicts], list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
-        raise UserError(f"every {pictures.kind} in {pictures.root} is {pictures.untold}")
+        first = f"; {found[0].where}: {found[0].reason}" if found else ""
+        raise UserError(f"every {folder.kind} in {folder.root} is {folder.unannotated}{first}")
     declared = any(draft.split for draft in drafts.values())
-    used = _leave_out(drafts, pictures, found, notes) if partial and declared else drafts
+    used = _leave_out(drafts, folder, notes) if partial and declared else drafts
     kept = []
-    for key, draft in used.items():
-        if reason := _unusable(key, draft, pictures, declared):
-            found.append(Problem(key, reason, draft.where))
+    for name, draft in used.items():
+        if reason := _unusable(draft, folder, declared):
+            found.append(Problem(name, reason, draft.where))
         else:
-            kept.append(key)
-    found += _untold(drafts, pictures)
-    if used and not any(key in pictures.files for key in used):
+            kept.append(name)
+    found += _unannotated(drafts.values(), folder)
+    if used and not any(draft.file in folder.files for draft in used.values()):
         raise UserError(
-            f"none of the {len(used):,} {pictures.kind}s listed is in {pictures.root}: "
-            f"the first is {next(iter(used))!r}, there lie {_some(pictures.files)}"
+            f"none of the {len(used):,} {folder.kind}s listed is in {folder.root}: "
+            f"the first is {next(iter(used))!r}, the folder holds {_some(folder.files)}"
         )
-    splits = {} if declared else hash_splits(used[key].group for key in kept)
+    splits = {} if declared else hash_splits(used[name].group for name in kept)
     if splits:
-        of = "ids" if all(used[key].image_id in splits for key in kept) else "groups"
+        of = "ids" if all(used[name].image_id in splits for name in kept) else "groups"
         notes.append(
             f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {of}"
         )
     del drafts  # each makes room for its entry
-    entries = (_entry(key, pictures, used.pop(key), splits) for key in kept)
+    entries = (_entry(name, folder, used.pop(name), splits) for name in kept)
     listing = Listing(tuple(entries), tuple(found), tuple(notes))
-    _check_splits(listing, pictures.kind)
+    check_listing(listing, folder.kind)
     return listing
 
 
-def _entry(file: str, pictures: Pictures, draft: _Draft, splits: Mapping[str, str]) -> Entry:
-    split, root = draft.split or splits[draft.group], str(pictures.root)
-    place = pictures.files[file]
-    return Entry(draft.image_id, file, place, draft.captions, split, draft.label, draft.group, root)
+def _entry(name: str, folder: MediaFolder, draft: _Draft, splits: Mapping[str, str]) -> Entry:
+    return Entry(
+        draft.image_id,
+        name,
+        folder.files[draft.file],
+        draft.captions,
+        draft.split or splits[draft.group],
+        draft.label,
+        draft.group,
+        str(folder.root),
+        draft.start,
+        draft.end,
+    )
 
 
 def _rows(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
-    """Yield what are rows; what are not goes to `problems`."""
+    """Yield the rows; move the problems to `problems`."""
     for row in rows:
         if isinstance(row, Problem):
             problems.append(row)
@@ -112,40 +121,44 @@ def _rows(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Ro
             yield row
 
 
-def _gather(rows: Iterable[Row], pictures: Pictures, problems: list[Problem]) -> dict[str, _Draft]:
-    """Group the rows by picture; drop captions that are none."""
+def _gather(rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]) -> dict[str, _Draft]:
+    """Group the rows by image or part of a clip, and leave out unusable captions."""
     drafts: dict[str, _Draft] = {}
     for row in rows:
-        key = key_of(row.file, pictures)
-        draft = drafts.setdefault(key, _Draft(row.where, row.image_id or key))
-        if draft.split and row.split and row.split != draft.split:
-            reason = f"in two splits: {draft.split} (kept) and {row.split}"
-            problems.append(Problem(key, reason, row.where))
-        draft.split = draft.split or row.split
+        file = folder.name_of(row.file)
+        name = part_name(file, row.start, row.end)
+        if (draft := drafts.get(name)) is None:
+            draft = _Draft(file, row.where, row.image_id or name, row.start, row.end)
+            # Parts of a clip are one group.
+            draft.group = sys.intern(row.group or "") or row.image_id or file
+            drafts[name] = draft
         label = sys.intern(one_line(row.label or ""))
-        if draft.label and label and label != draft.label:
-            reason = f"two labels: {draft.label!r} (kept) and {label!r}"
-            problems.append(Problem(key, reason, row.where))
-        elif label and label == draft.label and row.caption is None:
-            problems.append(Problem(key, "listed twice", row.where, bad=False))
-        draft.label = draft.label or label
-        draft.group = draft.group or sys.intern(row.group or "") or draft.image_id
+        problems += _conflicts(name, draft, row, label)
+        draft.split, draft.label = draft.split or row.split, draft.label or label
         if row.caption is None:
             continue
         caption = " ".join(unicodedata.normalize("NFC", row.caption).split())
-        reason = _unfit(caption) or (
-            "caption given twice" if draft.has(caption, row.number) else ""
-        )
-        if reason:
-            problems.append(Problem(key, reason, row.where, bad=False))
+        if reason := _unfit(caption, row.number, draft):
+            problems.append(Problem(name, reason, row.where, bad=False))
         else:
             draft.captions += (caption,)
             draft.numbers += (row.number,)
     return drafts
 
 
+def _conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[Problem]:
+    """Yield what is wrong with a row beside those before it."""
+    if draft.split and row.split and row.split != draft.split:
+        reason = f"in two splits: {draft.split} (kept) and {row.split}"
+        yield Problem(name, reason, row.where)
+    if draft.label and label and label != draft.label:
+        yield Problem(name, f"two labels: {draft.label!r} (kept) and {label!r}", row.where)
+    elif label and label == draft.label and row.caption is None:
+        yield Problem(name, "listed twice", row.where, bad=False)
+
+
 def one_line(label: str) -> str:
-    r"""Return a label as a file with a label a line can hold it.
+    r"""Return a label as a line of a file can hold it.
 
     >>> one_line(" so\n so ")
     'so so'
@@ -153,79 +166,56 @@ def one_line(label: str) -> str:
     return " ".join(label.split())
 
 
-def _unfit(caption: str) -> str:
+def _unfit(caption: str, number: str | None, draft: _Draft) -> str:
     """Return why a caption cannot be used; "" where it can."""
-    if HALF_PAIR.search(caption):
+    if HALF_SURROGATE.search(caption):
         return "caption is not Unicode: half a surrogate pair"
-    # The cheap tests first: hundreds of thousands of captions come by.
+    # Cheap checks first: a corpus has hundreds of thousands of captions.
     if not any(map(str.isalnum, caption)) and not tokenize(caption):
         return "caption without words"
     if len(caption) > MAX_WORDS and (words := len(tokenize(caption))) > MAX_WORDS:
         return f"caption too long: {words} words, at most {MAX_WORDS}"
-    return ""
+    return "caption given twice" if draft.has(caption, number) else ""
 
 
 def _leave_out(
-    drafts: dict[str, _Draft], pictures: Pictures, problems: list[Problem], notes: list[str]
+    drafts: dict[str, _Draft], folder: MediaFolder, notes: list[str]
 ) -> dict[str, _Draft]:
-    """Return what a distributor's lists ask for and a copy has; say in a line what goes."""
-    listed = {key: draft for key, draft in drafts.items() if draft.split}
+    """Return the entries that are in a split list; no test split if none of its files is there."""
+    listed = {name: draft for name, draft in drafts.items() if draft.split}
     if others := len(drafts) - len(listed):
-        notes.append(f"{others:,} {pictures.kind}s are in no split list: left out")
-    test = {key for key, draft in listed.items() if draft.split == "test"}
-    if test and not any(key in pictures.files for key in test):
-        notes.append(f"none of the {len(test):,} test {pictures.kind}s is here: no test split")
-        listed = {key: draft for key, draft in listed.items() if key not in test}
+        notes.append(f"{others:,} {folder.kind}s are in no split list: left out")
+    test = {name: draft for name, draft in listed.items() if draft.split == "test"}
+    if test and not any(draft.file in folder.files for draft in test.values()):
+        notes.append(f"none of the {len(test):,} test {folder.kind}s is here: no test split")
+        listed = {name: draft for name, draft in listed.items() if name not in test}
     return listed
 
 
-def _unusable(key: str, draft: _Draft, pictures: Pictures, declared: bool) -> str:
-    """Return why a picture cannot be used; "" where it can."""
-    if key not in pictures.files:
-        path = PurePosixPath(key)
-        if path.is_absolute() or ".." in path.parts or key.partition("/")[0].endswith(":"):
-            return f"outside {pictures.root.name}: name {pictures.kind}s relative to it"
+def _unusable(draft: _Draft, folder: MediaFolder, declared: bool) -> str:
+    """Return why an entry cannot be used; "" where it can."""
+    if draft.file not in folder.files:
+        path = PurePosixPath(draft.file)
+        if path.is_absolute() or ".." in path.parts or draft.file.partition("/")[0].endswith(":"):
+            return f"outside {folder.root.name}: name {folder.kind}s relative to it"
         return "missing"
     if not draft.captions and not draft.label:
-        return pictures.untold
+        return folder.unannotated
     return "" if draft.split or not declared else "without a split, which others have"
 
 
-def _untold(drafts: Mapping[str, _Draft], pictures: Pictures) -> list[Problem]:
-    """Name the files of which no row tells, nor of a part of theirs."""
-    told = {pictures.files[key] for key in drafts if key in pictures.files}
+def _unannotated(drafts: Iterable[_Draft], folder: MediaFolder) -> list[Problem]:
+    """Return a problem for each file that no row names."""
+    annotated = {folder.files.get(draft.file) for draft in drafts}
     return [
-        Problem(key, pictures.untold, pictures.root.name)
-        for key, place in pictures.files.items()
-        if place not in told and os.path.splitext(place)[1].lower() in pictures.suffixes
+        Problem(name, folder.unannotated, folder.root.name)
+        for name, place in folder.files.items()
+        if place not in annotated and folder.has_suffix(place)
     ]
 
 
-def _check_splits(listing: Listing, kind: str) -> None:
-    counts = defaultdict[str, int](int)
-    for entry in listing.entries:
-        counts[entry.split] += 1
-    if counts["train"] and counts["validation"]:
-        return
-    if len(listing.entries) < 2:
-        raise UserError(
-            f"{len(listing.entries)} usable {kind}(s): at least two are needed, one to train on "
-            "and one to validate with" + _first_problem(listing)
-        )
-    empty = "validation" if counts["train"] else "train"
-    raise UserError(
-        f"no usable {kind} in the {empty} split (there are {dict(counts)}): name it in the "
-        "split lists or the split column" + _first_problem(listing)
+def _some(names: Iterable[str], count: int = 3) -> str:
+    ordered = sorted(names)
+    return ", ".join(map(repr, ordered[:count])) + (", …" if len(ordered) > count else "") or (
+        "no files"
     )
-
-
-def _first_problem(listing: Listing) -> str:
-    if not listing.problems:
-        return ""
-    first = listing.problems[0]
-    return f". The first of {len(listing.problems)} problems: {first.file}: {first.reason}"
-
-
-def _some(names: Iterable[str], most: int = 3) -> str:
-    shown = sorted(names)
-    return ", ".join(map(repr, shown[:most])) + (", …" if len(shown) > most else "") or "no files"

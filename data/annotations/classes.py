@@ -1,4 +1,4 @@
-"""What the labels of a dataset must be like to be learned."""
+"""The classes of a labeled dataset: those of its training examples."""
 
 from __future__ import annotations
 
@@ -20,10 +20,13 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
         labelled: split, id and label of each example.
         kind: what messages call an example: "text".
 
-    Raises:
-        UserError: if training has fewer than two, or another split has one that training lacks.
+    Returns:
+        The classes.
 
-    >>> classes_of("pets", [("train", "1", "dog"), ("train", "2", "cat")], "picture")
+    Raises:
+        UserError: if training has fewer than two, or another split has a label that training lacks.
+
+    >>> classes_of("pets", [("train", "1", "dog"), ("train", "2", "cat")], "image")
     ('cat', 'dog')
     """
     examples = list(labelled)
@@ -44,6 +47,6 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
 
 
 def classes_in(name: str, listing: Listing) -> tuple[str, ...]:
-    """Return the labels of the training pictures that a source lists: see `classes_of`."""
+    """Return the labels of the training images of a source, sorted: see `classes_of`."""
     labelled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
-    return classes_of(name, labelled, "picture")
+    return classes_of(name, labelled, "image")

@@ -1,4 +1,4 @@
-"""Rows of an annotation file, the entries of a dataset, and the problems of both."""
+"""Rows of annotation files, the entries of a dataset, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """A line of a caption file.
+    """One caption or label of an image or clip, as an annotation file has it.
 
     Attributes:
-        file: the picture, relative to the image folder.
-        caption: None where the line only says that the picture exists, or its split.
-        split: train, validation or test; None where the line says nothing about it.
-        where: "captions.csv:12".
+        file: the image or clip, relative to the media folder.
+        caption: None where the row has none (it gives a label or a split, or lists the file).
+        split: "train", "validation" or "test"; None where the row names none.
+        where: file and line: "captions.csv:12".
         image_id: None: the file's name is the id.
-        number: tells captions of one picture apart; two rows with the same number and caption
-            are one row written twice.
-        label: the class, where there are classes.
-        group: pictures of one group are never put into two splits; None: a group of its own.
+        number: tells the captions of one image apart; two rows with the same number and caption
+            are duplicates.
+        label: the class; None where the row has none.
+        group: all entries of one group get the same split; None: the file is its own group.
+        start: of the part of a clip, in seconds.
+        end: in seconds; None: the end of the clip.
     """
 
     file: str
@@ -31,22 +33,26 @@ class Row(NamedTuple):
     number: str | None = None
     label: str | None = None
     group: str | None = None
+    start: float = 0.0
+    end: float | None = None
 
 
 class Entry(NamedTuple):
-    """A picture of a dataset, with its captions, its label ("" where it has none) and its group.
+    """One example of a dataset: an image, a clip or a part of one, or a text.
 
-    A job holds one for each picture of a source: so its texts are shared where they are the same.
+    A job holds all entries of a source in memory, so equal strings are shared among them.
 
     Attributes:
         image_id: its id.
-        file: its name, which tells parts of a clip apart.
-        place: where its file lies under `root`; "" for what is made up.
-        captions: what is told of it.
-        split: train, validation, test or one of its own.
-        label: its class.
-        group: entries of one group are never put into two splits.
-        root: the folder in which the source has its files.
+        file: its name; parts of a clip have one each, see `part_name`.
+        place: its file, relative to `root`; "" for generated examples and texts.
+        captions: its captions.
+        split: "train", "validation", "test" or a name of the dataset's own.
+        label: its class; "" where it has none.
+        group: all entries of one group get the same split.
+        root: the folder that holds the files of the source.
+        start: of the part of a clip, in seconds.
+        end: in seconds; None: the end of the clip.
     """
 
     image_id: str
@@ -57,21 +63,23 @@ class Entry(NamedTuple):
     label: str = ""
     group: str = ""
     root: str = ""
+    start: float = 0.0
+    end: float | None = None
 
     @property
     def path(self) -> Path:
-        """Where its file lies."""
+        """The path of its file."""
         return Path(os.path.join(self.root, self.place))  # pathlib would intern each
 
     @property
     def where(self) -> str:
-        """The same for a message: "" for what is made up."""
+        """The path for a message; "" for examples without a file."""
         return str(self.path) if self.place else ""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a source holds: the pictures to use, what is wrong, and remarks for the screen."""
+    """The annotations of a source: the entries to use, the problems found, and notes to print."""
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
@@ -79,24 +87,35 @@ class Listing:
 
     @property
     def total(self) -> int:
-        """The number of pictures, the bad ones included."""
+        """The number of entries, unusable ones included."""
         bad = {problem.file for problem in self.problems if problem.bad}
         return len(self.entries) + len(bad.difference(entry.file for entry in self.entries))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a picture or its captions.
+    """One thing that is wrong with an example or its annotations.
 
     Attributes:
-        file: the picture, as the source names it.
-        reason: its kind, then the particulars: "undecodable: cut short".
-        where: where it was found: "captions.csv:12" (file and line), "images".
-        bad: whether the picture counts towards the share at which the work stops. A dropped row
-            of a picture that has other captions does not.
+        file: the image, clip or text, as the source names it.
+        reason: its kind, then the details: "undecodable: cut short".
+        where: file and line ("captions.csv:12"), or the folder, where it was found.
+        bad: whether the example counts towards the share of bad examples at which preparation
+            stops. A dropped caption of an image that has others does not.
     """
 
     file: str
     reason: str
     where: str
     bad: bool = True
+
+
+def part_name(file: str, start: float, end: float | None) -> str:
+    """Return the name of a part of a clip, written as a URI's media fragment.
+
+    >>> part_name("a.mp4", 1.5, 4.0), part_name("a.mp4", 2.0, None), part_name("a.mp4", 0.0, None)
+    ('a.mp4#t=1.5,4', 'a.mp4#t=2', 'a.mp4')
+    """
+    if start == 0 and end is None:
+        return file
+    return f"{file}#t={start:.12g}" + ("" if end is None else f",{end:.12g}")

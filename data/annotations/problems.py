@@ -1,4 +1,4 @@
-"""What is wrong with a source of pictures: named in a report, counted, and limited."""
+"""Problems of a source: written to a report, counted, and limited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
-    """Return why an entry that shows what `first` shows is left out, if it is."""
+    """Return why an entry with the same content as `first` is left out; None: it is kept."""
     where, same = entry.where, f"is the same {kind}"
     if first.split != entry.split:
         reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
@@ -64,28 +64,28 @@ def check_share(
     total: int,
     max_bad: float,
     report: Path,
-    kind: str = "picture",
+    kind: str = "image",
 ) -> None:
-    """Stop where too large a share of the pictures (or texts) is bad.
+    """Check that not too large a share of the examples is bad.
 
     Args:
         name: of the dataset, for the message.
-        problems: all of them; a picture with several counts once.
-        total: how many pictures there are, the bad ones included.
+        problems: all of them; an example with several counts once.
+        total: the number of examples, bad ones included.
         max_bad: the largest share allowed, 0 to 1.
         report: the file that names every problem, for the message.
-        kind: what the message calls one of them.
+        kind: what the message calls an example.
 
     Raises:
-        UserError: if more than `max_bad` of the `total` pictures are bad.
+        UserError: if more than `max_bad` of the `total` examples are bad.
     """
     serious = [problem for problem in problems if problem.bad]
     bad = len({problem.file for problem in serious})
     if bad <= max_bad * total:
         return
     enough = min(1.0, math.ceil(1000 * bad / total) / 1000)
-    advice = f", or go on without them: --max-bad {enough:g}" if bad < total else ""
+    advice = f", or leave them out: --max-bad {enough:g}" if bad < total else ""
     raise UserError(
         f"{name}: {bad:,} of {total:,} {kind}s ({bad / total:.1%}) have problems, more than the "
-        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. Mend them{advice}"
+        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. Fix them{advice}"
     )

@@ -1,4 +1,4 @@
-"""What a folder of pictures or clips holds, by the names that its files have under it."""
+"""The images or clips that a folder holds, by the names that annotation files may use for them."""
 
 from __future__ import annotations
 
@@ -8,38 +8,58 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".avif", ".jp2"}
+from data.media.suffixes import IMAGE_SUFFIXES
 
 
-class Pictures(NamedTuple):
-    """The files of an image folder by their name relative to it, in Unicode's NFC form.
+class MediaFolder(NamedTuple):
+    """The files of an image or clip folder.
 
     Attributes:
         root: the folder.
-        files: what the disk calls each, relative to the folder: nearly always the same text. A part
-            of a clip has a name of its own: "a.mp4#t=1.5,4" lies in "a.mp4".
-        kind: what messages call one of them.
-        untold: the reason why one is of no use of which nothing is said.
-        suffixes: of the files that need a caption or a label.
+        files: name → path on disk, both relative to the folder; nearly always the same string.
+            Names are in Unicode's NFC form.
+        kind: "image" or "clip", for messages.
+        unannotated: the problem of a file that no row annotates.
+        suffixes: of the files that must be annotated.
+        by_stem: name without folder and suffix → name, where annotations use the former.
     """
 
     root: Path
     files: Mapping[str, str]
-    kind: str = "picture"
-    untold: str = "without captions"
-    suffixes: frozenset[str] = frozenset(SUFFIXES)
+    kind: str = "image"
+    unannotated: str = "without captions"
+    suffixes: frozenset[str] = IMAGE_SUFFIXES
+    by_stem: Mapping[str, str] | None = None
+
+    def name_of(self, file: str) -> str:
+        """Return the name in `files` of a file that an annotation names, present or not."""
+        file = unicodedata.normalize("NFC", file)
+        if self.by_stem is not None:
+            return self.by_stem.get(file, f"{file}.mp4")
+        if (place := self.files.get(file)) is not None:
+            return place if place == file else file  # the string that is in memory already
+        tidy = PurePosixPath(file.replace("\\", "/"))
+        inner = PurePosixPath(*tidy.parts[1:])
+        # People write "images/a.jpg" as well as "a.jpg".
+        if tidy.parts[:1] == (self.root.name,) and str(inner) in self.files:
+            return str(inner)
+        return str(tidy)
+
+    def has_suffix(self, file: str) -> bool:
+        """Return whether a file's suffix is that of an image (or clip)."""
+        return os.path.splitext(file)[1].lower() in self.suffixes
 
 
-def scan(root: Path, folders: Iterable[str] = ("",)) -> Pictures:
-    """List the files under `root` (only in `folders`, where given), hidden ones left out."""
+def scan(root: Path, folders: Iterable[str] = ("",)) -> MediaFolder:
+    """List the files under `root` (or only under `folders` of it), except hidden ones."""
     files = {}
     for folder in folders:
         for place in _walk(root, folder, frozenset()):
-            # A name that is not Unicode can be shown, and never meets one in a caption file.
-            shown = place.encode("utf-8", "backslashreplace").decode()
-            name = unicodedata.normalize("NFC", shown)
-            files[name] = name if name == place else place  # one text in memory, not two
-    return Pictures(root, files)
+            # A name that is not Unicode is printable in this form, and matches no annotation.
+            printable = place.encode("utf-8", "backslashreplace").decode()
+            name = unicodedata.normalize("NFC", printable)
+            files[name] = name if name == place else place  # one string in memory, not two
+    return MediaFolder(root, files)
 
 
 def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[str]:
@@ -55,21 +75,8 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[str]:
         if entry.name.startswith((".", "__MACOSX")):
             continue
         if entry.is_symlink() and not os.path.exists(entry.path):
-            continue  # it leads nowhere, or to itself
+            continue  # a broken link, or one to itself
         if entry.is_dir():
             yield from _walk(root, place, above | {here})
         elif entry.is_file():
             yield place
-
-
-def key_of(file: str, pictures: Pictures) -> str:
-    """Return the name under which `pictures` has, or would have, the file."""
-    file = unicodedata.normalize("NFC", file)
-    if (place := pictures.files.get(file)) is not None:
-        return place if place == file else file  # the text that is there already
-    tidy = PurePosixPath(file.replace("\\", "/"))
-    inner = PurePosixPath(*tidy.parts[1:])
-    # People write "images/a.jpg" as well as "a.jpg".
-    if tidy.parts[:1] == (pictures.root.name,) and str(inner) in pictures.files:
-        return str(inner)
-    return str(tidy)

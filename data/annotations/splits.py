@@ -1,4 +1,9 @@
-"""Lines of text to splits: what is empty or in two of them is left out and named."""
+"""Splits: their names, and how examples are assigned to them.
+
+Where a source names the splits, they stay. Otherwise a hash of each id chooses (`hash_splits`), so
+that the same example is always in the same split; cross-validation folds are cut by groups
+(`fold_listing`).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,83 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from data.annotations.entries import Listing, Problem
+from data.annotations.entries import Listing, Problem, Row
 from data.common.errors import UserError
+
+# What distributors and users call the three splits.
+SPLITS: Mapping[str, str] = {
+    "train": "train", "training": "train", "restval": "train",
+    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
+    "validate": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+FOLDS = 5
+_BINS = 2 * FOLDS
+
+
+def hash_splits(ids: Iterable[str]) -> dict[str, str]:
+    """Split ids 80 : 10 : 10 by a hash of each.
+
+    The split of an id does not depend on the other ids, so new ones do not move old ones. The
+    exception: where train or validation would be empty, the id with the nearest hash moves there.
+
+    >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
+    ['train', 'validation']
+    """
+    places = {name: int.from_bytes(_digest(name)[:6]) / 2**48 for name in ids}
+    splits = {
+        name: "train" if place < 0.8 else "validation" if place < 0.9 else "test"
+        for name, place in places.items()
+    }
+    if len(splits) > 1 and not {"train", "validation"} <= set(splits.values()):
+        ordered = sorted(splits, key=places.__getitem__)
+        if "train" not in splits.values():
+            splits[ordered[0]] = "train"
+        if "validation" not in splits.values():
+            later = [name for name in ordered if splits[name] == "test"]
+            splits[(later or ordered[-1:])[0]] = "validation"
+    return splits
+
+
+def choose_splits(
+    examples: Iterable[tuple[str, str, str | None]], kind: str
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Choose the splits that a source does not name, label by label, so that each has its share.
+
+    Where no example has a split, all get one, 80 : 10 : 10. Where only validation is missing, a
+    tenth of the training examples gets it. A label of a single example stays in training.
+
+    Args:
+        examples: id, label and split (None: not named) of each.
+        kind: what the note calls an example: "image".
+
+    Returns:
+        id → chosen split, and the notes that say how it was chosen.
+    """
+    by_label, named = defaultdict[str, dict[str, None]](dict), set[str]()
+    for name, label, split in examples:
+        if split:
+            named.add(split)
+        if split in (None, "train"):
+            by_label[label][name] = None
+    if "validation" in named:
+        return {}, ()
+    chosen = dict[str, str]()
+    for ids in by_label.values():
+        chosen |= hash_splits(ids) if len(ids) > 1 else dict.fromkeys(ids, "train")
+    if not chosen:
+        return {}, ()
+    if not named:
+        return chosen, ("no splits given: 80 % train, 10 % validation, 10 % test, by a hash",)
+    # The source has a test split, or does without one.
+    chosen = {name: "train" if split == "test" else split for name, split in chosen.items()}
+    count = sum(split == "validation" for split in chosen.values())
+    note = f"no validation split given: {count:,} of the training {kind}s, by a hash"
+    return chosen, (note,)
 
 
 class Line(Protocol):
-    """A named tuple that holds a text."""
+    """A named tuple with a text: `data.text.labelled.Text` or `data.text.parallel.Pair`."""
 
     @property
     def text_id(self) -> str:
@@ -22,7 +98,7 @@ class Line(Protocol):
 
     @property
     def text(self) -> str:
-        """What goes into a model."""
+        """The input of a model."""
 
     @property
     def split(self) -> str | None:
@@ -34,7 +110,7 @@ class Line(Protocol):
 
     @property
     def _replace(self) -> Callable[..., Any]:
-        """What returns a copy with other values."""
+        """Return a copy with other values, as named tuples do."""
 
 
 AnyLine = TypeVar("AnyLine", bound=Line)
@@ -43,124 +119,67 @@ AnyLine = TypeVar("AnyLine", bound=Line)
 def into_splits(
     lines: Iterable[AnyLine],
 ) -> tuple[dict[str, list[AnyLine]], list[Problem], list[str]]:
-    """Put texts into splits, in an order that a hash of their ids gives.
+    """Assign texts to splits (see `choose_splits`), ordered by a hash of their ids.
 
-    What has a problem is left out, and so is a training text that a split to be measured on holds
-    too. Where no text names a split, they go 80 : 10 : 10 by the hash; where only validation is
-    missing, a tenth of the training texts becomes it.
+    Texts with a problem are left out, and so are training texts that also occur in another split.
 
     Returns:
-        The texts of each split, what is wrong with the source, and remarks for the screen.
+        The texts of each split, the problems found, and notes to print.
     """
-    kept: list[AnyLine] = []
-    problems: list[Problem] = []
+    kept, problems = list[AnyLine](), list[Problem]()
     for line in lines:
         if line.problem:
             problems.append(Problem(line.text_id, line.problem, line.text_id.partition(":")[0]))
         else:
             kept.append(line)
-    kept, notes = _choose(kept)
+    labeled = ((line.text_id, getattr(line, "label", ""), line.split) for line in kept)
+    chosen, notes = choose_splits(labeled, "text")
+    kept = [line._replace(split=chosen.get(line.text_id, line.split or "train")) for line in kept]
     held_out = {line.text: line.text_id for line in kept if line.split != "train"}
     splits: dict[str, list[AnyLine]] = {}
-    for line in sorted(kept, key=lambda line: hashlib.sha256(line.text_id.encode()).digest()):
+    for line in sorted(kept, key=lambda line: _digest(line.text_id)):
         if line.split == "train" and line.text in held_out:
             reason = f"in two splits: the same text as {held_out[line.text]}, which is kept"
-            problems.append(
-                Problem(line.text_id, reason, line.text_id.partition(":")[0], bad=False)
-            )
+            where = line.text_id.partition(":")[0]
+            problems.append(Problem(line.text_id, reason, where, bad=False))
         else:
             splits.setdefault(str(line.split), []).append(line)
     order = ("train", "validation", "test")
-    return {split: splits[split] for split in order if split in splits}, problems, notes
+    return {split: splits[split] for split in order if split in splits}, problems, list(notes)
 
 
-def _choose(lines: list[AnyLine]) -> tuple[list[AnyLine], list[str]]:
-    """Choose the splits that no line names, label by label, so that each has its share; say how."""
-    named = {line.split for line in lines} - {None}
-    by_label = defaultdict[str, list[str]](list)
-    for line in lines:
-        if line.split in (None, "train") and "validation" not in named:
-            by_label[getattr(line, "label", "")].append(line.text_id)
-    chosen = dict[str, str]()
-    for ids in by_label.values():
-        chosen |= hash_splits(ids) if len(ids) > 1 else dict.fromkeys(ids, "train")
-    if named:
-        # What is tested on is there already, or not wanted.
-        chosen = {name: "train" if way == "test" else way for name, way in chosen.items()}
-        held_out = sum(way == "validation" for way in chosen.values())
-        note = f"no validation split given: {held_out:,} of the training texts, by a hash"
-    else:
-        note = "no splits given: 80 % train, 10 % validation, 10 % test, by a hash"
-    split = [line._replace(split=chosen.get(line.text_id, line.split or "train")) for line in lines]
-    return split, [note] if chosen else []
-
-
-# What distributors and users call the three splits.
-SPLITS: Mapping[str, str] = {
-    "train": "train", "training": "train", "restval": "train",
-    "validation": "validation", "valid": "validation", "val": "validation", "dev": "validation",
-    "validate": "validation",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-
-
-def hash_splits(image_ids: Iterable[str]) -> dict[str, str]:
-    """Split pictures 80 : 10 : 10 by a hash of their ids.
-
-    A picture's split does not depend on the others, so that new pictures move no old ones; only
-    where train or validation would be empty does the nearest picture move there.
-
-    >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
-    ['train', 'validation']
-    """
-    splits = {
-        image_id: "train" if place < 0.8 else "validation" if place < 0.9 else "test"
-        for image_id in image_ids
-        for place in [_place(image_id)]
-    }
-    if len(splits) > 1 and not {"train", "validation"} <= set(splits.values()):
-        ordered = sorted(splits, key=_place)
-        if "train" not in splits.values():
-            splits[ordered[0]] = "train"
-        if "validation" not in splits.values():
-            later = [image_id for image_id in ordered if splits[image_id] == "test"]
-            splits[(later or ordered[-1:])[0]] = "validation"
-    return splits
-
-
-def _place(image_id: str) -> float:
-    return int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:6]) / 2**48
-
-
-FOLDS = 5
-
-
-_BINS = 2 * FOLDS
+def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
+    """Move a tenth of the training groups to validation, by a hash of their names."""
+    return [
+        row._replace(split="validation")
+        if row.split == "train" and _digest(row.group or "")[0] < 26  # of 256
+        else row
+        for row in rows
+    ]
 
 
 def fold_listing(listing: Listing, fold: int) -> Listing:
-    """Split a listing anew by its groups: a fifth is tested on, a tenth is for validation.
+    """Split a listing for cross-validation: a fifth of its groups for test, a tenth for validation.
 
-    Groups go, the largest first, to the bin with the fewest clips; nothing else counts, so that
-    the five folds share one division, and each clip is in the test split of just one of them.
+    Groups go, largest first, to the bin with the fewest entries. The bins do not depend on the
+    fold, so that each entry is in the test split of exactly one of the five folds.
 
     Args:
-        listing: its own splits do not count.
+        listing: its own splits are ignored.
         fold: 1 to 5.
 
     Raises:
-        UserError: if there is no such fold, or too few groups.
+        UserError: if there is no such fold, or there are too few groups.
     """
     if not 1 <= fold <= FOLDS:
         raise UserError(f"--fold is 1 to {FOLDS}, not {fold}")
     sizes = Counter(entry.group for entry in listing.entries)
     if len(sizes) < _BINS:
         raise UserError(f"{FOLDS} folds need at least {_BINS} groups of clips, not {len(sizes)}")
-    clips, bins = [0] * _BINS, dict[str, int]()
+    filled, bins = [0] * _BINS, dict[str, int]()
     for group in sorted(sizes, key=lambda name: (-sizes[name], _digest(name))):
-        least = clips.index(min(clips))
-        bins[group] = least
-        clips[least] += sizes[group]
+        bins[group] = filled.index(min(filled))
+        filled[bins[group]] += sizes[group]
     splits = ["train"] * _BINS
     first = 2 * (fold - 1)
     splits[first : first + 2] = ["test", "test"]
@@ -170,12 +189,41 @@ def fold_listing(listing: Listing, fold: int) -> Listing:
     return dataclasses.replace(listing, entries=entries, notes=(note,))
 
 
+def check_listing(listing: Listing, kind: str) -> None:
+    """Check that there is something to train on and to validate with.
+
+    Args:
+        listing: of images or clips.
+        kind: what messages call an entry.
+
+    Raises:
+        UserError: if the training or the validation split is empty.
+    """
+    counts = Counter(entry.split for entry in listing.entries)
+    if counts["train"] and counts["validation"]:
+        return
+    first = ""
+    if listing.problems:
+        problem = listing.problems[0]
+        first = f". The first of {len(listing.problems)} problems: {problem.file}: {problem.reason}"
+    if len(listing.entries) < 2:
+        raise UserError(
+            f"{len(listing.entries)} usable {kind}(s): at least two are needed, one to train on "
+            f"and one to validate with{first}"
+        )
+    empty = "validation" if counts["train"] else "train"
+    raise UserError(
+        f"no usable {kind} in the {empty} split (there are {dict(counts)}): name it in the "
+        f"split lists or the split column{first}"
+    )
+
+
 def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
 def bound(text: str | None, total: int) -> int | None:
-    """Return a slice's bound as a number of texts.
+    """Return the bound of a TFDS slice as a number of examples.
 
     >>> bound("95%", 200), bound("-3", 200), bound(None, 200)
     (190, -3, None)

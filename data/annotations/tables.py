@@ -1,174 +1,335 @@
-"""Finding and reading the files of a source, with errors that say what was looked for."""
+r"""Annotation tables: CSV, TSV and JSON-lines files of images, clips, texts and translations.
+
+A `Layout` declares the columns of a table; `read_table` finds the header and the delimiter, and
+checks fields, splits and values by the same rules for all:
+
+>>> import tempfile
+>>> layout = Layout({
+...     "file": Column(("photo", "file"), required=True, filled=True),
+...     "caption": Column(("comment",), kind="texts"),  # also comment_1, comment_2, …
+...     "split": SPLIT,
+... })
+>>> path = Path(tempfile.mkdtemp()) / "comments.csv"
+>>> _ = path.write_text("photo;comment_1;comment_2;split\na.jpg;A dog.;It runs.;dev\nb.jpg\n")
+>>> row, problem = read_table(path, layout)
+>>> row.get("file"), row.texts, row.split, row.where
+('a.jpg', ('A dog.', 'It runs.'), 'validation', 'comments.csv:2')
+>>> problem.where, problem.reason
+('comments.csv:3', "wrong number of fields: 1, the first line has 4; quote text that holds ';'")
+
+`read_rows` makes them `Row`s, which `data.annotations.assemble` turns into a dataset.
+"""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
+import itertools
 import json
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from data.annotations.entries import Problem, Row
+from data.annotations.source_files import HALF_SURROGATE, lines, read_text
+from data.annotations.splits import SPLITS
 from data.common.errors import UserError
 
-# A long text is a matter of the dataset, which says what is too long, not of the file's format.
+# The csv module's own limit is 131,072 characters; readers limit the length of captions.
 csv.field_size_limit(2**31 - 1)
 
 
-def check_folder(source: Path) -> None:
-    """Raise a UserError unless `source` is a folder with something in it."""
-    if not source.exists():
-        above = next(folder for folder in source.absolute().parents if folder.exists())
-        raise UserError(f"no such folder: {source} ({above} holds {_content(above)})")
-    if not source.is_dir():
-        packed = source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
-        advice = "unpack it first" if packed else "name the folder that holds it"
-        raise UserError(f"{source} is a file, not a folder: {advice}")
-    if not any(source.iterdir()):
-        raise UserError(f"{source} is empty")
+@dataclass(frozen=True)
+class Column:
+    """A column of an annotation table.
 
-
-def find(source: Path, names: Sequence[str], *, folder: bool = False) -> Path | None:
-    """Return the first of `names` that lies in `source` or a folder of it; None: none does."""
-    for name in names:
-        for path in (source / name, *sorted(source.glob(f"*/{name}"))):
-            if path.is_dir() if folder else path.is_file():
-                return path
-    return None
-
-
-def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserError:
-    """Return the error for a file or folder that is not there."""
-    return UserError(
-        f"no {what} in {source}: looked for {', '.join(looked_for)}; found {_content(source)}"
-    )
-
-
-def _content(folder: Path, most: int = 8) -> str:
-    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more or "nothing"
-
-
-def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without byte order mark; one named .gz is unpacked.
-
-    Raises:
-        UserError: naming the line, where a byte is not UTF-8; if a .gz is broken.
+    Attributes:
+        names: that the header may give it, in lower case.
+        required: whether the table must have it.
+        filled: whether every row must have a value in it.
+        kind: "name": a short value, such as a file, label or number. "text": free text. "texts":
+            free text in one or several columns (caption, caption_1, …), in JSON also a list.
     """
-    data = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path} cannot be unpacked: {error or 'it is cut short'}") from None
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
-        raise UserError(
-            f"{path}, line {line}: {kind} (byte 0x{data[error.start]:02x}); save it as UTF-8"
-        ) from None
+
+    names: tuple[str, ...]
+    required: bool = False
+    filled: bool = False
+    kind: Literal["name", "text", "texts"] = "name"
+
+    def accepts(self, name: str) -> bool:
+        """Return whether a name in the header, in lower case, is that of this column."""
+        stem = re.sub(r"[ _-]?\d+$", "", name) if self.kind == "texts" else name
+        return stem in self.names
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+@dataclass(frozen=True)
+class Layout:
+    """The columns of an annotation table, and what its dialect allows.
 
-    Raises:
-        UserError: naming the line, where it is not JSON; if it is nested, or a number long, beyond
-            what Python reads.
+    Attributes:
+        columns: role → column. The roles "file", "caption", "label", "split", "group", "start" and
+            "end" have the meaning of `data.annotations.entries.Row`.
+        any_of: roles of which the table must have at least one.
+        headerless: suffixes of tables that may lack a header: then they have two columns, those
+            declared first, in this order.
+        raw_tsv: whether quotes in a .tsv are part of the text.
+        ragged: whether rows may have more or fewer fields than the header.
     """
-    text = read_text(path)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: no JSON that can be read: {error}") from None
 
+    columns: Mapping[str, Column]
+    any_of: tuple[str, ...] = ()
+    headerless: tuple[str, ...] = ()
+    raw_tsv: bool = False
+    ragged: bool = False
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that are not blank, with their numbers from 1."""
-    lines: Iterable[str] = read_text(path).split("\n")  # splitlines() also splits at U+2028
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            yield number, line.rstrip("\r")
+    def place(self, names: Iterable[str]) -> dict[str, list[int]]:
+        """Return role → indices of its columns, for the names of a header or a JSON object."""
+        tidy = [name.strip().lower() for name in names]
+        return {
+            role: [index for index, name in enumerate(tidy) if column.accepts(name)]
+            for role, column in self.columns.items()
+        }
 
+    def repeated(self, places: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
+        """Return what is wrong where two columns have one role; "" where none have."""
+        for role, found in places.items():
+            if len(found) > 1 and self.columns[role].kind != "texts":
+                some = ", ".join(repr(names[index]) for index in found)
+                return f"{len(found)} columns {role} ({some}): keep one"
+        return ""
 
-def find_split(path: Path, names: Sequence[str]) -> int | None:
-    """Return the place of a table's column `split`; None: it has none.
-
-    Raises:
-        UserError: if it has several.
-    """
-    if names.count("split") > 1:
-        raise UserError(
-            f"{path}: its first line names {names.count('split')} columns split: keep one"
+    def missing(self, roles: Iterable[str]) -> str:
+        """Return which columns are missing if only `roles` are there; "" where none are."""
+        found = set(roles)
+        wanted = [(role,) for role, column in self.columns.items() if column.required]
+        wanted += [self.any_of] if self.any_of else []
+        return "; ".join(
+            f"no column {' or '.join(some)} "
+            f"(name it {', '.join(name for role in some for name in self.columns[role].names)})"
+            for some in wanted
+            if found.isdisjoint(some)
         )
-    return names.index("split") if "split" in names else None
 
 
-class Table(NamedTuple):
-    """A CSV file: its first line, what separates its fields, and the place and cells of the rest.
+FILE_NAMES = ("file", "filename", "file_name")
+CAPTION = Column(("caption", "captions", "sentence", "text"), kind="texts")
+LABEL = Column(("label", "class", "action"))
+SPLIT = Column(("split",))
 
-    The place is that of the row's first line: "captions.csv:12". Rows without text are left out.
+
+class TableRow(NamedTuple):
+    """A row of an annotation table.
+
+    Attributes:
+        where: file and line: "captions.csv:12".
+        values: role → value without surrounding spaces; "" where the row has none.
+        texts: of the columns of kind "texts", those that are not blank.
+        split: "train", "validation" or "test"; None where the row names none.
     """
 
-    header: list[str]
-    delimiter: str
-    rows: Iterator[tuple[str, list[str]]]
+    where: str
+    values: Mapping[str, str]
+    texts: tuple[str, ...]
+    split: str | None
+
+    def get(self, role: str) -> str:
+        """Return the value of a column; "" where the table has no such column."""
+        return self.values.get(role, "")
 
 
-def read_csv(path: Path) -> Table:
-    """Read a file whose fields are separated by commas, semicolons or tabs.
+def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
+    """Read a CSV or TSV file, or one JSON object a line; each may be packed as .gz.
+
+    Yields:
+        The rows, and a problem for each line that is not a usable row.
 
     Raises:
-        UserError: naming file and line, where it is not UTF-8 or not CSV; of a row, when it is
-            its turn.
+        UserError: naming file and line, where it is not UTF-8, CSV or JSON, a required column is
+            missing, or two columns have one role.
+    """
+    read = _read_json_lines if _suffix(path) == ".jsonl" else _read_delimited
+    return read(path, layout)
+
+
+def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
+    """Read a table of captions or labels of images or clips: see `read_table`.
+
+    A row with several captions gives one `Row` for each.
+    """
+    for row in read_table(path, layout):
+        if isinstance(row, Problem):
+            yield row
+            continue
+        file, label = row.get("file"), row.get("label") or None
+        try:
+            start, end = _parse_part(row.get("start"), row.get("end"))
+        except ValueError as error:
+            yield Problem(file, f"not a part of a clip, in seconds: {error}", row.where)
+            continue
+        # Without a label, an empty caption is a problem, which `assemble` reports.
+        empty = "" if "caption" in layout.columns and label is None else None
+        group = row.get("group") or None
+        for caption in row.texts or (empty,):
+            yield Row(
+                file, caption, row.split, row.where, label=label, group=group, start=start, end=end
+            )
+
+
+def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
+    """Read a table in which every line must be a usable row: see `read_table`.
+
+    Raises:
+        UserError: for the first problem, naming file and line.
+    """
+    for row in read_table(path, layout):
+        if isinstance(row, Problem):
+            line = row.where.rpartition(":")[2]
+            raise UserError(f"{path}, line {line}: {row.reason}")
+        yield row
+
+
+def _parse_part(start: str, end: str) -> tuple[float, float | None]:
+    first, last = float(start or 0), float(end) if end else None
+    if not 0 <= first < math.inf or (last is not None and not first < last < math.inf):
+        until = "the end" if last is None else f"{last:g} s"
+        raise ValueError(f"from {first:g} s to {until}")
+    return first, last
+
+
+def _suffix(path: Path) -> str:
+    """Return the suffix before .gz.
+
+    >>> _suffix(Path("train.tsv.gz"))
+    '.tsv'
+    """
+    return Path(path.name.removesuffix(".gz")).suffix
+
+
+def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
+    raw = layout.raw_tsv and _suffix(path) == ".tsv"
+    delimiter, records = _split_at_tabs(path) if raw else _read_csv(path)
+    line, header = next(records, (1, [""]))
+    places = layout.place(header)
+    wrong = layout.repeated(places, header)
+    wrong = wrong or layout.missing(role for role, found in places.items() if found)
+    headerless = _suffix(path) in layout.headerless
+    if wrong and headerless and len(header) == 2:
+        records = itertools.chain([(line, header)], records)
+        places = {role: [index] for index, role in zip(range(2), layout.columns, strict=False)}
+    elif wrong:
+        hint = "; without a header, give each line two fields" if headerless else ""
+        raise UserError(f"{path}, line {line}: {wrong}; the first line is {header!r:.200}{hint}")
+    for line, cells in records:
+        where = f"{path.name}:{line}"
+        if len(cells) != len(header) and not layout.ragged:
+            files = [cells[min(index, len(cells) - 1)] for index in places.get("file", ())]
+            hint = "" if raw else f"; quote text that holds {delimiter!r}"
+            reason = f"wrong number of fields: {len(cells)}, the first line has {len(header)}{hint}"
+            yield Problem((*files, where)[0], reason, where)
+            continue
+        yield _make_row(layout, where, cells, places)
+
+
+def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
+    roles = set[str]()
+    for number, line in lines(path):
+        try:
+            item = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}, line {number}: not JSON: {error}") from None
+        if not isinstance(item, dict):
+            raise UserError(f"{path}, line {number}: not a JSON object: {line!r:.80}")
+        names, cells = list(item), list(item.values())
+        places = layout.place(names)
+        if wrong := layout.repeated(places, names):
+            raise UserError(f"{path}, line {number}: {wrong}")
+        roles.update(role for role, found in places.items() if found)
+        yield _make_row(layout, f"{path.name}:{number}", cells, places)
+    if wrong := layout.missing(roles):
+        raise UserError(f"{path}: {wrong} in any line")
+
+
+def _make_row(
+    layout: Layout, where: str, cells: Sequence[Any], places: Mapping[str, Sequence[int]]
+) -> TableRow | Problem:
+    """Return a row, or what is wrong with it; cells are strings or JSON values."""
+    values, texts = dict[str, str](), list[str]()
+    try:
+        for role, found in places.items():
+            column = layout.columns[role]
+            given = [cells[index] for index in found if index < len(cells)]
+            if column.kind == "texts":
+                texts += [text for cell in given for text in _check_texts(role, cell)]
+            else:
+                values[role] = _check_value(role, column, given[0] if given else None)
+        split = _check_split(values.get("split", ""))
+    except _BadCellError as error:
+        return Problem(values.get("file") or where, str(error), where)
+    return TableRow(where, values, tuple(texts), split)
+
+
+class _BadCellError(Exception):
+    """A row that cannot be used; the text is the reason."""
+
+
+def _check_value(role: str, column: Column, cell: object) -> str:
+    if isinstance(cell, int | float) and column.kind == "name":
+        cell = str(cell)
+    if not isinstance(cell, str | None):
+        raise _BadCellError(f"{role} is not a string: {cell!r:.80}")
+    value = (cell or "").strip()
+    if column.filled and not value:
+        raise _BadCellError(f"no {role}: give one or remove the line")
+    if column.kind == "name" and HALF_SURROGATE.search(value):
+        raise _BadCellError(f"{role} is not Unicode: half a surrogate pair")
+    return value
+
+
+def _check_texts(role: str, cell: object) -> list[str]:
+    several = cell if isinstance(cell, list) else [] if cell is None else [cell]
+    if not all(isinstance(text, str) for text in several):
+        raise _BadCellError(f"{role} is not a string or a list of strings: {cell!r:.80}")
+    return [text for text in several if text.strip()]
+
+
+def _check_split(name: str) -> str | None:
+    if name and name.lower() not in SPLITS:
+        raise _BadCellError(f"unknown split: {name!r} is not train, validation or test")
+    return SPLITS[name.lower()] if name else None
+
+
+def _split_at_tabs(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    return "\t", ((number, line.split("\t")) for number, line in lines(path))
+
+
+def _read_csv(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    """Return the delimiter (comma, semicolon or tab) and the rows with the number of their line.
+
+    A row over several lines has the number of its first. Rows without text are left out.
+
+    Raises:
+        UserError: naming file and line, where it is not UTF-8, or (when the row is read) not CSV.
     """
     text = read_text(path)
     first = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
-    lines = io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")  # StringIO: 4 times it
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    # io.StringIO would take four times the memory.
+    stream = io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")
+    reader = csv.reader(stream, delimiter=delimiter, strict=True)
 
-    def rows() -> Iterator[tuple[str, list[str]]]:
+    def records() -> Iterator[tuple[int, list[str]]]:
         end = 0
         try:
             for cells in reader:
-                where, end = f"{path.name}:{end + 1}", reader.line_num
+                number, end = end + 1, reader.line_num
                 if any(map(str.strip, cells)):
-                    yield where, cells
+                    yield number, cells
         except csv.Error as error:
             raise UserError(
                 f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
             ) from None
 
-    content = rows()
-    return Table(next(content, ("", []))[1], delimiter, content)
-
-
-PACKED = ("", ".gz")
-
-
-def side_by_side(one: Path, other: Path, rule: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the lines of two files that go together: the number from 1, and what each has there.
-
-    Raises:
-        UserError: with both counts where these differ; `rule` says what they break.
-    """
-    lines, others = _all_lines(one), _all_lines(other)
-    if len(lines) != len(others):
-        raise UserError(
-            f"{one.name} has {len(lines):,} lines, {other.name} has {len(others):,}: line by line "
-            f"{rule} (in {one.parent})"
-        )
-    yield from zip(range(1, len(lines) + 1), lines, others, strict=True)
-
-
-def _all_lines(path: Path) -> list[str]:
-    """Return all lines, blank ones too: their number is what joins two files."""
-    return read_text(path).removesuffix("\n").split("\n")
+    return delimiter, records()

@@ -1,47 +1,44 @@
-"""Pictures with a label each: a folder a class, or a table beside them.
+"""Images with a label each: a folder a class, or a table beside them.
 
     flowers/daisy/1.jpg, flowers/rose/7.jpg                       a folder a class
     flowers/train/daisy/1.jpg, flowers/test/rose/7.jpg            the same, split
     flowers/images/1.jpg, flowers/labels.csv                      image,label[,split]
 
-Where nothing names a split, each class is split 80 : 10 : 10 by a hash of its pictures' names;
-where only validation is missing, an eighth or so of the training pictures becomes it.
+Where nothing names a split, each class is split 80 : 10 : 10 by a hash of its images' names; where
+only validation is missing, about a tenth of the training images becomes it.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Problem, Row
-from data.annotations.scan import SUFFIXES, Pictures, scan
-from data.annotations.splits import SPLITS, hash_splits
-from data.annotations.tables import find, nothing_found
+from data.annotations.scan import scan
+from data.annotations.source_files import find, find_one, nothing_found
+from data.annotations.splits import SPLITS, choose_splits
+from data.annotations.tables import LABEL, SPLIT, Layout, read_rows
 from data.common.errors import UserError
-from data.images.image_folder import read_table
+from data.images.image_folder import IMAGE
 
 LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
-_UNTOLD = "without a label"
+LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
 def read_labelled_pictures(source: Path) -> Listing:
-    """Read a user's own labelled pictures, in either layout.
+    """Read a user's own labeled images, in either layout.
 
     Raises:
-        UserError: naming what was looked for, where neither is there, and the file and line of
-            what cannot be read.
+        UserError: naming what was looked for, or file and line of what cannot be read.
     """
-    tables = [source / name for name in LABEL_FILES if (source / name).is_file()]
-    if len(tables) > 1:
-        names = " and ".join(path.name for path in tables)
-        raise UserError(f"{source} holds {names}: keep the one that is meant")
-    if not tables:
+    table = find_one(source, "label file", LABEL_FILES)
+    if table is None:
         return _read_class_folders(source)
     images = find(source, ["images", "Images"], folder=True) or source
-    read = list(read_table(tables[0], labels=True))
+    read = list(read_rows(table, LABELS))
     rows = [row for row in read if isinstance(row, Row)]
     return _listing(rows, images, [problem for problem in read if isinstance(problem, Problem)])
 
@@ -70,10 +67,10 @@ def _read_class_folders(source: Path) -> Listing:
         rows += own
         if not own:
             name = f"{folder.relative_to(root)}/"
-            problems.append(Problem(name, "class without a picture", root.name, bad=False))
+            problems.append(Problem(name, "class without an image", root.name, bad=False))
     if not rows:
         some = ", ".join(each.name for each, _ in folders[:8])
-        raise UserError(f"no picture in the class folders of {root}: {some}")
+        raise UserError(f"no image in the class folders of {root}: {some}")
     return _listing(rows, root, problems)
 
 
@@ -82,44 +79,27 @@ def _folders(root: Path) -> list[Path]:
 
 
 def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:
-    """Yield a row for each picture in a class's folder, however deep."""
-    for name in scan(root, [str(folder.relative_to(root))]).files:
-        if PurePosixPath(name).suffix.lower() in SUFFIXES:
-            yield Row(name, None, split, str(folder.relative_to(root)), label=folder.name)
+    """Yield a row for each image in the folder of a class, however deep."""
+    name = str(folder.relative_to(root))
+    found = scan(root, [name])
+    for file in filter(found.has_suffix, found.files):
+        yield Row(file, None, split, name, label=folder.name)
 
 
 def _listing(rows: Sequence[Row], root: Path, problems: Sequence[Problem]) -> Listing:
-    """Bring rows and pictures together; name the classes of one picture."""
-    pictures = Pictures(root, scan(root).files, untold=_UNTOLD)
-    split, notes = _split_by_class(rows)
-    listing = assemble(split, pictures, problems)
+    """Assemble the dataset; report the classes that have a single image."""
+    images = scan(root)._replace(unannotated="without a label")
+    labeled = ((row.file, row.label or "", row.split) for row in rows)
+    chosen, notes = choose_splits(labeled, images.kind)
+    rows = [
+        row if row.split == "test" else row._replace(split=chosen.get(row.file, row.split))
+        for row in rows
+    ]
+    listing = assemble(rows, images, problems)
     counts = Counter(entry.label for entry in listing.entries)
-    lonely = [
-        Problem(entry.file, f"class with one picture: {entry.label!r}", "", bad=False)
+    single = [
+        Problem(entry.file, f"class with one image: {entry.label!r}", "", bad=False)
         for entry in listing.entries
         if counts[entry.label] == 1
     ]
-    return replace(listing, problems=(*listing.problems, *lonely), notes=(*listing.notes, *notes))
-
-
-def _split_by_class(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Choose the splits that no row names, class by class, so that each has its share of all."""
-    named = {row.split for row in rows} - {None}
-    if "validation" in named:
-        return list(rows), []
-    by_class = defaultdict[str | None, list[str]](list)
-    for row in rows:
-        if row.split in (None, "train"):
-            by_class[row.label].append(row.file)
-    chosen = dict[str, str]()
-    for files in by_class.values():
-        chosen |= hash_splits(files) if len(set(files)) > 1 else dict.fromkeys(files, "train")
-    if named:
-        # What is tested on is there already, or not wanted.
-        chosen = {file: "train" if way == "test" else way for file, way in chosen.items()}
-        note = "no validation split given: some of each class's training pictures, by a hash"
-    else:
-        note = "no splits given: 80 % train, 10 % validation, 10 % test of each class, by a hash"
-    return [row if row.split == "test" else row._replace(split=chosen[row.file]) for row in rows], [
-        note
-    ]
+    return replace(listing, problems=(*listing.problems, *single), notes=(*listing.notes, *notes))

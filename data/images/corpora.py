@@ -1,13 +1,11 @@
-"""Readers of captioned pictures in the layouts that their distributors ship.
+"""Readers of corpora of captioned images in the layouts of their distributors.
 
-Each takes the folder that the user names and returns a `Listing`; what is not there is an error
-that says what was looked for and what was found. A user's own folder is read by
-`data.images.image_folder`.
+Each takes the folder that the user names and returns a `Listing`. For a missing file the error says
+what was looked for and what was found. A user's own folder is read by `data.images.image_folder`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,18 @@ from typing import Any
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Row
 from data.annotations.scan import scan
+from data.annotations.source_files import (
+    find,
+    lines,
+    matching_lines,
+    nothing_found,
+    read_json,
+    require,
+)
 from data.annotations.splits import SPLITS
-from data.annotations.tables import find, lines, nothing_found, read_json
+from data.annotations.tables import read_rows
 from data.common.errors import UserError
-from data.images.image_folder import read_table
+from data.images.image_folder import CAPTIONS
 
 FLICKR8K_TOKENS = "Flickr8k.token.txt"
 FLICKR8K_SPLITS = {
@@ -36,8 +42,8 @@ def read_flickr8k(source: Path) -> Listing:
     """Read Flickr8k (Hodosh, Young & Hockenmaier 2013).
 
     Captions from `Flickr8k.token.txt` with the official split lists beside it; else Karpathy's
-    `dataset_flickr8k.json`; else Kaggle's `captions.txt`, split by hash. Pictures that the lists
-    do not name (the original names 8,000 of 8,092) are left out.
+    `dataset_flickr8k.json`; else Kaggle's `captions.txt`, split by hash. Images that the lists do
+    not name (the original names 8,000 of 8,092) are left out.
     """
     images = _images(source, FLICKR8K_IMAGES)
     tokens = find(source, [FLICKR8K_TOKENS])
@@ -58,11 +64,11 @@ def read_flickr30k(source: Path) -> Listing:
 
 
 def read_coco(source: Path) -> Listing:
-    """Read COCO captions (Chen et al. 2015).
+    """Read COCO captions (Chen et al. 2015); ids are COCO's numbers.
 
     Karpathy's `dataset_coco.json` (his splits; restval belongs to train) with `train2014/` and
     `val2014/`; else COCO's own `annotations/captions_{train,val}{2017,2014}.json` with
-    `{train,val}{2017,2014}/`, whose val is the validation split. Ids are COCO's numbers.
+    `{train,val}{2017,2014}/`, where val is the validation split.
     """
     if karpathy := find(source, ["dataset_coco.json"]):
         return _read_karpathy(karpathy, source)
@@ -82,26 +88,22 @@ def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -
     karpathy = f"dataset_{name}.json"
     if path := find(source, [karpathy]):
         return assemble(_karpathy_rows(path, folders=False), scan(images), partial=True)
-    path = find(source, tokens)
-    if path is None:
-        raise nothing_found(source, f"caption file of {name}", [karpathy, *tokens])
+    path = require(source, f"caption file of {name}", [karpathy, *tokens])
     if path.name in ("captions.txt", "captions.csv"):
-        return assemble(read_table(path), scan(images), partial=True)
+        return assemble(read_rows(path, CAPTIONS), scan(images), partial=True)
     read = _bar_rows if path.suffix == ".csv" else _token_rows
     return assemble(read(path), scan(images), partial=True)
 
 
 def _images(source: Path, names: Sequence[str]) -> Path:
-    folder = find(source, names, folder=True)
-    if folder is None:
-        raise nothing_found(source, "image folder", [f"{name}/" for name in names])
+    folder = require(source, "image folder", names, folder=True)
     while (folder / folder.name).is_dir():  # Kaggle's archive: flickr30k_images/flickr30k_images
         folder = folder / folder.name
     return folder
 
 
 def _split_rows(source: Path) -> Iterator[Row]:
-    """Yield a row for each picture of Flickr8k's official lists; nothing where there are none."""
+    """Yield a row for each image of Flickr8k's official split lists, if they are there."""
     for split, name in FLICKR8K_SPLITS.items():
         if path := find(source, [name]):
             for number, line in lines(path):
@@ -110,23 +112,16 @@ def _split_rows(source: Path) -> Iterator[Row]:
 
 def _token_rows(path: Path) -> Iterator[Row]:
     """Read `name#number<TAB>caption`."""
-    for number, line in lines(path):
-        match = re.fullmatch(r"\s*(.+?)#(\d+)\s*\t(.*)", line)
-        if not match:
-            raise UserError(
-                f"{path}, line {number}: not 'picture#number<TAB>caption': {line!r:.80}"
-            )
-        yield Row(match[1], match[3], None, f"{path.name}:{number}", number=match[2])
+    pattern = r"\s*(.+?)#(\d+)\s*\t(.*)"
+    for where, match in matching_lines(path, pattern, "image#number<TAB>caption"):
+        yield Row(match[1], match[3], None, where, number=match[2])
 
 
 def _bar_rows(path: Path) -> Iterator[Row]:
-    """Read Kaggle's `name| number| caption`, one of whose rows lacks the second bar."""
-    for number, line in lines(path):
-        match = re.fullmatch(r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)", line)
-        if match:
-            yield Row(match[1], match[3], None, f"{path.name}:{number}", number=match[2])
-        elif number > 1:  # the first is the header
-            raise UserError(f"{path}, line {number}: not 'picture| number| caption': {line!r:.80}")
+    """Read Kaggle's `name| number| caption`; one row of that file lacks the second bar."""
+    pattern = r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)"
+    for where, match in matching_lines(path, pattern, "image| number| caption", header=True):
+        yield Row(match[1], match[3], None, where, number=match[2])
 
 
 def _read_karpathy(path: Path, source: Path) -> Listing:
@@ -136,21 +131,19 @@ def _read_karpathy(path: Path, source: Path) -> Listing:
 
 
 def _karpathy_rows(path: Path, *, folders: bool) -> Iterator[Row]:
-    """Read the JSON of Karpathy & Fei-Fei (2015), with the pictures' folders where asked."""
-    for picture in _json_list(path, "images"):
+    """Read the JSON of Karpathy & Fei-Fei (2015); `folders`: file names include their folder."""
+    for image in _json_list(path, "images"):
         try:
-            folder = f"{picture['filepath']}/" if folders else ""
-            file, split = folder + picture["filename"], SPLITS[picture["split"]]
+            folder = f"{image['filepath']}/" if folders else ""
+            file, split = folder + image["filename"], SPLITS[image["split"]]
             captions = [
                 (_caption(sentence["raw"]), sentence.get("sentid"))
-                for sentence in picture["sentences"]
+                for sentence in image["sentences"]
             ]
         except (KeyError, TypeError) as error:
-            raise UserError(
-                f"{path}: not Karpathy's layout: {error!r} in {picture!r:.80}"
-            ) from None
-        # COCO's number is the id that its results format wants; Flickr's pictures have none.
-        image_id = str(picture["cocoid"]) if "cocoid" in picture else None
+            raise UserError(f"{path}: not Karpathy's layout: {error!r} in {image!r:.80}") from None
+        # COCO's number is the id that its results format wants; Flickr's images have none.
+        image_id = str(image["cocoid"]) if "cocoid" in image else None
         yield Row(file, None, split, path.name, image_id)
         for caption, number in captions:
             yield Row(file, caption, split, path.name, image_id, number)
@@ -161,14 +154,13 @@ def _coco_rows(path: Path, split: str) -> Iterator[Row]:
     folder = path.stem.removeprefix("captions_")
     try:
         files = {
-            picture["id"]: f"{folder}/{picture['file_name']}"
-            for picture in _json_list(path, "images")
+            image["id"]: f"{folder}/{image['file_name']}" for image in _json_list(path, "images")
         }
         for image_id, file in files.items():
             yield Row(file, None, SPLITS[split], path.name, str(image_id))
         for annotation in _json_list(path, "annotations"):
             image_id, number = annotation["image_id"], str(annotation["id"])
-            # A caption of a picture that is not in "images" is named as a missing picture.
+            # An image that is not in "images" is reported as missing.
             file = files.get(image_id, f"{folder}/{image_id}")
             caption = _caption(annotation["caption"])
             yield Row(file, caption, SPLITS[split], path.name, str(image_id), number)

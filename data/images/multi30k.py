@@ -1,6 +1,6 @@
-"""Captions in other languages: Multi30k says of which picture of Flickr30k each of its lines is.
+"""Captions in other languages: each line of Multi30k describes an image of Flickr30k.
 
-Flickr8k's pictures are some of those, so that whoever has them can caption in German or French.
+Flickr8k's images are a subset of those, so Flickr8k is enough to caption in German or French.
 """
 
 from __future__ import annotations
@@ -12,33 +12,36 @@ from pathlib import Path
 from data.annotations.assemble import assemble
 from data.annotations.entries import Listing, Row
 from data.annotations.scan import scan
+from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines, require
 from data.annotations.splits import SPLITS
-from data.annotations.tables import PACKED, find, nothing_found, side_by_side
 from data.images.corpora import FLICKR8K_IMAGES, FLICKR30K_IMAGES
 
 
 def read_multi30k(source: Path, language: str) -> Listing:
-    """Read the lines of a language whose picture is there (Elliott et al. 2016, task 1).
+    """Read the captions of a language whose image is present (Elliott et al. 2016, task 1).
 
-    Wanted are `{train,val,test}.LANGUAGE` (or .gz), `images.{train,val,test}.txt` with a picture's
-    name for each line, and a folder of pictures, Flickr8k's or Flickr30k's, beside them.
+    The source has `{train,val,test}.LANGUAGE` (or .gz), `images.{train,val,test}.txt` with the name
+    of an image for each line, and a folder of images, Flickr8k's or Flickr30k's.
+
+    Args:
+        source: the folder.
+        language: "de", "fr" or "cs".
 
     Raises:
-        UserError: if one of them is not there, or two files have different numbers of lines.
+        UserError: if one of them is missing, or two files have different numbers of lines.
     """
     folders = list(dict.fromkeys([*FLICKR8K_IMAGES, *FLICKR30K_IMAGES]))
-    images = find(source, folders, folder=True)
-    if images is None:
-        raise nothing_found(source, "pictures", [f"{name}/" for name in folders])
-    pictures = scan(images)
-    rows = list(_rows(source, language, {_number(name): name for name in pictures.files}))
+    images = require(source, "image folder", folders, folder=True)
+    folder = scan(images)
+    rows = list(_rows(source, language, {_number(name): name for name in folder.files}))
     if not any(row.split == "train" for row in rows):
         wanted = [f"train.{language} (or .gz)", "images.train.txt"]
         raise nothing_found(source, "captions", wanted)
-    there = [row for row in rows if row.file in pictures.files]
-    told = {row.file: pictures.files[row.file] for row in there}
-    listing = assemble(there, pictures._replace(files=told), partial=True)
-    note = f"{len(there):,} of {len(rows):,} captions have their picture in {images.name}/"
+    present = [row for row in rows if row.file in folder.files]
+    # The other images of Flickr are not expected to have captions.
+    used = {row.file: folder.files[row.file] for row in present}
+    listing = assemble(present, folder._replace(files=used), partial=True)
+    note = f"{len(present):,} of {len(rows):,} captions have their image in {images.name}/"
     return dataclasses.replace(listing, notes=(*listing.notes, note))
 
 
@@ -48,14 +51,14 @@ def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row
         names = find(source, [f"images.{name}.txt"])
         if texts is None or names is None:
             continue
-        rows = side_by_side(texts, names, "one tells the picture of the other")
+        rows = parallel_lines(texts, names, "the second file must name the image of the first")
         for number, caption, file in rows:
             name = known.get(_number(file.strip()), file.strip())
             yield Row(name, caption, split, f"{texts.name}:{number}")
 
 
 def _number(name: str) -> str:
-    """Return Flickr's number of a photo: Flickr8k's files have a key behind it, Multi30k's not.
+    """Return Flickr's number of a photo; file names of Flickr8k have a key after it.
 
     >>> _number("1000268201_693b08cb0e.jpg") == _number("1000268201.jpg")
     True

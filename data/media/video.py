@@ -24,9 +24,8 @@ import numpy.typing as npt
 from data.media.limits import MAX_PIXELS
 from data.media.sampling import _ROUNDING, Array, BadClip, Sampling
 
-SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mpg", ".mpeg", ".webm", ".mkv", ".gif"})
-MAX_BYTES = 2e9  # of all frames taken from one clip
-# Encoders put a key frame every 10 seconds at most, by habit; below, decoding on is cheaper.
+MAX_BYTES = 2e9  # all frames of one clip together
+# Encoders usually set key frames at most 10 seconds apart; for shorter gaps decoding is cheaper.
 _SEEK_SECONDS = 20.0
 _LANDING_SECONDS = 2.0  # seek to this long before the time wanted
 _TOLERANCE = 2.0  # frames by which a header may be wrong without a remark

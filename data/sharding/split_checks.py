@@ -22,9 +22,9 @@ from data.annotations.entries import Entry
 from data.common.errors import UserError
 from data.media.images import load_image
 from data.media.sampling import Sampling
-from data.media.video import SUFFIXES, sample
+from data.media.suffixes import CLIP_SUFFIXES
+from data.media.video import sample
 from data.storage.fingerprints import content
-from data.video.clip_folder import window
 
 NEAR = 4  # of 64 bits: see `wordreel check-splits --help`
 _LEVEL = 2.0  # grey levels of contrast below which a picture is as good as empty
@@ -74,7 +74,9 @@ def leaks(
     readable = [number for number, look in enumerate(seen) if look is not None]
     digests, hashes = zip(*(seen[n] for n in readable), strict=True) if readable else ((), ())
     looked = [entries[number] for number in readable]
-    found = list(_shared("same file", looked, lambda n: (digests[n], window(looked[n].file))))
+    found = list(
+        _shared("same file", looked, lambda n: (digests[n], looked[n].start, looked[n].end))
+    )
     found += _near(looked, np.array(hashes, np.uint64), near)
     found += _shared("same group", entries, lambda n: entries[n].group)
     found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
@@ -106,9 +108,9 @@ def _looks(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | 
 
 
 def _hash_of(entry: Entry) -> int:
-    if entry.path.suffix.lower() in SUFFIXES:
-        start, end = window(entry.file)
-        middle = sample(entry.path, Sampling(count=1), start=start, end=end).frames[0]
+    if entry.path.suffix.lower() in CLIP_SUFFIXES:
+        clip = sample(entry.path, Sampling(count=1), start=entry.start, end=entry.end)
+        middle = clip.frames[0]
         return perceptual_hash(middle)
     jpeg = load_image(entry.path.read_bytes(), max_side=128).jpeg
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)

@@ -132,10 +132,10 @@ def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem
     return kept, problems
 
 
-def _shown(item: Item) -> tuple[bytes, str] | None:
-    """Return what tells what an item shows: its file, and of a clip which part."""
-    part = item.entry.file.partition("#t=")[2]
-    return (item.digest, part) if isinstance(item.digest, bytes) else None
+def _shown(item: Item) -> tuple[bytes, float, float | None] | None:
+    """Return what identifies the content of an item: its file, and which part of a clip."""
+    entry, digest = item.entry, item.digest
+    return (digest, entry.start, entry.end) if isinstance(digest, bytes) else None
 
 
 def write_items(path: Path, split: str, items: Iterable[Item]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.annotations.tables import check_folder
+from data.annotations.source_files import check_folder
 from data.common.errors import UserError, unknown
 
 _MADE = "made by Wordreel itself, free of the rights of others"

@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from data.annotations.tables import nothing_found
+from data.annotations.source_files import nothing_found
 from data.common.errors import UserError
 from data.storage.cache import say
 

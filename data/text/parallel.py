@@ -3,30 +3,31 @@
     read_pairs(Path("corpus"), Languages("en", "de"))  # train.en and train.de, line by line
     read_pairs(Path("corpus"), None)  # train.tsv: text<TAB>translation
 
-Two files go together line by line; each may be packed as .gz. A table's header names the two
-languages, or says text and translation; without one the text stands first.
+Two parallel files correspond line by line; each may be packed as .gz. The header of a table, or a
+line of JSON, names the two languages, or text and translation; without a header the text is first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from data.annotations.splits import SPLITS
-from data.annotations.tables import (
+from data.annotations.source_files import (
+    HALF_SURROGATE,
     PACKED,
-    _all_lines,
     find,
-    find_split,
     nothing_found,
-    read_csv,
-    side_by_side,
+    parallel_lines,
 )
+from data.annotations.splits import SPLITS
+from data.annotations.tables import SPLIT, Column, Layout, require_rows
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
 
-TABLES = (".tsv", ".tsv.gz", ".csv", ".csv.gz")
+SUFFIXES = (".tsv", ".csv", ".jsonl")
+TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
+T = TypeVar("T")
 # Also what WMT's shared tasks on multi30k call their test files.
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
 
@@ -42,13 +43,15 @@ class Pair(NamedTuple):
     @property
     def problem(self) -> str:
         """Why the pair cannot be used; "" if it can."""
+        if HALF_SURROGATE.search(self.text + self.translation):
+            return "text is not Unicode: half a surrogate pair"
         if is_blank(self.text):
             return "empty text"
         return "empty translation" if is_blank(self.translation) else ""
 
 
 class Languages(NamedTuple):
-    """From which language to which, as the names of files and columns say it: "en", "de"."""
+    """The source and the target language, as files and columns name them: "en", "de"."""
 
     text: str
     translation: str
@@ -63,7 +66,7 @@ class Languages(NamedTuple):
         parts = given.split("-")
         if len(parts) != 2 or not all(parts) or parts[0] == parts[1]:
             raise UserError(
-                f"--languages is from which to which, as the files' names end: en-de, not {given!r}"
+                f"--languages is SOURCE-TARGET, as the names of the files end: en-de, not {given!r}"
             )
         return cls(*parts)
 
@@ -72,15 +75,18 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
     """Read the parallel files, or the table, of each split: train, dev (or validation) and test.
 
     Raises:
-        UserError: naming what was looked for, if no training pairs are there; the file and line of
-            what is not UTF-8 or no table; both files and their counts where these differ.
+        UserError: naming what was looked for, if there are no training pairs; file and line of what
+            is not UTF-8 or not a table; both files and their counts where these differ.
     """
-    files = dict(_parallel(source, languages)) if languages else {}
-    tables = {} if files else dict(_tables(source))
+    files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
+    tables: Mapping[str, Path] = {}
+    if not files:
+        names = {"pairs": "pairs", **NAMES}
+        tables = _by_split(names, lambda name: find(source, [name + suffix for suffix in TABLES]))
     if not {"train", "pairs"} & {*files, *tables}:
         raise nothing_found(source, "pairs of texts", _looked_for(languages))
     for split, (texts, translations) in files.items():
-        rows = side_by_side(texts, translations, "they must say the same")
+        rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
             yield Pair(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
     for name, path in tables.items():
@@ -94,84 +100,48 @@ def _looked_for(languages: Languages | None) -> Sequence[str]:
     return [f"train.{languages.text} and train.{languages.translation} (or .gz)", *tables]
 
 
-def _parallel(source: Path, languages: Languages) -> Iterator[tuple[str, tuple[Path, Path]]]:
-    """Yield each split's two files; the first name that is there speaks for a split.
+def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) -> dict[str, T]:
+    """Return split → what is found under the first of its names that is there."""
+    found: dict[str, T] = {}
+    for name, split in names.items():
+        if split not in found and (files := find_name(name)) is not None:
+            found[split] = files
+    return found
+
+
+def _find_parallel(
+    source: Path, languages: Languages | None, name: str
+) -> tuple[Path, Path] | None:
+    """Return the two parallel files of a name; None: neither is there.
 
     Raises:
         UserError: if one of the two is missing.
     """
-    done: set[str] = set()
-    for name, split in NAMES.items():
-        files = [find(source, [f"{name}.{end}{gz}" for gz in PACKED]) for end in languages]
-        if split in done or files == [None, None]:
-            continue
-        text, translation = files
-        if text is None or translation is None:
-            missing = languages.text if text is None else languages.translation
-            raise UserError(
-                f"{text or translation} has no partner: no {name}.{missing} or "
-                f"{name}.{missing}.gz in {source}"
-            )
-        done.add(split)
-        yield split, (text, translation)
-
-
-def _tables(source: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the table of each split, or one for all, called pairs."""
-    done: set[str] = set()
-    for name, split in {"pairs": "pairs", **NAMES}.items():
-        path = find(source, [f"{name}{suffix}" for suffix in TABLES])
-        if path is not None and split not in done:
-            done.add(split)
-            yield split, path
+    if languages is None:
+        return None
+    ends = [[f"{name}.{language}{gz}" for gz in PACKED] for language in languages]
+    text, translation = (find(source, names) for names in ends)
+    if text and translation:
+        return text, translation
+    if present := text or translation:
+        missing = " or ".join(ends[1 if text else 0])
+        raise UserError(f"{present} has no parallel file: no {missing} in {source}")
+    return None
 
 
 def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Pair]:
-    columns = languages or Languages("text", "translation")
-    if ".tsv" in path.suffixes:  # cells stand as they are: quotes are part of a text
-        rows = (
-            (number, line.rstrip("\r").split("\t"))
-            for number, line in enumerate(_all_lines(path), 1)
-        )
-        number, first = next(rows)
-    else:
-        table = read_csv(path)
-        rows = ((int(where.rpartition(":")[2]), cells) for where, cells in table.rows)
-        number, first = 1, table.header
-    names = [cell.strip().lower() for cell in first]
-    headed = all(name.lower() in names for name in columns)
-    if not headed and len(first) != 2:
-        raise UserError(
-            f"{path}: its first line must name the columns {columns.text} and "
-            f"{columns.translation}, or every line hold two texts; it is {first!r:.200}"
-        )
-    text, translation = (names.index(name.lower()) for name in columns) if headed else (0, 1)
-    own = find_split(path, names) if headed else None
-    if not headed:
-        yield _row(path, number, first, (text, translation), split)
-    for number, cells in rows:
-        if not any(map(str.strip, cells)):
-            continue
-        if len(cells) != len(first):
-            raise UserError(f"{path}, line {number}: {len(cells)} fields, not {len(first)}")
-        named = split if own is None else _split(path, number, cells[own])
-        yield _row(path, number, cells, (text, translation), named)
-
-
-def _row(
-    path: Path, number: int, cells: Sequence[str], places: tuple[int, int], split: str | None
-) -> Pair:
-    text, translation = (cells[place].strip() for place in places)
-    return Pair(f"{path.name}:{number}", text, translation, split)
-
-
-def _split(path: Path, number: int, given: str) -> str | None:
-    name = given.strip().lower()
-    if name and name not in SPLITS:
-        raise UserError(
-            f"{path}, line {number}: the split {given!r} is not train, validation or test"
-        )
-    return SPLITS.get(name)
+    names = languages or Languages("text", "translation")
+    layout = Layout(
+        {
+            "text": Column((names.text.lower(),), required=True, kind="text"),
+            "translation": Column((names.translation.lower(),), required=True, kind="text"),
+            "split": SPLIT,
+        },
+        headerless=(".tsv", ".csv"),
+        raw_tsv=True,
+    )
+    for row in require_rows(path, layout):
+        yield Pair(row.where, row.get("text"), row.get("translation"), row.split or split)
 
 
 PAIR_READERS: Mapping[str, Callable[[Path, Languages | None], Iterator[Pair]]] = {

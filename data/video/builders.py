@@ -22,7 +22,6 @@ from data.media.sampling import Sampling
 from data.media.video import sample
 from data.storage.builders import VERSION, checked, write
 from data.storage.examples import Loaded
-from data.video.clip_folder import window
 
 DRAWN = Sampling(count=clips.FRAMES, placing="uniform")  # of drawn clips all are stored
 
@@ -160,8 +159,7 @@ def checked_clips(
 
 def clip_of(entry: Entry, sampling: Sampling) -> Loaded:
     """Read the frames of a clip: see `data.media.video.sample`."""
-    start, end = window(entry.file)
-    clip = sample(entry.path, sampling, start=start, end=end)
+    clip = sample(entry.path, sampling, start=entry.start, end=entry.end)
     example = ClipExample(
         entry.image_id,
         [frame_jpeg(frame) for frame in clip.frames],

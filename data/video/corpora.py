@@ -1,34 +1,67 @@
-"""Readers of clips in the layouts that their distributors ship.
+"""Readers of corpora of clips in the layouts of their distributors.
 
-Each takes the folder that the user names and returns a `Listing`; what is not there is an error
-that says what was looked for and what was found. Many of these sets were lists of links: a copy
-rarely has all the clips, and every missing one is named.
+Each takes the folder that the user names and returns a `Listing`. For a missing file the error says
+what was looked for and what was found. Many corpora are distributed as links: a copy rarely has all
+clips, and each missing one is reported.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from data.annotations.entries import Listing, Problem, Row
-from data.annotations.splits import SPLITS
-from data.annotations.tables import find, lines, nothing_found, read_csv, read_json
+from data.annotations.scan import MediaFolder
+from data.annotations.source_files import (
+    find,
+    lines,
+    matching_lines,
+    nothing_found,
+    read_json,
+    require,
+)
+from data.annotations.splits import SPLITS, hold_out_groups
+from data.annotations.tables import (
+    SPLIT,
+    Column,
+    Layout,
+    read_rows,
+    read_table,
+    require_rows,
+)
 from data.common.errors import UserError
-from data.video.clip_folder import Clips, list_clips, read_clip_table
+from data.video.clip_folder import CLIPS, assemble_clips, scan_clips
 
 VATEX_FILES: dict[str | None, tuple[str, ...]] = {
     "train": ("vatex_training_v1.0.json",),
     "validation": ("vatex_validation_v1.0.json",),
     "test": ("vatex_public_test_english_v1.1.json", "vatex_test_v1.0.json"),
-    None: ("vatex_private_test_without_annotations.json",),  # in no split, for good reason
+    None: ("vatex_private_test_without_annotations.json",),  # their captions are secret
 }
 MSRVTT_FILES = (
     ("videodatainfo.json",),
     ("train_val_videodatainfo.json", "test_videodatainfo.json"),
     ("MSRVTT_data.json",),
+)
+KINETICS = Layout(
+    {
+        **{
+            name: Column((name,), required=True, filled=True)
+            for name in ("youtube_id", "time_start", "time_end")
+        },
+        "split": replace(SPLIT, required=True),
+        "label": Column(("label",)),
+    },
+    ragged=True,
+)
+MSVD = Layout(
+    {
+        name: Column((name,), required=True)
+        for name in ("videoid", "start", "end", "language", "description")
+    },
+    ragged=True,
 )
 
 
@@ -37,26 +70,23 @@ def read_grid(source: Path) -> Listing:
 
     A clip's caption is its sentence, its label the sentence's verb: bin, lay, place or set.
     """
-    table = find(source, ["sentences.csv"])
-    if table is None:
-        raise nothing_found(source, "sentence file of GRID", ["sentences.csv"])
-    clips = _clips(source, ["videos"])
-    rows, problems = read_clip_table(table, clips, by_stem=True)
-    rows = [row._replace(label=(row.caption or "").split(" ")[0] or None) for row in rows]
-    return list_clips(rows, clips, problems)
+    table = require(source, "sentence file of GRID", ["sentences.csv"])
+    rows = (
+        row
+        if isinstance(row, Problem)
+        else row._replace(label=(row.caption or "").split(" ")[0] or None)
+        for row in read_rows(table, CLIPS)
+    )
+    return assemble_clips(rows, _clips(source, ["videos"]))
 
 
 def read_fight_surveillance(source: Path) -> Listing:
     """Read surveillance fights (Aktı, Tataroğlu & Ekenel 2019): `clips.csv` (file, label, group).
 
-    Clips of one group share a scene, so that no group is in two splits.
+    Clips of one group share a scene.
     """
-    table = find(source, ["clips.csv"])
-    if table is None:
-        raise nothing_found(source, "clip list", ["clips.csv"])
-    clips = Clips(table.parent)
-    rows, problems = read_clip_table(table, clips)
-    return list_clips(rows, clips, problems)
+    table = require(source, "clip list", ["clips.csv"])
+    return assemble_clips(read_rows(table, CLIPS), scan_clips(table.parent))
 
 
 def read_ucf101(source: Path, fold: int = 1) -> Listing:
@@ -71,20 +101,13 @@ def read_ucf101(source: Path, fold: int = 1) -> Listing:
     """
     clips = _clips(source, ["UCF-101", "UCF101", "videos"])
     rows = list[Row]()
+    pattern = r"\s*(\S+)/(v_\w+_g(\d+)_c\d+)\.avi(?:\s+\d+)?\s*"
     for split in ("train", "test"):
-        name = f"{split}list{fold:02d}.txt"
-        path = find(source, [name])
-        if path is None:
-            raise nothing_found(source, "split list of UCF101", [name])
-        for number, line in lines(path):
-            match = re.fullmatch(r"\s*(\S+)/v_(\w+)_g(\d+)_c\d+\.avi(?:\s+\d+)?\s*", line)
-            if not match:
-                raise UserError(f"{path}, line {number}: not 'Class/v_Class_g01_c01.avi': {line!r}")
-            file = clips.named(Path(line.split()[0]).stem)
-            group = f"{match[1]} {match[3]}"
-            where = f"{path.name}:{number}"
-            rows.append(Row(file, None, split, where, label=match[1], group=group))
-    return list_clips(_with_validation(rows), clips, partial=True)
+        path = require(source, "split list of UCF101", [f"{split}list{fold:02d}.txt"])
+        for where, match in matching_lines(path, pattern, "Class/v_Class_g01_c01.avi"):
+            label, name, number = match.groups()
+            rows.append(Row(name, None, split, where, label=label, group=f"{label} {number}"))
+    return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
 def read_hmdb51(source: Path, fold: int = 1) -> Listing:
@@ -105,16 +128,11 @@ def read_hmdb51(source: Path, fold: int = 1) -> Listing:
     rows = list[Row]()
     for path in lists:
         label = path.name.removesuffix(pattern[1:])
-        for number, line in lines(path):
-            match = re.fullmatch(r"\s*(\S.*\S)\.avi\s+([012])\s*", line)
-            if not match:
-                raise UserError(f"{path}, line {number}: not 'clip.avi 0', 1 or 2: {line!r:.80}")
+        for where, match in matching_lines(path, r"\s*(\S.*\S)\.avi\s+([012])\s*", "clip.avi 0"):
             split = {"1": "train", "2": "test"}.get(match[2])
             group = match[1].partition(f"_{label}_")[0]
-            where = f"{path.name}:{number}"
-            file = clips.named(match[1])
-            rows.append(Row(file, None, split, where, label=label, group=group))
-    return list_clips(_with_validation(rows), clips, partial=True)
+            rows.append(Row(match[1], None, split, where, label=label, group=group))
+    return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
 def read_msrvtt(source: Path) -> Listing:
@@ -125,27 +143,26 @@ def read_msrvtt(source: Path) -> Listing:
             source, "caption file of MSR-VTT", [n for names in MSRVTT_FILES for n in names]
         )
     clips = _clips(source, ["videos", "TrainValVideo", "TestVideo", "all"], root=True)
-    return list_clips(
-        [row for path in found for row in _msrvtt_rows(path, clips)], clips, partial=True
-    )
+    rows = (row for path in found for row in _msrvtt_rows(path))
+    return assemble_clips(rows, clips, partial=True)
 
 
-def _msrvtt_rows(path: Path, clips: Clips) -> Iterator[Row]:
+def _msrvtt_rows(path: Path) -> Iterator[Row]:
     content = read_json(path)
     try:
         for video in content["videos"]:
             name = video["video_id"]
             split = SPLITS.get(str(video["split"]).lower())
-            yield Row(clips.named(name), None, split, path.name, name, group=_origin(video))
+            yield Row(name, None, split, path.name, name, group=_origin(video))
         for sentence in content["sentences"]:
             name, number = sentence["video_id"], str(sentence.get("sen_id"))
-            yield Row(clips.named(name), sentence["caption"], None, path.name, name, number=number)
+            yield Row(name, sentence["caption"], None, path.name, name, number=number)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not MSR-VTT's layout: {error!r}") from None
 
 
 def _origin(video: dict[str, Any]) -> str:
-    """Return the video that a clip was cut from: its address where it is known."""
+    """Return the video that a clip was cut from: its URL if known."""
     return str(video.get("url") or video["video_id"])
 
 
@@ -157,9 +174,7 @@ def read_msvd(source: Path) -> Listing:
     split by a hash of the videos.
     """
     names = ("AllVideoDescriptions.txt", "MSR Video Description Corpus.csv")
-    path = find(source, [*names, "video_corpus.csv"])
-    if path is None:
-        raise nothing_found(source, "descriptions of MSVD", names)
+    path = require(source, "descriptions of MSVD", [*names, "video_corpus.csv"])
     clips = _clips(source, ["YouTubeClips", "videos", "clips"])
     pairs = _msvd_csv(path) if path.suffix == ".csv" else _msvd_text(path)
     splits = dict[str, str]()
@@ -168,10 +183,10 @@ def read_msvd(source: Path) -> Listing:
             split = "train" if place < 1200 else "validation" if place < 1300 else "test"
             splits[line.split()[0]] = split
     rows = [
-        Row(clips.named(name), text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
+        Row(name, text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
         for where, name, text in pairs
     ]
-    return list_clips(rows, clips, partial=True)
+    return assemble_clips(rows, clips, partial=True)
 
 
 def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
@@ -182,17 +197,10 @@ def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _msvd_csv(path: Path) -> Iterator[tuple[str, str, str]]:
-    table = read_csv(path)
-    wanted = ("VideoID", "Start", "End", "Language", "Description")
-    if missing := [name for name in wanted if name not in table.header]:
-        raise UserError(
-            f"{path}: no column {missing[0]!r} in its first line: {table.header!r:.200}"
-        )
-    places = [table.header.index(name) for name in wanted]
-    for where, cells in table.rows:
-        video, start, end, language, text = (cells[at] if at < len(cells) else "" for at in places)
-        if language.lower() == "english" and text.strip():
-            yield where, f"{video}_{start}_{end}", text
+    for row in require_rows(path, MSVD):
+        if row.get("language").lower() == "english" and row.get("description"):
+            name = f"{row.get('videoid')}_{row.get('start')}_{row.get('end')}"
+            yield row.where, name, row.get("description")
 
 
 def read_vatex(source: Path) -> Listing:
@@ -203,28 +211,26 @@ def read_vatex(source: Path) -> Listing:
     clips = _clips(source, ["videos", "clips", "vatex"])
     rows = list[Row]()
     for split, names in VATEX_FILES.items():
-        path = find(source, names)
-        if path is None:
-            if split in ("test", None):
-                continue
-            raise nothing_found(source, f"{split} file of VATEX", names)
+        if split in ("test", None) and find(source, names) is None:
+            continue
+        path = require(source, f"{split} file of VATEX", names)
         try:
             for video in read_json(path):
                 name = video["videoID"]
                 rows += [
-                    Row(clips.named(name), text, split, path.name, name, str(at), group=name[:11])
+                    Row(name, text, split, path.name, name, str(at), group=name[:11])
                     for at, text in enumerate(video["enCap"] if split else [None])
                 ]
         except (KeyError, TypeError) as error:
             raise UserError(f"{path}: not VATEX's layout: {error!r}") from None
-    return list_clips(rows, clips, partial=True)
+    return assemble_clips(rows, clips, partial=True)
 
 
 def read_kinetics(source: Path) -> Listing:
     """Read Kinetics (Kay et al. 2017): CSVs of label, youtube_id, time_start, time_end, split.
 
-    Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone. The
-    CSV of the test split may be without labels: its clips are left out.
+    Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone. Clips
+    without a label, as in some CSVs of the test split, are left out.
     """
     names = [f"*{split}*.csv" for split in ("train", "val", "test")]
     tables = [
@@ -232,56 +238,43 @@ def read_kinetics(source: Path) -> Listing:
     ]
     if not tables:
         raise nothing_found(source, "clip lists of Kinetics", names)
-    clips = Clips(source)
-    rows, problems = list[Row](), list[Problem]()
-    for path in dict.fromkeys(tables):
-        table = read_csv(path)
-        wanted = ("youtube_id", "time_start", "time_end", "split", "label")
-        missing = [name for name in wanted if name not in table.header]
-        if missing and missing != ["label"]:
-            raise UserError(f"{path}: no column {missing[0]!r} in its first line: {table.header}")
-        for where, cells in table.rows:
-            row = dict(zip(table.header, cells, strict=False))
-            try:
-                name = (
-                    f"{row['youtube_id']}_{int(row['time_start']):06d}_{int(row['time_end']):06d}"
-                )
-                split = None if missing else SPLITS[row["split"].lower()]
-            except (KeyError, ValueError) as error:
-                problems.append(Problem(where, f"not a row of Kinetics: {error!r}", where))
-                continue
-            video = row["youtube_id"]
-            file = clips.named(name)
-            if file not in clips.pictures.files and clips.named(video) in clips.pictures.files:
-                file = clips.named(video)
-            rows.append(Row(file, None, split, where, name, label=row.get("label"), group=video))
-    return list_clips(rows, clips, problems, partial=True)
+    clips = scan_clips(source, by_stem=True)
+    rows = (row for path in dict.fromkeys(tables) for row in _kinetics_rows(path, clips))
+    return assemble_clips(rows, clips, partial=True)
 
 
-def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> Clips:
-    """Return the clips of the first of these folders, or of the source where there is none."""
+def _kinetics_rows(path: Path, clips: MediaFolder) -> Iterator[Row | Problem]:
+    stems = clips.by_stem or {}
+    for row in read_table(path, KINETICS):
+        if isinstance(row, Problem):
+            yield row
+            continue
+        video, label = row.get("youtube_id"), row.get("label") or None
+        try:
+            name = f"{video}_{int(row.get('time_start')):06d}_{int(row.get('time_end')):06d}"
+        except ValueError as error:
+            yield Problem(row.where, f"start or end is not a whole second: {error}", row.where)
+            continue
+        file = video if name not in stems and video in stems else name
+        split = row.split if label else None
+        yield Row(file, None, split, row.where, name, label=label, group=video)
+
+
+def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> MediaFolder:
+    """Return the clips of the one of these folders that is there, else (several) of the source.
+
+    Args:
+        source: the folder of the corpus.
+        names: of the folders.
+        root: whether the clips may lie in the source itself.
+    """
     folders = [folder for name in names if (folder := find(source, [name], folder=True))]
     if len(folders) > 1 or (root and not folders):
-        return Clips(source)
-    if not folders:
-        raise nothing_found(source, "clip folder", [f"{name}/" for name in names])
-    return Clips(folders[0])
+        return scan_clips(source, by_stem=True)
+    folder = require(source, "clip folder", names, folder=True)
+    return scan_clips(folder, by_stem=True)
 
 
 def _all(source: Path, names: Sequence[str]) -> list[Path]:
     found = [path for name in names if (path := find(source, [name]))]
     return found if len(found) == len(names) else []
-
-
-def _with_validation(rows: Iterable[Row]) -> list[Row]:
-    """Move a tenth of the training groups to validation, by a hash of their names."""
-
-    def chosen(group: str) -> bool:
-        return hashlib.sha256(group.encode()).digest()[0] < 26
-
-    return [
-        row._replace(split="validation")
-        if row.split == "train" and chosen(row.group or "")
-        else row
-        for row in rows
-    ]

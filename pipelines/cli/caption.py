@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from data.common.errors import UserError
+from data.media.suffixes import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from pipelines.runtime.console import number, quiet_tensorflow
 from pipelines.serving.client.subtitles import FORMATS
 
@@ -20,10 +21,7 @@ SUMMARY = "say what pictures or clips show"
 EXPORT_HELP = "an export, or the directory of a run with one in it"
 WINDOW = 5.0  # seconds
 BATCH = 32  # files answered before the first line is printed
-# Of the files in a folder, those that are taken for pictures or clips.
-SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-) | frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
+SUFFIXES = IMAGE_SUFFIXES | CLIP_SUFFIXES  # of the files used from a folder
 
 
 T = TypeVar("T")

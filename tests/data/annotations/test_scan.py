@@ -1,29 +1,29 @@
-"""Folders of pictures: names as caption files write them, places as the disk has them."""
+"""Media folders: names as annotation files write them, places as the disk has them."""
 
 from __future__ import annotations
 
 import unicodedata
 from pathlib import Path
 
-from data.annotations.scan import key_of, scan
+from data.annotations.scan import scan
 
 
-def test_names_are_composed_and_places_are_what_the_disk_has(tmp_path: Path) -> None:
+def test_names_are_composed_and_places_are_as_on_disk(tmp_path: Path) -> None:
     apart = unicodedata.normalize("NFD", "é.jpg")
     (tmp_path / "images" / "deep").mkdir(parents=True)
     for name in ("a.jpg", f"deep/{apart}"):
         (tmp_path / "images" / name).touch()
-    pictures = scan(tmp_path / "images")
-    assert pictures.files == {"a.jpg": "a.jpg", "deep/é.jpg": f"deep/{apart}"}
+    images = scan(tmp_path / "images")
+    assert images.files == {"a.jpg": "a.jpg", "deep/é.jpg": f"deep/{apart}"}
     assert scan(tmp_path / "images", ["deep"]).files == {"deep/é.jpg": f"deep/{apart}"}
-    assert scan(tmp_path / "images", ["."]).files == pictures.files
-    assert key_of("images/a.jpg", pictures) == "a.jpg"
-    assert key_of(f"deep/{apart}", pictures) == "deep/é.jpg"
+    assert scan(tmp_path / "images", ["."]).files == images.files
+    assert images.name_of("images/a.jpg") == "a.jpg"
+    assert images.name_of(f"deep/{apart}") == "deep/é.jpg"
 
 
-def test_a_name_and_its_place_are_one_text_in_memory(tmp_path: Path) -> None:
+def test_a_name_and_its_place_are_one_string_in_memory(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
-    pictures = scan(tmp_path)
-    ((name, place),) = pictures.files.items()
+    images = scan(tmp_path)
+    ((name, place),) = images.files.items()
     assert name is place
-    assert key_of("".join(["a", ".jpg"]), pictures) is place
+    assert images.name_of("".join(["a", ".jpg"])) is place

@@ -1,4 +1,4 @@
-"""Every layout gives the pictures it holds, and names each thing that is wrong with it."""
+"""Corpora of captioned images: each layout is read, and its problems are reported."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from data.annotations.entries import Problem
+from data.annotations.source_files import check_folder
 from data.annotations.splits import hash_splits
-from data.annotations.tables import check_folder
 from data.common.errors import UserError
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from tests.support.source_files import by_split, captions, fill, pictures
@@ -39,20 +39,20 @@ def test_flickr8k_in_its_distributors_layouts(tmp_path: Path, folder: str, texts
     assert captions(listing)["b.jpg"] == ("Two men sit .",)
     assert listing.problems == ()
     # d.jpg and the odd "e.jpg.1" are one line on the screen, not a problem each.
-    assert listing.notes == ("2 pictures are in no split list: left out",)
+    assert listing.notes == ("2 images are in no split list: left out",)
 
 
-def test_flickr8k_without_its_test_pictures_or_list(tmp_path: Path) -> None:
+def test_flickr8k_without_its_test_images_or_list(tmp_path: Path) -> None:
     fill(tmp_path, FLICKR8K | pictures("images", "a.jpg", "b.jpg"))
     listing = read_flickr8k(tmp_path)
     assert by_split(listing) == {"train": ["a.jpg"], "validation": ["b.jpg"]}
     assert listing.problems == ()
-    assert "none of the 1 test pictures is here: no test split" in listing.notes
+    assert "none of the 1 test images is here: no test split" in listing.notes
     (tmp_path / "Flickr_8k.testImages.txt").unlink()
     assert read_flickr8k(tmp_path).entries == listing.entries
 
 
-def test_flickr8k_names_what_is_wrong(tmp_path: Path) -> None:
+def test_each_problem_of_flickr8k_is_reported(tmp_path: Path) -> None:
     lists = {
         "Flickr_8k.trainImages.txt": "a.jpg\nmissing.jpg\nsilent.jpg\nboth.jpg\n",
         "Flickr_8k.devImages.txt": "b.jpg\nboth.jpg\n",
@@ -191,8 +191,8 @@ def test_a_coco_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         ({"images": [{"id": 1}]}, "not Karpathy's layout"),
         ({"pictures": []}, "no list 'images'"),
         ('{"images":\n\n oops', "line 3: not JSON"),
-        ("[" * 100_000, "no JSON that can be read"),
-        ('{"images": ' + "1" * 5000 + "}", "no JSON that can be read"),
+        ("[" * 100_000, "unreadable JSON"),
+        ('{"images": ' + "1" * 5000 + "}", "unreadable JSON"),
         (
             {
                 "images": [
@@ -212,7 +212,7 @@ def test_a_coco_file_of_another_kind_is_refused(tmp_path: Path) -> None:
             read_coco(tmp_path)
 
 
-def test_a_source_that_is_no_folder_says_so(tmp_path: Path) -> None:
+def test_a_source_that_is_not_a_folder_is_an_error(tmp_path: Path) -> None:
     fill(tmp_path, {"Flickr8k.zip": b"PK"})
     with pytest.raises(UserError, match=r"no such folder: .*Flickr \(.* holds Flickr8k.zip\)"):
         check_folder(tmp_path / "Flickr")
@@ -228,7 +228,7 @@ def test_a_source_that_is_no_folder_says_so(tmp_path: Path) -> None:
         (read_coco, "dataset_coco.json, annotations/captions_train2017.json"),
     ],
 )
-def test_an_unknown_layout_says_what_was_looked_for(
+def test_the_error_for_an_unknown_layout_names_the_expected_files(
     tmp_path: Path, read: Any, looked_for: str
 ) -> None:
     fill(tmp_path, {"readme.md": "x"})

@@ -1,22 +1,17 @@
-"""A user's own folder is read as people write it, and each mistake is named."""
+"""A user's own folder of captioned images: usual layouts are read, mistakes are reported."""
 
 from __future__ import annotations
 
 import json
 import os
 import unicodedata
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from data.annotations.entries import Listing, Problem
-from data.annotations.problems import check_share, read_report, write_report
-from data.annotations.splits import hash_splits
-from data.annotations.tables import check_folder
+from data.annotations.source_files import check_folder
 from data.common.errors import UserError
 from data.images.image_folder import read_folder
 from tests.support.source_files import by_split, captions, fill, pictures
@@ -72,7 +67,7 @@ def test_json_lines(tmp_path: Path) -> None:
     found = {(problem.file, problem.reason.partition(":")[0]) for problem in listing.problems}
     assert found >= {
         ("c.jpg", "without captions"),
-        ("d.jpg", "captions are not a list of strings"),
+        ("d.jpg", "caption is not a string or a list of strings"),
         ("e.jpg", "caption is not Unicode"),
         ("f.jpg", "unknown split"),
     }
@@ -90,7 +85,7 @@ def test_names_in_folders_with_spaces_and_in_either_unicode_form(tmp_path: Path)
 @pytest.mark.parametrize(
     "name", ["/etc/passwd", "../secret.jpg", "x/../../secret.jpg", "C:\\a.jpg"]
 )
-def test_pictures_outside_the_image_folder_are_refused(tmp_path: Path, name: str) -> None:
+def test_images_outside_the_image_folder_are_refused(tmp_path: Path, name: str) -> None:
     fill(tmp_path, {"secret.jpg": b"picture"})
     table = f"image,caption\n{name},out\na.jpg,one\nb.jpg,two\n"
     listing = folder(tmp_path, table, "a.jpg", "b.jpg")
@@ -100,7 +95,7 @@ def test_pictures_outside_the_image_folder_are_refused(tmp_path: Path, name: str
     assert problem.where == "captions.csv:2"
 
 
-def test_symbolic_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+def test_symbolic_links_are_followed_but_not_in_loops(tmp_path: Path) -> None:
     elsewhere = fill(tmp_path / "elsewhere", pictures("deep", "b.jpg") | {"a.jpg": b"picture"})
     source = fill(tmp_path / "source", {"captions.csv": "image,caption\na.jpg,a\nmore/b.jpg,b\n"})
     (source / "images").mkdir()
@@ -113,7 +108,7 @@ def test_symbolic_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert listing.problems == ()
 
 
-def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
+def test_each_problem_of_a_folder_is_reported(tmp_path: Path) -> None:
     table = "\n".join(
         [
             "image,caption",
@@ -138,7 +133,7 @@ def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
     )
     found = {(problem.file, problem.where): problem.reason for problem in listing.problems}
     assert found.pop(("d.jpg", "captions.csv:9")).startswith(
-        "wrong number of fields: 3, the header"
+        "wrong number of fields: 3, the first line"
     )
     assert found == {
         ("a.jpg", "captions.csv:3"): "caption given twice",
@@ -146,13 +141,13 @@ def test_a_folder_names_what_is_wrong(tmp_path: Path) -> None:
         ("b.jpg", "captions.csv:6"): "without captions",
         ("c.jpg", "captions.csv:7"): "caption too long: 500 words, at most 200",
         (".", "captions.csv:11"): "missing",
-        ("captions.csv:10", "captions.csv:10"): "row without a picture's name",
+        ("captions.csv:10", "captions.csv:10"): "no file: give one or remove the line",
         ("d.jpg", "images"): "without captions",
         ("new.JPG", "images"): "without captions",
     }
 
 
-def test_what_counts_as_words_is_seen_in_every_script(tmp_path: Path) -> None:
+def test_words_are_counted_in_every_script(tmp_path: Path) -> None:
     fine = ["狗" * 200, "🐕", "שלום", "नमस्ते", "x" * 5000]
     table = "".join(
         json.dumps({"image": f"{i}.jpg", "caption": c}) + "\n" for i, c in enumerate(fine)
@@ -165,14 +160,14 @@ def test_what_counts_as_words_is_seen_in_every_script(tmp_path: Path) -> None:
     assert "5.jpg" not in captions(listing)
 
 
-def test_a_caption_of_any_length_is_a_matter_of_its_picture(tmp_path: Path) -> None:
+def test_a_long_caption_is_a_problem_of_its_image_only(tmp_path: Path) -> None:
     table = f"image,caption\na.jpg,one\nb.jpg,two\nb.jpg,{30_000 * 'word '}\n"
     listing = folder(tmp_path, table, "a.jpg", "b.jpg")
     reason = "caption too long: 30000 words, at most 200"
     assert listing.problems == (Problem("b.jpg", reason, "captions.csv:4", bad=False),)
 
 
-def test_an_empty_split_is_none_in_either_format(tmp_path: Path) -> None:
+def test_an_empty_split_is_no_split_in_csv_and_jsonl(tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(20)]
     rows = [{"image": name, "caption": "one", "split": ""} for name in names]
     (lines := tmp_path / "lines").mkdir()
@@ -193,15 +188,16 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
         (pictures("images", "a.jpg") | {"labels.csv": GOOD},
          "no caption file in .*: looked for captions.csv, .*captions.jsonl; found images/, labels"),
         ({"captions.csv": GOOD, "pics/a.jpg": b""},
-         r"no image folder in .*: looked for images/; found captions.csv, pics/"),
+         r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | pictures("images", "a.jpg"),
-         r"captions.csv and captions.jsonl: keep the one"),
+         r"captions.csv and captions.jsonl: keep one"),
         ({"captions.csv": GOOD} | pictures("images", "A.JPG", "B.JPG"),
-         r"none of the 2 pictures listed is in .*: the first is 'a.jpg', there lie 'A.JPG'"),
-        ({"captions.csv": "image,caption\n"} | pictures("images", "a.jpg"), "every picture in"),
-        ({"captions.csv": ""} | pictures("images", "a.jpg"), "its first line must name one column"),
+         r"none of the 2 images listed is in .*: the first is 'a.jpg', the folder holds 'A.JPG'"),
+        ({"captions.csv": "image,caption\n"} | pictures("images", "a.jpg"), "every image in"),
+        ({"captions.csv": ""} | pictures("images", "a.jpg"),
+         r"captions.csv, line 1: no column file \(name it image"),
         ({"captions.csv": "a.jpg,A dog\n"} | pictures("images", "a.jpg"),
-         r"its first line must name one column of pictures .*it is \['a.jpg', 'A dog'\]"),
+         r"line 1: no column file .*; no column caption .*first line is \['a.jpg', 'A dog'\]"),
         ({"captions.csv": b"image,caption\na.jpg,a\nb.jpg,caf\xe9\n"} | pictures("images", "a.jpg"),
          r"captions.csv, line 3: not UTF-8 \(byte 0xe9\); save it as UTF-8"),
         ({"captions.csv": GOOD.encode("utf-16")} | pictures("images", "a.jpg"), "line 1: UTF-16"),
@@ -212,72 +208,20 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
         ({"captions.jsonl": '{"image": ' + 5000 * "1" + "}"} | pictures("images", "a.jpg"),
          "line 1: not JSON"),
         ({"captions.csv": "image,caption,split,split\na.jpg,one,test,\n"}
-         | pictures("images", "a.jpg"), "2 columns split"),
+         | pictures("images", "a.jpg"),
+         r"captions.csv, line 1: 2 columns split \('split', 'split'\): keep one"),
         ({"captions.jsonl": '{"picture": "a.jpg"}'} | pictures("images", "a.jpg"),
-         "line 1: not an object that names its picture"),
+         r"captions.jsonl: no column file .* in any line"),
         ({"captions.csv": "image,caption\na.jpg,one\n"} | pictures("images", "a.jpg"),
          "at least two are needed"),
         ({"captions.csv": "image,caption,split\na.jpg,one,train\nb.jpg,two,test\n"}
-         | pictures("images", "a.jpg", "b.jpg"), "no usable picture in the validation split"),
+         | pictures("images", "a.jpg", "b.jpg"), "no usable image in the validation split"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_says_what_was_looked_for(
+def test_an_unreadable_folder_is_an_error_that_names_file_and_line(
     tmp_path: Path, files: dict[str, Any], message: str
 ) -> None:
     fill(tmp_path, files)
     with pytest.raises(UserError, match=message):
         check_folder(tmp_path)
         read_folder(tmp_path)
-
-
-# Splits by hash
-
-
-@settings(deadline=None)
-@given(st.sets(st.text(max_size=8), min_size=2, max_size=60))
-def test_hash_splits_always_train_and_validate(image_ids: set[str]) -> None:
-    splits = hash_splits(image_ids)
-    assert set(splits) == image_ids
-    assert {"train", "validation"} <= set(splits.values()) <= {"train", "validation", "test"}
-    assert splits == hash_splits(sorted(image_ids, reverse=True))
-
-
-def test_hash_splits_are_80_10_10_and_new_pictures_move_no_old_ones() -> None:
-    image_ids = [f"{number}.jpg" for number in range(5000)]
-    splits = hash_splits(image_ids)
-    counts = Counter(splits.values())
-    assert 3900 < counts["train"] < 4100
-    assert 420 < counts["validation"] < 580
-    fewer = hash_splits(image_ids[:3000])
-    assert all(splits[image_id] == fewer[image_id] for image_id in fewer)
-
-
-# The limit on bad pictures
-
-
-def test_a_name_that_is_not_unicode_can_be_reported(tmp_path: Path) -> None:
-    problems = [Problem("caf\udce9.jpg", "missing", "a:1")]
-    write_report(tmp_path / "problems.jsonl", problems)
-    assert read_report(tmp_path / "problems.jsonl") == problems
-
-
-def test_the_share_of_bad_pictures_is_limited(tmp_path: Path) -> None:
-    problems = [Problem("é.jpg", "missing", "a:1"), Problem("é.jpg", "without captions", "a:2")]
-    problems += [Problem("b.jpg", "caption too long: 201 words", "a:3", bad=False)]
-    report = tmp_path / "problems.jsonl"
-    write_report(report, problems)
-    assert read_report(report) == problems
-    assert json.loads(report.read_text("utf-8").splitlines()[0]) == {
-        "file": "é.jpg", "reason": "missing", "where": "a:1", "bad": True
-    }  # fmt: skip
-    check_share("x", problems, total=100, max_bad=0.01, report=report)
-    with pytest.raises(UserError) as error:
-        check_share("x", problems, total=99, max_bad=0.01, report=report)
-    assert "1 of 99 pictures (1.0%) have problems, more than the 1.0% allowed" in str(error.value)
-    assert "1 missing, 1 without captions" in str(error.value)
-    assert str(report) in str(error.value)
-    # The number it offers is enough.
-    enough = float(str(error.value).rpartition("--max-bad ")[2])
-    check_share("x", problems, total=99, max_bad=enough, report=report)
-    with pytest.raises(UserError, match=r"Mend them$"):  # without them nothing would be left
-        check_share("x", problems, total=1, max_bad=0.01, report=report)

@@ -73,7 +73,7 @@ def test_split_folders_are_kept_and_lacking_validation_is_made(tmp_path: Path) -
     assert found["test"] == {"daisy": 3, "rose": 3}
     assert found["train"] + found["validation"] == {"daisy": 20, "rose": 20}
     assert set(found["validation"]) == {"daisy", "rose"}
-    assert wrong(prepared) == {"train/tulip/": "class without a picture"}
+    assert wrong(prepared) == {"train/tulip/": "class without an image"}
 
 
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
@@ -146,18 +146,18 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({f"cat/{n}.jpg": jpeg(n) for n in range(20)}, "two classes or more; the training pictures "
+        ({f"cat/{n}.jpg": jpeg(n) for n in range(20)}, "two classes or more; the training images "
          "have 'cat'"),
         (flowers("train/") | {"val/daisy/1.jpg": jpeg(1), "val/weed/2.jpg": jpeg(2)},
-         r"val/weed/2.jpg \(validation\) has the label 'weed', which no training picture has; "
+         r"val/weed/2.jpg \(validation\) has the label 'weed', which no training image has; "
          "known: daisy, rose"),
-        ({"cat/notes.txt": "x", "dog/a.txt": "x"}, "no picture in the class folders .*: cat, dog"),
+        ({"cat/notes.txt": "x", "dog/a.txt": "x"}, "no image in the class folders .*: cat, dog"),
         ({"notes.txt": "x"}, r"no class folders in .*: looked for CLASS/, train/CLASS/"),
         ({"labels.csv": "image,caption\na.jpg,x\n", "images/a.jpg": jpeg(1)},
-         r"labels.csv: its first line must name one column of pictures .* and one of labels"),
-        ({"labels.csv": "image,label\n", "labels.tsv": "image\tlabel\n"}, "keep the one"),
+         r"labels.csv, line 1: no column label \(name it label, class, action\)"),
+        ({"labels.csv": "image,label\n", "labels.tsv": "image\tlabel\n"}, "keep one label file"),
         ({"labels.csv": "image,label\na.jpg,x\nb.jpg,y\n", "images/c.jpg": jpeg(1)},
-         "none of the 2 pictures listed is in"),
+         "none of the 2 images listed is in"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_learned_is_refused(

@@ -1,4 +1,4 @@
-"""Captions in other languages for pictures that are there."""
+"""Captions in other languages for the images that are present."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {
 }
 
 
-def test_lines_meet_the_pictures_that_are_there(tmp_path: Path) -> None:
+def test_lines_are_matched_with_the_images_that_are_present(tmp_path: Path) -> None:
     listing = read_multi30k(fill(tmp_path, FILES), "de")
     assert captions(listing) == {
         "100_ab12.jpg": ("Ein Hund.",),
@@ -29,22 +29,24 @@ def test_lines_meet_the_pictures_that_are_there(tmp_path: Path) -> None:
     }
     assert by_split(listing)["validation"] == ["400_ef56.jpg"]
     assert listing.problems == ()
-    assert "3 of 4 captions have their picture in images/" in listing.notes
+    assert "3 of 4 captions have their image in images/" in listing.notes
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "message"),
     [
         ({"images.train.txt": "100.jpg\n"}, r"train.de.gz has 3 lines, images.train.txt has 1"),
         ({"images.train.txt": b"100\xff.jpg\n"}, r"images.train.txt, line 1: not UTF-8"),
     ],
 )
-def test_what_does_not_fit_is_named(tmp_path: Path, files: dict[str, str], said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_files_that_do_not_match_are_reported(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
         read_multi30k(fill(tmp_path, FILES | files), "de")
 
 
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     source = fill(tmp_path, FILES)
     with pytest.raises(UserError, match=r"looked for train.fr \(or .gz\)"):
         read_multi30k(source, "fr")

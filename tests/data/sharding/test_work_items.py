@@ -9,18 +9,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.annotations.entries import Entry, Problem
+from data.annotations.entries import Entry, Problem, part_name
 from data.annotations.problems import repeats
 from data.sharding import work_items
 from data.sharding.work_items import Item
 from data.storage import fingerprints
 
 ITEMS = st.builds(
-    lambda name, file, split, label, told, digest: Item(
-        Entry(name, file, file, told, split, label), digest, None
+    lambda name, part, split, label, captions, digest: Item(
+        Entry(name, part_name(*part), part[0], captions, split, label, "", "", *part[1:]),
+        digest,
+        None,
     ),
     st.sampled_from("12345678"),
-    st.sampled_from(["a.mp4", "A.mp4", "b.mp4", "b.mp4#t=1,2", "B.mp4#t=1,2"]),
+    st.sampled_from(
+        [
+            ("a.mp4", 0.0, None),
+            ("A.mp4", 0.0, None),
+            ("b.mp4", 0.0, None),
+            ("b.mp4", 1.0, 2.0),
+            ("B.mp4", 1.0, 2.0),
+        ]
+    ),
     st.sampled_from(["train", "validation", "test", "other"]),
     st.sampled_from(["", "x"]),
     st.sampled_from([(), ("a dog",)]),
@@ -36,16 +46,16 @@ def plainly(some: list[Item]) -> tuple[list[Item], list[Problem]]:
         entry = item.entry
         if (first := ids.setdefault(entry.image_id, item)) is not item:
             reason = f"id given twice: {entry.image_id!r} is {first.entry.file} (kept) as well"
-            problems.append(Problem(entry.file, reason, entry.file))
+            problems.append(Problem(entry.file, reason, entry.place))
             continue
         if isinstance(item.digest, bytes):
-            same = contents.setdefault((item.digest, entry.file.partition("#t=")[2]), item)
+            same = contents.setdefault((item.digest, entry.start, entry.end), item)
             if problem := repeats(entry, same.entry, "clip"):
                 problems.append(problem)
                 continue
         if (other := folded.setdefault(entry.file.casefold(), entry.file)) != entry.file:
             reason = f"differs only in case: from {other}"
-            problems.append(Problem(entry.file, reason, entry.file, bad=False))
+            problems.append(Problem(entry.file, reason, entry.place, bad=False))
         kept.append(item)
     return kept, problems
 

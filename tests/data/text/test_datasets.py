@@ -1,4 +1,4 @@
-"""Labelled texts: what is read, what is left out and named, and what is refused."""
+"""Labeled texts: what is read, left out and refused."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def everything(prepared: PreparedTexts) -> dict[str, str]:
     return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
 
 
-def test_tsv_csv_and_json_lines_say_the_same(read: Any) -> None:
+def test_tsv_csv_and_json_lines_give_the_same_texts(read: Any) -> None:
     rows = [('say "hi", twice', "good"), ("no tabs here", "bad"), ("été 狗 ⚽", "good")]
     csv = 'Text,Label\n"say ""hi"", twice",good\nno tabs here,bad\nété 狗 ⚽,good\n'
     jsonl = "".join(json.dumps({"sentence": t, "label": c}) + "\n" for t, c in rows)
@@ -71,14 +71,14 @@ def test_splits_by_file_by_column_and_by_hash(read: Any) -> None:
     assert 140 < by_hash.splits["train"] < 180
 
 
-def test_a_tenth_of_training_becomes_the_lacking_validation(
+def test_a_tenth_of_training_becomes_the_missing_validation_split(
     read: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     many = "".join(f"text number {n}\t{'ab'[n % 2]}\n" for n in range(400)) + "rare\tc\n"
     prepared = read({"train.tsv": many, "test.tsv": "unheard of\ta\n"})
     assert sum(prepared.splits.values()) == 402 and prepared.splits["test"] == 1
     assert 25 < prepared.splits["validation"] < 60
-    assert labelled(prepared, "train")["rare"] == "c"  # what it is learned from
+    assert labelled(prepared, "train")["rare"] == "c"  # a label of one text stays in training
     said = f"no validation split given: {prepared.splits['validation']} of the training texts"
     assert said in capfd.readouterr().err
 
@@ -95,7 +95,7 @@ def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
     assert len(labelled(prepared, "validation")) == 10  # of labels with two texts, one each
 
 
-def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Any) -> None:
+def test_empty_texts_and_texts_in_two_splits_are_left_out_and_reported(read: Any) -> None:
     train = GOOD + "\n   \n\x01\x7f\tgood\n" + BAD + "the same\tbad\n"
     prepared = read({"train.tsv": train, "dev.tsv": "the same\tbad\n"})
     assert prepared.splits == {"train": 2, "validation": 1}
@@ -136,31 +136,36 @@ def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
         ({"train.tsv": b"fine\tgood\n\xff\xfe\tbad\n"}, ["train.tsv, line 2", "not UTF-8", "0xff"]),
         ({"train.tsv": GOOD + BAD, "dev.tsv": "so so\tmixed\n"}, ["dev.tsv:1", "'mixed'", "bad"]),
         ({"train.tsv": GOOD + "another\tgood\n"}, ["two classes or more", "'good' (1 texts)"]),
-        ({"train.tsv": GOOD + "no label\n"}, ["train.tsv, line 2", "1 fields, not 2"]),
+        ({"train.tsv": GOOD + "no label\n"}, ["train.tsv, line 2", "wrong number of fields: 1"]),
         ({"train.tsv": GOOD + "no label\t \n"}, ["train.tsv, line 2", "no label"]),
-        ({"train.csv": "one,two\na,b\n"}, ["its first line must name", "sentence"]),
+        ({"train.csv": "one,two\na,b\n"}, ["train.csv, line 1: no column text", "sentence"]),
         ({"train.csv": 'text,label\n"a,b\n'}, ["train.csv, line"]),
         ({"train.jsonl": '{"text": "a", "label": "b"}\n{"text"\n'}, ["line 2: not JSON"]),
-        ({"train.jsonl": '{"text": 3, "label": "b"}\n'}, ["line 1: not an object of strings"]),
+        ({"train.jsonl": '{"text": 3, "label": "b"}\n'}, ["line 1: text is not a string: 3"]),
         (
             {"train.jsonl": r'{"text": "a", "label": "b\ud800"}'},
             ["line 1", "half a surrogate pair"],
         ),
-        ({"train.csv": 'text,label\n"a\nb",x\n"c\nd",x,y\n'}, ["line 4: 3 fields, not 2"]),
+        (
+            {"train.csv": 'text,label\n"a\nb",x\n"c\nd",x,y\n'},
+            ["line 4: wrong number of fields: 3"],
+        ),
         ({"texts.csv": "text,label,split\na,b,trian\n"}, ["line 2", "'trian'"]),
-        ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["2 columns split"]),
+        ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["line 1: 2 columns split"]),
         ({"other.txt": "x"}, ["no labelled texts", "train.tsv", "found other.txt"]),
-        ({"train.tsv": ""}, ["its first line must name"]),
+        ({"train.tsv": ""}, ["train.tsv, line 1: no column text"]),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(read: Any, files: Any, parts: list[str]) -> None:
+def test_an_unusable_source_is_an_error_that_names_file_and_line(
+    read: Any, files: Any, parts: list[str]
+) -> None:
     with pytest.raises(UserError) as caught:
         read(files)
     for part in parts:
         assert part in str(caught.value)
 
 
-def test_half_a_surrogate_pair_is_left_out_and_named(read: Any) -> None:
+def test_half_a_surrogate_pair_is_left_out_and_reported(read: Any) -> None:
     """JSON can spell it, but no file that a run writes can hold it."""
     bad = r'{"text": "half \ud83d of it", "label": "x"}'
     prepared = read(

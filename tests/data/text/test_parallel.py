@@ -1,4 +1,4 @@
-"""Texts with translations: what is read, what is left out and named, and what is refused."""
+"""Texts with translations: what is read, left out and refused."""
 
 from __future__ import annotations
 
@@ -63,16 +63,19 @@ def test_parallel_files_packed_or_not_and_both_ways(read: Read) -> None:
     assert back.fingerprint != prepared.fingerprint
 
 
-def test_tables_say_the_same(read: Read) -> None:
+def test_all_tables_give_the_same_pairs(read: Read) -> None:
     expected = {'say "hi"': "sag „hallo“", "no, two": "nein, zwei"}
     plain = "".join(f"{text}\t{answer}\n" for text, answer in expected.items())
     headed = "de\tsplit\ten\n" + "".join(f"{d}\ttrain\t{e}\n" for e, d in expected.items())
+    lines = "".join(json.dumps({"text": e, "translation": d}) + "\n" for e, d in expected.items())
     quoted = 'text,translation\n"say ""hi""",sag „hallo“\n"no, two","nein, zwei"\n'
     for name, content, languages in (
         ("train.tsv", plain, None),
         ("train.tsv.gz", gzip.compress(plain.encode()), None),
         ("pairs.tsv", headed, "en-de"),
         ("train.csv", quoted, None),
+        ("train.jsonl", lines, None),
+        ("train.jsonl.gz", gzip.compress(lines.encode()), None),
     ):
         prepared = read({name: content}, languages)
         assert {**pairs(prepared), **sum_of_others(prepared)} == expected, name
@@ -84,7 +87,7 @@ def sum_of_others(prepared: PreparedPairs) -> dict[str, str]:
     return {text: answer for split in others for text, answer in pairs(prepared, split).items()}
 
 
-def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> None:
+def test_empty_texts_and_texts_in_two_splits_are_left_out_and_reported(read: Read) -> None:
     files = {
         "train.en": "A dog.\n\nTwo cats.\n \x01\nA hat.\n",
         "train.de": "Ein Hund.\nNichts.\n\x00\n\nEin Hut.\n",
@@ -107,24 +110,28 @@ def test_what_is_empty_or_in_two_splits_is_left_out_and_named(read: Read) -> Non
         read(empty, max_bad=1.0)
 
 
-def test_control_characters_and_foreign_line_ends_join_no_wrong_lines(read: Read) -> None:
+def test_control_characters_and_line_ends_do_not_shift_lines(read: Read) -> None:
     odd = "a\x00b\x1b[31m\u2028c\x85d\x0ce"
     prepared = read({"train.en": f"{odd}\r\ntwo\r\n", "train.de": f"eins\n{odd}\n"})
     assert {**pairs(prepared), **sum_of_others(prepared)} == {odd: "eins", "two": odd}
 
 
 @pytest.mark.parametrize(
-    ("files", "languages", "said"),
+    ("files", "languages", "message"),
     [
         (
             {"train.en": ENGLISH, "train.de": GERMAN + "Noch einer.\n"},
             "en-de",
-            r"train.en has 3 lines, train.de has 4: line by line",
+            r"train.en has 3 lines, train.de has 4: they must correspond",
         ),
-        ({"train.en": ENGLISH}, "en-de", r"train.en has no partner: no train.de or train.de.gz"),
+        (
+            {"train.en": ENGLISH},
+            "en-de",
+            r"no parallel file: no train.de or train.de.gz",
+        ),
         ({"train.en": ENGLISH, "train.de": GERMAN}, None, r"--languages en-de"),
         ({"train.en": ENGLISH, "train.de": GERMAN}, "en-fr", r"no train.fr or train.fr.gz"),
-        ({"train.en": ENGLISH, "train.de": GERMAN}, "en", r"from which to which.*not 'en'"),
+        ({"train.en": ENGLISH, "train.de": GERMAN}, "en", r"SOURCE-TARGET.*not 'en'"),
         (
             {"train.en": ENGLISH, "train.de": b"Ein Hund.\nZwei \xe4ffchen.\nEin Mann\n"},
             "en-de",
@@ -136,16 +143,24 @@ def test_control_characters_and_foreign_line_ends_join_no_wrong_lines(read: Read
             "en-de",
             r"train.de.gz cannot be unpacked",
         ),
-        ({"train.tsv": "one\teins\ntwo\n"}, None, r"line 2: 1 fields, not 2"),
-        ({"train.tsv": "one\teins\tuno\n"}, None, r"first line must name the columns text and"),
+        (
+            {"train.tsv": "one\teins\ntwo\n"},
+            None,
+            r"line 2: wrong number of fields: 1",
+        ),
+        (
+            {"train.tsv": "one\teins\tuno\n"},
+            None,
+            r"line 1: no column text .*; no column translation",
+        ),
         ({"dev.tsv": "one\teins\n"}, None, r"no pairs of texts in .*found dev.tsv"),
-        ({"train.en": "", "train.de": ""}, "en-de", r"1 of 1 texts .* have problems.* Mend them$"),
+        ({"train.en": "", "train.de": ""}, "en-de", r"1 of 1 texts .* have problems.* Fix them$"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_named(
-    read: Read, files: dict[str, str | bytes], languages: str | None, said: str
+def test_an_unreadable_source_is_an_error_that_names_the_file(
+    read: Read, files: dict[str, str | bytes], languages: str | None, message: str
 ) -> None:
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read(files, languages)
 
 

@@ -1,18 +1,16 @@
-"""Every layout of clips gives the clips it holds, and names each thing that is wrong with it."""
+"""Layouts of clips: each is read, and its problems are reported."""
 
 from __future__ import annotations
 
-import math
+import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from data.annotations.entries import Listing
 from data.common.errors import UserError
-from data.video.clip_folder import Clips, read_clip_folder, window
+from data.video.clip_folder import read_clip_folder
 from data.video.corpora import (
     read_fight_surveillance,
     read_grid,
@@ -51,7 +49,7 @@ def test_own_clips_with_labels(tmp_path: Path) -> None:
     assert listing.total == 4
 
 
-def test_own_clips_with_captions_and_labels_side_by_side(tmp_path: Path) -> None:
+def test_own_clips_with_captions_and_with_labels(tmp_path: Path) -> None:
     files = {
         "captions.csv": "clip;caption_1;caption_2\na.mp4;One; \na.mp4;Two;Three, four\nb.mp4;Vier;",
         "labels.tsv": "clip\tlabel\na.mp4\trun\nb.mp4\trun",
@@ -63,34 +61,36 @@ def test_own_clips_with_captions_and_labels_side_by_side(tmp_path: Path) -> None
     assert listing.problems == ()
 
 
-def test_parts_of_clips_are_examples_of_their_own(tmp_path: Path) -> None:
+def test_a_part_of_a_clip_is_an_entry(tmp_path: Path) -> None:
     rows = ["a.mp4,0,1.5,run", "a.mp4,1.5,4,run", "a.mp4,4,,run", "b.mp4,,,run"]
     table = "\n".join(["video,start,end,label", *rows])
     fill(tmp_path, {"labels.csv": table} | pictures("clips", "a.mp4", "b.mp4"))
     listing = read_clip_folder(tmp_path)
-    assert {entry.image_id: window(entry.file) for entry in listing.entries} == {
+    assert {entry.image_id: (entry.start, entry.end) for entry in listing.entries} == {
         "a.mp4#t=0,1.5": (0.0, 1.5),
         "a.mp4#t=1.5,4": (1.5, 4.0),
         "a.mp4#t=4": (4.0, None),
         "b.mp4": (0.0, None),
     }
     assert {entry.path.name for entry in listing.entries} == {"a.mp4", "b.mp4"}
-    # Parts of a clip are never split up.
+    # Parts of a clip are in one split.
     assert len({entry.split for entry in listing.entries if entry.path.name == "a.mp4"}) == 1
     assert listing.problems == ()
 
 
-@given(st.floats(0, 1e6), st.none() | st.floats(1e-3, 1e6))
-def test_the_name_of_a_part_says_which(start: float, length: float | None) -> None:
-    start = float(f"{start:.6f}")
-    end = None if length is None else float(f"{start + length:.6f}")
-    clips = Clips(Path(__file__).parent)
-    found = window(clips.part("a#t=1.mp4", start, end))
-    assert math.isclose(found[0], start, rel_tol=1e-9)
-    assert found[1] == end or math.isclose(found[1] or 0, end or 0, rel_tol=1e-9)
+def test_own_clips_in_json_lines(tmp_path: Path) -> None:
+    rows = [
+        {"clip": "a.mp4", "captions": ["One", "Two"], "start": 0.5, "end": 2, "split": "train"},
+        {"clip": "b.mp4", "caption": "Three", "group": 7, "split": "dev"},
+    ]
+    fill(tmp_path, {"captions.jsonl": "\n".join(map(json.dumps, rows))})
+    listing = read_clip_folder(fill(tmp_path, pictures("clips", "a.mp4", "b.mp4")))
+    assert captions(listing) == {"a.mp4#t=0.5,2": ("One", "Two"), "b.mp4": ("Three",)}
+    assert [entry.group for entry in listing.entries] == ["a.mp4", "7"]
+    assert listing.problems == ()
 
 
-def test_groups_are_never_split_up(tmp_path: Path) -> None:
+def test_a_group_is_in_one_split(tmp_path: Path) -> None:
     rows = [f"{number}.mp4,run,g{number // 5}" for number in range(200)]
     fill(tmp_path, {"labels.csv": "\n".join(["file,label,group", *rows])})
     fill(tmp_path, pictures("clips", *(f"{number}.mp4" for number in range(200))))
@@ -103,7 +103,7 @@ def test_groups_are_never_split_up(tmp_path: Path) -> None:
     assert listing.notes[0].endswith("by a hash of the groups")
 
 
-def test_what_is_wrong_with_own_clips_is_named(tmp_path: Path) -> None:
+def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
     rows = [
         "a.mp4,run,train,g,,",
         "a.mp4,run,train,g,,",
@@ -128,12 +128,12 @@ def test_what_is_wrong_with_own_clips_is_named(tmp_path: Path) -> None:
     assert found >= {
         ("a.mp4", "listed twice"),
         ("b.mp4", "two labels"),
-        ("d.mp4", "no part of a clip, in seconds"),
-        ("e.mp4", "no part of a clip, in seconds"),
+        ("d.mp4", "not a part of a clip, in seconds"),
+        ("e.mp4", "not a part of a clip, in seconds"),
         ("f.mp4", "unknown split"),
         ("gone.mp4", "missing"),
         ("g.mp4", "wrong number of fields"),
-        ("labels.csv:12", "row without a clip's name"),
+        ("labels.csv:12", "no file"),
         ("h.mp4", "without captions or a label"),
         ("../a.mp4", "outside clips"),
         ("stray.avi", "without captions or a label"),
@@ -148,15 +148,16 @@ def test_what_is_wrong_with_own_clips_is_named(tmp_path: Path) -> None:
     [
         ({"labels.csv": "file,label\n"}, "no clip folder in .*looked for clips/, videos/"),
         ({"clips/a.mp4": b""}, "no caption or label file in .*found clips/"),
-        ({"clips/a.mp4": b"", "labels.csv": "a,b\n"}, "first line must name one column of clips"),
+        (
+            {"clips/a.mp4": b"", "labels.csv": "a,b\n"},
+            r"line 1: no column file \(name it clip",
+        ),
         ({"clips/a.mp4": b"", "labels.csv": 'file,label\na.mp4,"x\n'}, "line 2: "),
         ({"clips/a.mp4": b"", "labels.csv": "file,label\nx.mp4,run\n"}, "none of the 1 clips"),
         ({"clips/a.mp4": b"", "labels.csv": "file,label\na.mp4,run\n"}, r"1 usable clip\(s\)"),
     ],
 )
-def test_a_layout_that_is_not_there_is_an_error(
-    tmp_path: Path, files: dict[str, str], message: str
-) -> None:
+def test_a_missing_layout_is_an_error(tmp_path: Path, files: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         read_clip_folder(fill(tmp_path, files))
 
@@ -213,7 +214,7 @@ def test_hmdb51(tmp_path: Path) -> None:
     groups = {split: {name.split("_")[0] for name in splits[split]} for split in splits}
     assert not groups["train"] & groups["validation"]
     assert len(splits["train"]) + len(splits["validation"]) == 20
-    # Clips that a list marks 0 are nobody's fault.
+    # Clips that a list marks 0 are not a problem.
     assert listing.problems == () and "2 clips are in no split list" in listing.notes[0]
 
 
@@ -287,8 +288,8 @@ def test_vatex(tmp_path: Path) -> None:
     fill(tmp_path, {"vatex_training_v1.0.json": [video(first), video(third)]})
     fill(tmp_path, {"vatex_validation_v1.0.json": [video(second)]})
     last, secret = "z" * 11 + "_000000_000010", "w" * 11 + "_000000_000010"
-    told = {"videoID": last, "enCap": ["Rain falls."]}
-    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [told]})
+    test = {"videoID": last, "enCap": ["Rain falls."]}
+    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [test]})
     fill(tmp_path, {"vatex_private_test_without_annotations.json": [{"videoID": secret}]})
     fill(tmp_path, pictures("videos", *(f"{name}.mp4" for name in (first, last, secret))))
     fill(tmp_path, pictures("videos", f"{second}.webm"))
@@ -319,7 +320,7 @@ def test_kinetics(tmp_path: Path, folder: str) -> None:
     assert {file for file, _ in wrong(listing)} == {"new_000001_000011.mp4", "validate.csv:3"}
 
 
-def test_files_of_another_layout_are_errors_that_name_them(tmp_path: Path) -> None:
+def test_the_error_for_another_layout_names_the_file(tmp_path: Path) -> None:
     fill(tmp_path, pictures("videos", "a.mp4") | {"clips.csv": "a,b\n", "sentences.csv": "x\n"})
     fill(tmp_path, {"videodatainfo.json": [1], "youtube_mapping.txt": "", "train.csv": "a,b\n"})
     fill(tmp_path, {"vatex_training_v1.0.json": "{", "video_corpus.csv": "a,b\n"})
