@@ -11,7 +11,7 @@ has the same names: {"text": "…", "label": "…"}.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,14 +178,6 @@ def _json_lines(path: Path) -> Iterator[Row]:
                 f'{{"text": "…", "label": "…"}}: {line!r:.80}'
             )
         yield number, str(text), str(label), (split and split.strip()) or None
-
-
-READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
-    "sst2": read_sst2,
-    "rt-polarity": read_polarity,
-    "imdb": read_imdb,
-    "texts": read_tables,
-}
 
 
 def sort_out(

@@ -9,7 +9,7 @@ languages, or says text and translation; without one the text stands first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -172,9 +172,3 @@ def _split(path: Path, number: int, given: str) -> str | None:
             f"{path}, line {number}: the split {given!r} is not train, validation or test"
         )
     return SPLITS.get(name)
-
-
-PAIR_READERS: Mapping[str, Callable[[Path, Languages | None], Iterator[Pair]]] = {
-    "multi30k": lambda source, languages: read_pairs(source, languages or Languages("en", "de")),
-    "pairs": read_pairs,
-}

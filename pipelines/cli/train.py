@@ -19,7 +19,7 @@ from textwrap import fill
 from typing import Any, NamedTuple
 
 from data.common.errors import UserError, unknown
-from data.storage.dataset_info import info_of, is_known, source_folder
+from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve
 from pipelines.config import recipes
 from pipelines.config.config import Config, flag
@@ -98,7 +98,7 @@ def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
             raise UserError(f"the recipe {recipe.name} is one of {recipe.config.task}")
         return task, recipe
     if given.data is None and given.source is not None:
-        own = [name for name, info in task.datasets.items() if not info.made]
+        own = [name for name, info in task.datasets.items() if not info.generated]
         raise UserError(f"--source needs --data, which says what lies there: {', '.join(own)}")
     wanted = task.name, given.data or task.data
     fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
@@ -204,7 +204,7 @@ def _check_names(given: Mapping[str, Any]) -> None:
             resolve(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
-    source_folder(info_of(given["data"], TASKS[task].datasets), given.get("source"))
+    source_folder(find_dataset(given["data"], TASKS[task].datasets), given.get("source"))
 
 
 def _with_absolute_paths(config: Config) -> Config:
@@ -232,7 +232,8 @@ def _description(task: Task, recipe: Recipe) -> str:
     sections = {
         "tasks": [(each.name, each.summary) for each in TASKS.values()],
         f"datasets of {task.name}": [
-            (each.name, f"{each.summary}. Wants {each.layout}") for each in task.datasets.values()
+            (each.name, f"{each.summary}. Requires {each.layout}")
+            for each in task.datasets.values()
         ],
         f"recipes of {task.name}": [
             (each.name, each.summary)

@@ -12,9 +12,8 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from data.images.captioned import DATASETS
-from data.images.labelled import LABELLED_PICTURES
-from data.storage.dataset_info import DatasetInfo
+from data.images.datasets import IMAGE_DATASETS
+from data.storage.dataset_info import Dataset, serving
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
 from data.video.datasets import CLIP_DATASETS
 
@@ -44,7 +43,7 @@ class Task:
     source: str
     head: str
     parts: frozenset[str]
-    datasets: Mapping[str, DatasetInfo]
+    datasets: Mapping[str, Dataset]
     data: str
     recipe: str
     examples: str
@@ -79,7 +78,7 @@ TASKS = {
             source="pipelines.tasks.image_source:ImageSource",
             head="pipelines.tasks.caption_head:CaptionHead",
             parts=frozenset({"image", "captions"}),
-            datasets=DATASETS,
+            datasets=serving(IMAGE_DATASETS, "captions"),
             data="synthetic-scenes",
             recipe="photos",
             examples="""\
@@ -99,7 +98,7 @@ TASKS = {
             source="pipelines.tasks.text_source:TextSource",
             head="pipelines.tasks.caption_head:CaptionHead",
             parts=frozenset({"text", "captions", "pairs"}),
-            datasets=PAIR_DATASETS,
+            datasets=serving(PAIR_DATASETS, "translations"),
             data="synthetic-pairs",
             recipe="pairs",
             examples="""\
@@ -119,7 +118,7 @@ TASKS = {
             source="pipelines.tasks.video_source:VideoSource",
             head="pipelines.tasks.caption_head:CaptionHead",
             parts=frozenset({"video", "captions"}),
-            datasets={name: info for name, info in CLIP_DATASETS.items() if "captions" in info.has},
+            datasets=serving(CLIP_DATASETS, "captions"),
             data="synthetic-clips",
             recipe="clips",
             examples="""\
@@ -137,7 +136,7 @@ TASKS = {
             source="pipelines.tasks.video_source:VideoSource",
             head="pipelines.tasks.label_head:LabelHead",
             parts=frozenset({"video", "labels"}),
-            datasets={name: info for name, info in CLIP_DATASETS.items() if "labels" in info.has},
+            datasets=serving(CLIP_DATASETS, "labels"),
             data="synthetic-clips",
             recipe="actions",
             examples="""\
@@ -154,7 +153,7 @@ TASKS = {
             source="pipelines.tasks.image_source:ImageSource",
             head="pipelines.tasks.label_head:LabelHead",
             parts=frozenset({"image", "labels"}),
-            datasets=LABELLED_PICTURES,
+            datasets=serving(IMAGE_DATASETS, "labels"),
             data="digits",
             recipe="labelled-images",
             examples="""\
@@ -173,7 +172,7 @@ TASKS = {
             source="pipelines.tasks.text_source:TextSource",
             head="pipelines.tasks.label_head:LabelHead",
             parts=frozenset({"text", "labels"}),
-            datasets=TEXT_DATASETS,
+            datasets=serving(TEXT_DATASETS, "labels"),
             data="synthetic-reviews",
             recipe="texts",
             examples="""\

@@ -26,7 +26,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.common.progress import progress
-from data.storage.prepared import Pictures
+from data.storage.prepared import StoredImages
 from models.backbones.batch_norm_folding import frozen
 from models.encoder_head import look
 from pipelines.config.crop import Box
@@ -70,7 +70,7 @@ class EncodedPictures:
 
 
 def table(
-    prepared: Pictures,
+    prepared: StoredImages,
     split: str,
     cache: Path,
     *,

@@ -8,7 +8,6 @@ from typing import Any
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
-from data.storage.prepared import Drawn
 from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -32,7 +31,7 @@ class CaptionHead:
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
         self.metrics = TASKS[config.task].metrics()
-        self.monitor = "true" if isinstance(prepared, Drawn) else self.metrics.monitor
+        self.monitor = "true" if prepared.is_true else self.metrics.monitor
         self._notes: list[str] = []
         if self.monitor == "CIDEr-D" and len(prepared.captions(config.validation_split)) == 1:
             self.monitor = "ROUGE-L"  # a word that occurs in every picture weighs nothing in CIDEr

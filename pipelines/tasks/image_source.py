@@ -10,10 +10,9 @@ from typing import Any
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError
-from data.images.captioned import prepare
-from data.images.labelled import prepare_labelled_pictures
+from data.sharding.prepare import prepare_images
 from data.storage.cache import data_home
-from data.storage.prepared import LabelledPictures, Prepared
+from data.storage.prepared import StoredImages
 from models.backbones.factory import build_backbone, cut, default_image_size, fingerprint
 from models.encoders.image import ImageEncoder
 from pipelines.config.config import Config
@@ -36,9 +35,7 @@ class ImageSource(PictureBytes):
         notes: what the report has to say of the inputs.
     """
 
-    def __init__(
-        self, config: Config, prepared: Prepared | LabelledPictures, run_dir: Path
-    ) -> None:
+    def __init__(self, config: Config, prepared: StoredImages, run_dir: Path) -> None:
         """Build the backbone; no picture is read yet, and nothing of it lies in `run_dir`."""
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
@@ -60,11 +57,15 @@ class ImageSource(PictureBytes):
         self._pictures = functools.cache(lambda split: dict(prepared.images(split)))
 
     @staticmethod
-    def prepare(config: Config) -> Prepared | LabelledPictures:
+    def prepare(config: Config) -> StoredImages:
         """Return the dataset of a run, written first unless it is there."""
-        if "labels" in TASKS[config.task].parts:
-            return prepare_labelled_pictures(config.data, config.source, max_bad=config.max_bad)
-        return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+        return prepare_images(
+            config.data,
+            config.source,
+            labels="labels" in TASKS[config.task].parts,
+            max_bad=config.max_bad,
+            seed=config.seed,
+        )
 
     @staticmethod
     def inputs(prepared: Any, split: str) -> Iterable[tuple[str, Any]]:

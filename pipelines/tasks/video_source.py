@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from data.annotations.splits import whole_split
-from data.media.sampling import Sampling
+from data.sharding.prepare import prepare_clips
 from data.storage.cache import data_home
-from data.video.datasets import default_sampling, prepare_clips
-from data.video.prepared import PreparedClips
+from data.video.prepared import StoredClips
 from models.backbones.factory import as_vector, fingerprint, to_vector, with_changes
 from models.encoders.video import VideoEncoder
 from pipelines.config.config import Config
@@ -43,7 +42,7 @@ class VideoSource(ClipBytes):
 
     top = None
 
-    def __init__(self, config: Config, prepared: PreparedClips, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: StoredClips, run_dir: Path) -> None:
         """Build the backbone; no frame is read yet, and nothing of it lies in `run_dir`."""
         self.config, self.prepared = config, prepared
         self.cache = data_home() / "tables"  # all runs share them
@@ -80,16 +79,13 @@ class VideoSource(ClipBytes):
         self._clips = functools.cache(lambda split: dict(prepared.frames(split)))
 
     @staticmethod
-    def prepare(config: Config) -> PreparedClips:
+    def prepare(config: Config) -> StoredClips:
         """Return the dataset of a run, its frames stored first unless they are there."""
-        sampling = None
-        if config.sample_frames or config.sample_rate:
-            usual = default_sampling(config.data)
-            sampling = Sampling(config.sample_frames, config.sample_rate, max_side=usual.max_side)
         return prepare_clips(
             config.data,
             config.source,
-            sampling=sampling,
+            frames=config.sample_frames,
+            rate=config.sample_rate,
             fold=config.fold,
             max_bad=config.max_bad,
             seed=config.seed,

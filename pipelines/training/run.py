@@ -11,7 +11,7 @@ import tensorflow as tf
 from data.annotations.problems import read_report, summary
 from data.common.errors import UserError
 from data.common.files import atomic_write
-from data.storage.dataset_info import licence_of
+from data.sharding.datasets import license_of
 from pipelines.config.config import Config
 from pipelines.config.run_directory import open_run
 from pipelines.runtime import cluster
@@ -124,7 +124,7 @@ def _finish(
         "config": json.loads(config.to_json()),
         "metrics": metrics,
         "command": command,
-        "licence": licence_of(config.data),
+        "licence": license_of(config.data),
     }
     exported = head.export(model, source, folder / "export", info)
     problems = source.prepared.problems

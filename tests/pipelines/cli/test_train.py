@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from data.common.errors import UserError
-from data.images.captioned import DATASETS
 from pipelines.cli.train import find_recipes, parse
 from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data, open_run
@@ -249,7 +248,7 @@ def test_help_tells_all_and_needs_no_tensorflow() -> None:
     extra = {"--help", "--recipe", "--run-dir", *(flag(f"no_{name}") for name in own)}
     assert flags <= {flag(name) for name in own} | extra  # it advertises none that is not there
     one_line = " ".join(out.split())
-    for info in DATASETS.values():
+    for info in TASKS["image-captioning"].datasets.values():
         assert " ".join(info.summary.split()) in one_line
         assert " ".join(info.layout.split()) in one_line
     for name in TASKS:
