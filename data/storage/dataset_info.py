@@ -11,7 +11,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from data.annotations.entries import Entry, Listing
 from data.annotations.tables import check_folder
@@ -219,12 +219,15 @@ class ImagesOrClips(Dataset):
         """Read an example from its file: see `load`."""
 
 
-def serving(datasets: Iterable[Dataset], annotation: str) -> dict[str, Dataset]:
+AnyDataset = TypeVar("AnyDataset", bound=Dataset)
+
+
+def serving(datasets: Iterable[AnyDataset], annotation: str) -> dict[str, AnyDataset]:
     """Return the datasets that have some annotation, by name."""
     return {dataset.name: dataset for dataset in datasets if annotation in dataset.annotations}
 
 
-def find_dataset(name: str, known: Mapping[str, Dataset]) -> Dataset:
+def find_dataset(name: str, known: Mapping[str, AnyDataset]) -> AnyDataset:
     """Return a dataset; those of TensorFlow Datasets, such as "tfds:mnist", share a declaration.
 
     Raises:
