@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.common.errors import UserError, unknown
-from data.storage.dataset_info import info_of, is_known, source_folder
+from data.storage.dataset_info import find_dataset, is_known, source_folder
 from pipelines.cli.caption import EXPORT_HELP
 from pipelines.config.config import Config
 from pipelines.config.run_directory import predictions_name
@@ -72,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
         raise UserError("evaluate takes one of the two: a run or export, or --results FILE")
     known = {name: info for task in TASKS.values() for name, info in task.datasets.items()}
     if given.data is not None:
-        info_of(given.data, known)
+        find_dataset(given.data, known)
     for name in given.also:
         check_java(name)
     return _score_export(given) if given.results is None else _score_results(given)
@@ -175,7 +175,7 @@ def _score_results(given: argparse.Namespace) -> int:
     task = next((each for each in tasks if is_known(given.data, each.datasets)), None)
     if task is None:
         raise UserError(f"{given.data} has no captions to compare with")
-    source_folder(info_of(given.data, task.datasets), given.source)
+    source_folder(find_dataset(given.data, task.datasets), given.source)
     quiet_tensorflow()
     from pipelines.evaluation.metrics import read_results
 
@@ -194,7 +194,7 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
         raise unknown(f"dataset of {task.name}", name, task.datasets)
     own = config if name == config.get("data") else {}
     source = given.source or own.get("source")
-    source_folder(info_of(name, task.datasets), source)
+    source_folder(find_dataset(name, task.datasets), source)
     options = {key: own[key] for key in ("max_bad", "seed", "fold", "languages") if key in own}
     if given.max_bad is not None:
         options["max_bad"] = given.max_bad

@@ -20,7 +20,7 @@ from textwrap import fill
 from typing import Any, NamedTuple
 
 from data.common.errors import UserError, unknown
-from data.storage.dataset_info import info_of, is_known, source_folder
+from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve_name
 from pipelines.config import recipes
 from pipelines.config.config import Config, flag
@@ -119,7 +119,7 @@ def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
             )
         return task, recipe
     if given.data is None and given.source is not None:
-        own = [name for name, info in task.datasets.items() if not info.made]
+        own = [name for name, info in task.datasets.items() if not info.generated]
         raise UserError(f"--source needs --data with the type of the dataset: {', '.join(own)}")
     wanted = task.name, given.data or task.data
     fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
@@ -264,7 +264,7 @@ def _check_names(values: Mapping[str, Any]) -> None:
             resolve_name(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
-    source_folder(info_of(values["data"], TASKS[task].datasets), values.get("source"))
+    source_folder(find_dataset(values["data"], TASKS[task].datasets), values.get("source"))
 
 
 def _with_absolute_paths(config: Config) -> Config:

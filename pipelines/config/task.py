@@ -11,9 +11,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from data.images.captioned import DATASETS
-from data.images.labelled import LABELLED_PICTURES
-from data.storage.dataset_info import DatasetInfo
+from data.images.datasets import IMAGE_DATASETS
+from data.storage.dataset_info import Dataset, serving
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
 from data.video.datasets import CLIP_DATASETS
 
@@ -40,7 +39,7 @@ class Task:
     summary: str
     input: str
     head: str
-    datasets: Mapping[str, DatasetInfo]
+    datasets: Mapping[str, Dataset]
     data: str
     recipe: str
     examples: str
@@ -69,7 +68,7 @@ TASKS = {
             "image → sentence",
             input="image",
             head="captions",
-            datasets=DATASETS,
+            datasets=serving(IMAGE_DATASETS, "captions"),
             data="synthetic-scenes",
             recipe="photos",
             examples="""\
@@ -88,7 +87,7 @@ TASKS = {
             input="text",
             head="captions",
             pairs=True,
-            datasets=PAIR_DATASETS,
+            datasets=serving(PAIR_DATASETS, "translations"),
             data="synthetic-pairs",
             recipe="pairs",
             examples="""\
@@ -106,7 +105,7 @@ TASKS = {
             "clip → sentence",
             input="video",
             head="captions",
-            datasets={name: info for name, info in CLIP_DATASETS.items() if "captions" in info.has},
+            datasets=serving(CLIP_DATASETS, "captions"),
             data="synthetic-clips",
             recipe="clips",
             examples="""\
@@ -122,7 +121,7 @@ TASKS = {
             "clip → label",
             input="video",
             head="labels",
-            datasets={name: info for name, info in CLIP_DATASETS.items() if "labels" in info.has},
+            datasets=serving(CLIP_DATASETS, "labels"),
             data="synthetic-clips",
             recipe="actions",
             examples="""\
@@ -138,7 +137,7 @@ TASKS = {
             "image → label",
             input="image",
             head="labels",
-            datasets=LABELLED_PICTURES,
+            datasets=serving(IMAGE_DATASETS, "labels"),
             data="digits",
             recipe="labelled-images",
             examples="""\
@@ -156,7 +155,7 @@ TASKS = {
             "sentence → label",
             input="text",
             head="labels",
-            datasets=TEXT_DATASETS,
+            datasets=serving(TEXT_DATASETS, "labels"),
             data="synthetic-reviews",
             recipe="texts",
             examples="""\

@@ -66,7 +66,7 @@ def _flow(loop: RecordedLoop, gradient: Any) -> Flow:
 
 def _singular(loop: RecordedLoop) -> np.ndarray:
     """Return the singular values of ∂h_t/∂h_{t-1}, the mean over examples: `[time, units]`."""
-    values, state = [], loop.first
+    values, state = [], loop.initial_state
     step = tf.function(functools.partial(_jacobian, loop), reduce_retracing=True)
     for each in loop.inputs:
         jacobian, state = step(each, state)

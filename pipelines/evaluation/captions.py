@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import END, Vocabulary
-from data.storage.prepared import Drawn
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
@@ -211,6 +210,6 @@ def evaluate(
 
 def check_truth(prepared: Any, candidates: Mapping[str, str]) -> dict[str, bool] | None:
     """Say of each caption whether all it states is so; None where nobody can know."""
-    if not isinstance(prepared, Drawn):
+    if prepared.is_true is None:
         return None
     return {name: prepared.is_true(name, caption) for name, caption in candidates.items()}

@@ -12,9 +12,9 @@ import tensorflow as tf
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError, unknown
-from data.storage.prepared import Pictures
-from data.text.prepared import TextsInMemory
-from data.video.prepared import PreparedClips
+from data.storage.prepared import StoredImages
+from data.text.prepared import Texts
+from data.video.prepared import StoredClips
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
@@ -89,11 +89,11 @@ def prepare(config: Config) -> PreparedDataset:
 
 def raw_inputs(prepared: PreparedDataset, split: str) -> Iterable[tuple[str, RawInput]]:
     """Yield the id of each example of a split, and the input that an export takes."""
-    if isinstance(prepared, Pictures):
+    if isinstance(prepared, StoredImages):
         return prepared.images(split)
-    if isinstance(prepared, PreparedClips):
+    if isinstance(prepared, StoredClips):
         return prepared.frames(split)
-    if isinstance(prepared, TextsInMemory):
+    if isinstance(prepared, Texts):
         return prepared.texts(split)
     raise TypeError(f"no source reads a {type(prepared).__name__}")
 

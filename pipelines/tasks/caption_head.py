@@ -7,7 +7,6 @@ from pathlib import Path
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
-from data.storage.prepared import Drawn
 from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.config import Config
@@ -141,7 +140,7 @@ class CaptionHead:
 
     def _choose_monitor(self) -> str:
         """Return the score that selects the best epoch."""
-        if isinstance(self.prepared, Drawn):
+        if self.prepared.is_true:
             return "true"
         split = self.config.validation_split
         if self.metrics.monitor != "CIDEr-D" or len(self.prepared.captions(split)) > 1:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.images.captioned import prepare
-from data.images.labelled import prepare_labelled_pictures
-from data.storage.prepared import LabelledPictures, Pictures, Prepared
+from data.sharding.prepare import prepare_images
+from data.storage.prepared import StoredImages
 from models.backbones.factory import fingerprint, split_backbone
 from models.encoders.image import ImageEncoder
 from pipelines.config.config import Config
@@ -20,7 +19,7 @@ from pipelines.reports.thumbnails import Shown
 from pipelines.tasks.media_source import MediaSource
 
 
-class ImageSource(MediaSource[Pictures, bytes]):
+class ImageSource(MediaSource[StoredImages, bytes]):
     """The images of a prepared dataset, and the parts of the model that encode them.
 
     Attributes:
@@ -28,7 +27,7 @@ class ImageSource(MediaSource[Pictures, bytes]):
         preprocessing: of an export.
     """
 
-    def __init__(self, config: Config, prepared: Pictures, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: StoredImages, run_dir: Path) -> None:
         """Build the backbone and the encoder; no image is read yet, and `run_dir` is not used."""
         del run_dir
         super().__init__(config, prepared)
@@ -46,11 +45,15 @@ class ImageSource(MediaSource[Pictures, bytes]):
         self._lower_fingerprint = "" if self._lower is None else fingerprint(self._lower)
 
     @staticmethod
-    def prepare(config: Config) -> Prepared | LabelledPictures:
-        """Return the dataset of a run, prepared first if it is not yet."""
-        if TASKS[config.task].head == "labels":
-            return prepare_labelled_pictures(config.data, config.source, max_bad=config.max_bad)
-        return prepare(config.data, config.source, max_bad=config.max_bad, seed=config.seed)
+    def prepare(config: Config) -> StoredImages:
+        """Return the dataset of a run, written first unless it is there."""
+        return prepare_images(
+            config.data,
+            config.source,
+            labels=TASKS[config.task].head == "labels",
+            max_bad=config.max_bad,
+            seed=config.seed,
+        )
 
     def _inputs(self, split: str) -> Iterable[tuple[str, bytes]]:
         return self.prepared.images(split)

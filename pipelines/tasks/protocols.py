@@ -7,7 +7,7 @@ Neither knows the other: they meet in the tables, the model and the export of an
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +43,10 @@ class PreparedDataset(Protocol):
 
 class CaptionedDataset(PreparedDataset, Protocol):
     """A dataset whose examples have captions, or translations."""
+
+    @property
+    def is_true(self) -> Callable[[str, str], bool] | None:
+        """A check of a caption against the generated example of an id; None: not possible."""
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(id, captions)` of each example of a split that has captions."""

@@ -12,7 +12,7 @@ import tensorflow as tf
 from data.media.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
 from data.media.word_vectors import read_vectors
 from data.text.datasets import prepare_texts
-from data.text.prepared import TextsInMemory
+from data.text.prepared import Texts
 from models.encoders.text import TextEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -69,7 +69,7 @@ class TextSource:
     backbone: keras.Model | None = None
     top: keras.Model | None = None
 
-    def __init__(self, config: Config, prepared: TextsInMemory, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: Texts, run_dir: Path) -> None:
         """Build the vocabulary, or read the one that an earlier start of this run has built."""
         self.config, self.prepared = config, prepared
         path = run_dir / VOCABULARY
@@ -104,7 +104,7 @@ class TextSource:
         self._texts = functools.cache(lambda split: dict(prepared.texts(split)))
 
     @staticmethod
-    def prepare(config: Config) -> TextsInMemory:
+    def prepare(config: Config) -> Texts:
         """Return the dataset of a run."""
         return prepare_texts(
             config.data,

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.media.sampling import Sampling
-from data.video.datasets import default_sampling, prepare_clips
-from data.video.prepared import PreparedClips
+from data.sharding.prepare import prepare_clips
+from data.video.prepared import StoredClips
 from models.backbones.factory import add_frame_differences, add_pooling, fingerprint, pool_grid
 from models.encoders.video import VideoEncoder
 from pipelines.config.config import Config
@@ -26,7 +25,7 @@ from pipelines.reports.thumbnails import Shown, strip
 from pipelines.tasks.media_source import MediaSource
 
 
-class VideoSource(MediaSource[PreparedClips, list[bytes]]):
+class VideoSource(MediaSource[StoredClips, list[bytes]]):
     """The clips of a prepared dataset, and the parts of the model that encode them.
 
     Attributes:
@@ -34,7 +33,7 @@ class VideoSource(MediaSource[PreparedClips, list[bytes]]):
         preprocessing: of an export.
     """
 
-    def __init__(self, config: Config, prepared: PreparedClips, run_dir: Path) -> None:
+    def __init__(self, config: Config, prepared: StoredClips, run_dir: Path) -> None:
         """Build the backbone and the encoder; no frame is read yet, and `run_dir` is not used."""
         del run_dir
         super().__init__(config, prepared)
@@ -67,16 +66,13 @@ class VideoSource(MediaSource[PreparedClips, list[bytes]]):
         self._fingerprint = fingerprint(self.backbone)
 
     @staticmethod
-    def prepare(config: Config) -> PreparedClips:
-        """Return the dataset of a run, its frames stored first if they are not yet."""
-        sampling = None
-        if config.sample_frames or config.sample_rate:
-            usual = default_sampling(config.data)
-            sampling = Sampling(config.sample_frames, config.sample_rate, max_side=usual.max_side)
+    def prepare(config: Config) -> StoredClips:
+        """Return the dataset of a run, its frames stored first unless they are there."""
         return prepare_clips(
             config.data,
             config.source,
-            sampling=sampling,
+            frames=config.sample_frames,
+            rate=config.sample_rate,
             fold=config.fold,
             max_bad=config.max_bad,
             seed=config.seed,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from data.annotations.problems import read_report, summary
 from data.common.errors import UserError
 from data.common.files import atomic_write
-from data.storage.dataset_info import licence_of
+from data.sharding.datasets import license_of
 from pipelines.config.config import Config
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
@@ -112,7 +112,7 @@ def _export(
         "config": dataclasses.asdict(experiment.config),
         "metrics": _scores(evaluations),
         "command": command,
-        "licence": licence_of(experiment.config.data),
+        "licence": license_of(experiment.config.data),
     }
     return experiment.export(folder / "export", info)
 

@@ -21,7 +21,7 @@ CHECK = """
 for names, pixels, captions in batches:
     assert pixels.shape == (len(names), 224, 224, 3)
     for name, references in zip(names.numpy().astype(str), captions.numpy().astype(str)):
-        assert references.tolist() == [f"a picture of {name.removesuffix('.jpg')}"]
+        assert references.tolist() == [f"an image of {name.removesuffix('.jpg')}"]
         print(name)
 """
 
@@ -88,7 +88,7 @@ def test_every_program_of_the_documents_is_run() -> None:
 
 
 def test_two_readers_of_two_workers_share_every_image(tmp_path: Path, made: list[str]) -> None:
-    source = prepared_folders.picture_folder(tmp_path / "source", 100)
+    source = prepared_folders.image_folder(tmp_path / "source", 100)
     text = prepared_folders.build(source, tmp_path / "prepared" / "flickr8k")
     train = int(re.findall(r"^train: (\d+) pictures", text, re.M)[0])
     assert len(made) > 10

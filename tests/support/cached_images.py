@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data.storage.prepared import Pictures
+from data.storage.prepared import StoredImages
 from pipelines.inputs.feature_cache import EncodedImages, cached_rows
 from pipelines.inputs.tables import ImageTable
 
 
 def image_table(
-    prepared: Pictures, cache: Path, *, flips: bool = False, **options: Any
+    prepared: StoredImages, cache: Path, *, flips: bool = False, **options: Any
 ) -> ImageTable:
     """Return the table of a training split; `options` are those of `cached_rows`."""
     images = EncodedImages(

@@ -10,7 +10,7 @@ import numpy as np
 
 from data.media.vocabulary import END
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedPairs
+from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -28,7 +28,7 @@ PAIRS = {
 }
 
 
-def pairs(folder: Path) -> PreparedPairs:
+def pairs(folder: Path) -> Texts:
     """Prepare the pairs, all of them in train and, with a word more, in validation."""
     files = {
         "train.en": "".join(f"{text}\n" for text in PAIRS),
@@ -37,9 +37,7 @@ def pairs(folder: Path) -> PreparedPairs:
         "val.de": "".join(f"Jetzt {text}\n" for text in PAIRS.values()),
     }
     source, home = fill(folder / "source", files), folder / "home"
-    prepared = prepare_texts("pairs", source, languages="en-de", data_dir=home)
-    assert isinstance(prepared, PreparedPairs)
-    return prepared
+    return prepare_texts("pairs", source, languages="en-de", data_dir=home)
 
 
 def tiny(folder: Path, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedTexts
+from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -27,7 +27,7 @@ TEXTS = [
 ]
 
 
-def reviews(folder: Path) -> PreparedTexts:
+def reviews(folder: Path) -> Texts:
     """Prepare the texts, all of them in train and, with a word more, in validation."""
     files = {
         "train.tsv": "".join(f"{text}\t{label}\n" for text, label in TEXTS),

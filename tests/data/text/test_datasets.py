@@ -13,7 +13,7 @@ from data.annotations.problems import read_report
 from data.builtin import reviews
 from data.common.errors import UserError
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedTexts
+from data.text.prepared import Texts
 from tests.support.source_files import fill
 
 GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
@@ -23,21 +23,19 @@ GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
 def read(tmp_path: Path) -> Any:
     """Write files and prepare them."""
 
-    def prepare(
-        files: dict[str, str | bytes], name: str = "texts", max_bad: float = 0.5
-    ) -> PreparedTexts:
+    def prepare(files: dict[str, str | bytes], name: str = "texts", max_bad: float = 0.5) -> Texts:
         source = fill(tmp_path / "source", files)
         return prepare_texts(name, source, data_dir=tmp_path / "home", max_bad=max_bad)
 
     return prepare
 
 
-def labelled(prepared: PreparedTexts, split: str) -> dict[str, str]:
+def labelled(prepared: Texts, split: str) -> dict[str, str]:
     pairs = zip(prepared.texts(split), prepared.labels(split), strict=True)
     return {text: label for (_, text), (_, label) in pairs}
 
 
-def everything(prepared: PreparedTexts) -> dict[str, str]:
+def everything(prepared: Texts) -> dict[str, str]:
     return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
 
 

@@ -12,10 +12,10 @@ import pytest
 from data.builtin.parallel_corpus import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, synthetic_pairs
 from data.common.errors import UserError
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedPairs
+from data.text.prepared import Texts
 from tests.support.source_files import fill
 
-Read = Callable[..., PreparedPairs]
+Read = Callable[..., Texts]
 ENGLISH, GERMAN = "A dog.\nTwo cats.\nA man\n", "Ein Hund.\nZwei Katzen.\nEin Mann\n"
 
 
@@ -25,19 +25,19 @@ def read(tmp_path: Path) -> Read:
 
     def prepare(
         files: dict[str, str | bytes], languages: str | None = "en-de", max_bad: float = 0.5
-    ) -> PreparedPairs:
+    ) -> Texts:
         source = fill(tmp_path / "source", files)
         home = tmp_path / "home"
         prepared = prepare_texts(
             "pairs", source, languages=languages, data_dir=home, max_bad=max_bad
         )
-        assert isinstance(prepared, PreparedPairs)
+        assert isinstance(prepared, Texts)
         return prepared
 
     return prepare
 
 
-def pairs(prepared: PreparedPairs, split: str = "train") -> dict[str, str]:
+def pairs(prepared: Texts, split: str = "train") -> dict[str, str]:
     texts, answers = prepared.texts(split), prepared.captions(split)
     assert [name for name, _ in texts] == [name for name, _ in answers]
     return {text: answer for (_, text), (_, (answer,)) in zip(texts, answers, strict=True)}
@@ -82,7 +82,7 @@ def test_all_tables_give_the_same_pairs(read: Read) -> None:
         (prepared.problems.parents[3] / "source" / name).unlink()
 
 
-def sum_of_others(prepared: PreparedPairs) -> dict[str, str]:
+def sum_of_others(prepared: Texts) -> dict[str, str]:
     others = [split for split in prepared.splits if split != "train"]
     return {text: answer for split in others for text, answer in pairs(prepared, split).items()}
 

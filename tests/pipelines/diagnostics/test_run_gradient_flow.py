@@ -62,7 +62,7 @@ def test_a_decoder_gradient_equals_finite_differences(decoder: str) -> None:
 
     def nudged(size: float, at: int) -> float:
         loop = loops[0]
-        state, outputs = loop.first, []
+        state, outputs = loop.initial_state, []
         for number, each in enumerate(loop.inputs):
             output, state = loop.step(each, state)
             if number == at:  # h_t is in the state and at the head of the output

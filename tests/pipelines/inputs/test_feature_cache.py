@@ -15,7 +15,7 @@ import tensorflow as tf
 from PIL import Image
 
 from data.common.errors import UserError
-from data.storage.prepared import Prepared
+from data.storage.prepared import StoredImages
 from models.backbones.factory import build_backbone, split_backbone
 from models.encoder_head import EncoderHead, flatten_grid
 from models.encoders.image import ImageEncoder
@@ -36,7 +36,7 @@ def png(seed: int, width: int = 48, height: int = 40) -> bytes:
     return file.getvalue()
 
 
-class InMemory(Prepared):
+class InMemory(StoredImages):
     """A dataset of a few made-up pictures; counts how many were read."""
 
     read = 0

@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 
 from data.common.errors import UserError
-from data.images.captioned import prepare as prepared_from
-from data.images.labelled import prepare_labelled_pictures
-from data.sharding.dataset_kinds import kind_of
+from data.images.datasets import ImageDataset
+from data.sharding.datasets import preparable
+from data.sharding.prepare import prepare_clips, prepare_images
 from data.sharding.shards import Shard
 from data.storage.manifest import check
 from data.text.datasets import prepare_texts
-from data.video.datasets import prepare_clips
 from pipelines.config.config import Config
 from pipelines.inputs.frozen_encoder import settings
 from pipelines.jobs.prepare import prepare
@@ -44,7 +43,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> None:
     import pipelines.jobs.beam
 
     monkeypatch.setattr(pipelines.jobs.beam, "run", run)
-    monkeypatch.setattr("data.sharding.dataset_kinds.Pictures.most", 16)
+    monkeypatch.setattr(ImageDataset, "shard_size", 16)
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_stored_features_are_those_that_training_would_compute(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
-    folder = prepared_folders.picture_folder(tmp_path / "source", 40)
+    folder = prepared_folders.image_folder(tmp_path / "source", 40)
     out, options = tmp_path / "out", {"max_side": 512}
     encoder = settings(backbone, flips=flips)
     prepare("folder", str(folder), out, options=options, encoder=encoder, pixels=pixels)
@@ -86,7 +85,7 @@ def test_stored_features_are_those_that_training_would_compute(
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.inputs.feature_cache._decoded", None)  # nothing is computed
         stored = own.table("train", 0)
-    plain = prepared_from("folder", folder)
+    plain = prepare_images("folder", folder)
     fresh = table(
         plain,
         tmp_path / "fresh",
@@ -113,12 +112,12 @@ def test_stored_features_are_those_that_training_would_compute(
         assert source(flips=False).table("train", 0).rows.shape[1] == 1
         with pytest.raises(UserError, match="but no images, which fine-tuning needs"):
             source(fine_tune_from=1).table("train", 0)
-        with pytest.raises(UserError, match="has no pictures, only features of them"):
+        with pytest.raises(UserError, match="has no images, only features of them"):
             list(own.prepared.images("train"))
 
 
 @pytest.mark.parametrize(
-    "pooled, grid", [(True, "mean"), (False, "mean"), (False, "places"), (False, "cells")]
+    "pooled, grid", [(True, "mean"), (False, "mean"), (False, "spatial"), (False, "spatial+cells")]
 )
 def test_stored_features_of_clips_are_those_that_training_would_compute(
     pooled: bool,
@@ -137,7 +136,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
         "clip-folder",
         str(tmp_path / "source"),
         out,
-        options=kind_of("clip-folder").options("clip-folder", {"frames": 6}),
+        options=preparable("clip-folder").options({"frames": 6}),
         encoder=encoder,
         pixels=False,
     )
@@ -201,10 +200,10 @@ def test_without_pixels_features_are_of_photos_as_an_export_sees_them(
     rows = "\n".join(f"{name},a photo" for name in photos)
     (source / "captions.csv").write_text(f"image,caption\n{rows}\n")
 
-    options = kind_of("folder").options("folder", {"pixels": False})
+    options = preparable("folder").options({"pixels": False})
     encoder = settings(str(tmp_path / "identity.keras"))
     prepare("folder", str(source), out, options=options, encoder=encoder, pixels=False)
-    stored = prepared_from("prepared", out)
+    stored = prepare_images("prepared", out)
     found = {
         name: pixels.reshape(32, 32, 3).astype(np.float32)
         for split in stored.splits
@@ -234,14 +233,15 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
     for module in (data.builtin.scenes, data.builtin.clips, data.builtin.reviews):
         monkeypatch.setattr(module, "SPLITS", dict.fromkeys(module.SPLITS, 4))
     for name in ("synthetic-scenes", "synthetic-clips", "synthetic-reviews"):
-        prepare(name, None, tmp_path / name, options={"seed": 1})
+        prepare(name, None, tmp_path / name, options=preparable(name).options({"seed": 1}))
         assert list(check(tmp_path / name)) == []
-    scenes = prepared_from("prepared", tmp_path / "synthetic-scenes")
+    scenes = prepare_images("prepared", tmp_path / "synthetic-scenes")
+    assert scenes.is_true is not None
     for (name, captions), (same, picture) in zip(
         scenes.captions("train"), scenes.images("train"), strict=True
     ):
         assert name == same
-        assert all(scenes.is_true(name, caption) for caption in captions)  # type: ignore[attr-defined]
+        assert all(scenes.is_true(name, caption) for caption in captions)
         assert Image.open(io.BytesIO(picture)).size == (64, 64)
     clips = prepare_clips("prepared", tmp_path / "synthetic-clips")
     assert {len(frames) for _, frames in clips.frames("test")} == {data.builtin.clips.FRAMES}
@@ -262,10 +262,12 @@ def test_labelled_pictures_come_back_with_their_classes(
     (tmp_path / "source" / "class 0" / "again.jpg").write_bytes(jpeg(3))
     (tmp_path / "source" / "class 1" / "other.jpg").write_bytes(jpeg(3))
     source, options = str(tmp_path / "source"), {"max_side": 512}
-    text = prepare("pictures", source, tmp_path / "out", options=options, max_bad=0.1)
+    text = prepare("labelled-images", source, tmp_path / "out", options=options, max_bad=0.1)
     assert "class 1" in text and "captions" not in text
-    stored = prepare_labelled_pictures("prepared", tmp_path / "out")
-    plain = prepare_labelled_pictures("pictures", source, data_dir=tmp_path / "home", max_bad=0.1)
+    stored = prepare_images("prepared", tmp_path / "out", labels=True)
+    plain = prepare_images(
+        "labelled-images", source, labels=True, data_dir=tmp_path / "home", max_bad=0.1
+    )
     assert stored.classes == plain.classes == ("class 0", "class 1", "class 2")
     for split in plain.splits:
         assert dict(stored.labels(split)) == dict(plain.labels(split))
@@ -295,17 +297,17 @@ def test_translations_come_back_side_by_side(tmp_path: Path, made: None) -> None
     for split in ("train", "validation"):
         assert sorted(stored.texts(split)) == sorted(plain.texts(split))
         assert sorted(stored.captions(split)) == sorted(plain.captions(split))
-    with pytest.raises(UserError, match="holds pairs, which is of no use to this task"):
+    with pytest.raises(UserError, match="holds pairs, which this task cannot use"):
         prepare_texts("prepared", tmp_path / "out", pairs=False)
 
 
 def test_another_kind_or_nothing_finished_is_refused(tmp_path: Path, made: None) -> None:
-    folder = prepared_folders.picture_folder(tmp_path / "source", 20)
+    folder = prepared_folders.image_folder(tmp_path / "source", 20)
     prepare("folder", str(folder), tmp_path / "out", options={"max_side": 64})
-    with pytest.raises(UserError, match="holds folder, which is of no use to this task"):
+    with pytest.raises(UserError, match="holds folder, which this task cannot use"):
         prepare_clips("prepared", tmp_path / "out")
-    with pytest.raises(UserError, match="holds folder, which is of no use to this task"):
-        prepare_labelled_pictures("prepared", tmp_path / "out")
+    with pytest.raises(UserError, match="holds folder, which this task cannot use"):
+        prepare_images("prepared", tmp_path / "out", labels=True)
     (tmp_path / "out" / "dataset_info.json").unlink()
     with pytest.raises(UserError, match="holds no finished dataset"):
-        prepared_from("prepared", tmp_path / "out")
+        prepare_images("prepared", tmp_path / "out")

@@ -154,6 +154,7 @@ def test_one_validation_image_is_not_scored_by_cider(
     class Few:
         name, fingerprint, problems = "few", "f", Path()
         splits: Mapping[str, int] = MappingProxyType({})
+        is_true = None
 
         def captions(self, split: str) -> list[tuple[str, list[str]]]:
             examples = [("a.jpg", ["a dog runs"]), ("b.jpg", ["a cat sleeps"])]

@@ -1,4 +1,4 @@
-"""Clips become a standard TFDS dataset of frames once, and what is wrong with them is named."""
+"""Clips are written once as a TFDS dataset of frames; problems are reported."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from data.annotations.problems import read_report
 from data.builtin import clips as synthetic_clips
 from data.common.errors import UserError
 from data.media.sampling import Sampling
-from data.video.datasets import CLIP_DATASETS, prepare_clips
-from data.video.prepared import PreparedClips
+from data.sharding.prepare import prepare_clips
+from data.video.datasets import CLIP_DATASETS
+from data.video.prepared import StoredClips
 from tests.support.paths import ROOT
 from tests.support.source_files import fill
 from tests.support.video_files import audio, numbers, promise, write_clip, write_gif
 
-# protobuf's word to TFDS 4.9.10, not to us.
+# A warning of protobuf for TFDS 4.9.10.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 
@@ -41,7 +42,7 @@ def source(tmp_path: Path) -> Path:
     return fill(folder, {"labels.csv": "\n".join(rows)})
 
 
-def decoded(prepared: PreparedClips, split: str) -> dict[str, list[int]]:
+def decoded(prepared: StoredClips, split: str) -> dict[str, list[int]]:
     return {
         clip_id: numbers(np.stack([tf.io.decode_jpeg(frame).numpy() for frame in frames]))
         for clip_id, frames in prepared.frames(split)
@@ -49,8 +50,7 @@ def decoded(prepared: PreparedClips, split: str) -> dict[str, list[int]]:
 
 
 def test_a_folder_of_clips_becomes_a_dataset(source: Path, tmp_path: Path) -> None:
-    sampling = Sampling(count=4)
-    prepared = prepare_clips("clip-folder", source, sampling=sampling, data_dir=tmp_path / "data")
+    prepared = prepare_clips("clip-folder", source, frames=4, data_dir=tmp_path / "data")
     assert prepared.splits == {"train": 10, "validation": 3}
     assert not [problem for problem in read_report(prepared.problems) if problem.bad]
     train = decoded(prepared, "train")
@@ -63,12 +63,14 @@ def test_a_folder_of_clips_becomes_a_dataset(source: Path, tmp_path: Path) -> No
     assert [clip_id for clip_id, _ in prepared.labels("train")] == list(train)
     half = [clip_id for clip_id, _ in prepared.frames("train[:5]")]
     assert half == list(train)[:5]
-    assert Sampling(**prepared.sampling) == sampling
+    assert Sampling(**prepared.sampling) == Sampling(count=4, max_side=256)
 
 
 def test_tfds_reads_it_without_our_code(source: Path, tmp_path: Path) -> None:
     sampling = Sampling(count=4, max_side=32)
-    prepared = prepare_clips("clip-folder", source, sampling=sampling, data_dir=tmp_path / "data")
+    prepared = prepare_clips(
+        "clip-folder", source, frames=4, max_side=32, data_dir=tmp_path / "data"
+    )
     script = f"""
         import json, sys
         import tensorflow_datasets as tfds
@@ -94,10 +96,9 @@ def test_tfds_reads_it_without_our_code(source: Path, tmp_path: Path) -> None:
     assert fingerprint == sampling.fingerprint
 
 
-def test_a_dataset_is_built_once_and_never_stale(source: Path, tmp_path: Path) -> None:
-    def prepare(count: int) -> PreparedClips:
-        sampling = Sampling(count=count)
-        return prepare_clips("clip-folder", source, sampling=sampling, data_dir=tmp_path / "data")
+def test_a_dataset_is_written_once_and_again_after_a_change(source: Path, tmp_path: Path) -> None:
+    def prepare(count: int) -> StoredClips:
+        return prepare_clips("clip-folder", source, frames=count, data_dir=tmp_path / "data")
 
     first = prepare(2)
     stamp = (first.directory / "dataset_info.json").stat().st_mtime_ns
@@ -111,7 +112,7 @@ def test_a_dataset_is_built_once_and_never_stale(source: Path, tmp_path: Path) -
     assert len(prints) == 4
 
 
-def test_bad_clips_are_named_and_limited(
+def test_bad_clips_are_reported_and_limited(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clips = source / "clips"
@@ -131,12 +132,10 @@ def test_bad_clips_are_named_and_limited(
         ("6.webm", "short clip: 3 of 4 frames", False),
         ("10.webm", "no part of a clip, in seconds: from 2 s to 1 s", True),
     }
-    sampling, data_dir = Sampling(count=4), tmp_path / "data"
+    data_dir = tmp_path / "data"
     with pytest.raises(UserError, match=r"of 1\d clips \(.*\) have problems, more than the 1.0%"):
-        prepare_clips("clip-folder", source, sampling=sampling, data_dir=data_dir)
-    prepared = prepare_clips(
-        "clip-folder", source, sampling=sampling, data_dir=data_dir, max_bad=0.7
-    )
+        prepare_clips("clip-folder", source, frames=4, data_dir=data_dir)
+    prepared = prepare_clips("clip-folder", source, frames=4, data_dir=data_dir, max_bad=0.7)
     found = read_report(prepared.problems)
     named = {(problem.file, problem.reason, problem.bad) for problem in found}
     assert named >= {(*each, True)[:3] for each in expected}
@@ -146,7 +145,7 @@ def test_bad_clips_are_named_and_limited(
     assert sum(prepared.splits.values()) == 8
 
 
-def test_everything_that_clips_can_do_wrong_is_named_and_the_rest_used(tmp_path: Path) -> None:
+def test_every_kind_of_bad_clip_is_reported_and_the_rest_used(tmp_path: Path) -> None:
     clips = tmp_path / "source" / "clips"
     clips.mkdir(parents=True)
     for at, name in enumerate(["good.mp4", "größe 犬 🐕.avi", "dev.webm", "long.avi", "cut.mp4"]):
@@ -170,7 +169,7 @@ def test_everything_that_clips_can_do_wrong_is_named_and_the_rest_used(tmp_path:
     prepared = prepare_clips(
         "clip-folder",
         tmp_path / "source",
-        sampling=Sampling(count=4),
+        frames=4,
         data_dir=tmp_path / "data",
         max_bad=0.5,
     )
@@ -191,9 +190,11 @@ def test_everything_that_clips_can_do_wrong_is_named_and_the_rest_used(tmp_path:
     }
 
 
-def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generated_clips_are_stored_exactly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(synthetic_clips, "SPLITS", {"train": 60, "validation": 3, "test": 3})
-    prepared = prepare_clips("synthetic_clips-clips", data_dir=tmp_path)
+    prepared = prepare_clips("synthetic-clips", data_dir=tmp_path)
     assert prepared.splits == {"train": 60, "validation": 3, "test": 3}
     captions, labels = prepared.captions("test"), dict(prepared.labels("test"))
     for (clip_id, frames), (same_id, sentences) in zip(
@@ -204,12 +205,12 @@ def test_drawn_clips_are_known_to_the_last(tmp_path: Path, monkeypatch: pytest.M
         stored = np.stack([tf.io.decode_image(frame).numpy() for frame in frames])
         assert np.array_equal(stored, synthetic_clips.render(clip))
         assert labels[clip_id] == clip.action
-        assert all(prepared.is_true(clip_id, text) for text in sentences)  # type: ignore[attr-defined]
-    with pytest.raises(UserError, match="synthetic_clips-clips takes no --source"):
-        prepare_clips("synthetic_clips-clips", tmp_path, data_dir=tmp_path)
+        assert prepared.is_true and all(prepared.is_true(clip_id, text) for text in sentences)
+    with pytest.raises(UserError, match="synthetic-clips takes no --source"):
+        prepare_clips("synthetic-clips", tmp_path, data_dir=tmp_path)
 
 
-def test_mistakes_are_the_users_to_mend(tmp_path: Path) -> None:
+def test_wrong_requests_raise_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'ucf101'"):
         prepare_clips("ucf-101", tmp_path)
     with pytest.raises(UserError, match="needs --source DIR"):
@@ -226,7 +227,7 @@ def test_listing_datasets_imports_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "set()"
-    assert all(info.layout and info.summary for info in CLIP_DATASETS.values())
+    assert all(dataset.layout and dataset.summary for dataset in CLIP_DATASETS)
 
 
 def test_real_clips_end_to_end(shared_data: Path, tmp_path: Path) -> None:

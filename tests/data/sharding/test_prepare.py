@@ -1,4 +1,4 @@
-"""A source becomes a standard TFDS dataset once, whole or not at all."""
+"""Training writes a source as a TFDS dataset once, completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
-import tensorflow_datasets as tfds
 from PIL import Image
 
 from data.annotations.problems import read_report
 from data.common.errors import UserError
-from data.images.captioned import prepare
-from data.storage.builders import build
-from data.storage.examples import Example
-from data.storage.prepared import Prepared
+from data.images.datasets import ImageDataset
+from data.sharding.prepare import prepare_images as prepare
+from data.storage.manifest import check
+from data.storage.prepared import StoredImages
 from tests.support.paths import ROOT
 from tests.support.source_files import fill, jpeg
 
-# protobuf's word to TFDS 4.9.10, not to us.
+# A warning of protobuf for TFDS 4.9.10.
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 
@@ -41,7 +39,7 @@ def png(seed: int) -> bytes:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Thirty pictures, one of them a PNG, with captions in three languages."""
+    """Thirty images, one of them a PNG, with captions in three languages."""
     names = [f"{number}.jpg" for number in range(29)] + ["é/29.png"]
     files: dict[str, Any] = {f"images/{name}": jpeg(seed) for seed, name in enumerate(names)}
     files["images/é/29.png"] = png(29)
@@ -50,7 +48,7 @@ def source(tmp_path: Path) -> Path:
     return fill(tmp_path / "source", files)
 
 
-def contents(prepared: Prepared) -> dict[str, dict[str, list[str]]]:
+def contents(prepared: StoredImages) -> dict[str, dict[str, list[str]]]:
     return {split: dict(prepared.captions(split)) for split in prepared.splits}
 
 
@@ -83,7 +81,7 @@ def test_a_folder_becomes_a_dataset_that_tfds_reads_without_our_code(
     assert contents(prepared)["train"]["0.jpg"] == ["a dog 0.jpg", "собака 0.jpg", "كلب 🐕 0.jpg"]
 
 
-def test_captions_and_pictures_come_in_one_stable_order(source: Path, tmp_path: Path) -> None:
+def test_captions_and_images_have_one_stable_order(source: Path, tmp_path: Path) -> None:
     prepared = prepare("folder", source, data_dir=tmp_path / "data")
     everything = dict[str, bytes]()
     for split in prepared.splits:
@@ -91,7 +89,7 @@ def test_captions_and_pictures_come_in_one_stable_order(source: Path, tmp_path: 
         ids = [image_id for image_id, _ in prepared.captions(split)]
         assert [image_id for image_id, _ in pictures] == ids
         everything |= dict(pictures)
-    # A plain JPEG is stored as it is; the rest is JPEG that TensorFlow decodes.
+    # A plain JPEG is stored unchanged; the others become JPEGs that TensorFlow decodes.
     assert all(everything[f"{n}.jpg"] == jpeg(n) for n in range(29))
     assert tf.io.decode_jpeg(everything["é/29.png"]).shape == (16, 24, 3)
     train = prepared.captions("train")
@@ -110,7 +108,7 @@ def test_captions_and_pictures_come_in_one_stable_order(source: Path, tmp_path: 
         prepared.captions("train[:0]")
 
 
-def test_a_copy_is_the_same_dataset_and_an_edit_is_not(source: Path, tmp_path: Path) -> None:
+def test_a_copy_is_the_same_dataset_and_an_edited_file_is_not(source: Path, tmp_path: Path) -> None:
     data_dir, copy = tmp_path / "data", tmp_path / "elsewhere"
     whole = jpeg(3) + b"a"  # decoders stop before that
     (source / "images" / "3.jpg").write_bytes(whole)
@@ -127,7 +125,7 @@ def test_a_copy_is_the_same_dataset_and_an_edit_is_not(source: Path, tmp_path: P
     assert prepare("folder", copy, data_dir=data_dir) == first
 
 
-def test_a_dataset_is_built_once_and_never_stale(source: Path, tmp_path: Path) -> None:
+def test_a_dataset_is_written_once_and_again_after_a_change(source: Path, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     first = prepare("folder", source, data_dir=data_dir)
     stamp = (first.directory / "dataset_info.json").stat().st_mtime_ns
@@ -135,7 +133,7 @@ def test_a_dataset_is_built_once_and_never_stale(source: Path, tmp_path: Path) -
     assert (first.directory / "dataset_info.json").stat().st_mtime_ns == stamp
     prints = {first.fingerprint}
 
-    def changed(**options: Any) -> Prepared:
+    def changed(**options: Any) -> StoredImages:
         prepared = prepare("folder", source, data_dir=data_dir, **options)
         assert prepared.fingerprint not in prints
         prints.add(prepared.fingerprint)
@@ -157,13 +155,13 @@ def test_a_dataset_is_built_once_and_never_stale(source: Path, tmp_path: Path) -
 BAD = {"images/3.jpg": b"", "images/4.jpg": jpeg(4)[:-40], "images/5.jpg": b"<html>"}
 
 
-def test_bad_pictures_are_named_and_limited(
+def test_bad_images_are_reported_and_limited(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(source, BAD)
     (source / "images/6.jpg").unlink()
-    for _ in range(2):  # what failed once is not there the second time either
-        with pytest.raises(UserError, match=r"4 of 30 pictures \(13.3%\) have problems") as error:
+    for _ in range(2):  # a failure is not forgotten
+        with pytest.raises(UserError, match=r"4 of 30 images \(13.3%\) have problems") as error:
             prepare("folder", source, data_dir=tmp_path / "data", max_bad=0.1)
     report = str(error.value).partition("named in ")[2].partition(". ")[0]
     expected = {
@@ -177,20 +175,20 @@ def test_bad_pictures_are_named_and_limited(
     assert sum(prepared.splits.values()) == 26
     assert {(p.file, p.reason) for p in read_report(prepared.problems)} == expected
     assert "3 undecodable, 1 missing" in capsys.readouterr().err
-    # A dataset that was let pass is not let pass for those who allow less.
-    with pytest.raises(UserError, match="4 of 30 pictures"):
+    # A dataset that was accepted is refused with a lower limit.
+    with pytest.raises(UserError, match="4 of 30 images"):
         prepare("folder", source, data_dir=tmp_path / "data", max_bad=0.1)
     assert prepare("folder", source, data_dir=tmp_path / "data", max_bad=0.2) == prepared
 
 
-def test_too_many_missing_pictures_stop_before_any_is_decoded(source: Path, tmp_path: Path) -> None:
+def test_too_many_missing_images_stop_before_any_is_decoded(source: Path, tmp_path: Path) -> None:
     for number in range(10):
         (source / f"images/{number}.jpg").unlink()
-    with pytest.raises(UserError, match=r"10 of 30 pictures .*: 10 missing\. .*--max-bad 0.334"):
+    with pytest.raises(UserError, match=r"10 of 30 images .*: 10 missing\. .*--max-bad 0.334"):
         prepare("folder", source, data_dir=tmp_path / "data")
 
 
-def test_one_picture_under_two_names_leaves_the_training_split(tmp_path: Path) -> None:
+def test_an_image_in_two_splits_is_removed_from_training(tmp_path: Path) -> None:
     rows = ["a.jpg,a,train", "copy.jpg,b,train", "b.jpg,b,validation", "c.jpg,c,train"]
     files: dict[str, Any] = {"captions.csv": "\n".join(["image,caption,split", *rows])}
     files |= {f"images/{letter}.jpg": jpeg(seed) for seed, letter in enumerate("abc")}
@@ -201,44 +199,84 @@ def test_one_picture_under_two_names_leaves_the_training_split(tmp_path: Path) -
         "validation": ["b.jpg"],
     }
     (problem,) = read_report(prepared.problems)
-    reason = "in two splits: b.jpg in validation (kept) is the same picture"
+    reason = "in two splits: b.jpg in validation (kept) is the same image"
     assert (problem.file, problem.reason) == ("copy.jpg", reason)
 
 
-def test_a_split_without_a_usable_picture_is_an_error(tmp_path: Path) -> None:
+def test_a_split_without_a_usable_image_is_an_error(tmp_path: Path) -> None:
     rows = ["a.jpg,a,train", "b.jpg,b,train", "c.jpg,c,dev"]
     files: dict[str, Any] = {"captions.csv": "\n".join(["image,caption,split", *rows])}
     files |= {"images/a.jpg": jpeg(0), "images/b.jpg": jpeg(1), "images/c.jpg": b""}
-    with pytest.raises(UserError, match="no picture of the validation split can be used: undecod"):
+    with pytest.raises(UserError, match="no image of the validation split can be used: undecod"):
         prepare("folder", fill(tmp_path, files), data_dir=tmp_path / "data", max_bad=1)
 
 
-def examples(count: int, die_at: int = -1) -> Iterator[Example]:
-    for number in range(count):
-        if number == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        yield Example(str(number), jpeg(number, 128, 128), [f"caption {number}"])
-
-
-def test_a_killed_run_leaves_nothing_that_can_be_read(tmp_path: Path) -> None:
+def test_a_killed_run_leaves_nothing_readable_and_the_next_one_resumes(
+    source: Path, tmp_path: Path
+) -> None:
     script = f"""
-        import sys
+        import os, signal, sys
         sys.path.insert(0, {str(ROOT)!r})
-        from pathlib import Path
-        from tests.data.storage.test_builders import build, examples
-        splits = {{"validation": examples(5), "train": examples(40, die_at=30)}}
-        build("x", "f", encoding="jpeg", splits=splits, data_dir=Path({str(tmp_path)!r}))
+        from data.images.datasets import ImageDataset
+        from data.sharding import prepare, shard_writer
+        write, made = shard_writer.write_shard, []
+        def write_shard(*given):
+            if len(made) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            made.append(write(*given))
+        shard_writer.write_shard = write_shard
+        prepare.os.cpu_count = lambda: 1
+        ImageDataset.shard_size = 4
+        prepare.prepare_images("folder", {str(source)!r}, data_dir={str(tmp_path / "data")!r})
     """
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], env=environment)
     assert killed.returncode == -signal.SIGKILL
-    home = tmp_path / "x" / "f"
-    assert list(home.glob("incomplete.*_1.0.0")) and not (home / "1.0.0").exists()
-    assert not list(tmp_path.rglob("dataset_info.json"))
-    splits = {"validation": examples(5), "train": examples(40)}
-    directory = build("x", "f", encoding="jpeg", splits=splits, data_dir=tmp_path)
-    assert tfds.builder_from_directory(directory).info.splits["train"].num_examples == 40
-    assert [path.name for path in home.iterdir() if path.is_dir()] == ["1.0.0"]
+    (home,) = (tmp_path / "data" / "folder").iterdir()
+    assert not list(home.glob("*.tfrecord-*")) and not (home / "dataset_info.json").exists()
+    finished = {path.name: path.stat().st_mtime_ns for path in (home / ".work").glob("*.tfrecord")}
+    assert len(finished) == 2
+    ImageDataset.shard_size, size = 4, ImageDataset.shard_size
+    try:
+        prepared = prepare("folder", source, data_dir=tmp_path / "data")
+    finally:
+        ImageDataset.shard_size = size
+    assert prepared.directory == home and sum(prepared.splits.values()) == 30
+    times = [path.stat().st_mtime_ns for path in home.glob("*.tfrecord-*")]
+    assert set(finished.values()) <= set(times) and len(times) > 2
+    assert list(check(home)) == []
+
+
+def test_two_processes_at_once_write_one_dataset(source: Path, tmp_path: Path) -> None:
+    script = f"""
+        import sys
+        sys.path.insert(0, {str(ROOT)!r})
+        from data.sharding.prepare import prepare_images
+        print(prepare_images("folder", {str(source)!r}, data_dir={str(tmp_path / "data")!r}))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen(command, env=environment, **options) for _ in range(2)]
+    results = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0], results
+    assert results[0][0] == results[1][0]
+    assert sorted("(prepared before)" in messages for _, messages in results) == [False, True]
+    (home,) = (tmp_path / "data" / "folder").iterdir()
+    assert list(check(home)) == []
+
+
+def test_any_number_of_threads_makes_the_same_bytes(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageDataset, "shard_size", 4)
+    contents = []
+    for threads in (1, 4):
+        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        prepared = prepare("folder", source, data_dir=tmp_path / f"{threads}")
+        files = sorted(path for path in prepared.directory.iterdir() if path.is_file())
+        contents.append({path.name: path.read_bytes() for path in files})
+    assert contents[0] == contents[1]
 
 
 def test_a_full_disk_is_an_error_that_names_the_folder(source: Path, tmp_path: Path) -> None:
@@ -246,7 +284,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(source: Path, tmp_path: P
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(UserError, match=r"cannot write .*data/folder.*WORDREEL_DATA_DIR"):
+        with pytest.raises(UserError, match=r"cannot write .*data.*WORDREEL_DATA_DIR"):
             prepare("folder", source, data_dir=tmp_path / "data")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
