@@ -41,7 +41,7 @@ class Config:
     """The resolved configuration of a run, stored as `config.json` in the run directory."""
 
     task: str = _data_option("image-captioning", "task to train for")
-    data: str = _data_option("synthetic-scenes", "dataset, one of those listed above")
+    data: str = _data_option("synthetic-scenes", "name of the dataset")
     source: str | None = _data_option(None, "folder with the dataset in its original layout")
     train_split: str = _data_option("train", "training split; TFDS slices such as train[:90%] work")
     validation_split: str = _data_option("validation", "split that selects the best epoch")

@@ -14,8 +14,9 @@ from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
 from pipelines.cli.train import find_recipes, parse
 from pipelines.config.config import Config, flag
+from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES
 from pipelines.config.task import TASKS
-from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code
+from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code, links
 from tests.support.paths import ROOT
 from tests.support.setup_cfg import requirements, setup
 
@@ -140,7 +141,7 @@ def test_options_and_commands_in_the_text_exist(document: Path) -> None:
     subcommands = wordreel_commands()
     for command in subcommands.values():
         known |= command._option_string_actions.keys()
-    for code in inline_code(document.read_text(encoding="utf-8")):
+    for code in inline_code(document):
         words = code.split()
         if words[0] == "wordreel" and words[1:] and words[1].islower():
             assert words[1] in subcommands, code
@@ -155,7 +156,7 @@ def test_train_commands_in_the_text_can_be_parsed(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for code in inline_code(document.read_text(encoding="utf-8")):
+    for code in inline_code(document):
         words = code.split()
         if words[:2] == ["python", "train.py"] and not any(word.isupper() for word in words):
             for option, value in pairwise(words):
@@ -167,7 +168,7 @@ def test_train_commands_in_the_text_can_be_parsed(
 
 def test_links_in_documents_exist() -> None:
     for document in DOCUMENTS:
-        for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        for target in links(document):
             if "://" not in target and not target.startswith("#"):
                 path = document.parent / target.partition("#")[0]
                 assert path.exists(), f"{names(document)} links to {target}, which does not exist"
@@ -203,6 +204,16 @@ def test_every_generator_is_used_by_a_page_and_exists() -> None:
         assert "<!-- generate:" not in on_page_markdown(page)
 
 
+def test_the_changelog_lists_every_renamed_option_dataset_and_recipe() -> None:
+    rows = re.findall(
+        r"^\| `([^` ]+).*\| `([^` ]+)",
+        (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    for renamed in (OPTIONS, DATASETS, RECIPES):
+        assert renamed.items() <= set(rows)
+
+
 def test_the_architecture_page_shows_the_contracts() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").replace("\\|", "|")
     for package in ("data", "models", "pipelines"):
@@ -211,7 +222,6 @@ def test_the_architecture_page_shows_the_contracts() -> None:
 
 
 def test_files_and_folders_on_the_architecture_page_exist() -> None:
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    for code in inline_code(text):
+    for code in inline_code(ROOT / "docs" / "architecture.md"):
         if re.fullmatch(r"(data|models|pipelines|tests)/[\w/.]+", code) and "TASK" not in code:
             assert (ROOT / code).exists(), code

@@ -57,8 +57,17 @@ def commands(document: Path) -> Iterator[list[str]]:
                     yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
 
 
-def inline_code(text: str) -> Iterator[str]:
+def inline_code(document: Path) -> Iterator[str]:
     """Yield the inline code of a page, outside its blocks."""
-    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    for match in re.finditer(r"`([^`]+)`", text):
+    for match in re.finditer(r"`([^`]+)`", _without_blocks(document)):
         yield " ".join(match[1].split())
+
+
+def links(document: Path) -> Iterator[str]:
+    """Yield the targets of the links and images of a page."""
+    yield from re.findall(r"\]\(([^)\s]+)\)", _without_blocks(document))
+
+
+def _without_blocks(document: Path) -> str:
+    text = document.read_text(encoding="utf-8")
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)

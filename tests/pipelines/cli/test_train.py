@@ -157,21 +157,6 @@ def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.Monk
         assert config_of("--data", "folder", "--source", source).source == str(holiday)
 
 
-def test_recipes_name_their_paper_command_time_and_score() -> None:
-    for name, recipe in find_recipes().items():
-        for part in ("Paper:", "Command:", "Time:", "Expected:"):
-            assert part in recipe.description, (name, part)
-        assert recipe.summary
-
-
-def test_the_command_of_a_recipe_selects_it(holiday: Path) -> None:
-    for recipe in find_recipes().values():
-        command = re.search(r"^Command: +python train\.py ?(.*)$", recipe.description, re.MULTILINE)
-        assert command
-        words = [str(holiday) if word == "DIR" else word for word in command[1].split()]
-        assert dataclasses.replace(config_of(*words), source=None) == recipe.config
-
-
 @pytest.mark.parametrize(
     "words, parts",
     [
