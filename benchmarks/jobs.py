@@ -12,8 +12,8 @@ with and without the startup time, and with two such loops in parallel (cores th
 allow less than twice the speed).
 
 `--features` compares shards with features, of those photos and of 224 × 224 ones, with and without
-pixels, with the backbone on decoded images, both with one thread, as in a worker: as built by Keras,
-called with 8 or 32 images, whichever is faster, and as jobs call it, with folded batch norms.
+pixels, with the backbone on decoded images, both with one thread, like a worker: as built by
+Keras, called with 8 or 32 images, whichever is faster, and as in jobs, with folded batch norms.
 Weights of `keras.applications` are random here.
 
 `--memory` prints the peak memory of the largest process and of the planning process. `--kills` ends
@@ -233,8 +233,8 @@ def measure_speed(arguments: argparse.Namespace, scratch: Path) -> None:
     verdict = "the same bytes" if identical else "DIFFERENT BYTES"
     print(
         f"{arguments.images:,} images, {arguments.workers} workers: {one / many:.2f} times as fast "
-        f"as one ({one:.0f} s, {many:.0f} s), {(one - start) / (many - start):.2f} times without the "
-        f"{start:.0f} s of a job of two images; {verdict}. "
+        f"as one ({one:.0f} s, {many:.0f} s), {(one - start) / (many - start):.2f} times without "
+        f"the {start:.0f} s of a job of two images; {verdict}. "
         f"Parallel loops: {ceiling:.2f} times"
     )
 

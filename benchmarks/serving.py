@@ -176,7 +176,7 @@ def main() -> None:
             with server(folder, *asked) as port:
                 rates[name] = throughput(port, arguments.clients, arguments.seconds, images)
         print(
-            f"throughput, {given.clients} clients: {rates['batched']:.1f} captions/s batched, "
+            f"throughput, {arguments.clients} clients: {rates['batched']:.1f} captions/s batched, "
             f"{rates['unbatched']:.1f} unbatched: {rates['batched'] / rates['unbatched']:.2f} × "
             f"(at least {GAIN_LIMIT:g})"
         )
