@@ -103,7 +103,7 @@ def main() -> None:
                 times[name].append(seconds(read, clips))
         fastest = {name: min(each) for name, each in times.items()}
         cells = [
-            f"{len(clips) / each:9.1f}/s ({each / best['wordreel']:5.2f}x)"
+            f"{len(clips) / each:9.1f}/s ({each / fastest['wordreel']:5.2f}x)"
             for each in fastest.values()
         ]
         print(f"{folder.name:24} {len(clips):6}" + "".join(f"{cell:>20}" for cell in cells))
