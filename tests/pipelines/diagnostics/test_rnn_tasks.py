@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 from PIL import Image
 
 from data.common.errors import UserError
 from pipelines.cli import rnn_tasks
 from pipelines.cli.main import run
-from pipelines.diagnostics import rnn_results, rnn_training
-from pipelines.diagnostics.gradient_flow import measure_gradient_flow
-from pipelines.diagnostics.rnn_results import append_result, format_results, read_results
+from pipelines.diagnostics import rnn_training
 from pipelines.diagnostics.rnn_tasks import ALPHABET, RNN_TASKS, SYMBOLS
-from pipelines.diagnostics.rnn_training import Outcome, Trial, run_trial
+from pipelines.diagnostics.rnn_training import Outcome, Trial
 
 TRIAL = Trial("adding", 4, "rnn", 0, units=8, steps=20, batch_size=8, learning_rate=1e-2)
 OUTCOME = Outcome(0.2, False, 20, 1e-3, 1e-4, 1.5)
@@ -72,73 +65,6 @@ def test_digits_are_equal_at_every_length_and_splits_are_disjoint() -> None:
         np.testing.assert_array_equal(labels, whole[8][1])
     learned, _ = task.make(np.random.default_rng(0), 9_999, 8, False)
     assert not {x.tobytes() for x in learned} & {x.tobytes() for x in whole[8][0].reshape(-1, 8, 8)}
-
-
-def test_a_short_adding_task_is_solved_reproducibly(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(rnn_training, "CHECK_EVERY", 50)
-    trial = dataclasses.replace(TRIAL, length=2, units=16, steps=300, batch_size=32)
-    first, again = run_trial(trial), run_trial(trial)
-    assert first.solved and first.score <= 0.01 and first.steps_taken <= 300
-    assert dataclasses.replace(first, seconds=0.0) == dataclasses.replace(again, seconds=0.0)
-    assert 0 < first.gradient_before < 10 and 0 < first.gradient_after < 10
-
-
-def test_the_gradient_at_the_first_step_equals_the_product_of_jacobians() -> None:
-    trial = dataclasses.replace(TRIAL, cell="lstm", length=9, seed=4)
-    task = RNN_TASKS["adding"]
-    inputs, _ = task.make(np.random.default_rng(0), 20, 9, True)
-    network = rnn_training._Network(trial, task, 2)
-    found = rnn_training._remaining_gradient(trial, network, inputs)
-    few = tf.constant(inputs[: rnn_training.MEASURED])
-    assert found == pytest.approx(
-        measure_gradient_flow("lstm", network.cell, few, seed=4).total[0], rel=1e-4
-    )
-
-
-def test_finished_trials_are_read_and_incomplete_lines_skipped(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "finished.jsonl"
-    assert read_results(path) == {}
-    other = dataclasses.replace(TRIAL, seed=1)
-    append_result(path, TRIAL, OUTCOME)
-    append_result(path, other, OUTCOME)
-    old = {**json.loads(path.read_text().splitlines()[0]), "version": 0, "seed": 7}
-    path.write_text(json.dumps(old) + "\n" + path.read_text()[:-30])
-    assert read_results(path) == {TRIAL: OUTCOME}
-
-
-def test_lengths_that_only_the_rnn_fails_are_reported() -> None:
-    solved = dataclasses.replace(OUTCOME, score=0.005, solved=True)
-    results = {}
-    for length, cell, seed in np.ndindex(2, 3, 3):
-        name, far = ("rnn", "lstm", "gru")[cell], (25, 100)[length]
-        won = name == "lstm" or (name == "rnn" and far == 25) or (name == "gru" and seed == 0)
-        trial = dataclasses.replace(TRIAL, length=far, cell=name, seed=seed)
-        results[trial] = solved if won else OUTCOME
-    text = "\n".join(format_results(results))
-    assert "rnn solves T = 25; lstm solves T = 25, 100; gru solves no length" in text
-    assert "the vanilla RNN fails and the lstm succeeds with every seed: T = 100" in text
-    assert "the gru succeeds" not in text
-    assert "0.2 (0/3)" in text and "0.005 (3/3)" in text and "Bai, Kolter & Koltun 2018" in text
-
-
-def test_no_title_of_the_plot_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
-
-    class Kept(Figure):
-        def savefig(self, *args: Any, **options: Any) -> None:
-            drawn.append(self)
-            super().savefig(*args, **options)
-
-    monkeypatch.setattr(rnn_results, "Figure", Kept)
-    trials = [dataclasses.replace(TRIAL, task=name, length=8) for name in RNN_TASKS]
-    rnn_results.plot_results(tmp_path / "tasks.png", dict.fromkeys(trials, OUTCOME))
-    (figure,) = drawn
-    figure.draw_without_rendering()
-    for axes in figure.axes:
-        extent = axes.title.get_window_extent()
-        assert extent.x0 >= 0 and extent.x1 <= figure.bbox.x1, axes.get_title()
 
 
 def test_the_command_writes_all_files_and_resumes(
