@@ -106,7 +106,7 @@ def run(given: argparse.Namespace) -> int:
         results[trial] = outcome
         print(
             f"{count}/{len(missing)} {trial.task} T={trial.length} {trial.cell} seed {trial.seed}: "
-            f"{'solved' if outcome.solved else 'not solved'} after {outcome.taken:,} steps, "
+            f"{'solved' if outcome.solved else 'not solved'} after {outcome.steps_taken:,} steps, "
             f"{outcome.score:.3g} ({outcome.seconds:.0f} s)",
             flush=True,
         )
