@@ -1,13 +1,13 @@
-"""Speed of the captioner from cached features: training and search, beside the machine's own peak.
+"""Speed of training and search of the captioner on cached features, relative to matrix products.
 
     python -m benchmarks.captioner [--source FLICKR8K_DIR] [--run RUN]
 
-Trains on features of 49 cells × 1280 (random numbers: speed does not depend on them) in batches of
-64, and searches with 5 beams in batches of 100. Caption lengths are those of Flickr8k's training
-captions if `--source` names its folder, else drawn with the same mean and spread. An untrained
-model never ends: all its captions are as long as the longest of a hundred real ones. With `--run`,
-a finished run of `image-captioning` searches as well, in 1,000 pictures of its first test part.
-All ratios come from one run; close other programs first.
+Trains on features of 49 cells × 1280 (random: the speed does not depend on them) in batches of 64,
+and searches with 5 beams in batches of 100. Caption lengths are those of Flickr8k's training
+captions if `--source` is its folder, else sampled with the same mean and standard deviation. An
+untrained model never ends a caption: all are as long as the longest of a hundred real ones. With
+`--run`, a finished `image-captioning` run also captions 1,000 images of its first test split. Close
+other programs first.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from pipelines.tasks.assembly import load_run
 from pipelines.training.trainer import Trainer
 
 CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5
-LONGEST = 18  # words until the last of a hundred real captions has ended
+LONGEST = 18  # words of the longest of a hundred real captions
 
 
 def seconds(work: Callable[[], Any], repeats: int) -> float:
-    """Return the time of one call, after one to warm up."""
+    """Return the mean seconds of a call, after a warm-up call."""
     work()
     start = time.perf_counter()
     for _ in range(repeats):
@@ -51,7 +51,7 @@ def seconds(work: Callable[[], Any], repeats: int) -> float:
 
 
 def matmul_peak(dtype: tf.DType, size: int = 2048) -> float:
-    """Return the best rate of a large square product, in FLOP a second."""
+    """Return the best rate of a large square product, in FLOP per second."""
     a = tf.cast(tf.random.normal([size, size]), dtype)
     product = tf.function(lambda: tf.matmul(a, a))
     return 2 * size**3 / min(seconds(product, 5) for _ in range(3))
@@ -70,16 +70,18 @@ def caption_lengths(source: Path | None) -> np.ndarray:
 def training_flops(decoder: str, steps: int) -> float:
     """Return the FLOP of all products in a training step of a batch of `steps` time steps.
 
-    A product of an `[m, k]` by a `[k, n]` matrix is 2 m k n, and as much again for each of the two
-    gradients (one, for the features, which have none).
+    A product of an `[m, k]` by a `[k, n]` matrix is 2 m k n, and as many for each of the two
+    gradients (one for the features, which need none).
     """
-    looks, depth = UNITS // 2, UNITS
+    attention_units, depth = UNITS // 2, UNITS
     once = 2 * BATCH * CELLS * FEATURES * depth * 2  # features → memory: forward and W's gradient
-    once += 3 * 2 * BATCH * CELLS * depth * looks  # keys
+    once += 3 * 2 * BATCH * CELLS * depth * attention_units  # keys
     gates = 4 * UNITS
-    step = UNITS * gates + UNITS * looks + 2 * CELLS * (looks + depth) // 2
+    step = UNITS * (gates + attention_units) + 2 * CELLS * (attention_units + depth) // 2
     if decoder == "show-attend-tell":
-        step += UNITS * (gates + looks) + depth * gates + UNITS * depth  # W_x, context, gate
+        step += (
+            UNITS * (gates + attention_units) + depth * gates + UNITS * depth
+        )  # W_x, context, gate
         output = UNITS + depth
     else:
         step += UNITS * gates + UNITS * gates + (depth + UNITS) * gates + UNITS * gates
@@ -88,8 +90,8 @@ def training_flops(decoder: str, steps: int) -> float:
     return once + 3 * 2 * BATCH * steps * step
 
 
-def made_up(lengths: np.ndarray) -> tuple[Captions, ImageTable]:
-    """Return captions of these lengths and features of some pictures."""
+def synthetic_captions(lengths: np.ndarray) -> tuple[Captions, ImageTable]:
+    """Return random captions of these lengths, and random features."""
     rng = np.random.default_rng(0)
     rows = rng.random((500, 1, CELLS, FEATURES), np.float32).astype(np.float16)
     table = ImageTable(tuple(map(str, range(500))), rows)
@@ -100,7 +102,7 @@ def made_up(lengths: np.ndarray) -> tuple[Captions, ImageTable]:
 
 
 class _Model(tf.Module):
-    """What `Trainer` trains: no backbone, features come from the table."""
+    """A model for `Trainer` without a backbone: its inputs are features."""
 
     def __init__(self, decoder: str) -> None:
         super().__init__()
@@ -117,8 +119,8 @@ class _Model(tf.Module):
 
 
 def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> tuple[float, float]:
-    """Return captions a second and FLOP a second, of 60 steps through the whole input pipeline."""
-    captions, table = made_up(lengths)
+    """Return captions and FLOP per second of 60 steps with the whole input pipeline."""
+    captions, table = synthetic_captions(lengths)
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
     trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
     epoch = caption_batches(captions, table, BATCH, per_row=0, seed=0, epoch=0)
@@ -139,10 +141,10 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
 
 
 def search_rate(decoder: str) -> float:
-    """Return captions a second by beam search, every batch `LONGEST` words long."""
+    """Return captions per second by beam search, every batch `LONGEST` words long."""
     model = _Model(decoder)
     bias = np.zeros(VOCABULARY, np.float32)
-    bias[[PAD, START, END]] = -9  # an untrained model would end anywhere
+    bias[[PAD, START, END]] = -9  # so that no caption ends early
     model.head.bias.assign(bias)
     options = SearchOptions(beams=BEAMS, length_penalty=1.0, max_words=LONGEST)
     features = tf.random.uniform([100, CELLS, FEATURES])
@@ -155,7 +157,7 @@ def search_rate(decoder: str) -> float:
 
 
 def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
-    """Return the captions that a trained model finds a second, and how many words they have."""
+    """Return the captions per second of a trained model, and their mean number of words."""
     experiment = load_run(run)
     config, model = experiment.config, experiment.model
     part: Any = model.top or model.backbone
@@ -171,7 +173,7 @@ def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
     for start in range(0, min(1000, len(table.ids)), 100):
         seen = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
         batches.append(apply_backbone(part, seen) if seen.shape.rank == 4 else seen)
-    tokens = [search(batch) for batch in batches]  # to warm up
+    tokens = [search(batch) for batch in batches]  # warm-up
     words = np.mean(np.concatenate([np.sum(each[:, 0] > END, axis=1) for each in tokens]))
     return sum(map(len, batches)) / seconds(lambda: [search(b).numpy() for b in batches], 2), words
 
@@ -181,13 +183,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, help="Flickr8k's folder, for its caption lengths")
     parser.add_argument("--run", type=Path, help="a finished run of image-captioning")
-    given = parser.parse_args()
-    lengths = caption_lengths(given.source)
+    arguments = parser.parse_args()
+    lengths = caption_lengths(arguments.source)
     peak = matmul_peak(tf.float32)
-    print(f"float32 product 2048³: {peak / 1e9:.0f} GFLOP/s (the peak of the shares below)")
+    print(f"float32 product 2048³: {peak / 1e9:.0f} GFLOP/s (the peak in the table)")
     print(f"bfloat16 product 2048³: {matmul_peak(tf.bfloat16) / 1e9:.0f} GFLOP/s")
     print(f"caption lengths: mean {lengths.mean():.1f} words")
-    print("| decoder | precision | trained captions/s | share of the peak | found captions/s |")
+    print("| decoder | precision | trained captions/s | share of the peak | decoded captions/s |")
     print("|---|---|---|---|---|")
     for decoder in ("show-attend-tell", "updown"):
         for precision in ("float32", "bfloat16"):
@@ -196,12 +198,12 @@ def main() -> None:
             with matmul_precision(tf.as_dtype(precision)):
                 found = search_rate(decoder)
             print(f"| {decoder} | {precision} | {rate:.0f} | {flops / peak:.0%} | {found:.0f} |")
-    for precision in ("float32", "bfloat16") if given.run else ():
+    for precision in ("float32", "bfloat16") if arguments.run else ():
         with matmul_precision(tf.as_dtype(precision)):
             for n_best in (1, BEAMS):
-                found, words = run_search_rate(given.run, n_best)
+                found, words = run_search_rate(arguments.run, n_best)
                 print(
-                    f"{given.run.name}, {precision}, the best {n_best}: {found:.0f} pictures/s, "
+                    f"{arguments.run.name}, {precision}, {n_best} best: {found:.0f} images/s, "
                     f"captions of {words:.1f} words"
                 )
 

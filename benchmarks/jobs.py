@@ -1,25 +1,25 @@
-"""What a preparing job reaches of what its parts could do: ratios, from one run.
+"""Throughput of dataset preparation, relative to that of its libraries, within one run.
 
-    python -m benchmarks.jobs [--pictures 8000] [--workers 2]
+    python -m benchmarks.jobs [--images 8000] [--workers 2]
     python -m benchmarks.jobs --features efficientnet-lite0 efficientnet-lite2 ResNet50
     python -m benchmarks.jobs --memory 1000 10000 100000
-    python -m benchmarks.jobs --kills 20 --pictures 2000 [--workers 2]
+    python -m benchmarks.jobs --kills 20 --images 2000 [--workers 2]
 
-Pictures are generated: photos of smoothed noise, 640 × 480, stored at most 512 long, so that each
-is decoded, shrunk and encoded. Shards of one worker are set against the same libraries in a bare
-loop (Pillow on libjpeg-turbo: decode at full size, resize); two workers against one with all that a
-job does, with its start and without, beside two bare loops at once (processors that share a core
-allow less than twice).
+Images are generated: photos of smoothed noise, 640 × 480, stored with at most 512 pixels a side, so
+that each is decoded, resized and encoded. One worker is compared with a loop over the same
+libraries (Pillow on libjpeg-turbo: decode at full size, resize); two workers are compared with one,
+with and without the startup time, and with two such loops in parallel (cores that share hardware
+allow less than twice the speed).
 
-With `--features` shards with features, of those photos and of 224 × 224 ones, beside their pixels
-and without, are set against the backbone on pictures that are decoded already, both with the one
-thread a worker has: as Keras has it, called with 8 or 32 pictures, whichever is faster, and as jobs
-call it, its norms folded. Weights of `keras.applications` are random here.
+`--features` compares shards with features, of those photos and of 224 × 224 ones, with and without
+pixels, with the backbone on decoded images, both with one thread, like a worker: as built by
+Keras, called with 8 or 32 images, whichever is faster, and as in jobs, with folded batch norms.
+Weights of `keras.applications` are random here.
 
-With `--memory` the largest process is printed, and the one that plans. With `--kills` a job is
-ended by `kill -9` at random moments, its first process or all of them, and what it ends in is
-compared with a job that was left alone: exit status 1 if a byte differs, a finished shard is lost,
-or anything half-made could be read.
+`--memory` prints the peak memory of the largest process and of the planning process. `--kills` ends
+a job by `kill -9` at random moments, its first process or all of them, and compares the result with
+an uninterrupted job: exit status 1 if a byte differs, a finished shard is lost, or an incomplete
+dataset can be read.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ from pipelines.runtime.console import quiet_tensorflow
 
 SIDE = 512
 PASSES = 3
-FEW = 96  # pictures of a pass
+FEW = 96  # images per pass
 
 
-def pictures(folder: Path, count: int, size: tuple[int, int]) -> Path:
-    """Write a source of `count` pictures."""
+def images(folder: Path, count: int, size: tuple[int, int]) -> Path:
+    """Write an image folder of `count` images with captions."""
     (folder / "images").mkdir(parents=True)
 
     def write(number: int) -> None:
         noise = np.random.default_rng(number).integers(0, 256, (24, 32, 3), dtype=np.uint8)
-        picture = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
-        picture.save(folder / "images" / f"{number:06}.jpg", quality=90)
+        image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+        image.save(folder / "images" / f"{number:06}.jpg", quality=90)
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(write, range(count)))
-    rows = (f"{number:06}.jpg,a picture of number {number}" for number in range(count))
+    rows = (f"{number:06}.jpg,image number {number}" for number in range(count))
     (folder / "captions.csv").write_text("\n".join(["image,caption", *rows]) + "\n")
     return folder
 
 
-def best(work: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of a few passes."""
+def fastest(work: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of `PASSES` passes."""
 
     def once() -> float:
         start = time.perf_counter()
@@ -80,25 +80,25 @@ def best(work: Callable[[], object]) -> float:
     return min(once() for _ in range(PASSES))
 
 
-def bare(encoded: list[bytes]) -> None:
-    """Decode at full size and resize: what no job can do without."""
+def decode_and_resize(encoded: list[bytes]) -> None:
+    """Decode at full size and resize: the minimum work of a job."""
     for data in encoded:
-        picture = Image.open(io.BytesIO(data)).convert("RGB")
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+        image = Image.open(io.BytesIO(data)).convert("RGB")
+        image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
-def together(source: Path, workers: int) -> float:
-    """Return how many times more bare loops side by side do than one: what the cores allow."""
+def parallel_speedup(source: Path, workers: int) -> float:
+    """Return the speedup of parallel loops over one loop: the limit of the cores."""
     encoded = [path.read_bytes() for path in sorted((source / "images").iterdir())]
     with ThreadPoolExecutor(workers) as pool:  # Pillow frees Python's lock
-        both = best(lambda: list(pool.map(bare, [encoded] * workers)))
-    return workers * best(lambda: bare(encoded)) / both
+        both = fastest(lambda: list(pool.map(decode_and_resize, [encoded] * workers)))
+    return workers * fastest(lambda: decode_and_resize(encoded)) / both
 
 
-def shards_of(
+def plan_shards(
     source: Path, out: Path, encoder: Any, pixels: bool = True
 ) -> Iterator[tuple[Path, str]]:
-    """Plan a job and yield its work, a shard each."""
+    """Plan a job and yield its shards."""
     from data.sharding.datasets import list_source, preparable
     from data.sharding.shards import Workplace, plan
     from data.sharding.work_items import DIGESTS, hashed
@@ -113,58 +113,58 @@ def shards_of(
         yield place.folder, shard.key
 
 
-def make(work: Iterable[tuple[Path, str]], encoder: Any) -> None:
-    """Make shards, one after the other."""
+def write_shards(work: Iterable[tuple[Path, str]], encoder: Any) -> None:
+    """Write shards one after the other."""
     from data.sharding.shard_writer import write_shard
 
     for folder, key in work:
         write_shard(folder, key, {}, encoder)
 
 
-def records(source: Path, scratch: Path) -> None:
-    """Print how one worker's shards compare with the bare libraries."""
+def measure_records(source: Path, scratch: Path) -> None:
+    """Print the throughput of one worker relative to that of the libraries."""
     encoded = [path.read_bytes() for path in sorted((source / "images").iterdir())]
-    work = list(shards_of(source, scratch / "records", None))
-    alone = best(lambda: bare(encoded))
-    whole = best(lambda: make(work, None))
+    work = list(plan_shards(source, scratch / "records", None))
+    alone = fastest(lambda: decode_and_resize(encoded))
+    whole = fastest(lambda: write_shards(work, None))
     print(
-        f"records: {FEW / whole:,.0f} pictures/s, decode and resize alone {FEW / alone:,.0f}: "
+        f"records: {FEW / whole:,.0f} images/s, decode and resize alone {FEW / alone:,.0f}: "
         f"{alone / whole:.0%}"
     )
 
 
-def features(backbones: list[str], scratch: Path) -> None:
-    """Print how one worker's features compare with the bare backbone."""
-    one_thread()
+def measure_features(backbones: list[str], scratch: Path) -> None:
+    """Print the throughput of one worker's features relative to that of the backbone."""
+    use_one_thread()
     from pipelines.inputs.frozen_encoder import FrozenEncoder
 
     sizes = {"640 × 480": (640, 480), "224 × 224": (224, 224)}
-    sources = {name: pictures(scratch / name, FEW, size) for name, size in sizes.items()}
+    sources = {name: images(scratch / name, FEW, size) for name, size in sizes.items()}
     for backbone in backbones:
-        wanted = settings_of(backbone, scratch)
+        wanted = encoder_settings(backbone, scratch)
         encoder = FrozenEncoder(wanted)
-        keras, folded = backbone_alone(encoder)
-        print(f"{backbone} alone: {keras:,.1f} pictures/s, folded {folded:,.1f}", flush=True)
+        keras, optimized = backbone_alone(encoder)
+        print(f"{backbone} alone: {keras:,.1f} images/s, folded {optimized:,.1f}", flush=True)
         for name, source in sources.items():
             for pixels in (True, False):
                 out = scratch / f"{backbone} {name} {pixels}"
-                work = list(shards_of(source, out, wanted, pixels))
-                pace = FEW / best(partial(make, work, encoder))
+                work = list(plan_shards(source, out, wanted, pixels))
+                rate = FEW / fastest(partial(write_shards, work, encoder))
                 print(
-                    f"  of {name} photos, {'beside' if pixels else 'without'} pixels: {pace:,.1f} "
-                    f"pictures/s: {pace / keras:.0%}, of the folded one {pace / folded:.0%}",
+                    f"  {name} photos, {'with' if pixels else 'without'} pixels: {rate:,.1f} "
+                    f"images/s: {rate / keras:.0%}, of the folded one {rate / optimized:.0%}",
                     flush=True,
                 )
 
 
-def one_thread() -> None:
-    """Compute with one thread, as a worker does."""
+def use_one_thread() -> None:
+    """Use one thread, like a worker."""
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     quiet_tensorflow()
 
 
-def settings_of(backbone: str, scratch: Path) -> dict[str, Any]:
-    """Return what a job says of an encoder; random weights lie in a file, as jobs want it."""
+def encoder_settings(backbone: str, scratch: Path) -> dict[str, Any]:
+    """Return the encoder settings of a job; random weights are saved to a file."""
     from models.backbones.factory import build_backbone
     from pipelines.inputs.frozen_encoder import settings
 
@@ -176,7 +176,7 @@ def settings_of(backbone: str, scratch: Path) -> dict[str, Any]:
 
 
 def backbone_alone(encoder: Any) -> tuple[float, float]:
-    """Return how many decoded pictures a second a backbone takes, as it is and folded."""
+    """Return the images per second of a backbone on decoded images, as built and folded."""
     import tensorflow as tf
 
     size = encoder.size
@@ -184,14 +184,14 @@ def backbone_alone(encoder: Any) -> tuple[float, float]:
     batch = tf.cast(pixels, tf.uint8)
     plain = tf.function(lambda some: encoder.backbone(tf.cast(some, tf.float32), training=False))
 
-    def pace(function: Any, number: int) -> float:
+    def rate(function: Any, number: int) -> float:
         parts = tf.split(batch, 32 // number)
-        return 32 / best(lambda: [function(part).numpy() for part in parts])
+        return 32 / fastest(lambda: [function(part).numpy() for part in parts])
 
-    given, folded = (
-        max(pace(function, number) for number in (8, 32)) for function in (plain, encoder.rows)
+    as_trained, optimized = (
+        max(rate(function, number) for number in (8, 32)) for function in (plain, encoder.rows)
     )
-    return given, folded
+    return as_trained, optimized
 
 
 def command(source: Path, out: Path, workers: int) -> list[str]:
@@ -202,77 +202,77 @@ def command(source: Path, out: Path, workers: int) -> list[str]:
     return [sys.executable, "-c", code, *words]
 
 
-def job(source: Path, out: Path, workers: int) -> tuple[float, int]:
-    """Return the seconds that a whole job takes, and the most kB of the process that plans."""
-    start, most = time.perf_counter(), 0
-    with tempfile.TemporaryFile() as said:
+def run_job(source: Path, out: Path, workers: int) -> tuple[float, int]:
+    """Return the seconds of a whole job, and the peak memory of its planning process in kB."""
+    start, max_memory = time.perf_counter(), 0
+    with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
-            command(source, out, workers), stderr=said, stdout=subprocess.DEVNULL
+            command(source, out, workers), stderr=stderr, stdout=subprocess.DEVNULL
         )
         while process.poll() is None:
             status = Path(f"/proc/{process.pid}/status").read_text()
-            most = max([most, *map(int, re.findall(r"VmHWM:\s+(\d+)", status))])
+            max_memory = max([max_memory, *map(int, re.findall(r"VmHWM:\s+(\d+)", status))])
             time.sleep(0.05)
         if process.returncode:
-            said.seek(0)
-            sys.exit(said.read().decode())
-    return time.perf_counter() - start, most
+            stderr.seek(0)
+            sys.exit(stderr.read().decode())
+    return time.perf_counter() - start, max_memory
 
 
-def speed(given: argparse.Namespace, scratch: Path) -> None:
-    """Print the ratios of speed."""
-    one_thread()
-    source = pictures(scratch / "source", given.pictures, (640, 480))
-    few = pictures(scratch / "few", FEW, (640, 480))
-    records(few, scratch)
-    ceiling = together(few, given.workers)
-    start, _ = job(pictures(scratch / "two", 2, (640, 480)), scratch / "start", 1)
-    one, _ = job(source, scratch / "one", 1)
-    many, _ = job(source, scratch / "many", given.workers)
-    alike = digests(scratch / "one") == digests(scratch / "many")
-    same = "the same bytes" if alike else "OTHER BYTES"
+def measure_speed(arguments: argparse.Namespace, scratch: Path) -> None:
+    """Print the speed of several workers relative to one."""
+    use_one_thread()
+    source = images(scratch / "source", arguments.images, (640, 480))
+    few = images(scratch / "few", FEW, (640, 480))
+    measure_records(few, scratch)
+    ceiling = parallel_speedup(few, arguments.workers)
+    start, _ = run_job(images(scratch / "two", 2, (640, 480)), scratch / "start", 1)
+    one, _ = run_job(source, scratch / "one", 1)
+    many, _ = run_job(source, scratch / "many", arguments.workers)
+    identical = digests(scratch / "one") == digests(scratch / "many")
+    verdict = "the same bytes" if identical else "DIFFERENT BYTES"
     print(
-        f"{given.pictures:,} pictures, {given.workers} workers: {one / many:.2f} times as fast as "
-        f"one ({one:.0f} s, {many:.0f} s), {(one - start) / (many - start):.2f} times without the "
-        f"{start:.0f} s that a job of two pictures takes; {same}. "
-        f"Bare loops side by side: {ceiling:.2f} times"
+        f"{arguments.images:,} images, {arguments.workers} workers: {one / many:.2f} times as fast "
+        f"as one ({one:.0f} s, {many:.0f} s), {(one - start) / (many - start):.2f} times without "
+        f"the {start:.0f} s of a job of two images; {verdict}. "
+        f"Parallel loops: {ceiling:.2f} times"
     )
 
 
-def memory(counts: list[int], scratch: Path) -> None:
-    """Print the largest process of jobs of several sizes."""
+def measure_memory(counts: list[int], scratch: Path) -> None:
+    """Print the peak memory of jobs of several sizes."""
     for count in sorted(counts):
-        source = pictures(scratch / f"source{count}", count, (64, 48))
-        seconds, planning = job(source, scratch / f"out{count}", len(os.sched_getaffinity(0)))
+        source = images(scratch / f"source{count}", count, (64, 48))
+        seconds, planning = run_job(source, scratch / f"out{count}", len(os.sched_getaffinity(0)))
         largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         print(
-            f"{count:,} pictures: {seconds:,.0f} s, largest process {largest / 1e3:,.0f} MB, the "
-            f"one that plans {planning / 1e3:,.0f} MB",
+            f"{count:,} images: {seconds:,.0f} s, largest process {largest / 1e3:,.0f} MB, "
+            f"planning process {planning / 1e3:,.0f} MB",
             flush=True,
         )
 
 
 def digests(out: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file that a job has left to be read."""
+    """Return the SHA-256 of every file of a dataset."""
     files = [path for path in sorted(out.iterdir()) if path.is_file()]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def made(out: Path) -> set[str]:
-    """Return the keys of the shards that are finished, wherever they lie."""
+def finished_shards(out: Path) -> set[str]:
+    """Return the keys of the finished shards, in progress or in the manifest."""
     keys = {path.stem for path in (out / ".work").glob("*.json") if len(path.stem) == 32}
     if (manifest := out / "manifest.json").exists():
         keys |= {note["key"] for note in json.loads(manifest.read_text())["shards"].values()}
     return keys
 
 
-def kills(number: int, count: int, workers: int, scratch: Path) -> None:
-    """Kill jobs at random, and compare what they end in with a job that was left alone."""
-    source = pictures(scratch / "source", count, (640, 480))  # more work than starting
-    seconds, _ = job(source, scratch / "alone", workers)
+def run_kills(number: int, count: int, workers: int, scratch: Path) -> None:
+    """Kill jobs at random moments, and compare the result with an uninterrupted job."""
+    source = images(scratch / "source", count, (640, 480))  # more work than startup
+    seconds, _ = run_job(source, scratch / "alone", workers)
     whole, chance = digests(scratch / "alone"), random.Random(number)
-    shards = len(made(scratch / "alone"))
-    print(f"left alone: {seconds:.0f} s, {shards} shards", flush=True)
+    shards = len(finished_shards(scratch / "alone"))
+    print(f"uninterrupted: {seconds:.0f} s, {shards} shards", flush=True)
     killed = finished = under_way = 0
     before: set[str] = set()
     while killed < number or not finished:
@@ -283,7 +283,7 @@ def kills(number: int, count: int, workers: int, scratch: Path) -> None:
         )  # fmt: skip
         try:
             last = killed == number
-            _, said = process.communicate(timeout=None if last else chance.uniform(0, seconds))
+            _, stderr = process.communicate(timeout=None if last else chance.uniform(0, seconds))
         except subprocess.TimeoutExpired:
             killed += 1
             if chance.random() < 0.5:
@@ -291,44 +291,44 @@ def kills(number: int, count: int, workers: int, scratch: Path) -> None:
             else:
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-            now = made(out) if out.exists() else set()
+            now = finished_shards(out) if out.exists() else set()
             under_way += 0 < len(now) < shards
-            print(f"kill {killed}: {len(now)} shards made", flush=True)
+            print(f"kill {killed}: {len(now)} shards finished", flush=True)
             if before - now:
                 sys.exit(f"kill {killed}: {len(before - now)} finished shards are lost")
             if (out / "dataset_info.json").exists() and digests(out) != whole:
-                sys.exit(f"kill {killed}: something half-made can be read")
+                sys.exit(f"kill {killed}: an incomplete dataset can be read")
             before = now
             continue
         if process.returncode:
-            sys.exit(said.decode())
+            sys.exit(stderr.decode())
         if digests(out) != whole:
-            sys.exit(f"after {killed} kills: OTHER BYTES")
+            sys.exit(f"after {killed} kills: DIFFERENT BYTES")
         finished, before = finished + 1, set()
     print(
-        f"killed {killed} times, {under_way} of them with some of {shards} shards made: "
-        f"{finished} datasets finished, each in the bytes of a job left alone"
+        f"killed {killed} times, {under_way} of them with some of {shards} shards finished: "
+        f"{finished} datasets finished, each identical to that of an uninterrupted job"
     )
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pictures", type=int, default=8000)
+    parser.add_argument("--images", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--features", nargs="+", metavar="BACKBONE")
     parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT")
     parser.add_argument("--kills", type=int, metavar="TIMES")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        if given.memory:
-            memory(given.memory, Path(folder))
-        elif given.features:
-            features(given.features, Path(folder))
-        elif given.kills:
-            kills(given.kills, given.pictures, given.workers, Path(folder))
+        if arguments.memory:
+            measure_memory(arguments.memory, Path(folder))
+        elif arguments.features:
+            measure_features(arguments.features, Path(folder))
+        elif arguments.kills:
+            run_kills(arguments.kills, arguments.images, arguments.workers, Path(folder))
         else:
-            speed(given, Path(folder))
+            measure_speed(arguments, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Seconds per score, beside pycocoevalcap's pure-Python scorers on the same words.
+"""Seconds per metric, compared with pycocoevalcap's pure-Python scorers on the same tokens.
 
     python -m benchmarks.metrics [Flickr8k.token.txt]
 
-scores 5,000 captions against 5 references each. Without a file (Flickr8k's own format) the
-captions are made up, with word frequencies and lengths like those of real ones.
+scores 5,000 captions against 5 references each. Without a file (in Flickr8k's format) the
+captions are synthetic, with realistic word frequencies and lengths.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ITEMS = 5000
 
 
 def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
-    """Return the shortest time of a few."""
+    """Return the seconds of the fastest call."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -36,7 +36,7 @@ def seconds(work: Callable[[], Any], repeats: int = 3) -> float:
     return min(times)
 
 
-def made_up_captions(rng: random.Random) -> list[list[str]]:
+def synthetic_captions(rng: random.Random) -> list[list[str]]:
     """Return groups of captions; those of one item share most of a small set of words."""
     words = [f"w{rank}" for rank in range(3000)]
     weights = [1 / (rank + 2) for rank in range(len(words))]
@@ -48,7 +48,7 @@ def made_up_captions(rng: random.Random) -> list[list[str]]:
 
 
 def read_captions(path: Path) -> list[list[str]]:
-    """Read `name#i<TAB>caption` lines into one group per picture."""
+    """Read `name#i<TAB>caption` lines into one group per image."""
     groups: dict[str, list[str]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         key, caption = line.split("\t")
@@ -59,10 +59,10 @@ def read_captions(path: Path) -> list[list[str]]:
 def main() -> None:
     """Print the table."""
     rng = random.Random(0)
-    groups = read_captions(Path(sys.argv[1])) if sys.argv[1:] else made_up_captions(rng)
+    groups = read_captions(Path(sys.argv[1])) if sys.argv[1:] else synthetic_captions(rng)
     texts = [caption for group in groups for caption in group]
     references = [[tokenize(caption) for caption in group] for group in groups]
-    # A reference with some words changed: as near to the rest as a fair model's caption.
+    # A reference with some words changed, about as similar as the caption of a fair model.
     candidates = [
         [word if rng.random() < 0.8 else "thing" for word in rng.choice(group)]
         for group in references

@@ -1,10 +1,10 @@
-"""Clips a second on one core, beside PyAV and decord on the same clips and frames.
+"""Clips per second on one core, compared with PyAV and decord on the same clips and frames.
 
     python -m benchmarks.video FOLDER [FOLDER …]
 
-takes 16 frames, the middles of equal segments, of every clip under each folder, and all readers
-give RGB at full size. Each reader goes through all the clips, one after the other, a few times;
-the fastest pass counts. Readers that are not installed are left out (`pip install av decord`).
+reads 16 frames, the middles of equal segments, of every clip under each folder, as RGB at full
+size. Each reader reads all clips several times; the fastest pass counts. Readers that are not
+installed are skipped (`pip install av decord`).
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ PASSES = 3
 
 
 def indices(length: int) -> list[int]:
-    """Return the frames in the middle of equal segments, by number."""
+    """Return the frame numbers in the middle of equal segments."""
     return np.unique(((np.arange(COUNT) + 0.5) * length / COUNT).astype(int)).tolist()
 
 
 def by_wordreel(path: Path) -> Any:
-    """Read by the sampler under test, which also looks whether the clip is whole."""
+    """Read with the sampler under test, which also checks that the clip is complete."""
     return sample(path, Sampling(count=COUNT)).frames
 
 
 def by_pyav(path: Path) -> Any:
-    """Decode up to the last frame that is wanted, convert the wanted ones."""
+    """Decode up to the last selected frame; convert the selected ones."""
     av = importlib.import_module("av")
     with av.open(os.fspath(path)) as container:
         stream = container.streams.video[0]
@@ -54,7 +54,7 @@ def by_pyav(path: Path) -> Any:
 
 
 def by_decord(path: Path) -> Any:
-    """Read a batch by frame numbers."""
+    """Read a batch of frame numbers."""
     decord = importlib.import_module("decord")
     reader = decord.VideoReader(os.fspath(path), num_threads=1)
     return reader.get_batch(indices(len(reader))).asnumpy()
@@ -68,20 +68,20 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
 
 
 def available() -> dict[str, Callable[[Path], Any]]:
-    """Return the readers that can be imported here."""
+    """Return the installed readers."""
     found = {}
     for name, (module, read) in READERS.items():
         try:
             importlib.import_module(module)
         except (ImportError, OSError) as error:
-            print(f"without {name}: {error}")
+            print(f"{name} is skipped: {error}")
         else:
             found[name] = read
     return found
 
 
 def seconds(read: Callable[[Path], Any], clips: Sequence[Path]) -> float:
-    """Return the processor's time for one pass over the clips: others may use the machine."""
+    """Return the CPU seconds of one pass over the clips, robust to other processes."""
     start = time.process_time()
     for clip in clips:
         frames = read(clip)
@@ -99,16 +99,16 @@ def main() -> None:
     for folder in folders:
         clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIP_SUFFIXES)
         times = {name: list[float]() for name in readers}
-        for _ in range(PASSES):  # in turn, so that a slow moment hits them alike
+        for _ in range(PASSES):  # interleaved, so that load affects all alike
             for name, read in readers.items():
                 times[name].append(seconds(read, clips))
-        best = {name: min(each) for name, each in times.items()}
+        fastest = {name: min(each) for name, each in times.items()}
         cells = [
-            f"{len(clips) / each:9.1f}/s ({each / best['wordreel']:5.2f}x)"
-            for each in best.values()
+            f"{len(clips) / each:9.1f}/s ({each / fastest['wordreel']:5.2f}x)"
+            for each in fastest.values()
         ]
         print(f"{folder.name:24} {len(clips):6}" + "".join(f"{cell:>20}" for cell in cells))
-    print("\n(…x): processor time per clip, in units of wordreel's")
+    print("\n(…x): CPU time per clip relative to wordreel")
 
 
 if __name__ == "__main__":

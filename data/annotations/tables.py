@@ -104,8 +104,8 @@ class Layout:
     def missing(self, roles: Iterable[str]) -> str:
         """Return which columns are missing if only `roles` are there; "" where none are."""
         found = set(roles)
-        wanted: list[tuple[str, ...]] = [(role,) for role, column in self.columns.items() if column.required]
-        wanted += [self.any_of] if self.any_of else []
+        required = [(role,) for role, column in self.columns.items() if column.required]
+        wanted: list[tuple[str, ...]] = [*required, *([self.any_of] if self.any_of else [])]
         return "; ".join(
             f"no column {' or '.join(some)} "
             f"(name it {', '.join(name for role in some for name in self.columns[role].names)})"

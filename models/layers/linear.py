@@ -34,7 +34,11 @@ def to_matmul_precision(x: tf.Tensor) -> tf.Tensor:
 
 
 def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Multiply `rounded` factors: `[..., depth]` by `[depth, width]`, or by a batch of such.
+    """Multiply factors in the precision of products.
+
+    Args:
+        x: `[..., depth]`.
+        kernel: `[depth, width]`, or a batch of such with the rank of `x`.
 
     Returns:
         float32 `[..., width]`.

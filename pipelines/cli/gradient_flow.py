@@ -1,4 +1,4 @@
-"""`wordreel gradient-flow`: what becomes of a gradient on its way back through time."""
+"""`wordreel gradient-flow`: measure vanishing and exploding gradients through time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pipelines.config.config import CELLS
 from pipelines.runtime.console import number, quiet_tensorflow
 
 if TYPE_CHECKING:
-    from pipelines.diagnostics.gradient_flow import Flow
+    from pipelines.diagnostics.gradient_flow import GradientFlow
 
-SUMMARY = "measure how much of a gradient comes back through a recurrent cell"
-INITIAL = ("orthogonal", "glorot", "identity")
-# Of new cells; a run has its own.
-NEW = {
+SUMMARY = "measure vanishing and exploding gradients of recurrent cells"
+INITIALIZERS = ("orthogonal", "glorot", "identity")
+# Defaults for new cells.
+NEW_CELL_DEFAULTS = {
     "cell": ["rnn", "lstm"],
     "length": 200,
     "units": 64,
@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=Path,
         metavar="RUN",
-        help="a run's directory: measure its own cells, on a batch of its own data, from its own "
-        "loss; else new cells on random inputs, as the options say",
+        help="run directory: measure its recurrent layers on a batch of its training data; "
+        "without it, new cells on random inputs",
     )
     parser.add_argument(
         "--cell",
@@ -45,49 +45,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     whole = number(int, "a whole number")
     for name, what in (
-        ("length", "steps of the sequence"),
-        ("units", "hidden units, and dimensions of the random inputs"),
-        ("seed", "of weights, inputs and the gradient's direction"),
+        ("length", "sequence length"),
+        ("units", "hidden units and input dimensions"),
+        ("seed", "random seed of weights, inputs and gradient"),
     ):
         parser.add_argument(
-            f"--{name}", type=whole, metavar="N", help=f"{what} (default: {NEW[name]})"
+            f"--{name}",
+            type=whole,
+            metavar="N",
+            help=f"{what} (default: {NEW_CELL_DEFAULTS[name]})",
         )
     parser.add_argument(
         "--examples",
         type=whole,
         default=8,
         metavar="N",
-        help="sequences (of a run: of its data); the table has the median of their gradients "
-        "(default: 8)",
+        help="number of sequences, whose median gradient is reported (default: 8)",
     )
     parser.add_argument(
         "--initial",
-        choices=INITIAL,
+        choices=INITIALIZERS,
         metavar="NAME",
-        help="how the recurrent weights begin: orthogonal, glorot, identity (default: orthogonal)",
+        help="of the recurrent weights: orthogonal, glorot, identity (default: orthogonal)",
     )
     parser.add_argument(
         "--scale",
         type=number(float, "a number"),
         metavar="X",
-        help="what they are multiplied by; a vanilla RNN explodes from about 2 on (default: 1)",
+        help="factor on the recurrent weights; a vanilla RNN explodes from about 2 (default: 1)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("gradient-flow.png"),
         metavar="FILE.png",
-        help="the picture; a .csv table goes beside it (default: gradient-flow.png)",
+        help="output plot; a .csv table is written next to it (default: gradient-flow.png)",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Measure, draw, write the table, and print what became of the gradient; return 0."""
-    told = [name for name in NEW if getattr(given, name) is not None]
-    if given.run and told:
-        raise UserError(f"--{told[0]} is of new cells: {given.run} is measured with its own")
-    for name in NEW.keys() - set(told):
-        setattr(given, name, NEW[name])
+    """Measure, print a summary, and write the plot and the table; return 0."""
+    chosen = [name for name in NEW_CELL_DEFAULTS if getattr(given, name) is not None]
+    if given.run and chosen:
+        raise UserError(
+            f"--{chosen[0]} applies to new cells only: remove it, or the run {given.run}"
+        )
+    for name in NEW_CELL_DEFAULTS.keys() - set(chosen):
+        setattr(given, name, NEW_CELL_DEFAULTS[name])
     for name in ("length", "units", "examples"):
         if getattr(given, name) < 1:
             raise UserError(f"--{name} must be at least 1, not {getattr(given, name)}")
@@ -96,46 +100,46 @@ def run(given: argparse.Namespace) -> int:
     if not 0 < given.scale <= 1e6:
         raise UserError(f"--scale must be above 0 and at most 1e6, not {given.scale:g}")
     if given.out.suffix != ".png":
-        raise UserError(f"--out names a .png file, not {str(given.out)!r}")
+        raise UserError(f"--out must end in .png, not {str(given.out)!r}")
     quiet_tensorflow()
-    from pipelines.diagnostics.gradient_flow import draw, verdict, write_table
+    from pipelines.diagnostics.gradient_flow import describe, plot, write_table
 
     flows, title, loss_at = _of_run(given) if given.run else _of_new_cells(given)
     for flow in flows:
-        print(verdict(flow))
+        print(describe(flow))
     table = given.out.with_suffix(".csv")
     write_table(table, flows)
-    draw(given.out, flows, title, loss_at)
-    print(f"picture {given.out}\ntable   {table}")
+    plot(given.out, flows, title, loss_at)
+    print(f"plot  {given.out}\ntable {table}")
     return 0
 
 
-def _of_run(given: argparse.Namespace) -> tuple[list[Flow], str, str]:
-    """Measure a run; return the flows, a title, and where the loss looks."""
+def _of_run(given: argparse.Namespace) -> tuple[list[GradientFlow], str, str]:
+    """Measure a run; return its gradients, a title, and the loss."""
     from pipelines.diagnostics.run_gradient_flow import measure_run
 
     flows = measure_run(given.run, given.examples)
-    return flows, f"{given.run.name}: ∂L/∂(state) of a batch of {given.examples}", "the run's own"
+    return flows, f"{given.run.name}: ∂L/∂(state) of a batch of {given.examples}", "of the run"
 
 
-def _of_new_cells(given: argparse.Namespace) -> tuple[list[Flow], str, str]:
+def _of_new_cells(given: argparse.Namespace) -> tuple[list[GradientFlow], str, str]:
     """Measure new cells on random inputs."""
     import tensorflow as tf
 
-    from pipelines.diagnostics.gradient_flow import make_cell, measure
+    from pipelines.diagnostics.gradient_flow import build_cell, measure_gradient_flow
 
     shape = (given.examples, given.length, given.units)
     inputs = tf.random.stateless_normal(shape, [given.seed, 0])
     flows = []
     for name in dict.fromkeys(given.cell):
-        cell = make_cell(
+        cell = build_cell(
             name,
             given.units,
             given.units,
-            initial=given.initial,
+            initializer=given.initial,
             scale=given.scale,
             seed=given.seed,
         )
-        flows.append(measure(name, cell, inputs, seed=given.seed))
+        flows.append(measure_gradient_flow(name, cell, inputs, seed=given.seed))
     title = f"{given.units} units, {given.initial} × {given.scale:g}, seed {given.seed}"
-    return flows, title, "looks at the last"
+    return flows, title, "last step"

@@ -1,4 +1,4 @@
-"""`wordreel rnn-tasks`: what vanilla RNN, LSTM and GRU can learn, and up to what length."""
+"""`wordreel rnn-tasks`: compare vanilla RNN, LSTM and GRU on tasks of increasing length."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipelines.runtime.console import number, quiet_tensorflow
 if TYPE_CHECKING:
     from pipelines.diagnostics.rnn_training import Outcome, Trial
 
-SUMMARY = "try what each recurrent cell can learn, at several lengths"
+SUMMARY = "compare recurrent cells on classic tasks at several lengths"
 TASKS = ("adding", "copying", "digits")
 
 
@@ -43,16 +43,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=whole,
         metavar="T",
-        help="of every task, in steps (default: each task's own; of digits 64 / T must be whole)",
+        help="lengths of every task in steps (default: by task; must divide 64 for digits)",
     )
     for name, default, what in (
-        ("--seeds", 3, "runs of each, from other weights and examples"),
+        ("--seeds", 3, "runs of each task, cell and length with different seeds"),
         ("--units", 64, "hidden units"),
-        ("--steps", 1500, "training steps after which a run gives up"),
-        ("--batch-size", 64, "examples in a step"),
-        ("--jobs", None, "runs at once"),
+        ("--steps", 1500, "maximum number of training steps"),
+        ("--batch-size", 64, "examples per training step"),
+        ("--jobs", None, "parallel runs"),
     ):
-        shown = "one a processor core" if default is None else default
+        shown = "one per processor core" if default is None else default
         parser.add_argument(
             name, type=whole, default=default, metavar="N", help=f"{what} (default: {shown})"
         )
@@ -61,20 +61,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(float, "a number"),
         default=5e-3,
         metavar="X",
-        help="of Adam (default: 5e-3)",
+        help="learning rate of Adam (default: 5e-3)",
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("rnn-tasks"),
         metavar="DIR",
-        help="gets rnn-tasks.png, .csv, and what is finished, with which the same command goes on "
-        "(default: rnn-tasks)",
+        help="output directory of rnn-tasks.png, .csv and the finished runs, from which the same "
+        "command resumes (default: rnn-tasks)",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Train what is not there yet; draw, write the table, and print what came out; return 0."""
+    """Train the missing runs, print the results, and write the plot and the table; return 0."""
     for name in ("seeds", "units", "steps", "batch_size", "jobs"):
         value = getattr(given, name)
         if value is not None and value < 1:
@@ -85,36 +85,42 @@ def run(given: argparse.Namespace) -> int:
         if length < 2:
             raise UserError(f"--length must be at least 2, not {length}")
         if "digits" in given.task and 64 % length:
-            raise UserError(f"--length {length}: a digit has 64 pixels, which it does not divide")
+            raise UserError(f"--length {length} must divide the 64 pixels of a digit")
     quiet_tensorflow()
-    from pipelines.diagnostics.rnn_results import draw, keep, kept, lines, write_table
+    from pipelines.diagnostics.rnn_results import (
+        append_result,
+        format_results,
+        plot_results,
+        read_results,
+        write_table,
+    )
 
     notes = given.out / "finished.jsonl"
-    wanted, known = _trials(given), kept(notes)
-    waiting = [trial for trial in wanted if trial not in known]
-    if len(waiting) < len(wanted):
-        print(f"{len(wanted) - len(waiting)} of {len(wanted)} runs are finished already")
+    trials, results = _trials(given), read_results(notes)
+    missing = [trial for trial in trials if trial not in results]
+    if len(missing) < len(trials):
+        print(f"{len(trials) - len(missing)} of {len(trials)} runs are already finished")
     jobs = given.jobs or len(os.sched_getaffinity(0))
-    for count, (trial, outcome) in enumerate(_train(waiting, jobs), 1):
-        keep(notes, trial, outcome)
-        known[trial] = outcome
+    for count, (trial, outcome) in enumerate(_train(missing, jobs), 1):
+        append_result(notes, trial, outcome)
+        results[trial] = outcome
         print(
-            f"{count}/{len(waiting)} {trial.task} T={trial.length} {trial.cell} seed {trial.seed}: "
-            f"{'solved' if outcome.solved else 'not solved'} after {outcome.taken:,} steps, "
+            f"{count}/{len(missing)} {trial.task} T={trial.length} {trial.cell} seed {trial.seed}: "
+            f"{'solved' if outcome.solved else 'not solved'} after {outcome.steps_taken:,} steps, "
             f"{outcome.score:.3g} ({outcome.seconds:.0f} s)",
             flush=True,
         )
-    results = {trial: known[trial] for trial in wanted}
+    results = {trial: results[trial] for trial in trials}
     write_table(given.out / "rnn-tasks.csv", results)
-    draw(given.out / "rnn-tasks.png", results)
-    print("\n".join(lines(results)))
-    print(f"\npicture {given.out / 'rnn-tasks.png'}\ntable   {given.out / 'rnn-tasks.csv'}")
+    plot_results(given.out / "rnn-tasks.png", results)
+    print("\n".join(format_results(results)))
+    print(f"\nplot  {given.out / 'rnn-tasks.png'}\ntable {given.out / 'rnn-tasks.csv'}")
     return 0
 
 
 def _trials(given: argparse.Namespace) -> list[Trial]:
-    """Return all runs asked for, the short ones first."""
-    from pipelines.diagnostics.rnn_tasks import CLASSIC_TASKS
+    """Return all requested trials, short ones first."""
+    from pipelines.diagnostics.rnn_tasks import RNN_TASKS
     from pipelines.diagnostics.rnn_training import Trial
 
     trials = [
@@ -126,10 +132,10 @@ def _trials(given: argparse.Namespace) -> list[Trial]:
             units=given.units,
             steps=given.steps,
             batch_size=given.batch_size,
-            rate=given.learning_rate,
+            learning_rate=given.learning_rate,
         )
         for task in dict.fromkeys(given.task)
-        for length in dict.fromkeys(given.length or CLASSIC_TASKS[task].lengths)
+        for length in dict.fromkeys(given.length or RNN_TASKS[task].lengths)
         for cell in dict.fromkeys(given.cell)
         for seed in range(given.seeds)
     ]
@@ -141,17 +147,17 @@ def _train(trials: list[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
-    from pipelines.diagnostics.rnn_training import attempt
+    from pipelines.diagnostics.rnn_training import run_trial
 
     if jobs == 1 or len(trials) < 2:
         for trial in trials:
-            yield trial, attempt(trial)
+            yield trial, run_trial(trial)
         return
-    # Steps are many and small: threads within one run would only wait for each other.
-    fresh = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    # With many small steps, several threads per run would mostly wait for each other.
+    fresh = multiprocessing.get_context("spawn")  # TensorFlow does not support fork
     pool = ProcessPoolExecutor(min(jobs, len(trials)), fresh, initializer=_one_thread)
     try:
-        running = {pool.submit(attempt, trial): trial for trial in trials}
+        running = {pool.submit(run_trial, trial): trial for trial in trials}
         for done in as_completed(running):
             yield running[done], done.result()
     finally:

@@ -1,16 +1,16 @@
-"""How much of a gradient comes back through a recurrent cell, step by step.
+"""Measure the gradient of a recurrent cell at each step of backpropagation through time.
 
 With s_t the cell's state (h_t, and for an LSTM c_t beside it) the chain rule gives
 
     ∂L/∂s_{t-1} = ∂L/∂s_t · J_t,    J_t = ∂s_t/∂s_{t-1}
 
-so that a gradient which has gone back k steps has met a product of k Jacobians. For the vanilla
+so that a gradient k steps back contains a product of k Jacobians. For the vanilla
 RNN J_t = diag(tanh′(W_hh h_{t-1} + W_xh x_t)) W_hh, and tanh′ ≤ 1: where the largest singular value
-of W_hh is below 1 the gradient must vanish, and only where it is above 1 can it explode (Bengio,
+of W_hh is below 1 the gradient vanishes, and only where it is above 1 can it explode (Bengio,
 Simard & Frasconi 1994; Pascanu, Mikolov & Bengio 2013).
 
-Each J_t is what automatic differentiation finds for the cell as it is. Their product is taken in
-float64, so that a gradient of 1e-200 is still a number.
+Each J_t is computed by automatic differentiation. The product is computed in float64, so that a
+gradient of 1e-200 does not underflow.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from data.common.errors import UserError, unknown
 from data.common.files import atomic_write
 from models.layers.cells import CELLS, Cell
 
-CHUNK = 32  # steps whose Jacobians are in memory at once
-LARGEST = 1e150  # gradient that can be squared
-VANISHED, EXPLODED = 1e-3, 1e3  # of a gradient of 1 at the last step, what is left at the first
+CHUNK = 32  # number of steps whose Jacobians are in memory at once
+MAX_GRADIENT = 1e150  # larger gradients overflow when squared
+VANISHING, EXPLODING = 1e-3, 1e3  # ratio of the gradients at the first and last step
 
-# How W_hh begins; `scale` multiplies it.
-INITIAL: dict[str, Callable[[int], np.ndarray]] = {
+# Initial values of W_hh, which `scale` multiplies.
+INITIALIZERS: dict[str, Callable[[int], np.ndarray]] = {
     "orthogonal": lambda units: keras.initializers.Orthogonal()((units, units)).numpy(),
     "glorot": lambda units: keras.initializers.GlorotUniform()((units, units)).numpy(),
     "identity": lambda units: np.eye(units),
@@ -45,20 +45,20 @@ INITIAL: dict[str, Callable[[int], np.ndarray]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Flow:
-    """What was measured of one cell; index t - 1 is step t, of T.
+class GradientFlow:
+    """The gradients of one cell; index t - 1 is step t of T.
 
     Attributes:
-        cell: its name.
-        gradients: by part of the state (`h`, and `c` of an LSTM), float64 `[T]`: ‖∂L/∂h_t‖ and so
-            on, the median over examples, where ‖∂L/∂h_T‖ = 1.
-        singular: float64 `[T, units]`, the singular values of ∂h_t/∂h_{t-1}, the largest first,
-            the mean over examples.
+        cell: name of the cell.
+        gradients: for each part of the state (`h`, and `c` of an LSTM) ‖∂L/∂h_t‖ or ‖∂L/∂c_t‖,
+            the median over examples, float64 `[T]`.
+        singular_values: those of ∂h_t/∂h_{t-1}, in descending order, the mean over examples,
+            float64 `[T, units]`.
     """
 
     cell: str
     gradients: dict[str, np.ndarray]
-    singular: np.ndarray
+    singular_values: np.ndarray
 
     @property
     def total(self) -> np.ndarray:
@@ -66,63 +66,67 @@ class Flow:
         return np.sqrt(sum(np.square(part) for part in self.gradients.values()))
 
 
-def make_cell(name: str, units: int, depth: int, *, initial: str, scale: float, seed: int) -> Cell:
-    """Return a cell with chosen recurrent weights: each gate's W_h is `scale` times `initial`.
+def build_cell(
+    name: str, units: int, depth: int, *, initializer: str, scale: float, seed: int
+) -> Cell:
+    """Build a cell with given recurrent weights: W_h of each gate is `scale` times `initializer`.
 
     Raises:
-        UserError: for an unknown cell or way to begin.
+        UserError: if the cell or the initializer is unknown.
     """
     if name not in CELLS:
         raise unknown("cell", name, CELLS)
-    if initial not in INITIAL:
-        raise unknown("initialisation", initial, INITIAL)
+    if initializer not in INITIALIZERS:
+        raise unknown("initializer", initializer, INITIALIZERS)
     keras.utils.set_random_seed(seed)
     cell = CELLS[name](units)
     cell.build((None, depth))
     gates = cell.recurrent_kernel.shape[-1] // units
-    blocks = [scale * INITIAL[initial](units) for _ in range(gates)]
+    blocks = [scale * INITIALIZERS[initializer](units) for _ in range(gates)]
     cell.recurrent_kernel.assign(np.concatenate(blocks, axis=1))
     return cell
 
 
-def measure(name: str, cell: Cell, inputs: tf.Tensor, *, seed: int = 0) -> Flow:
-    """Send a gradient of length 1, of random direction, back from h_T to h_1.
+def measure_gradient_flow(
+    name: str, cell: Cell, inputs: tf.Tensor, *, seed: int = 0
+) -> GradientFlow:
+    """Propagate a gradient of norm 1 and random direction back from h_T to h_1.
 
     Args:
-        name: of the cell.
-        cell: a built one.
+        name: name of the cell.
+        cell: a built cell.
         inputs: float32 `[examples, T, depth]`.
-        seed: of the directions.
+        seed: seed of the directions.
 
     Raises:
-        UserError: if the gradient exceeds what can be squared.
+        UserError: if the gradient overflows.
     """
     before, projected = _states(cell, inputs)
     jacobian_of = tf.function(functools.partial(_jacobian, cell), reduce_retracing=True)
     directions = np.random.default_rng(seed).normal(size=(len(inputs), cell.units))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     others = (len(before) - 1) * cell.units
-    gradient = np.pad(directions, ((0, 0), (0, others)))  # L looks at h_T alone
+    gradient = np.pad(directions, ((0, 0), (0, others)))  # L depends on h_T alone
     steps = inputs.shape[1]
     parts = np.zeros([steps, len(before), len(inputs)])
-    singular = np.zeros([steps, cell.units])
+    singular_values = np.zeros([steps, cell.units])
     for end in range(steps, 0, -CHUNK):
         start = max(0, end - CHUNK)
         jacobians = _jacobians(jacobian_of, projected[start:end], [x[start:end] for x in before])
         for t in range(end - 1, start - 1, -1):
-            if not np.abs(gradient).max() < LARGEST:  # nor is it NaN
+            if not np.abs(gradient).max() < MAX_GRADIENT:  # also if NaN
                 raise UserError(
-                    f"{name}: {steps - 1 - t} steps back the gradient exceeds {LARGEST:g}: lower "
-                    "--scale or --length"
+                    f"{name}: the gradient {steps - 1 - t} steps back exceeds {MAX_GRADIENT:g}: "
+                    "lower --scale or --length"
                 )
             split = gradient.reshape(len(inputs), len(before), cell.units)
             parts[t] = np.linalg.norm(split, axis=-1).T
             jacobian = jacobians[t - start]
-            own = jacobian[:, : cell.units, : cell.units]
-            singular[t] = np.linalg.svd(own, compute_uv=False).mean(axis=0)
+            dh_dh = jacobian[:, : cell.units, : cell.units]
+            singular_values[t] = np.linalg.svd(dh_dh, compute_uv=False).mean(axis=0)
             gradient = np.einsum("ni,nij->nj", gradient, jacobian)
     medians = np.median(parts, axis=-1)
-    return Flow(name, dict(zip(_names(cell), medians.T, strict=True)), singular)
+    return GradientFlow(name, dict(zip(_names(cell), medians.T, strict=True)), singular_values)
 
 
 def _names(cell: Cell) -> tuple[str, ...]:
@@ -131,7 +135,7 @@ def _names(cell: Cell) -> tuple[str, ...]:
 
 
 def _states(cell: Cell, inputs: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Run forwards; return each part of the state before each step, and the projected inputs.
+    """Run forward; return each part of the state before each step, and the projected inputs.
 
     All are time-major: `[T, examples, units]` and `[T, examples, width]`.
     """
@@ -145,7 +149,7 @@ def _states(cell: Cell, inputs: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
 def _jacobians(
     jacobian_of: Callable[..., tf.Tensor], projected: tf.Tensor, before: Sequence[tf.Tensor]
 ) -> np.ndarray:
-    """Return J_t of some steps, float64 `[steps, examples, parts * units, parts * units]`."""
+    """Return J_t of several steps, float64 `[steps, examples, parts * units, parts * units]`."""
     steps, examples = projected.shape[:2]
     rows = tf.reshape(tf.concat(before, axis=-1), [steps * examples, -1])
     found = jacobian_of(tf.reshape(projected, [steps * examples, -1]), rows)
@@ -162,45 +166,47 @@ def _jacobian(cell: Cell, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
     return tape.batch_jacobian(joined, state)
 
 
-def verdict(flow: Flow) -> str:
-    """Say in words what became of the gradient, from the last step on that has one.
+def describe(flow: GradientFlow) -> str:
+    """Describe in words how the gradient changes, back from the last step that has one.
 
     >>> flow = Flow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
     >>> verdict(flow).partition("(")[0]
-    'rnn: the gradient vanished: of 1 at step 20, 1.9e-06 is left at step 1 '
+    'rnn: the gradient vanished: norm 1 at step 20, 1.9e-06 at step 1 '
     """
     if not flow.total.any():
         return f"{flow.cell}: no gradient at any step."
-    # Where most sentences have ended, the loss asks for nothing.
+    # After the end of most sentences the loss has no gradient.
     total = np.trim_zeros(flow.total, "b")
-    steps, left, last = len(total), total[0], total[-1]
-    ratio = left / last
-    if left == 0:
-        fate = "vanished wholly"
-    elif ratio < VANISHED:
+    steps, first, last = len(total), total[0], total[-1]
+    ratio = first / last
+    if first == 0:
+        fate = "vanished completely"
+    elif ratio < VANISHING:
         fate = "vanished"
-    elif ratio > EXPLODED:
+    elif ratio > EXPLODING:
         fate = "exploded"
     else:
-        fate = "came through"
-    text = f"{flow.cell}: the gradient {fate}: of {last:.2g} at step {steps}, {left:.2g} is left"
-    text += f" at step 1 (× {ratio ** (1 / max(1, steps - 1)):.2g} a step)."
+        fate = "was preserved"
+    text = (
+        f"{flow.cell}: the gradient {fate}: norm {last:.2g} at step {steps}, {first:.2g} at step 1"
+    )
+    text += f" (× {ratio ** (1 / max(1, steps - 1)):.2g} per step)."
     back = total[::-1] / last
-    if ratio < VANISHED:
+    if ratio < VANISHING:
         text += (
-            f" It falls below {VANISHED:g} after {int(np.argmax(back < VANISHED))} steps; what "
-            "lies further back is hardly learned from."
+            f" It falls below {VANISHING:g} after {int(np.argmax(back < VANISHING))} steps; longer "
+            "dependencies are hardly learned."
         )
-    elif ratio > EXPLODED:
+    elif ratio > EXPLODING:
         text += (
-            f" It exceeds {EXPLODED:g} after {int(np.argmax(back > EXPLODED))} steps; clip it, "
-            "or one such batch undoes what was learned."
+            f" It exceeds {EXPLODING:g} after {int(np.argmax(back > EXPLODING))} steps: use "
+            "gradient clipping."
         )
     return text
 
 
-def write_table(path: Path, flows: Sequence[Flow]) -> None:
-    """Write a CSV with a row for each cell and step.
+def write_table(path: Path, flows: Sequence[GradientFlow]) -> None:
+    """Write a CSV file with a row for each cell and step.
 
     Columns: cell; t; gradient, the norm over the whole state; gradient_h; gradient_c, empty for a
     cell without one; sigma_max, sigma_median and sigma_min, singular values of ∂h_t/∂h_{t-1}.
@@ -210,25 +216,25 @@ def write_table(path: Path, flows: Sequence[Flow]) -> None:
         names = "cell t gradient gradient_h gradient_c sigma_max sigma_median sigma_min"
         writer.writerow(names.split())
         for flow in flows:
-            carried = flow.gradients.get("c")
-            for t, values in enumerate(flow.singular):
+            c_gradients = flow.gradients.get("c")
+            for t, values in enumerate(flow.singular_values):
                 parts = [flow.total[t], flow.gradients["h"][t]]
-                parts += ["" if carried is None else carried[t]]
+                parts += ["" if c_gradients is None else c_gradients[t]]
                 row = [*parts, values[0], np.median(values), values[-1]]
-                shown = [x if isinstance(x, str) else f"{x:.6g}" for x in row]
-                writer.writerow([flow.cell, t + 1, *shown])
+                cells = [x if isinstance(x, str) else f"{x:.6g}" for x in row]
+                writer.writerow([flow.cell, t + 1, *cells])
 
 
-def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at the last") -> None:
-    """Write a PNG: above, the gradient at each step; below, the singular values; both log."""
+def plot(path: Path, flows: Sequence[GradientFlow], title: str, loss: str = "last step") -> None:
+    """Write a PNG: the gradients (top) and singular values (bottom) of each step, log scale."""
     figure = Figure(figsize=(8, 7), layout="constrained")
     gradient, singular = figure.subplots(2, 1, sharex=True)
     for flow in flows:
         steps = np.arange(1, len(flow.total) + 1)
         (line,) = gradient.plot(steps, _positive(flow.total), label=flow.cell, linewidth=2)
         color: Any = line.get_color()
-        singular.plot(steps, _positive(flow.singular[:, 0]), color=color, label=flow.cell)
-        median = _positive(np.median(flow.singular, axis=1))
+        singular.plot(steps, _positive(flow.singular_values[:, 0]), color=color, label=flow.cell)
+        median = _positive(np.median(flow.singular_values, axis=1))
         singular.plot(steps, median, color=color, linestyle="--", linewidth=1)
     for axes in (gradient, singular):
         axes.set_yscale("log")
@@ -236,16 +242,14 @@ def draw(path: Path, flows: Sequence[Flow], title: str, loss: str = "looks at th
     gradient.set_title(title, loc="left")
     gradient.set_ylabel("‖∂L/∂(state at t)‖")
     gradient.legend(frameon=False)
-    singular.set_ylabel(
-        "singular values of ∂h_t/∂h_{t-1}: largest,\ndashed the median (c held as it is)"
-    )
+    singular.set_ylabel("singular values of ∂h_t/∂h_{t-1}:\nmaximum (solid), median (dashed)")
     singular.axhline(1, color="grey", linewidth=0.5)
     singular.xaxis.set_major_locator(MaxNLocator(integer=True))
-    singular.set_xlabel(f"step t, in the order in which each cell goes; the loss: {loss}")
+    singular.set_xlabel(f"step t, in processing order; loss: {loss}")
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=120)
 
 
 def _positive(values: np.ndarray) -> np.ndarray:
-    """Return values that a logarithmic axis can show: a zero leaves a gap."""
+    """Replace zeros by NaN, which a logarithmic axis omits."""
     return np.where(values > 0, values, np.nan)

@@ -1,4 +1,4 @@
-"""What came of the classic tasks: kept line by line, then a table, a picture and words."""
+"""Results of the RNN tasks: one line of JSON per trial, a table, a plot and a summary."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from data.common.files import atomic_write
-from pipelines.diagnostics.rnn_tasks import CLASSIC_TASKS, ClassicTask
+from pipelines.diagnostics.rnn_tasks import RNN_TASKS, RNNTask
 from pipelines.diagnostics.rnn_training import Outcome, Trial
 
-VERSION = 1  # of the trials: raised when the same trial would come out otherwise
+# Names of fields in files of earlier releases.
+OLD_NAMES = {
+    "rate": "learning_rate",
+    "taken": "steps_taken",
+    "before": "gradient_before",
+    "after": "gradient_after",
+}
+VERSION = 1  # increased when the same trial would have another result
 Results = Mapping[Trial, Outcome]
 
 
-def keep(path: Path, trial: Trial, outcome: Outcome) -> None:
-    """Add a finished trial to a file; a killed run leaves at most half a line."""
+def append_result(path: Path, trial: Trial, outcome: Outcome) -> None:
+    """Append a finished trial to a file; a killed run leaves at most an incomplete line."""
     record = {"version": VERSION, **dataclasses.asdict(trial), **dataclasses.asdict(outcome)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
 
 
-def kept(path: Path) -> dict[Trial, Outcome]:
-    """Return what `keep` wrote; half a line, or one of another version, is passed over."""
+def read_results(path: Path) -> dict[Trial, Outcome]:
+    """Read the file of `append_result`, skipping incomplete lines and other versions."""
     found = {}
     for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
         try:
@@ -38,6 +45,7 @@ def kept(path: Path) -> dict[Trial, Outcome]:
         except json.JSONDecodeError:
             continue
         if record.pop("version", None) == VERSION:
+            record = {OLD_NAMES.get(name, name): value for name, value in record.items()}
             names = [field.name for field in dataclasses.fields(Trial)]
             trial = Trial(**{name: record.pop(name) for name in names})
             found[trial] = Outcome(**record)
@@ -45,7 +53,7 @@ def kept(path: Path) -> dict[Trial, Outcome]:
 
 
 def write_table(path: Path, results: Results) -> None:
-    """Write a CSV with a row for each trial: its fields, then those of its outcome."""
+    """Write a CSV file with a row for each trial: its fields, then those of its outcome."""
     with atomic_write(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         kinds: tuple[Any, ...] = (Trial, Outcome)
@@ -55,94 +63,98 @@ def write_table(path: Path, results: Results) -> None:
             writer.writerow([f"{x:.6g}" if isinstance(x, float) else x for x in values])
 
 
-def outcomes(results: Results, task: str, cell: str, length: int) -> list[Outcome]:
-    """Return what came of the seeds of one place in the table."""
+def outcomes_of(results: Results, task: str, cell: str, length: int) -> list[Outcome]:
+    """Return the outcomes of all seeds for one task, cell and length."""
     wanted = (task, cell, length)
     return [o for t, o in results.items() if (t.task, t.cell, t.length) == wanted]
 
 
-def lines(results: Results) -> list[str]:
-    """Return the table as text: the median score, and how many seeds solved the task."""
+def format_results(results: Results) -> list[str]:
+    """Return lines of text: median scores, seeds that solved each task, published results."""
     found = []
     for name, task in _tasks(results):
         lengths, cells = _lengths(results, name), _cells(results, name)
-        found += ["", f"{name}: {task.summary}", _meaning(task)]
+        found += ["", f"{name}: {task.summary}", _table_title(task)]
         found.append("  T     " + "".join(f"{length:>16}" for length in lengths))
         for cell in cells:
-            row = [_place(outcomes(results, name, cell, length)) for length in lengths]
+            row = [_table_cell(outcomes_of(results, name, cell, length)) for length in lengths]
             found.append(f"  {cell:6}" + "".join(f"{place:>16}" for place in row))
-        found += [f"  {text}" for text in _verdicts(results, name, cells, lengths)]
+        found += [f"  {text}" for text in _comparisons(results, name, cells, lengths)]
         found += [f"  published, {what}: {values}" for what, values in task.published.items()]
     return found
 
 
-def _meaning(task: ClassicTask) -> str:
-    measure = "mean squared error" if task.measure == "error" else "accuracy"
-    sign = "at most" if task.measure == "error" else "at least"
+def _table_title(task: RNNTask) -> str:
+    metric = "mean squared error" if task.metric == "error" else "accuracy"
+    sign = "at most" if task.metric == "error" else "at least"
     return (
-        f"  held-out {measure} (median), seeds that solved it ({sign} {task.solved:g}); "
-        f"blind: {task.blind:.3g}"
+        f"  median {metric} on held-out examples, seeds that solve it ({sign} {task.solved:g}); "
+        f"constant prediction: {task.constant_score:.3g}"
     )
 
 
-def _place(found: Sequence[Outcome]) -> str:
+def _table_cell(found: Sequence[Outcome]) -> str:
     if not found:
         return "–"
     score = statistics.median(outcome.score for outcome in found)
     return f"{score:.3g} ({sum(outcome.solved for outcome in found)}/{len(found)})"
 
 
-def _verdicts(
+def _comparisons(
     results: Results, task: str, cells: Sequence[str], lengths: Sequence[int]
 ) -> list[str]:
-    """Say how far each cell comes, and where the RNN fails although another succeeds."""
+    """Describe the lengths that each cell solves, and those at which only the RNN fails."""
     solved = {
-        cell: [n for n in lengths if (o := outcomes(results, task, cell, n)) and all(_won(o))]
+        cell: [n for n in lengths if (o := outcomes_of(results, task, cell, n)) and all(_solved(o))]
         for cell in cells
     }
     texts = [
         f"{cell} solves T = {', '.join(map(str, solved[cell]))}"
         if solved[cell]
-        else f"{cell} solves none of them"
+        else f"{cell} solves no length"
         for cell in cells
     ]
-    said = ["with every seed: " + "; ".join(texts)]
-    failed = [n for n in lengths if (o := outcomes(results, task, "rnn", n)) and not any(_won(o))]
+    found = ["with every seed: " + "; ".join(texts)]
+    failed = [
+        n for n in lengths if (o := outcomes_of(results, task, "rnn", n)) and not any(_solved(o))
+    ]
     for cell in [cell for cell in cells if cell != "rnn"]:
         if both := [length for length in failed if length in solved[cell]]:
-            said.append(
-                f"the vanilla RNN fails with every seed where the {cell} succeeds with every "
-                f"seed: T = {', '.join(map(str, both))}"
+            found.append(
+                f"the vanilla RNN fails and the {cell} succeeds with every seed: "
+                f"T = {', '.join(map(str, both))}"
             )
-    return said
+    return found
 
 
-def _won(found: Iterable[Outcome]) -> list[bool]:
+def _solved(found: Iterable[Outcome]) -> list[bool]:
     return [outcome.solved for outcome in found]
 
 
-def draw(path: Path, results: Results) -> None:
-    """Write a PNG with a row for each task: seeds that solved it, and the gradient, by length."""
+def plot_results(path: Path, results: Results) -> None:
+    """Write a PNG with a row for each task: solved seeds and the gradient, by length."""
     tasks = _tasks(results)
     figure = Figure(figsize=(10, 3.2 * len(tasks)), layout="constrained")
     panels = figure.subplots(len(tasks), 2, squeeze=False)
     for (name, task), (left, right) in zip(tasks, panels, strict=True):
         lengths = _lengths(results, name)
         for place, cell in enumerate(_cells(results, name)):
-            at = [n for n in lengths if outcomes(results, name, cell, n)]
-            found = [outcomes(results, name, cell, length) for length in at]
-            shares = [statistics.mean(_won(o)) + 0.012 * (place - 1) for o in found]  # no overlap
+            at = [n for n in lengths if outcomes_of(results, name, cell, n)]
+            found = [outcomes_of(results, name, cell, length) for length in at]
+            shares = [
+                statistics.mean(_solved(o)) + 0.012 * (place - 1) for o in found
+            ]  # no overlap
             (line,) = left.plot(at, shares, marker="o", label=cell)
-            for stage, style in (("before", "-"), ("after", "--")):
-                values = [statistics.median(getattr(o, stage) for o in each) for each in found]
-                shown = [value if value > 0 else float("nan") for value in values]
-                right.plot(at, shown, style, marker=".", color=line.get_color())
-        left.set(title=f"{name}\n{task.summary}", ylabel="share of seeds that solved it")
+            for field, style in (("gradient_before", "-"), ("gradient_after", "--")):
+                values = [statistics.median(getattr(o, field) for o in each) for each in found]
+                plotted = [value if value > 0 else float("nan") for value in values]
+                right.plot(at, plotted, style, marker=".", color=line.get_color())
+        left.set(title=f"{name}\n{task.summary}", ylabel="fraction of seeds that solve the task")
         left.set_ylim(-0.08, 1.08)
         left.legend(frameon=False, fontsize="small")
         right.set(
-            title="gradient at the first step\ndashed: after training",
-            ylabel="of 1 at the last step",
+            title="gradient norm at the first step\nsolid: before training, dashed: after",
+            ylabel="relative to the last step",
         )
         right.set_yscale("log")
         right.axhline(1, color="grey", linewidth=0.5)
@@ -156,9 +168,9 @@ def draw(path: Path, results: Results) -> None:
         figure.savefig(file, format="png", dpi=120)
 
 
-def _tasks(results: Results) -> list[tuple[str, ClassicTask]]:
+def _tasks(results: Results) -> list[tuple[str, RNNTask]]:
     present = {trial.task for trial in results}
-    return [(name, task) for name, task in CLASSIC_TASKS.items() if name in present]
+    return [(name, task) for name, task in RNN_TASKS.items() if name in present]
 
 
 def _lengths(results: Results, task: str) -> list[int]:

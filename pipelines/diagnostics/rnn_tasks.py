@@ -1,11 +1,12 @@
-"""The tasks by which recurrent networks have been compared since 1997, each at several lengths.
+"""Classic tasks for the comparison of recurrent networks, each at several lengths.
 
-In each, what the answer needs lies far back, so that a gradient has to come through all steps:
+The relevant inputs are many steps before the answer, so that the gradient must pass all steps:
 
-- adding (Hochreiter & Schmidhuber 1997): two of T numbers are marked; say their sum.
-- copying (Hochreiter & Schmidhuber 1997; Arjovsky, Shah & Bengio 2016): remember some symbols over
-  T blank steps, then say them.
-- digits (Le, Jaitly & Hinton 2015, there MNIST): a hand-written digit comes a few pixels a step.
+- adding (Hochreiter & Schmidhuber 1997): predict the sum of two marked numbers out of T.
+- copying (Hochreiter & Schmidhuber 1997; Arjovsky, Shah & Bengio 2016): reproduce symbols after
+  T blank steps.
+- digits (Le, Jaitly & Hinton 2015, there MNIST): classify a handwritten digit
+  whose pixels are presented in T steps.
 """
 
 from __future__ import annotations
@@ -18,52 +19,52 @@ import numpy as np
 
 from data.builtin.digits import LEVELS, read_digits
 
-SYMBOLS, ALPHABET = 5, 8  # of copying: how many to remember, out of how many
+SYMBOLS, ALPHABET = 5, 8  # copying: number of symbols, size of their alphabet
 Batch = tuple[np.ndarray, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassicTask:
-    """A task that has a length.
+class RNNTask:
+    """A task with a variable length T.
 
     Attributes:
-        name: as on the command line.
-        summary: what is asked.
-        lengths: what is tried if nothing else is asked for.
-        asks: the last so many steps at which an answer is wanted.
-        outputs: numbers said at each of them: one, or one a class.
+        name: name on the command line.
+        summary: description.
+        lengths: default lengths.
+        answer_steps: number of steps at the end with an output.
+        outputs: dimensions of each output: 1, or the number of classes.
         make: `(rng, examples, length, held_out)` → inputs float32 `[examples, steps, depth]` and
-            targets `[examples, asks]`, float32 sums or int32 classes.
-        measure: "error" (mean squared, the lower the better) or "accuracy".
-        solved: the score from which on the task counts as solved.
-        blind: the score of always saying the same.
-        published: results of others, with where they stand.
+            targets `[examples, answer_steps]`, float32 sums or int32 classes.
+        metric: "error" (mean squared, lower is better) or "accuracy".
+        solved: threshold of the score for a solved task.
+        constant_score: score of the best constant prediction.
+        published: published results with their source.
     """
 
     name: str
     summary: str
     lengths: tuple[int, ...]
-    asks: int
+    answer_steps: int
     outputs: int
     make: Callable[[np.random.Generator, int, int, bool], Batch]
-    measure: str
+    metric: str
     solved: float
-    blind: float
+    constant_score: float
     published: Mapping[str, str]
 
     def is_solved(self, score: float) -> bool:
-        """Say whether a score will do."""
-        return score <= self.solved if self.measure == "error" else score >= self.solved
+        """Return whether a score solves the task."""
+        return score <= self.solved if self.metric == "error" else score >= self.solved
 
 
 def adding(rng: np.random.Generator, examples: int, length: int, held_out: bool) -> Batch:
-    """Make sums: each step has a number in [0, 1) and a mark, which two steps bear.
+    """Generate the adding task: each step has a number in [0, 1) and a mark, 1 at two steps.
 
     >>> inputs, sums = adding(np.random.default_rng(0), 3, 6, False)
     >>> inputs.shape, bool(np.allclose((inputs[..., 0] * inputs[..., 1]).sum(1), sums[:, 0]))
     ((3, 6, 2), True)
     """
-    del held_out  # what is drawn anew is never met twice
+    del held_out  # generated examples do not repeat
     numbers = rng.random((examples, length), np.float32)
     marks = np.zeros_like(numbers)
     rows, half = np.arange(examples), length // 2
@@ -74,23 +75,23 @@ def adding(rng: np.random.Generator, examples: int, length: int, held_out: bool)
 
 
 def copying(rng: np.random.Generator, examples: int, length: int, held_out: bool) -> Batch:
-    """Make `SYMBOLS` symbols, `length` blanks, and as many signs to speak, one-hot.
+    """Generate the copying task: symbols, `length` blanks, a signal per symbol to output; one-hot.
 
     >>> inputs, symbols = copying(np.random.default_rng(0), 2, 4, False)
     >>> inputs.shape, bool((inputs[:, :SYMBOLS].argmax(-1) == symbols).all())
     ((2, 14, 10), True)
     """
     del held_out
-    blank, speak = ALPHABET, ALPHABET + 1
+    blank, signal = ALPHABET, ALPHABET + 1
     symbols = rng.integers(0, ALPHABET, (examples, SYMBOLS)).astype(np.int32)
-    waiting = np.full((examples, length), blank, np.int32)
-    asking = np.full((examples, SYMBOLS), speak, np.int32)
-    rows = np.concatenate([symbols, waiting, asking], axis=1)
+    blanks = np.full((examples, length), blank, np.int32)
+    signals = np.full((examples, SYMBOLS), signal, np.int32)
+    rows = np.concatenate([symbols, blanks, signals], axis=1)
     return np.eye(ALPHABET + 2, dtype=np.float32)[rows], symbols
 
 
 def digits(rng: np.random.Generator, examples: int, length: int, held_out: bool) -> Batch:
-    """Draw hand-written digits, row by row, 64 / `length` pixels a step, from 0 to 1.
+    """Sample handwritten digits, row by row, 64 / `length` pixels per step, from 0 to 1.
 
     >>> inputs, labels = digits(np.random.default_rng(0), 2, 64, False)
     >>> inputs.shape, labels.shape
@@ -103,7 +104,7 @@ def digits(rng: np.random.Generator, examples: int, length: int, held_out: bool)
 
 @functools.cache
 def _digits() -> list[Batch]:
-    """Return what is learned from, and what is held out."""
+    """Return the training and the held-out digits."""
     splits = read_digits()
     return [
         (
@@ -115,48 +116,48 @@ def _digits() -> list[Batch]:
 
 
 BAI = "Bai, Kolter & Koltun 2018, table 1"
-CLASSIC_TASKS = {
+RNN_TASKS = {
     task.name: task
     for task in (
-        ClassicTask(
+        RNNTask(
             "adding",
             "the sum of two marked numbers out of T",
             lengths=(10, 30, 100),
-            asks=1,
+            answer_steps=1,
             outputs=1,
             make=adding,
-            measure="error",
+            metric="error",
             solved=0.01,
-            blind=1 / 6,
+            constant_score=1 / 6,
             published={
                 f"T = 600, mean squared error ({BAI})": "RNN .177, LSTM .164, GRU 5.3e-5",
             },
         ),
-        ClassicTask(
+        RNNTask(
             "copying",
-            f"{SYMBOLS} symbols out of {ALPHABET}, said after T blank steps",
+            f"{SYMBOLS} symbols out of {ALPHABET}, reproduced after T blank steps",
             lengths=(5, 20, 60),
-            asks=SYMBOLS,
+            answer_steps=SYMBOLS,
             outputs=ALPHABET,
             make=copying,
-            measure="accuracy",
+            metric="accuracy",
             solved=0.99,
-            blind=1 / ALPHABET,
+            constant_score=1 / ALPHABET,
             published={
                 f"10 symbols, T = 1000, cross-entropy ({BAI})": "RNN .0202, LSTM .0204, GRU .0197; "
-                "saying nothing but blanks has .0204",
+                "predicting only blanks: .0204",
             },
         ),
-        ClassicTask(
+        RNNTask(
             "digits",
-            "a hand-written digit of 8 × 8 pixels in T steps of 64 / T pixels",
+            "a handwritten digit of 8 × 8 pixels in T steps of 64 / T pixels",
             lengths=(8, 16, 64),
-            asks=1,
+            answer_steps=1,
             outputs=10,
             make=digits,
-            measure="accuracy",
+            metric="accuracy",
             solved=0.9,
-            blind=0.1,
+            constant_score=0.1,
             published={
                 f"MNIST, 784 steps, accuracy ({BAI})": "RNN 21.5 %, LSTM 87.2 %, GRU 96.2 %",
             },

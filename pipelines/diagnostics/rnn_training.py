@@ -1,4 +1,4 @@
-"""One cell learns one classic task at one length: how far it comes, and what its gradient does."""
+"""Train one cell on one task at one length; measure its score and its gradient."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from models.layers.cells import CELLS
 from models.layers.linear import Linear
 from models.layers.rnn import run_cell
 from models.layers.unroll import record_loops, state_gradients
-from pipelines.diagnostics.rnn_tasks import CLASSIC_TASKS, ClassicTask
+from pipelines.diagnostics.rnn_tasks import RNN_TASKS, RNNTask
 
-CHECK_EVERY = 100  # steps
-HELD_OUT = 500  # examples scored
-MEASURED = 4  # sequences whose gradients are measured
+CHECK_EVERY = 100  # training steps
+HELD_OUT = 500  # examples for the score
+MEASURED = 4  # sequences for the gradient
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """What is trained, and how: the same trial ends in the same result.
+    """The configuration of one training run, which determines its result.
 
     Attributes:
-        task: a key of `CLASSIC_TASKS`.
-        length: its T.
+        task: a key of `RNN_TASKS`.
+        length: length T of the task.
         cell: a key of `models.layers.cells.CELLS`.
-        seed: of weights and examples.
+        seed: seed of the weights and examples.
         units: hidden units.
-        steps: after which it gives up.
-        batch_size: examples a step.
-        rate: of Adam.
+        steps: maximum number of training steps.
+        batch_size: examples per step.
+        learning_rate: learning rate of Adam.
     """
 
     task: str
@@ -42,104 +42,105 @@ class Trial:
     units: int
     steps: int
     batch_size: int
-    rate: float
+    learning_rate: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a trial.
+    """The result of a trial.
 
     Attributes:
-        score: on held-out examples: a mean squared error, or an accuracy.
-        solved: whether that will do.
-        taken: steps that were needed, or all of them.
-        before: of a gradient of 1 at the last step, what is left at the first before training.
-        after: the same after it.
-        seconds: it took.
+        score: mean squared error or accuracy on held-out examples.
+        solved: whether the task is solved.
+        steps_taken: training steps until the task was solved, or all.
+        gradient_before: norm of the gradient at the first step, for a gradient of norm 1 at the
+            last, before training.
+        gradient_after: the same after training.
+        seconds: duration.
     """
 
     score: float
     solved: bool
-    taken: int
-    before: float
-    after: float
+    steps_taken: int
+    gradient_before: float
+    gradient_after: float
     seconds: float
 
 
 class _Network:
-    """A cell along the sequence, and an answer at the last steps: y = W_hy h + b."""
+    """A cell over the sequence, and an output at the last steps: y = W_hy h + b."""
 
-    def __init__(self, trial: Trial, task: ClassicTask, depth: int) -> None:
+    def __init__(self, trial: Trial, task: RNNTask, depth: int) -> None:
         self.task = task
         self.cell = CELLS[trial.cell](trial.units)
         self.cell.build((None, depth))
         self.answer = Linear(task.outputs)
         self.answer.build((None, trial.units))
         self.variables = [*self.cell.trainable_variables, *self.answer.trainable_variables]
-        self.optimizer = keras.optimizers.Adam(trial.rate)
+        self.optimizer = keras.optimizers.Adam(trial.learning_rate)
         self.optimizer.build(self.variables)
 
     def outputs(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return float32 `[examples, asks, outputs]`."""
+        """Return float32 `[examples, answer_steps, outputs]`."""
         h = run_cell(self.cell, inputs, tf.ones(tf.shape(inputs)[:2], tf.bool))
-        return self.answer(h[:, -self.task.asks :])
+        return self.answer(h[:, -self.task.answer_steps :])
 
-    def learn(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Go one step; return the loss."""
+    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Run one training step; return the loss."""
         with tf.GradientTape() as tape:
             outputs = self.outputs(inputs)
-            if self.task.measure == "error":
+            if self.task.metric == "error":
                 losses = tf.square(outputs[..., 0] - targets)
             else:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
             loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, self.variables)
-        clipped, _ = tf.clip_by_global_norm(gradients, 1.0)  # what explodes is no excuse
+        clipped, _ = tf.clip_by_global_norm(gradients, 1.0)  # against exploding gradients
         self.optimizer.apply(clipped, self.variables)
         return loss
 
     def score(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Return the mean squared error or the accuracy."""
         outputs = self.outputs(inputs)
-        if self.task.measure == "error":
+        if self.task.metric == "error":
             return tf.reduce_mean(tf.square(outputs[..., 0] - targets))
-        said = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        return tf.reduce_mean(tf.cast(said == targets, tf.float32))
+        predictions = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        return tf.reduce_mean(tf.cast(predictions == targets, tf.float32))
 
 
-def attempt(trial: Trial) -> Outcome:
-    """Train until the task is solved or the steps are spent."""
+def run_trial(trial: Trial) -> Outcome:
+    """Train until the task is solved or the maximum number of steps is reached."""
     start = time.monotonic()
-    task = CLASSIC_TASKS[trial.task]
+    task = RNN_TASKS[trial.task]
     keras.utils.set_random_seed(trial.seed)
     rng = np.random.default_rng([trial.seed, trial.length])
     held_out = task.make(np.random.default_rng(trial.length), HELD_OUT, trial.length, True)
     network = _Network(trial, task, held_out[0].shape[-1])
-    before = _left(trial, network, held_out[0])
-    learn, score_of = tf.function(network.learn), tf.function(network.score)
+    gradient_before = _remaining_gradient(trial, network, held_out[0])
+    train_step, score_of = tf.function(network.train_step), tf.function(network.score)
     score, step = float("nan"), 0
     while step < trial.steps and not (step and task.is_solved(score)):
         for _ in range(min(CHECK_EVERY, trial.steps - step)):
             inputs, targets = task.make(rng, trial.batch_size, trial.length, False)
-            learn(tf.constant(inputs), tf.constant(targets))
+            train_step(tf.constant(inputs), tf.constant(targets))
             step += 1
         score = float(score_of(*map(tf.constant, held_out)))
-    after = _left(trial, network, held_out[0])
+    gradient_after = _remaining_gradient(trial, network, held_out[0])
     seconds = time.monotonic() - start
-    return Outcome(score, task.is_solved(score), step, before, after, seconds)
+    return Outcome(score, task.is_solved(score), step, gradient_before, gradient_after, seconds)
 
 
-def _left(trial: Trial, network: _Network, inputs: np.ndarray) -> float:
-    """Return what is left at h_1, c_1 of a gradient of 1, of random direction, at h_T.
+def _remaining_gradient(trial: Trial, network: _Network, inputs: np.ndarray) -> float:
+    """Return the norm of the gradient at h_1, c_1 for a random one of norm 1 at h_T.
 
-    As `pipelines.diagnostics.gradient_flow.measure` does, without the Jacobians, which take
-    longer to build than a short task to learn.
+    The result of `gradient_flow.measure_gradient_flow`, without the Jacobians, which take longer
+    than training on a short task.
     """
     directions = np.random.default_rng(trial.seed).normal(size=(MEASURED, trial.units))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    some = tf.constant(inputs[:MEASURED])
+    few = tf.constant(inputs[:MEASURED])
     with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
-        h = run_cell(network.cell, some, tf.ones(tf.shape(some)[:2], tf.bool))
+        h = run_cell(network.cell, few, tf.ones(tf.shape(few)[:2], tf.bool))
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
     (gradients,) = state_gradients(tape, loss, loops)
     parts = [np.median(np.linalg.norm(part[0], axis=-1)) for part in gradients]

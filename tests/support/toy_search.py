@@ -1,8 +1,8 @@
 """A model small enough to enumerate, for the tests of search.
 
-`Toy` is a table of logits: the next word depends on the row, on the last two words and on nothing
-else, so plain Python can list every sentence with its probability. What it returns as attention is
-the whole prefix as one number: attention in the right place proves that state went with its beam.
+`Toy` is a table of logits: the next word depends on the row and the last two words only, so plain
+Python can list every sentence with its probability. Its attention is the whole prefix encoded as
+one number, so correct attention proves that the states were reordered with their beams.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from models.search.sampling import greedy, sample
 from models.tokens import END, PAD, START, UNKNOWN
 
 INF = math.inf
-MODULUS = 9973  # keeps a prefix exact in float32
+MODULUS = 9973  # keeps the encoded prefix exact in float32
 
 
 class Toy:
@@ -41,7 +41,7 @@ class Toy:
 
     @classmethod
     def chain(cls, *rows: dict[int, dict[int, float]], size: int = 7) -> Toy:
-        """Take {last word: {next word: probability}} for each row; what is not named has none."""
+        """Take {last word: {next word: probability}} for each row; other words have probability 0."""
         logits = np.full((len(rows), size, size, size), -INF)
         for row, following in enumerate(rows):
             for last, probabilities in following.items():
@@ -57,7 +57,7 @@ class Toy:
 
     @property
     def given(self) -> tuple[Any, Any, tf.Tensor]:
-        """The step, its first state and its memory: each row's number is all it need know."""
+        """The step, its initial state and its memory, the row numbers."""
         return self.step, self.start(), tf.range(self.batch)
 
     def step(
@@ -81,21 +81,21 @@ class Toy:
         return checked(self, found, options)
 
     def next(self, row: int, words: tuple[int, ...], options: SearchOptions) -> dict[int, float]:
-        """Return {next token: log-probability} of what the options admit."""
+        """Return {next token: log-probability} of the allowed tokens."""
         before = (PAD, START, *words)
         logits = self.logits[row, before[-2], before[-1]].astype(float)
         if np.isnan(logits).any() or (logits == -INF).all():
             return {END: IMPOSSIBLE}
         logs = logits - np.logaddexp.reduce(logits)
-        admitted = {
+        allowed = {
             word: logs[word]
             for word in range(END, self.size)
-            if logs[word] > -INF and self.admits(words, word, options)
+            if logs[word] > -INF and self.is_allowed(words, word, options)
         }
-        return admitted or {END: logs[END] if logs[END] > -INF else IMPOSSIBLE}
+        return allowed or {END: logs[END] if logs[END] > -INF else IMPOSSIBLE}
 
     @staticmethod
-    def admits(words: tuple[int, ...], word: int, options: SearchOptions) -> bool:
+    def is_allowed(words: tuple[int, ...], word: int, options: SearchOptions) -> bool:
         if word == END:
             return len(words) >= options.min_words
         size, longer = options.no_repeat_ngram_size, (*words, word)
@@ -107,7 +107,7 @@ class Toy:
         )
 
     def sentences(self, row: int, options: SearchOptions) -> dict[tuple[int, ...], float]:
-        """Return {words: log-probability} of every sentence there is."""
+        """Return {words: log-probability} of every possible sentence."""
 
         def grow(words: tuple[int, ...], log_prob: float) -> Iterator[tuple[Any, float]]:
             for word, log in self.next(row, words, options).items():
@@ -119,7 +119,7 @@ class Toy:
         return dict(grow((), 0.0))
 
     def beam(self, row: int, options: SearchOptions) -> list[tuple[float, tuple[int, ...]]]:
-        """Return what `models.search.beam_search` says it finds, by lists: [(score, words)]."""
+        """Return the result of `models.search.beam_search`, computed with lists: [(score, words)]."""
         live: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
         pool: list[tuple[float, tuple[int, ...]]] = []
         while live:
@@ -131,18 +131,18 @@ class Toy:
             grown.sort(key=lambda path: -path[0])
             for log_prob, words in grown[: options.beams]:
                 if words[-1] == END:
-                    pool.append((penalised(log_prob, len(words) - 1, options), words[:-1]))
+                    pool.append((penalized(log_prob, len(words) - 1, options), words[:-1]))
             live = [path for path in grown if path[1][-1] != END][: options.beams]
             pool = sorted(pool, reverse=True)[: options.beams]
             if live and len(pool) >= options.n_best:
                 full = len(pool) == options.beams
                 length = len(live[0][1]) - 1 if full else options.max_words
-                if pool[options.n_best - 1][0] >= penalised(live[0][0], length, options):
+                if pool[options.n_best - 1][0] >= penalized(live[0][0], length, options):
                     break
         return pool[: options.n_best]
 
 
-def penalised(log_prob: float, words: int, options: SearchOptions) -> float:
+def penalized(log_prob: float, words: int, options: SearchOptions) -> float:
     return log_prob / ((5 + words) / 6) ** options.length_penalty
 
 
@@ -155,7 +155,7 @@ def words(found: Hypotheses, row: int, index: int = 0) -> tuple[int, ...]:
 
 
 def checked(toy: Toy, found: Hypotheses, options: SearchOptions) -> Hypotheses:
-    """Return `found` as arrays; assert what holds of any search against the table."""
+    """Return `found` as arrays; assert the invariants of any search."""
     found = Hypotheses(*(part.numpy() for part in found))
     assert found.tokens.shape[2] == options.max_words + 1
     assert found.attention.shape == (*found.tokens.shape, 2)
@@ -175,7 +175,7 @@ def checked(toy: Toy, found: Hypotheses, options: SearchOptions) -> Hypotheses:
         np.testing.assert_array_equal(found.attention[row, index], seen)
         steps = [toy.next(row, sentence[:t], options)[w] for t, w in enumerate((*sentence, END))]
         assert math.isclose(log_prob, sum(steps), rel_tol=1e-5, abs_tol=1e-5)
-        score = penalised(sum(steps), len(sentence), options)
+        score = penalized(sum(steps), len(sentence), options)
         assert math.isclose(found.scores[row, index], score, rel_tol=1e-5, abs_tol=1e-5)
     return found
 

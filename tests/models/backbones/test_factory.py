@@ -6,7 +6,6 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from models.backbones.factory import (
     fingerprint,
     split_backbone,
 )
-from models.backbones.names import application_names
 from models.encoder_head import apply_backbone
 
 # Keras 3.15 saving a variable under NumPy 2.
@@ -47,11 +45,6 @@ def conv_grid(size: int | None = 8, **options: Any) -> keras.Model:
     return keras.Model(images, keras.layers.BatchNormalization()(x))
 
 
-def test_small_cnn_returns_a_grid_at_any_size() -> None:
-    assert build_backbone("small-cnn").output_shape == (None, 4, 4, 128)
-    assert build_backbone("Small_CNN", image_size=96).output_shape == (None, 6, 6, 128)
-
-
 @pytest.mark.parametrize(
     ("name", "size"),
     [
@@ -65,26 +58,6 @@ def test_small_cnn_returns_a_grid_at_any_size() -> None:
 )
 def test_default_image_size(name: str, size: int) -> None:
     assert default_image_size(name) == size
-
-
-def test_application_names_are_those_of_keras() -> None:
-    functions = {name for name, value in vars(keras.applications).items() if callable(value)}
-    assert set(application_names()) == functions
-    assert len(functions) > 30
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("mobilnet", "did you mean 'MobileNet'"),
-        ("resnet51", "'ResNet50'"),
-        ("efficientnet-lite9", "did you mean 'efficientnet-lite"),
-        ("nothing like it", "^unknown backbone 'nothing like it': Known: .*small-cnn"),
-    ],
-)
-def test_an_unknown_name_suggests_the_closest(name: str, hint: str) -> None:
-    with pytest.raises(ValueError, match=hint):
-        build_backbone(name)
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet", "DenseNet121", "MobileNetV3Small"])
@@ -178,9 +151,7 @@ def test_a_failed_download_suggests_alternatives(
     # An empty cache: KERAS_HOME is read only once, when Keras is imported.
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(
-        ValueError, match=r"weights of VGG16 could not be downloaded.*a weights file"
-    ):
+    with pytest.raises(ValueError, match=r"VGG16 could not be downloaded.*a weights file"):
         build_backbone("vgg16", image_size=SIZE)
 
 
@@ -330,14 +301,3 @@ def test_batch_norms_are_trainable_only_from_scratch(tmp_path: Path) -> None:
     model.save(tmp_path / "cnn.keras")
     frozen = build_backbone(str(tmp_path / "cnn.keras"))
     np.testing.assert_array_equal(frozen(pictures, training=True), frozen(pictures))
-
-
-def test_dct_equals_that_of_the_gray_image() -> None:
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
-    grid = build_backbone("dct")(pictures).numpy()
-    grey = cv2.cvtColor((pictures / 127.5 - 1).reshape(64, 32, 3), cv2.COLOR_RGB2GRAY)
-    wanted = [cv2.dct(each)[:6, :6].ravel() for each in grey.reshape(2, 32, 32)]
-    np.testing.assert_allclose(grid.reshape(2, 36), wanted, atol=2e-4)
-    assert not build_backbone("dct").trainable_weights
-    with pytest.raises(ValueError, match="dct has no weights: omit them"):
-        build_backbone("dct", weights="imagenet")

@@ -21,7 +21,7 @@ from models.tokens import END, PAD, START
 
 BATCH, ITEMS, DEPTH, VOCABULARY = 3, 4, 8, 11
 
-ONE_EACH = tf.range(BATCH)  # each picture has one sentence
+OWN = tf.range(BATCH)  # one sentence per image
 
 KINDS = list(itertools.product(DECODERS, CELLS))
 
@@ -58,7 +58,7 @@ def sentences() -> np.ndarray:
 
 def test_training_and_search_compute_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
-    outputs = layer.teacher_force(memory(), tf.constant(tokens), ONE_EACH)
+    outputs = layer.teacher_force(memory(), tf.constant(tokens), OWN)
     together = tf.stack(
         [layer.compute_logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1
     )
@@ -105,7 +105,7 @@ def test_beams_are_independent(kind: tuple[str, str]) -> None:
 
 def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()
-    loss = layer.loss(memory(), (tf.constant(tokens), ONE_EACH), smoothing=0.1)
+    loss = layer.loss(memory(), (tf.constant(tokens), OWN), smoothing=0.1)
     step, state, cache = layer.prepare_search(memory())
     total, words = 0.0, 0
     for t in range(tokens.shape[1] - 1):
@@ -124,22 +124,20 @@ def test_captions_of_one_image_share_its_memory(kind: tuple[str, str]) -> None:
     example_index = tf.constant([1, 1, 0])
     shared = layer.teacher_force(memory(2), tokens, example_index)
     repeated = Memory(*(tf.gather(part, example_index) for part in memory(2)))
-    np.testing.assert_allclose(shared, layer.teacher_force(repeated, tokens, ONE_EACH), atol=1e-6)
+    np.testing.assert_allclose(shared, layer.teacher_force(repeated, tokens, OWN), atol=1e-6)
 
 
 def test_padding_changes_nothing(kind: tuple[str, str]) -> None:
     layer = decoder(kind)
     padded = np.pad(sentences(), ((0, 0), (0, 4)))
-    a, b = (
-        layer.loss(memory(), (tf.constant(tokens), ONE_EACH)) for tokens in (sentences(), padded)
-    )
+    a, b = (layer.loss(memory(), (tf.constant(tokens), OWN)) for tokens in (sentences(), padded))
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
 def test_every_weight_has_a_gradient(kind: tuple[str, str]) -> None:
     layer = decoder(kind)
     with tf.GradientTape() as tape:
-        loss = layer.loss(memory(), (tf.constant(sentences()), ONE_EACH))
+        loss = layer.loss(memory(), (tf.constant(sentences()), OWN))
     gradients = tape.gradient(loss, layer.trainable_variables)
     # A constant added to all energies leaves a softmax as it is, so no key bias is there to learn.
     still = [
@@ -157,7 +155,7 @@ def test_overfits_a_batch_and_decodes_it(kind: tuple[str, str]) -> None:
     @tf.function
     def train() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = layer.loss(memory(), (tokens, ONE_EACH))
+            loss = layer.loss(memory(), (tokens, OWN))
         gradients = tape.gradient(loss, layer.trainable_variables)
         optimizer.apply_gradients(zip(gradients, layer.trainable_variables, strict=True))
         return loss
@@ -175,12 +173,12 @@ def test_overfits_a_batch_and_decodes_it(kind: tuple[str, str]) -> None:
 
 def test_scheduled_sampling_replaces_words_by_predictions(kind: tuple[str, str]) -> None:
     layer, inputs = decoder(kind), tf.constant(sentences()[:, :-1])
-    none = layer._sampled(memory(), inputs, ONE_EACH, tf.constant(0.0))
+    none = layer._sampled(memory(), inputs, OWN, tf.constant(0.0))
     np.testing.assert_array_equal(none, inputs)
-    every = layer._sampled(memory(), inputs, ONE_EACH, tf.constant(1.0)).numpy()
+    every = layer._sampled(memory(), inputs, OWN, tf.constant(1.0)).numpy()
     assert (every[:, 0] == START).all()
     assert (every[inputs.numpy() == PAD] == PAD).all()
-    outputs = layer.teacher_force(memory(), inputs, ONE_EACH)
+    outputs = layer.teacher_force(memory(), inputs, OWN)
     said = tf.argmax(layer.compute_logits(outputs[:, 0]), axis=-1)
     np.testing.assert_array_equal(every[:, 1], said)
 
@@ -189,11 +187,11 @@ def test_dropout_only_in_training(kind: tuple[str, str]) -> None:
     layer = decoder(kind, dropout=0.5)
     inputs = tf.constant(sentences()[:, :-1])
     a, b = (
-        layer.teacher_force(memory(), inputs, ONE_EACH),
-        layer.teacher_force(memory(), inputs, ONE_EACH),
+        layer.teacher_force(memory(), inputs, OWN),
+        layer.teacher_force(memory(), inputs, OWN),
     )
     np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(a, layer.teacher_force(memory(), inputs, ONE_EACH, training=True))
+    assert not np.array_equal(a, layer.teacher_force(memory(), inputs, OWN, training=True))
 
 
 def test_config_round_trip(kind: tuple[str, str]) -> None:
@@ -203,15 +201,15 @@ def test_config_round_trip(kind: tuple[str, str]) -> None:
     copy.set_weights(layer.get_weights())
     tokens = tf.constant(sentences())
     np.testing.assert_array_equal(
-        copy.teacher_force(memory(), tokens, ONE_EACH),
-        layer.teacher_force(memory(), tokens, ONE_EACH),
+        copy.teacher_force(memory(), tokens, OWN),
+        layer.teacher_force(memory(), tokens, OWN),
     )
     assert copy.dropout_rate == 0.25
 
 
 def test_the_output_depends_on_the_memory(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant([[START]] * BATCH)
-    outputs = layer.teacher_force(memory(), tokens, ONE_EACH)
+    outputs = layer.teacher_force(memory(), tokens, OWN)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
 

@@ -34,9 +34,7 @@ def by_steps(step: Any, inputs: tf.Tensor, state: Any) -> tf.Tensor:
 @pytest.mark.parametrize(
     ("name", "recurrent"), [*((name, "lstm") for name in DECODERS), ("updown", "gru")]
 )
-def test_every_gradient_equals_that_of_a_python_loop(
-    name: str, recurrent: str, graph: bool
-) -> None:
+def test_gradients_equal_those_of_a_python_loop(name: str, recurrent: str, graph: bool) -> None:
     keras.utils.set_random_seed(2)
     cell = DECODERS[name](8, recurrent)
     cell.build(DEPTH, DEPTH)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from models.search.beam_search import beam_search
 from models.search.hypotheses import IMPOSSIBLE, Hypotheses, SearchOptions
 from models.tokens import END, START
-from tests.support.toy_search import Toy, any_options, any_toys, every, penalised, words
+from tests.support.toy_search import Toy, any_options, any_toys, every, penalized, words
 
 INF = math.inf
 modest = settings(max_examples=25, deadline=None)
@@ -32,7 +32,7 @@ def test_a_beam_wider_than_all_sentences_is_exhaustive_search(
     for row, sentences in enumerate(listed):
         count = len(sentences)
         assert set(every(found, row)[:count]) == set(sentences)
-        scores = [penalised(log, len(sentence), kind) for sentence, log in sentences.items()]
+        scores = [penalized(log, len(sentence), kind) for sentence, log in sentences.items()]
         np.testing.assert_allclose(
             found.scores[row, :count], sorted(scores, reverse=True), rtol=1e-5
         )

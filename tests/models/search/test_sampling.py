@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +10,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from data.media import vocabulary
-from models.search import hypotheses
 from models.search.beam_search import beam_search
 from models.search.hypotheses import Hypotheses, SearchOptions
 from models.search.sampling import greedy, sample
-from models.tokens import END, START, UNKNOWN
+from models.tokens import END, START
 from tests.support.toy_search import Toy, any_options, any_toys, every, words
 
 modest = settings(max_examples=15, deadline=None)
@@ -27,31 +23,6 @@ modest = settings(max_examples=15, deadline=None)
 def assert_same(one: Hypotheses, other: Hypotheses) -> None:
     for name, left, right in zip(Hypotheses._fields, one, other, strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-6, err_msg=name)
-
-
-def test_special_ids_equal_those_of_the_vocabulary() -> None:
-    for name in ("PAD", "START", "END", "UNKNOWN"):
-        assert getattr(hypotheses, name) == getattr(vocabulary, name)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("beams", 0),
-        ("beams", 2.0),
-        ("max_words", 0),
-        ("min_words", -1),
-        ("min_words", 21),
-        ("no_repeat_ngram_size", True),
-        ("n_best", 6),
-        ("length_penalty", -0.1),
-        ("length_penalty", math.nan),
-        ("suppress_unknown", 1),
-    ],
-)
-def test_an_option_out_of_range_is_named(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be .*, not {value}"):
-        SearchOptions(**{name: value})
 
 
 @modest
@@ -70,34 +41,6 @@ def test_greedy_selects_the_most_likely_word_and_equals_a_beam_of_one(
                 break
             sentence += (best,)
         assert words(found, row) == sentence
-
-
-@settings(modest, max_examples=8)
-@given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 3))
-def test_no_ngram_is_repeated_in_long_sentences(seed: int, size: int, beams: int) -> None:
-    options = SearchOptions(beams=beams, max_words=12, min_words=8, no_repeat_ngram_size=size)
-    found = Toy.random(seed, size=12).search(options)
-    for row in range(2):
-        sentence = words(found, row)
-        grams = [sentence[start : start + size] for start in range(len(sentence) - size + 1)]
-        assert len(set(grams)) == len(grams)
-
-
-def test_end_is_chosen_if_no_token_is_allowed() -> None:
-    """Two words, neither twice, and yet at least four of them: there is no such sentence."""
-    options = SearchOptions(min_words=4, no_repeat_ngram_size=1)
-    toy = Toy.random(0)
-    for found in (toy.greedy(options), toy.search(options), toy.sample(options, seed=1)):
-        assert sorted(words(found, 0)) == [4, 5]
-        assert np.all(np.isfinite(found.scores[:, 0]))
-
-
-def test_the_unknown_word_is_chosen_only_if_allowed() -> None:
-    toy = Toy.chain({START: {UNKNOWN: 0.9, 4: 0.1}, UNKNOWN: {END: 1.0}, 4: {END: 1.0}})
-    for find in (toy.greedy, toy.search):
-        assert every(find(SearchOptions())) == [(4,)]
-        assert every(find(SearchOptions(suppress_unknown=False))) == [(UNKNOWN,)]
-    np.testing.assert_allclose(toy.greedy(SearchOptions()).log_probs, math.log(0.1), rtol=1e-6)
 
 
 FIRST = {4: 0.4, 5: 0.3, 6: 0.2, 7: 0.1}

@@ -1,4 +1,4 @@
-"""Gradients back through time: the formula, automatic differentiation, and what is said of them."""
+"""Gradient flow: equations, automatic differentiation, and the reported summaries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from pipelines.cli import gradient_flow as gradient_flow_command
 from pipelines.cli.main import run
 from pipelines.config.config import CELLS as NAMES
 from pipelines.diagnostics import gradient_flow
-from pipelines.diagnostics.gradient_flow import INITIAL, Flow, make_cell, measure, verdict
+from pipelines.diagnostics.gradient_flow import (
+    INITIALIZERS,
+    GradientFlow,
+    build_cell,
+    describe,
+    measure_gradient_flow,
+)
 
 UNITS, EXAMPLES, STEPS = 6, 3, 40  # more steps than a chunk
 
@@ -28,8 +34,8 @@ def inputs(steps: int = STEPS) -> tf.Tensor:
     return tf.random.stateless_normal((EXAMPLES, steps, UNITS), [1, 2])
 
 
-def cell_of(name: str, initial: str = "glorot", scale: float = 1.0) -> Any:
-    return make_cell(name, UNITS, UNITS, initial=initial, scale=scale, seed=3)
+def cell_of(name: str, initializer: str = "glorot", scale: float = 1.0) -> Any:
+    return build_cell(name, UNITS, UNITS, initializer=initializer, scale=scale, seed=3)
 
 
 def test_the_jacobian_of_the_rnn_equals_its_equation() -> None:
@@ -66,49 +72,53 @@ def test_the_product_of_jacobians_equals_the_automatic_gradient(name: str) -> No
             states.append(state)
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * state.h)
     gradients = tape.gradient(loss, states, unconnected_gradients="zero")
-    flow = measure(name, cell, xs, seed=7)
+    flow = measure_gradient_flow(name, cell, xs, seed=7)
     for number, part in enumerate(states[0]._fields):
         norms = [np.median(np.linalg.norm(each[number], axis=-1)) for each in gradients]
         np.testing.assert_allclose(flow.gradients[part], norms, rtol=1e-4, atol=1e-9)
 
 
 def test_singular_values_equal_the_expected_ones() -> None:
-    cell = cell_of("rnn", initial="orthogonal", scale=1.5)
-    flow = measure("rnn", cell, tf.zeros([EXAMPLES, 5, UNITS]))
-    np.testing.assert_allclose(flow.singular, 1.5, rtol=1e-5)  # at h = 0, tanh′ = 1
+    cell = cell_of("rnn", initializer="orthogonal", scale=1.5)
+    flow = measure_gradient_flow("rnn", cell, tf.zeros([EXAMPLES, 5, UNITS]))
+    np.testing.assert_allclose(flow.singular_values, 1.5, rtol=1e-5)  # at h = 0, tanh′ = 1
 
 
-@pytest.mark.parametrize("initial", INITIAL)
-def test_recurrent_weights_are_initialized_as_requested(initial: str) -> None:
-    blocks = np.split(cell_of("lstm", initial=initial, scale=3.0).recurrent_kernel.numpy(), 4, 1)
-    if initial == "identity":
+@pytest.mark.parametrize("initializer", INITIALIZERS)
+def test_recurrent_weights_are_initialized_as_requested(initializer: str) -> None:
+    blocks = np.split(
+        cell_of("lstm", initializer=initializer, scale=3.0).recurrent_kernel.numpy(), 4, 1
+    )
+    if initializer == "identity":
         np.testing.assert_array_equal(blocks, [3 * np.eye(UNITS)] * 4)
-    if initial == "orthogonal":
+    if initializer == "orthogonal":
         for block in blocks:
             np.testing.assert_allclose(block @ block.T, 9 * np.eye(UNITS), atol=1e-5)
 
 
 def test_over_300_steps_the_rnn_gradient_vanishes_and_the_lstm_gradient_does_not() -> None:
     """Over 300 steps: the RNN's gradient is gone, far below float32; the LSTM's is there."""
-    rnn = measure("rnn", cell_of("rnn", initial="orthogonal"), inputs(300))
-    lstm = measure("lstm", cell_of("lstm", initial="orthogonal"), inputs(300))
+    rnn = measure_gradient_flow("rnn", cell_of("rnn", initializer="orthogonal"), inputs(300))
+    lstm = measure_gradient_flow("lstm", cell_of("lstm", initializer="orthogonal"), inputs(300))
     assert 0 < rnn.total[0] < 1e-45  # float32 has nothing smaller but 0
     assert lstm.total[0] > 1e30 * rnn.total[0]
-    assert "rnn: the gradient vanished" in verdict(rnn)
+    assert "rnn: the gradient vanished" in describe(rnn)
 
 
 def test_summaries_of_exploded_and_preserved_gradients() -> None:
-    rising = Flow("rnn", {"h": 2.0 ** np.arange(20)[::-1]}, np.ones([20, 1]))
-    assert "exploded: of 1 at step 20, 5.2e+05 is left at step 1 (× 0.5" not in verdict(rising)
-    assert "exploded" in verdict(rising) and "exceeds 1000 after 10 steps" in verdict(rising)
-    level = Flow("lstm", {"h": np.ones(20), "c": np.zeros(20)}, np.ones([20, 1]))
-    assert verdict(level).startswith("lstm: the gradient came through: of 1 at step 20, 1 is left")
-    gone = Flow("rnn", {"h": np.array([0.0, 0.0, 1.0])}, np.ones([3, 1]))
-    assert "vanished wholly" in verdict(gone)
-    ended = Flow("decoder", {"h": np.array([0.2, 0.1, 0.1, 0.0, 0.0])}, np.ones([5, 1]))
-    assert verdict(ended).startswith("decoder: the gradient came through: of 0.1 at step 3, 0.2 is")
-    nothing = Flow("decoder", {"h": np.zeros(3)}, np.ones([3, 1]))
-    assert verdict(nothing) == "decoder: no gradient at any step."
+    rising = GradientFlow("rnn", {"h": 2.0 ** np.arange(20)[::-1]}, np.ones([20, 1]))
+    assert "(× 0.5" not in describe(rising)
+    assert "exploded" in describe(rising) and "exceeds 1000 after 10 steps" in describe(rising)
+    level = GradientFlow("lstm", {"h": np.ones(20), "c": np.zeros(20)}, np.ones([20, 1]))
+    assert describe(level).startswith("lstm: the gradient was preserved: norm 1 at step 20, 1 at")
+    gone = GradientFlow("rnn", {"h": np.array([0.0, 0.0, 1.0])}, np.ones([3, 1]))
+    assert "vanished completely" in describe(gone)
+    ended = GradientFlow("decoder", {"h": np.array([0.2, 0.1, 0.1, 0.0, 0.0])}, np.ones([5, 1]))
+    assert describe(ended).startswith(
+        "decoder: the gradient was preserved: norm 0.1 at step 3, 0.2"
+    )
+    nothing = GradientFlow("decoder", {"h": np.zeros(3)}, np.ones([3, 1]))
+    assert describe(nothing) == "decoder: no gradient at any step."
 
 
 def test_the_command_writes_a_plot_and_a_table(
@@ -141,11 +151,11 @@ def test_the_axes_fit_small_gradients_and_whole_steps(
             super().savefig(*args, **options)
 
     monkeypatch.setattr(gradient_flow, "Figure", Kept)
-    flow = Flow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
-    gradient_flow.draw(tmp_path / "flow.png", [flow], "", "the run's own")
-    gradient, singular = drawn[0].axes
+    flow = GradientFlow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
+    gradient_flow.plot(tmp_path / "flow.png", [flow], "", "of the run")
+    gradient, singular_values = drawn[0].axes
     assert gradient.get_ylim()[1] < 1e-3
-    assert all(float(tick).is_integer() for tick in singular.get_xticks())
+    assert all(float(tick).is_integer() for tick in singular_values.get_xticks())
 
 
 @pytest.mark.parametrize(
@@ -154,9 +164,9 @@ def test_the_axes_fit_small_gradients_and_whole_steps(
         ("--cell elman", "--cell invalid choice: 'elman'"),
         ("--length 0", "--length must be at least 1"),
         ("--seed -1", "--seed must be 0 or more"),
-        ("--out flow.pdf", "--out names a .png file"),
+        ("--out flow.pdf", "--out must end in .png"),
         ("--scale 0", "--scale must be above 0"),
-        ("runs/letters --cell rnn", "--cell is of new cells: runs/letters is measured with its"),
+        ("runs/letters --cell rnn", "--cell applies to new cells only: remove it, or the run"),
     ],
 )
 def test_invalid_arguments_are_reported(
@@ -169,9 +179,11 @@ def test_invalid_arguments_are_reported(
 
 def test_a_gradient_overflow_is_reported() -> None:
     with pytest.raises(UserError, match="lower --scale"):
-        measure("rnn", cell_of("rnn", initial="identity", scale=1e6), tf.zeros([2, 99, UNITS]))
+        measure_gradient_flow(
+            "rnn", cell_of("rnn", initializer="identity", scale=1e6), tf.zeros([2, 99, UNITS])
+        )
 
 
 def test_the_command_line_lists_all_choices() -> None:
     assert set(NAMES) == set(CELLS)
-    assert set(gradient_flow_command.INITIAL) == set(INITIAL)
+    assert set(gradient_flow_command.INITIALIZERS) == set(INITIALIZERS)

@@ -1,4 +1,4 @@
-"""Gradient flow in a run: the automatic gradient, watched; and training stays as it is."""
+"""Gradient flow in a run: recorded gradients, without an effect on training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from models.layers.unroll import record_loops, state_gradients
 from models.memory import Memory
 from pipelines.cli.main import run
 from pipelines.diagnostics import run_gradient_flow
-from pipelines.diagnostics.gradient_flow import make_cell, measure
+from pipelines.diagnostics.gradient_flow import build_cell, measure_gradient_flow
 from pipelines.training import trainer as training
 from pipelines.training.trainer import Trainer
 from tests.support.tiny_reviews import tiny
@@ -28,7 +28,7 @@ UNITS, EXAMPLES, STEPS = 5, 3, 12
 
 @pytest.mark.parametrize("name", CELLS)
 def test_recorded_gradients_equal_the_product_of_jacobians(name: str) -> None:
-    cell = make_cell(name, UNITS, UNITS, initial="glorot", scale=1.0, seed=3)
+    cell = build_cell(name, UNITS, UNITS, initializer="glorot", scale=1.0, seed=3)
     inputs = tf.random.stateless_normal((EXAMPLES, STEPS, UNITS), [1, 2])
     directions = np.random.default_rng(0).normal(size=(EXAMPLES, UNITS))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
@@ -36,12 +36,12 @@ def test_recorded_gradients_equal_the_product_of_jacobians(name: str) -> None:
         h = run_cell(cell, inputs, tf.ones([EXAMPLES, STEPS], tf.bool))
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
     (found,) = state_gradients(tape, loss, loops)
-    flow = measure(name, cell, inputs, seed=0)
+    flow = measure_gradient_flow(name, cell, inputs, seed=0)
     for part, values in found._asdict().items():
         norms = np.median(np.linalg.norm(values, axis=-1), axis=1)
         np.testing.assert_allclose(norms, flow.gradients[part], rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose(
-        run_gradient_flow._singular(loops[0]), flow.singular, rtol=1e-4, atol=1e-6
+        run_gradient_flow._singular_values(loops[0]), flow.singular_values, rtol=1e-4, atol=1e-6
     )
 
 
@@ -177,7 +177,7 @@ def test_the_measured_batch_is_long_and_without_padding_if_possible() -> None:
     def chosen(some: list[tf.Tensor]) -> list[list[int]]:
         spec = tf.TensorSpec([None, None], tf.int32)
         found = tf.data.Dataset.from_generator(lambda: iter(some), output_signature=spec)
-        return run_gradient_flow._longest(found).numpy().tolist()
+        return run_gradient_flow._select_batch(found).numpy().tolist()
 
     assert chosen(ids) == batches[1]
     assert chosen(ids[2:]) == batches[2]
