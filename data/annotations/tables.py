@@ -104,7 +104,9 @@ class Layout:
     def missing(self, roles: Iterable[str]) -> str:
         """Return which columns are missing if only `roles` are there; "" where none are."""
         found = set(roles)
-        wanted = [(role,) for role, column in self.columns.items() if column.required]
+        wanted: list[tuple[str, ...]] = [
+            (role,) for role, column in self.columns.items() if column.required
+        ]
         wanted += [self.any_of] if self.any_of else []
         return "; ".join(
             f"no column {' or '.join(some)} "
@@ -289,10 +291,11 @@ def _check_value(role: str, column: Column, cell: object) -> str:
 
 
 def _check_texts(role: str, cell: object) -> list[str]:
-    several = cell if isinstance(cell, list) else [] if cell is None else [cell]
-    if not all(isinstance(text, str) for text in several):
+    several: list[object] = cell if isinstance(cell, list) else [] if cell is None else [cell]
+    texts = [text for text in several if isinstance(text, str)]
+    if len(texts) < len(several):
         raise _BadCellError(f"{role} is not a string or a list of strings: {cell!r:.80}")
-    return [text for text in several if text.strip()]
+    return [text for text in texts if text.strip()]
 
 
 def _check_split(name: str) -> str | None:

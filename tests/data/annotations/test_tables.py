@@ -8,6 +8,7 @@ import io
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -135,7 +136,7 @@ def test_an_unreadable_table_is_an_error_that_names_file_and_line(
 
 def test_json_values_that_are_not_text_are_problems(tmp_path: Path) -> None:
     labels = (3, ["x"], "\ud83d", None)
-    values = [{"caption": [1]}, *({"label": label} for label in labels)]
+    values: list[dict[str, Any]] = [{"caption": [1]}, *({"label": label} for label in labels)]
     content = "".join(json.dumps({"file": "a.mp4", **value}) + "\n" for value in values)
     first, number, *problems, empty = read_table(table(tmp_path, "a.jsonl", content), CLIPS)
     assert isinstance(number, TableRow) and number.get("label") == "3"
