@@ -104,8 +104,10 @@ class Layout:
     def missing(self, roles: Iterable[str]) -> str:
         """Return which columns are missing if only `roles` are there; "" where none are."""
         found = set(roles)
-        required = [(role,) for role, column in self.columns.items() if column.required]
-        wanted: list[tuple[str, ...]] = [*required, *([self.any_of] if self.any_of else [])]
+        wanted: list[tuple[str, ...]] = [
+            (role,) for role, column in self.columns.items() if column.required
+        ]
+        wanted += [self.any_of] if self.any_of else []
         return "; ".join(
             f"no column {' or '.join(some)} "
             f"(name it {', '.join(name for role in some for name in self.columns[role].names)})"
@@ -289,10 +291,11 @@ def _check_value(role: str, column: Column, cell: object) -> str:
 
 
 def _check_texts(role: str, cell: object) -> list[str]:
-    several: list[Any] = cell if isinstance(cell, list) else [] if cell is None else [cell]
-    if not all(isinstance(text, str) for text in several):
+    several: list[object] = cell if isinstance(cell, list) else [] if cell is None else [cell]
+    texts = [text for text in several if isinstance(text, str)]
+    if len(texts) < len(several):
         raise _BadCellError(f"{role} is not a string or a list of strings: {cell!r:.80}")
-    return [text for text in several if text.strip()]
+    return [text for text in texts if text.strip()]
 
 
 def _check_split(name: str) -> str | None:
