@@ -226,6 +226,4 @@ def test_time_embeddings_distinguish_equal_frames() -> None:
     angle = np.arange(4)[:, None] / 10000 ** (np.arange(4) / 4)
     waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
     assert np.allclose(shifted[:4], waves, atol=1e-6)
-        shifted[:4], np.concatenate([np.sin(angle), np.cos(angle)], axis=1), atol=1e-6
-    )
     assert not values[4].any()
