@@ -41,7 +41,7 @@ class Toy:
 
     @classmethod
     def chain(cls, *rows: dict[int, dict[int, float]], size: int = 7) -> Toy:
-        """Take {last word: {next word: probability}} for each row; other words have probability 0."""
+        """Take {last word: {next word: probability}} for each row; the others have 0."""
         logits = np.full((len(rows), size, size, size), -INF)
         for row, following in enumerate(rows):
             for last, probabilities in following.items():
@@ -119,7 +119,7 @@ class Toy:
         return dict(grow((), 0.0))
 
     def beam(self, row: int, options: SearchOptions) -> list[tuple[float, tuple[int, ...]]]:
-        """Return the result of `models.search.beam_search`, computed with lists: [(score, words)]."""
+        """Return what beam search should find, computed with lists: [(score, words)]."""
         live: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
         pool: list[tuple[float, tuple[int, ...]]] = []
         while live:

@@ -1,4 +1,4 @@
-"""Batch norms folded into convolutions: the same answers, fewer operations."""
+"""Batch norms folded into convolutions: the same outputs with fewer operations."""
 
 from __future__ import annotations
 

@@ -45,10 +45,10 @@ GOLDEN = {
 
 
 def waves(size: int) -> NDArray[np.float32]:
-    """Return a smooth picture `[1, size, size, 3]` in 0..255 that any library can draw."""
+    """Return a smooth image `[1, size, size, 3]` in 0..255 that any library can compute."""
     row, column, channel = np.indices((size, size, 3), dtype=np.float64)
-    picture = 127.5 + 127.5 * np.sin(row / 9 + channel) * np.cos(column / 14)
-    return picture[None].astype(np.float32)
+    image = 127.5 + 127.5 * np.sin(row / 9 + channel) * np.cos(column / 14)
+    return image[None].astype(np.float32)
 
 
 def skip_without_weights(name: str) -> None:

@@ -268,8 +268,8 @@ def test_fine_tuning_updates_convolutions_but_not_batch_norm_statistics(
 def test_the_two_parts_equal_the_backbone_and_only_the_top_is_trainable(name: str) -> None:
     whole = build_backbone(name, weights="random", image_size=64)
     lower, top = split_backbone(whole)
-    pictures = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
-    np.testing.assert_allclose(top(lower(pictures)), whole(pictures), atol=1e-5)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
+    np.testing.assert_allclose(top(lower(images)), whole(images), atol=1e-5)
     assert lower.output_shape[1] == 2 * top.output_shape[1]
     assert 0 < len(whole.trainable_variables) == len(top.trainable_variables)
     assert lower.trainable_variables == []
@@ -295,9 +295,9 @@ def test_frame_differences_pass_through_the_same_weights(vector: bool) -> None:
 
 
 def test_batch_norms_are_trainable_only_from_scratch(tmp_path: Path) -> None:
-    pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
+    images = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
     model = build_backbone("small-cnn")
-    assert not np.allclose(model(pictures, training=True), model(pictures), atol=1e-3)
+    assert not np.allclose(model(images, training=True), model(images), atol=1e-3)
     model.save(tmp_path / "cnn.keras")
     frozen = build_backbone(str(tmp_path / "cnn.keras"))
-    np.testing.assert_array_equal(frozen(pictures, training=True), frozen(pictures))
+    np.testing.assert_array_equal(frozen(images, training=True), frozen(images))

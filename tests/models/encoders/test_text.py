@@ -1,4 +1,4 @@
-"""Texts into memories: padding changes nothing, order does; saved and loaded alike."""
+"""The text encoder: padding, order, dropout, affixes, configuration."""
 
 from __future__ import annotations
 

@@ -212,8 +212,8 @@ def test_norm_removes_the_constant_part_of_a_clip(cells: int | None) -> None:
     mask = tf.constant(MASK)
     wanted = plain(tf.constant(normed), mask)
     who = 10 * features(*shape)[:, :1]  # a face, the same in all frames, twice as near
-    for told in (frames, 2 * frames + who):
-        memory = layer(tf.constant(told), mask)
+    for shifted in (frames, 2 * frames + who):
+        memory = layer(tf.constant(shifted), mask)
         assert np.allclose(memory.values, wanted.values, atol=1e-4)
         assert np.allclose(memory.summary, wanted.summary, atol=1e-4)
 
@@ -222,7 +222,8 @@ def test_time_embeddings_distinguish_equal_frames() -> None:
     frames = tf.constant(np.repeat(features(1, 1, 6), 5, axis=1))
     mask = tf.constant([[True] * 4 + [False]])
     values = np.asarray(encoder("mean", times=True)(frames, mask).values)[0]
-    told = values - np.asarray(encoder("mean")(frames, mask).values)[0]
+    shifted = values - np.asarray(encoder("mean")(frames, mask).values)[0]
     angle = np.arange(4)[:, None] / 10000 ** (np.arange(4) / 4)
-    assert np.allclose(told[:4], np.concatenate([np.sin(angle), np.cos(angle)], axis=1), atol=1e-6)
+    waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+    assert np.allclose(shifted[:4], waves, atol=1e-6)
     assert not values[4].any()

@@ -1,4 +1,4 @@
-"""The classifier's loss against NumPy, and that it learns."""
+"""The classifier: its loss and its poolings against NumPy."""
 
 from __future__ import annotations
 

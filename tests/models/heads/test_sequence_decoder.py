@@ -179,8 +179,8 @@ def test_scheduled_sampling_replaces_words_by_predictions(kind: tuple[str, str])
     assert (every[:, 0] == START).all()
     assert (every[inputs.numpy() == PAD] == PAD).all()
     outputs = layer.teacher_force(memory(), inputs, OWN)
-    said = tf.argmax(layer.compute_logits(outputs[:, 0]), axis=-1)
-    np.testing.assert_array_equal(every[:, 1], said)
+    predicted = tf.argmax(layer.compute_logits(outputs[:, 0]), axis=-1)
+    np.testing.assert_array_equal(every[:, 1], predicted)
 
 
 def test_dropout_only_in_training(kind: tuple[str, str]) -> None:
@@ -214,7 +214,7 @@ def test_the_output_depends_on_the_memory(kind: tuple[str, str]) -> None:
 
 
 def test_attention_depends_on_the_last_word(kind: tuple[str, str]) -> None:
-    """After "a red", a decoder that does not know it cannot look for the red thing."""
+    """After "a red", a decoder without the last word could not attend to the red object."""
     step, state, cache = decoder(kind).prepare_search(memory())
     _, _, after_one = step(tf.constant([4, 4, 4]), state, cache)
     _, _, after_another = step(tf.constant([9, 9, 9]), state, cache)

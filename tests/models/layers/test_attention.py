@@ -44,8 +44,8 @@ def test_equals_its_equation(attention: AdditiveAttention) -> None:
 def test_an_extra_query_is_added(attention: AdditiveAttention) -> None:
     values, query, mask = memory(), queries(BATCH), tf.ones([BATCH, ITEMS], tf.bool)
     keys = attention.keys(values)
-    asked = attention.to_query(queries(BATCH) * 0.5)
-    both, _ = attention(query, keys, values, mask, asked)
+    extra_query = attention.to_query(queries(BATCH) * 0.5)
+    both, _ = attention(query, keys, values, mask, extra_query)
     once, _ = attention(query * 1.5, keys, values, mask)
     np.testing.assert_allclose(both, once, atol=1e-5)
 

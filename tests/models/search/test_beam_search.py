@@ -1,4 +1,4 @@
-"""Beam search equals enumeration, and a beam kept by hand, on models that Python can list."""
+"""Beam search against enumeration and a reference implementation, on enumerable models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Greedy search and sampling, and what holds of every search: options, graph, export."""
+"""Greedy search and sampling, and every search in a graph and an export."""
 
 from __future__ import annotations
 

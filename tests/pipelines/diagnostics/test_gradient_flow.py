@@ -127,10 +127,10 @@ def test_the_command_writes_a_plot_and_a_table(
     out = tmp_path / "flow.png"
     options = f"--length 12 --units 5 --examples 2 --out {out}"
     assert run(["gradient-flow", "--cell", "rnn", "lstm", *options.split()]) == 0
-    said = capfd.readouterr().out
-    assert "rnn: the gradient" in said and "lstm: the gradient" in said
-    with Image.open(out) as picture:
-        assert picture.width > 500
+    output = capfd.readouterr().out
+    assert "rnn: the gradient" in output and "lstm: the gradient" in output
+    with Image.open(out) as image:
+        assert image.width > 500
     with out.with_suffix(".csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["cell"], int(row["t"])) for row in rows[::12]] == [("rnn", 1), ("lstm", 1)]
@@ -143,17 +143,17 @@ def test_the_command_writes_a_plot_and_a_table(
 def test_the_axes_fit_small_gradients_and_whole_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = []
+    figures = []
 
     class Kept(Figure):
         def savefig(self, *args: Any, **options: Any) -> None:
-            drawn.append(self)
+            figures.append(self)
             super().savefig(*args, **options)
 
     monkeypatch.setattr(gradient_flow, "Figure", Kept)
     flow = GradientFlow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
     gradient_flow.plot(tmp_path / "flow.png", [flow], "", "of the run")
-    gradient, singular_values = drawn[0].axes
+    gradient, singular_values = figures[0].axes
     assert gradient.get_ylim()[1] < 1e-3
     assert all(float(tick).is_integer() for tick in singular_values.get_xticks())
 

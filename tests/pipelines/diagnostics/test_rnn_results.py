@@ -57,17 +57,17 @@ def test_lengths_that_only_the_rnn_fails_are_reported() -> None:
 
 
 def test_no_title_of_the_plot_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = []
+    figures = []
 
     class Kept(Figure):
         def savefig(self, *args: Any, **options: Any) -> None:
-            drawn.append(self)
+            figures.append(self)
             super().savefig(*args, **options)
 
     monkeypatch.setattr(rnn_results, "Figure", Kept)
     trials = [dataclasses.replace(TRIAL, task=name, length=8) for name in RNN_TASKS]
     rnn_results.plot_results(tmp_path / "tasks.png", dict.fromkeys(trials, OUTCOME))
-    (figure,) = drawn
+    (figure,) = figures
     figure.draw_without_rendering()
     for axes in figure.axes:
         extent = axes.title.get_window_extent()

@@ -83,13 +83,13 @@ def test_the_command_writes_all_files_and_resumes(
     monkeypatch.setattr(rnn_training, "run_trial", attempted)
     assert run([*words, "--seeds", "2"]) == 0
     assert {trial.seed for trial in done} == {1} and len(done) == 2
-    said = capfd.readouterr().out
-    assert "2 of 4 runs are already finished" in said
+    output = capfd.readouterr().out
+    assert "2 of 4 runs are already finished" in output
     with (tmp_path / "o" / "rnn-tasks.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 and {row["cell"] for row in rows} == {"rnn", "gru"}
-    with Image.open(tmp_path / "o" / "rnn-tasks.png") as picture:
-        assert picture.width > 800
+    with Image.open(tmp_path / "o" / "rnn-tasks.png") as image:
+        assert image.width > 800
 
 
 @pytest.mark.parametrize(

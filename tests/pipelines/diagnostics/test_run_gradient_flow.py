@@ -159,8 +159,8 @@ def test_the_command_measures_a_run(
     out = tmp_path / "flow.png"
     words = ["gradient-flow", str(tmp_path / "run"), "--examples", "2", "--out", str(out)]
     assert run(words) == 0
-    said = capfd.readouterr().out
-    assert "forwards_0: the gradient" in said and "backwards_0: the gradient" in said
+    output = capfd.readouterr().out
+    assert "forwards_0: the gradient" in output and "backwards_0: the gradient" in output
     for weight, expected in zip(model.weights, trained_weights, strict=True):
         np.testing.assert_array_equal(weight, expected)
     with out.with_suffix(".csv").open(encoding="utf-8") as file:
