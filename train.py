@@ -1,4 +1,4 @@
-"""Train a model, score it, export it and write a report: `python train.py --help`."""
+"""Train and evaluate a model, export it and write a report: `python train.py --help`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pipelines.config.run_directory import open_run
 from pipelines.runtime.console import exit_code, quiet_tensorflow
 
 
-def main(words: Sequence[str]) -> int:
-    """Do what the command line asks for; return 0.
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; return the exit code 0.
 
     Raises:
-        UserError: for what the user can mend.
+        UserError: for a mistake that the user can fix.
     """
-    config, run_dir = parse(words)
+    config, run_dir = parse(arguments)
     folder = open_run(config, run_dir)
     quiet_tensorflow()
-    from pipelines.training.distribution import beginning_again
-    from pipelines.training.run import run  # takes seconds: after the mistakes have been found
+    from pipelines.training.distribution import restart_if_worker_lost
+    from pipelines.training.run import run  # takes seconds to import: only after the checks
 
-    with beginning_again():
-        run(config, folder, shlex.join(["python", "train.py", *words]))
+    with restart_if_worker_lost():
+        run(config, folder, shlex.join(["python", "train.py", *arguments]))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code(lambda: main(sys.argv[1:]), "stopped; the same command goes on from here"))
+    sys.exit(exit_code(lambda: main(sys.argv[1:]), "stopped; the same command resumes the run"))

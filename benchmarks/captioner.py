@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import END, PAD, START, tokenize
-from models.encoder_head import look
+from models.encoder_head import apply_backbone
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.linear import matmul_precision
@@ -32,8 +32,8 @@ from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.evaluation.captions import search_options
-from pipelines.inputs.batches import Captions, training_batches
-from pipelines.inputs.tables import Table
+from pipelines.inputs.batches import Captions, caption_batches
+from pipelines.inputs.tables import ImageTable
 from pipelines.tasks.assembly import load_run
 from pipelines.training.trainer import Trainer
 
@@ -88,11 +88,11 @@ def training_flops(decoder: str, steps: int) -> float:
     return once + 3 * 2 * BATCH * steps * step
 
 
-def made_up(lengths: np.ndarray) -> tuple[Captions, Table]:
+def made_up(lengths: np.ndarray) -> tuple[Captions, ImageTable]:
     """Return captions of these lengths and features of some pictures."""
     rng = np.random.default_rng(0)
     rows = rng.random((500, 1, CELLS, FEATURES), np.float32).astype(np.float16)
-    table = Table(tuple(map(str, range(500))), rows)
+    table = ImageTable(tuple(map(str, range(500))), rows)
     tokens = [
         np.array([START, *rng.integers(4, VOCABULARY, n), END], np.int32) for n in lengths.tolist()
     ]
@@ -121,14 +121,14 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     captions, table = made_up(lengths)
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
     trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
-    epoch = training_batches(captions, table, BATCH, together=0, seed=0, epoch=0)
-    trainer.step.trace(epoch, tune=False)
+    epoch = caption_batches(captions, table, BATCH, per_row=0, seed=0, epoch=0)
+    trainer.step.trace(epoch, fine_tune=False)
     count = flops = 0.0
     start = 0.0
     for number, (rows, targets) in enumerate(epoch):
         if number == 10:
             start = time.perf_counter()
-        trainer._train_step((rows, targets), tune=False, number=number + 1)
+        trainer._train_step((rows, targets), epoch=0)
         if number >= 10:
             count += len(targets[1])
             flops += training_flops(decoder, targets[0].shape[1] - 1)
@@ -149,27 +149,28 @@ def search_rate(decoder: str) -> float:
 
     @tf.function
     def search() -> Any:
-        return beam_search(*model.head.start(model.encoder(features)), 100, options)
+        return beam_search(*model.head.prepare_search(model.encoder(features)), 100, options)
 
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
 
 def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
     """Return the captions that a trained model finds a second, and how many words they have."""
-    model, _, source = load_run(run)
-    config, part = source.config, model.top or model.backbone
-    table = source.table(config.test_splits.split(",")[0], source.tuned(config.epochs))
+    experiment = load_run(run)
+    config, model = experiment.config, experiment.model
+    part: Any = model.top or model.backbone
+    table = experiment.source.table(experiment.test_splits[0], config.epochs)
     options = dataclasses.replace(search_options(config), n_best=n_best)
 
     @tf.function(reduce_retracing=True)
     def search(features: tf.Tensor) -> tf.Tensor:
-        step, state, cache = model.head.start(model.encoder(features))
+        step, state, cache = model.head.prepare_search(model.encoder(features))
         return beam_search(step, state, cache, tf.shape(features)[0], options).tokens
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):
         seen = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
-        batches.append(look(part, seen) if seen.shape.rank == 4 else seen)
+        batches.append(apply_backbone(part, seen) if seen.shape.rank == 4 else seen)
     tokens = [search(batch) for batch in batches]  # to warm up
     words = np.mean(np.concatenate([np.sum(each[:, 0] > END, axis=1) for each in tokens]))
     return sum(map(len, batches)) / seconds(lambda: [search(b).numpy() for b in batches], 2), words

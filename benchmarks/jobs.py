@@ -99,13 +99,13 @@ def shards_of(
     source: Path, out: Path, encoder: Any, pixels: bool = True
 ) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its work, a shard each."""
-    from data.sharding.dataset_kinds import kind_of, list_source
+    from data.sharding.datasets import list_source, preparable
     from data.sharding.shards import Workplace, plan
     from data.sharding.work_items import DIGESTS, hashed
 
     place = Workplace(out)
     place.folder.mkdir(parents=True)
-    options = kind_of("folder").options("folder", {"image_size": SIDE, "pixels": pixels})
+    options = preparable("folder").options({"image_size": SIDE, "pixels": pixels})
     job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": pixels}
     entries = list_source("folder", source, options).entries
     planned = plan(hashed(entries, place.folder / DIGESTS), job, 128)

@@ -36,7 +36,8 @@ from typing import Any
 import tensorflow as tf
 
 from models.search.beam_search import beam_search
-from pipelines.tasks.assembly import load_run
+from pipelines.evaluation.captions import search_options
+from pipelines.tasks.assembly import Experiment, load_run
 
 BEAMS = 3
 RATIO_LIMIT, GAIN_LIMIT = 1.3, 2.0
@@ -55,22 +56,23 @@ def medians(works: Sequence[Callable[[int], Any]], repeats: int) -> list[float]:
 
 
 def latency(
-    model: Any, head: Any, source: Any, version: Path, pictures: Any, repeats: int
+    experiment: Experiment, version: Path, pictures: Sequence[bytes], repeats: int
 ) -> dict[str, float]:
     """Return the median seconds of the export, of the encoder and of the export's parts."""
-    folded = model.folded()
+    model, read_in_graph = experiment.model, experiment.source.preprocessing.read_in_graph
+    folded, options = model.optimize_for_inference(), search_options(experiment.config)
     caption = tf.saved_model.load(str(version)).signatures["serving_default"]
     given = [tf.constant([picture]) for picture in pictures]
-    pixels = [source.read_in_graph(each)[0] for each in given]
-    read = tf.function(source.read_in_graph, autograph=False)
-    forward = tf.function(model.remember, autograph=False)
-    quick = tf.function(folded.remember, autograph=False)
+    pixels = [read_in_graph(each)[0] for each in given]
+    read = tf.function(read_in_graph, autograph=False)
+    forward = tf.function(model.encode, autograph=False)
+    quick = tf.function(folded.encode, autograph=False)
     memories = [forward(each) for each in pixels]
 
     @tf.function(autograph=False)
     def search(memory: Any) -> Any:
-        step, state, cache = folded.head.start(memory)
-        return beam_search(step, state, cache, 1, head.options).tokens
+        step, state, cache = folded.head.prepare_search(memory)
+        return beam_search(step, state, cache, 1, options).tokens
 
     works = {
         "a caption": lambda n: caption(image_bytes=given[n])["caption"].numpy(),
@@ -160,15 +162,16 @@ def main() -> None:
     given = parser.parse_args()
     paths = itertools.islice(sorted(given.pictures.rglob("*.jpg")), given.repeats)
     pictures = [path.read_bytes() for path in paths]
-    model, head, source = load_run(given.run, beams=BEAMS, n_best=BEAMS)
+    experiment = load_run(given.run, beams=BEAMS, n_best=BEAMS)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bench"
-        version = head.export(model, source, folder, {})
-        found = latency(model, head, source, version, pictures, given.repeats)
+        version = experiment.export(folder, {})
+        found = latency(experiment, version, pictures, given.repeats)
         for name, seconds in found.items():
             print(f"{name}: {1000 * seconds:.1f} ms")
+        size = experiment.source.preprocessing.description()["image_size"]
         print(
-            f"latency, {source.config.backbone} at {source.size} pixels, beam {BEAMS}: "
+            f"latency, {experiment.config.backbone} at {size} pixels, beam {BEAMS}: "
             f"{found['a caption'] / found['the encoder alone']:.2f} × (limit {RATIO_LIMIT})",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""What an encoder hands to a head."""
+"""The output of an encoder, which a head reads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import tensorflow as tf
 
 
 class Memory(NamedTuple):
-    """An encoded picture, clip or sentence.
+    """An encoded image, clip or sentence.
 
     Attributes:
         values: float32 `[batch, items, depth]`; items are grid cells, frames or tokens.
-        mask: bool `[batch, items]`, true where an item is real.
-        summary: float32 `[batch, depth]`, the whole in one vector.
+        mask: bool `[batch, items]`, true for items, false for padding.
+        summary: float32 `[batch, depth]`, one vector for the whole input.
     """
 
     values: tf.Tensor
@@ -21,6 +21,6 @@ class Memory(NamedTuple):
     summary: tf.Tensor
 
 
-def select(nest: Any, rows: tf.Tensor) -> Any:
-    """Take rows, int32 `[n]`, of every tensor of a nest: `[batch, ...]` → `[n, ...]`."""
+def gather_rows(nest: Any, rows: tf.Tensor) -> Any:
+    """Gather rows, int32 `[n]`, of every tensor in a nest: `[batch, ...]` → `[n, ...]`."""
     return tf.nest.map_structure(lambda x: tf.gather(x, rows), nest)

@@ -1,17 +1,32 @@
-"""What every test may use."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support.paths import SHARED_DATA
 
+# A slow machine fails no test.
+hypothesis.settings.register_profile("wordreel", deadline=None)
+hypothesis.settings.load_profile("wordreel")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Give each test the same random weights, in any order of the tests."""
+    if "keras" in sys.modules:
+        import keras
+
+        keras.utils.set_random_seed(1)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Return the folder of real data; skip, by name, where it is absent."""
+    """Return the folder of real data; skip the test if it is missing."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real data not present at {SHARED_DATA}")
     return SHARED_DATA
@@ -19,7 +34,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of versions with a tiny captioner in it, as `export` leaves it; read only."""
+    """Return a folder of versions with an exported tiny captioner; read only."""
     from pipelines.export.captions import export
     from tests.support.tiny_captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
 

@@ -1,14 +1,13 @@
-"""The built-in clips: drawn shapes that move, with an action and five true captions each.
+"""Synthetic clips: moving shapes, with an action and five true captions each.
 
-One thing moves, turns, grows or shrinks, or two meet or part. As with `data.builtin.scenes`,
-everything
-follows from (split, seed, index), and the hash of a clip's content says which split may hold it:
-no two splits share an action of the same things in the same place, whatever their seeds.
+One object moves, turns, grows or shrinks, or two objects meet or part. As in
+`data.builtin.scenes`, everything follows from (split, seed, index). No two splits share an action
+of the same objects in the same places.
 
->>> clip_id, clip = next(drawn_clips("test"))
+>>> clip_id, clip = next(synthetic_clips("test"))
 >>> clip == clip_by_id(clip_id) and clip.action in ACTIONS
 True
->>> draw(clip).shape
+>>> render(clip).shape
 (12, 64, 64, 3)
 """
 
@@ -24,14 +23,14 @@ import numpy as np
 import numpy.typing as npt
 
 from data.builtin import scenes
-from data.builtin.scenes import COLOURS, COLUMNS, ROWS, SHAPES, Scene, Thing
-from data.common.errors import unknown
+from data.builtin.scenes import COLORS, SHAPES, Pose, Scene, SceneObject, noun, place_words
+from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
 
-# Raised when the same seed gives other clips or captions; scenes.py draws their shapes.
+# Increased when the same seed gives other clips or captions; scenes.py renders their frames.
 VERSION = 1
 SPLITS: Mapping[str, int] = {"train": 4000, "validation": 300, "test": 500}
 FRAMES = 12
-RATE = 6  # frames a second: a clip takes two
+RATE = 6  # frames per second: a clip lasts two seconds
 DIRECTIONS: Mapping[str, tuple[int, int]] = {
     "left": (-1, 0),
     "right": (1, 0),
@@ -43,142 +42,116 @@ ACTIONS = (
     *("turn", "grow", "shrink", "meet", "part"),
 )
 
-_LANES = (0.27, 0.5, 0.73)  # the middles of rows and columns
-_SPREAD = 0.02  # how far a thing strays from there
-_TRAVEL = 0.29  # either way from the middle
+_LANES = (0.27, 0.5, 0.73)  # the centers of rows and columns
+_SPREAD = 0.02  # largest offset of an object from there
+_TRAVEL = 0.29  # either way from the center
 _RADIUS = (0.13, 0.16)
 _TURNING_RADIUS = (0.19, 0.22)
 _SMALL_RADIUS, _LARGE_RADIUS = (0.09, 0.11), (0.21, 0.23)
 _TURN = (1.2, 2.6)  # radians, either way
 _TILT = 0.15
-_TOUCH = 0.01  # between two things that have met
+_TOUCH = 0.01  # gap between two objects that have met
 
 
-class Pose(NamedTuple):
-    """Where a thing is; lengths are fractions of the picture's side, y grows downwards."""
+class MovingObject(NamedTuple):
+    """An object that moves at constant speed from one pose to another."""
 
-    x: float
-    y: float
-    radius: float
-    tilt: float  # radians
+    start: SceneObject
+    end: SceneObject
 
-    @property
-    def column(self) -> str:
-        """Return "left", "middle" or "right"."""
-        return COLUMNS[int(3 * self.x)]
-
-    @property
-    def row(self) -> str:
-        """Return "top", "middle" or "bottom"."""
-        return ROWS[int(3 * self.y)]
-
-
-class Actor(NamedTuple):
-    """A shape on its way, at an even pace, from one pose to another."""
-
-    shape: str
-    colour: str
-    start: Pose
-    end: Pose
-
-    def pose(self, part: float) -> Pose:
-        """Return the pose after a part of the way, 0 to 1."""
-        ways = zip(self.start, self.end, strict=True)
-        return Pose(*(start + part * (end - start) for start, end in ways))
+    def at(self, part: float) -> SceneObject:
+        """Return the object after a part of the clip, 0 to 1."""
+        poses = zip(self.start.pose, self.end.pose, strict=True)
+        pose = (start + part * (end - start) for start, end in poses)
+        return SceneObject(self.start.shape, self.start.color, self.start.size, *pose)
 
 
 @dataclass(frozen=True)
-class DrawnClip:
-    """Actors on a background that runs from one tone to another; never two overlap."""
+class SyntheticClip:
+    """Objects that never overlap, on a background that blends two tones."""
 
     action: str
-    actors: tuple[Actor, ...]
+    objects: tuple[MovingObject, ...]
     background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
-    seed: int  # of the grain in the frames and of the captions' wording
+    seed: int  # of the noise in the frames and of the wording of the captions
 
     def content(self) -> str:
-        """Return what decides the split: the action, the things and their places."""
-        actors = sorted(f"{a.colour} {a.shape} {a.start.row} {a.start.column}" for a in self.actors)
-        return ";".join([self.action, *actors])
+        """Return what decides the split: the action, the objects and their places."""
+        objects = sorted(f"{o.color} {o.shape} {o.row} {o.column}" for o, _ in self.objects)
+        return ";".join([self.action, *objects])
 
     def scene(self, part: float) -> Scene:
-        """Return what is seen after a part of the clip, 0 to 1."""
-        things = tuple(
-            Thing(actor.shape, actor.colour, "large", *actor.pose(part)) for actor in self.actors
-        )
-        # Grain that stood still would tell frames apart from pictures.
-        return Scene(things, self.background, self.seed + round(1e6 * part))
+        """Return the scene after a part of the clip, 0 to 1."""
+        objects = tuple(each.at(part) for each in self.objects)
+        # The same noise in all frames would distinguish frames from images.
+        return Scene(objects, self.background, self.seed + round(1e6 * part))
 
 
-def drawn_clips(
+def synthetic_clips(
     split: str, count: int | None = None, seed: int = 0
-) -> Iterator[tuple[str, DrawnClip]]:
+) -> Iterator[tuple[str, SyntheticClip]]:
     """Yield the id and the clip of the first `count` (by default `SPLITS[split]`) of a split.
 
     Raises:
         UserError: if there is no such split.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    for index in range(SPLITS[split] if count is None else count):
-        clip_id = f"{split}-{seed}-{index:05d}"
+    for clip_id in synthetic_ids(split, SPLITS, count, seed):
         yield clip_id, clip_by_id(clip_id)
 
 
-def clip_by_id(clip_id: str) -> DrawnClip:
-    """Return the clip of an id such as "test-0-00003": split, seed, index.
+def clip_by_id(clip_id: str) -> SyntheticClip:
+    """Return the clip with an id such as "test-0-00003": split, seed, index.
 
     Raises:
-        UserError: if the id does not read so.
+        UserError: if the id has another form or split.
     """
-    split = scenes.split_in_id(clip_id, SPLITS)
-    # Seeding by a string goes through SHA-512: the same numbers in every process.
+    split = split_in_id(clip_id, SPLITS)
+    # Seeding with a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(f"clip {clip_id}")
-    action = rng.choice(ACTIONS)  # once, so that every split has as many of each
+    action = rng.choice(ACTIONS)  # chosen once, so that actions are equally frequent in a split
     while True:
         clip = _compose(rng, action)
-        if scenes.split_of(clip.content()) == split:
+        if split_of_scene(clip.content()) == split:
             return clip
 
 
-def _compose(rng: random.Random, action: str) -> DrawnClip:
+def _compose(rng: random.Random, action: str) -> SyntheticClip:
     poses = _two(rng, action) if action in ("meet", "part") else [_one(rng, action)]
-    kinds = sorted(itertools.product(SHAPES, COLOURS))
-    if action == "turn":
-        kinds = [kind for kind in kinds if kind[0] != "circle"]  # none would see it
-    looks = rng.sample(kinds, len(poses))
-    actors = tuple(Actor(*look, *way) for look, way in zip(looks, poses, strict=True))
-    return DrawnClip(action, actors, scenes.background(rng), rng.getrandbits(32))
+    combinations = sorted(itertools.product(SHAPES, COLORS))
+    if action == "turn":  # invisible in a circle
+        combinations = [each for each in combinations if each[0] != "circle"]
+    chosen = rng.sample(combinations, len(poses))
+    objects = tuple(
+        MovingObject(*(SceneObject(shape, color, "large", *pose) for pose in start_end))
+        for (shape, color), start_end in zip(chosen, poses, strict=True)
+    )
+    return SyntheticClip(action, objects, scenes.background(rng), rng.getrandbits(32))
 
 
 def _one(rng: random.Random, action: str) -> tuple[Pose, Pose]:
-    """Return where a thing begins and ends that acts alone."""
+    """Return the first and the last pose of a single object."""
     x, y = _place(rng), _place(rng)
     tilt = rng.uniform(-_TILT, _TILT)
     if action == "turn":
-        start = Pose(x, y, rng.uniform(*_TURNING_RADIUS), tilt)
-        return start, start._replace(tilt=tilt + rng.choice((-1, 1)) * rng.uniform(*_TURN))
+        radius = rng.uniform(*_TURNING_RADIUS)
+        turn = rng.choice((-1, 1)) * rng.uniform(*_TURN)
+        return (x, y, radius, tilt), (x, y, radius, tilt + turn)
     if action in ("grow", "shrink"):
-        small, large = (
-            Pose(x, y, rng.uniform(*radius), tilt) for radius in (_SMALL_RADIUS, _LARGE_RADIUS)
-        )
-        return (small, large) if action == "grow" else (large, small)
+        radii = [rng.uniform(*limits) for limits in (_SMALL_RADIUS, _LARGE_RADIUS)]
+        start, end = radii if action == "grow" else radii[::-1]
+        return (x, y, start, tilt), (x, y, end, tilt)
     right, down = DIRECTIONS[action.removeprefix("move ")]
-    radius, strays = rng.uniform(*_RADIUS), rng.uniform(-_SPREAD, _SPREAD)
-    start, end = (
-        Pose(
-            0.5 + way * right + strays if right else x,
-            0.5 + way * down + strays if down else y,
-            radius,
-            tilt,
-        )
-        for way in (-_TRAVEL, _TRAVEL)
-    )
-    return start, end
+    radius, offset = rng.uniform(*_RADIUS), rng.uniform(-_SPREAD, _SPREAD)
+
+    def pose(way: float) -> Pose:
+        across = 0.5 + way * right + offset if right else x
+        return across, 0.5 + way * down + offset if down else y, radius, tilt
+
+    return pose(-_TRAVEL), pose(_TRAVEL)
 
 
 def _two(rng: random.Random, action: str) -> list[tuple[Pose, Pose]]:
-    """Return where two things begin and end, on a line across or down."""
+    """Return the first and the last pose of two objects on a horizontal or vertical line."""
     across, lane = rng.random() < 0.5, _place(rng)
     radii = [rng.uniform(*_RADIUS) for _ in range(2)]
     apart = 2 * (_TRAVEL + 0.04)
@@ -187,7 +160,7 @@ def _two(rng: random.Random, action: str) -> list[tuple[Pose, Pose]]:
         near, far = side * (sum(radii) + _TOUCH) / 2, side * apart / 2
         tilt = rng.uniform(-_TILT, _TILT)
         far_pose, near_pose = (
-            Pose(0.5 + way, lane, radius, tilt) if across else Pose(lane, 0.5 + way, radius, tilt)
+            (0.5 + way, lane, radius, tilt) if across else (lane, 0.5 + way, radius, tilt)
             for way in (far, near)
         )
         ways.append((far_pose, near_pose) if action == "meet" else (near_pose, far_pose))
@@ -198,20 +171,20 @@ def _place(rng: random.Random) -> float:
     return rng.choice(_LANES) + rng.uniform(-_SPREAD, _SPREAD)
 
 
-def draw(clip: DrawnClip, pixels: int = 64, frames: int = FRAMES) -> npt.NDArray[np.uint8]:
+def render(clip: SyntheticClip, pixels: int = 64, frames: int = FRAMES) -> npt.NDArray[np.uint8]:
     """Return the frames, uint8 `[frames, pixels, pixels, 3]`, RGB."""
     parts = np.linspace(0, 1, frames)
-    return np.stack([scenes.draw(clip.scene(float(part)), pixels) for part in parts])
+    return np.stack([scenes.render(clip.scene(float(part)), pixels) for part in parts])
 
 
-# {a} "a red star"; {colour}, {shape} its own; {place} "at the top left"; {does} "grows",
+# {a} "a red star"; {color}, {shape} of a; {place} "at the top left"; {does} "grows",
 # {doing} "growing".
 _ONE = (
     "{a} {does}",
     "the clip shows {a} {doing}",
     "there is {a} and it {does}",
     "one thing: {a} that {does}",
-    "a {shape} {does} and it is {colour}",
+    "a {shape} {does} and it is {color}",
     "{a} is {doing}",
 )
 _ONE_IN_PLACE = ("{a} {place} {does}", "{place} {a} {does}", "there is {a} {place}, it {does}")
@@ -223,7 +196,7 @@ _PAIR = (
     "there is {a} and there is {b}, they {do}",
     "{b} and {a} are {doing}",
 )
-# For each action: "it …", "it is …"; of two things also "they …".
+# For each action: "it …", "it is …"; for two objects also "they …".
 _TOWARDS = {
     "left": ("left", "to the left", "from right to left"),
     "right": ("right", "to the right", "from left to right"),
@@ -252,31 +225,17 @@ _VERBS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def captions(clip: DrawnClip, count: int = 5) -> list[str]:
-    """Return `count` differently worded captions, all true, the same ones at every call."""
+def generate_captions(clip: SyntheticClip, count: int = 5) -> list[str]:
+    """Return `count` captions, differently worded and all true; always the same for a clip."""
     rng = random.Random(clip.seed)
     moves = clip.action.startswith("move")
-    wordings = _PAIR if len(clip.actors) == 2 else _ONE if moves else _ONE + _ONE_IN_PLACE
+    wordings = _PAIR if len(clip.objects) == 2 else _ONE if moves else _ONE + _ONE_IN_PLACE
     sentences = []
     for wording in rng.sample(wordings, count):
-        actors = rng.sample(clip.actors, len(clip.actors))
-        first = actors[0]
+        objects = [each.start for each in rng.sample(clip.objects, len(clip.objects))]
+        first = objects[0]
         does, doing, *do = rng.choice(_VERBS[clip.action])
-        fields = {name: _noun(actor) for name, actor in zip("ab", actors, strict=False)}
-        fields |= {"shape": first.shape, "colour": first.colour, "place": _place_words(first.start)}
+        fields = {name: noun(item) for name, item in zip("ab", objects, strict=False)}
+        fields |= {"shape": first.shape, "color": first.color, "place": place_words(first)}
         sentences.append(wording.format(**fields, does=does, doing=doing, do="".join(do)))
     return sentences
-
-
-def _noun(actor: Actor) -> str:
-    article = "an" if actor.colour[0] in "aeiou" else "a"
-    return f"{article} {actor.colour} {actor.shape}"
-
-
-def _place_words(pose: Pose) -> str:
-    row, column = pose.row, pose.column
-    if row == column == "middle":
-        return "in the middle"
-    if row == "middle":
-        return f"on the {column}"
-    return f"at the {row}" if column == "middle" else f"at the {row} {column}"

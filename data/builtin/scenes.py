@@ -1,41 +1,35 @@
-"""The built-in data: small drawn scenes with five true captions each.
+"""Synthetic images: small scenes with five true captions each.
 
-A scene holds one or two things: shapes with a colour, a size and a place. Everything follows
-from (seed, split, index), so the id of a scene is enough to draw it and to judge a sentence
-about it (`data.builtin.scene_checker.is_true`). Two splits never share a scene, whatever their
-seeds: the
-hash of its content says which split may hold it. The combinations in `HELD_OUT` occur in the
-split `unseen` only, and each of its scenes has one.
+A scene has one or two objects: shapes with a color, a size and a place. Everything follows from
+(split, seed, index), so the id of a scene is enough to render it and to check a caption of it
+(`data.builtin.caption_checker.is_true`). The combinations in `HELD_OUT` occur in the split `unseen`
+only, and each of its scenes has one.
 
->>> scene_id, scene = next(scenes("test"))
+>>> scene_id, scene = next(synthetic_scenes("test"))
 >>> scene == scene_by_id(scene_id)
 True
->>> draw(scene).shape
+>>> render(scene).shape
 (64, 64, 3)
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from data.common.errors import UserError, unknown
+from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
 
-# Raised when the same seed gives other images or captions, so that they are generated anew.
+# Increased when the same seed gives other images or captions, so that they are generated again.
 VERSION = 1
 SPLITS: Mapping[str, int] = {"train": 8000, "validation": 300, "test": 500, "unseen": 300}
 
-COLOURS: Mapping[str, tuple[int, int, int]] = {
+COLORS: Mapping[str, tuple[int, int, int]] = {
     "red": (214, 36, 42),
     "orange": (247, 134, 24),
     "yellow": (250, 212, 38),
@@ -45,12 +39,12 @@ COLOURS: Mapping[str, tuple[int, int, int]] = {
     "purple": (140, 62, 190),
     "pink": (246, 132, 190),
 }
-# The radius of the circle a thing fits in, as a fraction of the picture: from, to.
+# Lowest and highest radius of the circle around an object, as a fraction of the image's side.
 SIZES: Mapping[str, tuple[float, float]] = {"small": (0.12, 0.13), "large": (0.17, 0.185)}
 COLUMNS = ("left", "middle", "right")
 ROWS = ("top", "middle", "bottom")
 
-# One combination per shape: each shape is still seen in the seven other colours.
+# One combination per shape: the training split has each shape in the seven other colors.
 HELD_OUT = frozenset(
     {
         ("circle", "cyan"),
@@ -62,10 +56,10 @@ HELD_OUT = frozenset(
     }
 )
 
-_THINGS_PER_SCENE = (1, 1, 2, 2)  # drawn evenly
-_CENTRES = (0.22, 0.5, 0.78)  # of the columns and of the rows
-_SPREAD = 0.03  # how far a thing strays from there; columns stay 0.22 apart
-_GAP = 0.03  # between the circles around two things
+_OBJECTS_PER_SCENE = (1, 1, 2, 2)  # equally likely
+_CENTERS = (0.22, 0.5, 0.78)  # of the columns and of the rows
+_SPREAD = 0.03  # largest offset of an object from there; columns stay 0.22 apart
+_GAP = 0.03  # between the circles around two objects
 _TILT = 0.15  # radians, either way
 _SAMPLES = 4  # per pixel and axis, for smooth edges
 
@@ -90,8 +84,8 @@ def _heart(x: Array, y: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(outside * outside * outside <= square * y * y * y)  # powers are slow
 
 
-# Each shape is the set of points where its formula holds: x to the right, y down, all of them in
-# the unit circle.
+# Each shape is the set of points where its formula holds, with x to the right and y down. All
+# shapes lie in the unit circle.
 SHAPES: Mapping[str, Callable[[Array, Array], npt.NDArray[np.bool_]]] = {
     "circle": lambda x, y: np.hypot(x, y) <= 0.92,
     "square": lambda x, y: np.maximum(abs(x), abs(y)) <= 0.7,
@@ -102,17 +96,25 @@ SHAPES: Mapping[str, Callable[[Array, Array], npt.NDArray[np.bool_]]] = {
 }
 
 
+Pose = tuple[float, float, float, float]  # x, y, radius, tilt
+
+
 @dataclass(frozen=True)
-class Thing:
-    """A shape in a picture; lengths are fractions of the picture's side, y grows downwards."""
+class SceneObject:
+    """A shape in an image; lengths are fractions of the image's side, y grows downwards."""
 
     shape: str
-    colour: str
+    color: str
     size: str
     x: float
     y: float
     radius: float
     tilt: float  # radians
+
+    @property
+    def pose(self) -> Pose:
+        """Return (x, y, radius, tilt)."""
+        return self.x, self.y, self.radius, self.tilt
 
     @property
     def column(self) -> str:
@@ -127,145 +129,112 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """Things on a background that runs from one tone to another; never two overlap."""
+    """Objects that do not overlap, on a background that blends two tones."""
 
-    things: tuple[Thing, ...]
+    objects: tuple[SceneObject, ...]
     background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
-    seed: int  # of the grain in the picture and of the captions' wording
+    seed: int  # of the noise in the image and of the wording of the captions
 
     def content(self) -> str:
-        """Return what decides the split: the things and their places, without their jitter."""
+        """Return what decides the split: the objects and their places, without their jitter."""
         return ";".join(
-            sorted(f"{t.size} {t.colour} {t.shape} {t.row} {t.column}" for t in self.things)
+            sorted(f"{o.size} {o.color} {o.shape} {o.row} {o.column}" for o in self.objects)
         )
 
-    def to_json(self) -> str:
-        """Return the scene as one line of JSON."""
-        return json.dumps(asdict(self))
 
-    @classmethod
-    def from_json(cls, text: str) -> Scene:
-        """Read what `to_json` wrote."""
-        fields: dict[str, Any] = json.loads(text)
-        first, second = (tuple(tone) for tone in fields["background"])
-        things = tuple(Thing(**thing) for thing in fields["things"])
-        return cls(things, (first, second), fields["seed"])
-
-
-def scenes(split: str, count: int | None = None, seed: int = 0) -> Iterator[tuple[str, Scene]]:
+def synthetic_scenes(
+    split: str, count: int | None = None, seed: int = 0
+) -> Iterator[tuple[str, Scene]]:
     """Yield the id and the scene of the first `count` (by default `SPLITS[split]`) of a split.
 
     Raises:
         UserError: if there is no such split.
     """
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    for index in range(SPLITS[split] if count is None else count):
-        scene_id = f"{split}-{seed}-{index:05d}"
+    for scene_id in synthetic_ids(split, SPLITS, count, seed):
         yield scene_id, scene_by_id(scene_id)
 
 
 def scene_by_id(scene_id: str) -> Scene:
-    """Return the scene of an id such as "test-0-00003": split, seed, index.
+    """Return the scene with an id such as "test-0-00003": split, seed, index.
 
     Raises:
-        UserError: if the id does not read so.
+        UserError: if the id has another form or split.
     """
     split = split_in_id(scene_id, SPLITS)
-    # Seeding by a string goes through SHA-512: the same numbers in every process.
+    # Seeding with a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(scene_id)
     while True:
         scene = _compose(rng, unseen=split == "unseen")
-        if split in ("unseen", split_of(scene.content())):
+        if split in ("unseen", split_of_scene(scene.content())):
             return scene
 
 
-def split_in_id(drawn_id: str, splits: Mapping[str, int]) -> str:
-    """Return the split that the id of a drawn scene or clip names.
-
-    Raises:
-        UserError: if the id does not read so.
-    """
-    match = re.fullmatch(r"(\w+)-(\d+)-(\d{5,})", drawn_id)
-    if match is None or match[1] not in splits:
-        raise UserError(
-            f"the id of what is drawn is SPLIT-SEED-INDEX such as 'test-0-00003' "
-            f"with a split of {', '.join(splits)}; got {drawn_id!r}"
-        )
-    return match[1]
-
-
-def split_of(content: str) -> str:
-    """Return the one split that may hold what is drawn, by its content."""
-    bucket = hashlib.sha256(content.encode()).digest()[0]
-    return "validation" if bucket < 26 else "test" if bucket < 64 else "train"
-
-
 def _compose(rng: random.Random, unseen: bool) -> Scene:
-    """Draw things that lie apart; one is a held-out combination if `unseen`."""
-    kinds = sorted(itertools.product(SHAPES, COLOURS))
-    allowed = [kind for kind in kinds if kind not in HELD_OUT]
-    chosen = rng.sample(allowed, rng.choice(_THINGS_PER_SCENE))  # no two of one shape and colour
+    """Place objects apart from each other; one is a held-out combination if `unseen`."""
+    combinations = sorted(itertools.product(SHAPES, COLORS))
+    allowed = [each for each in combinations if each not in HELD_OUT]
+    chosen = rng.sample(allowed, rng.choice(_OBJECTS_PER_SCENE))  # all different
     if unseen:
         chosen[rng.randrange(len(chosen))] = rng.choice(sorted(HELD_OUT))
-    looks = [(shape, colour, rng.choice(tuple(SIZES))) for shape, colour in chosen]
+    attributes = [(shape, color, rng.choice(tuple(SIZES))) for shape, color in chosen]
     while True:
-        things = tuple(_place(rng, *look) for look in looks)
+        objects = tuple(_place(rng, *each) for each in attributes)
         if all(
             math.hypot(a.x - b.x, a.y - b.y) >= a.radius + b.radius + _GAP
-            for a, b in itertools.combinations(things, 2)
+            for a, b in itertools.combinations(objects, 2)
         ):
-            return Scene(things, background(rng), rng.getrandbits(32))
+            return Scene(objects, background(rng), rng.getrandbits(32))
 
 
-def _place(rng: random.Random, shape: str, colour: str, size: str) -> Thing:
-    """Put a thing near the middle of one of nine zones, so that its place is never in doubt."""
-    x, y = (rng.choice(_CENTRES) + rng.uniform(-_SPREAD, _SPREAD) for _ in range(2))
+def _place(rng: random.Random, shape: str, color: str, size: str) -> SceneObject:
+    """Place an object near the center of one of nine zones, so that its zone is unambiguous."""
+    x, y = (rng.choice(_CENTERS) + rng.uniform(-_SPREAD, _SPREAD) for _ in range(2))
     radius, tilt = rng.uniform(*SIZES[size]), rng.uniform(-_TILT, _TILT)
-    return Thing(shape, colour, size, round(x, 4), round(y, 4), round(radius, 4), round(tilt, 4))
+    pose = (round(value, 4) for value in (x, y, radius, tilt))
+    return SceneObject(shape, color, size, *pose)
 
 
 def background(rng: random.Random) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Return two pale or two dark tones: every colour stands out from both."""
+    """Return two pale or two dark tones that contrast with every color."""
     low, high = rng.choice([(208, 246), (14, 48)])
     first, second = (tuple(rng.randint(low, high) for _ in range(3)) for _ in range(2))
     return (first[0], first[1], first[2]), (second[0], second[1], second[2])
 
 
-def draw(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:
-    """Return the picture, uint8 `[pixels, pixels, 3]`, RGB, with smooth edges and some grain."""
+def render(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:
+    """Return the image, uint8 `[pixels, pixels, 3]`, RGB, with smooth edges and some noise."""
     rng = np.random.Generator(np.random.PCG64(scene.seed))
     ramp = (np.arange(pixels) + 0.5) / pixels
     blend = ((ramp[:, None] + ramp[None, :]) / 2)[..., None]
     first, second = np.asarray(scene.background, float)
-    picture = first * (1 - blend) + second * blend
-    for thing in scene.things:
-        rows, columns, cover = _coverage(thing, pixels)
-        colour = np.asarray(COLOURS[thing.colour], float)
-        picture[rows, columns] += cover[..., None] * (colour - picture[rows, columns])
-    picture += 12 * (rng.random((pixels, pixels, 1)) - 0.5)
-    return np.asarray(np.rint(picture.clip(0, 255)), np.uint8)
+    image = first * (1 - blend) + second * blend
+    for item in scene.objects:
+        rows, columns, cover = _coverage(item, pixels)
+        color = np.asarray(COLORS[item.color], float)
+        image[rows, columns] += cover[..., None] * (color - image[rows, columns])
+    image += 12 * (rng.random((pixels, pixels, 1)) - 0.5)
+    return np.asarray(np.rint(image.clip(0, 255)), np.uint8)
 
 
-def _coverage(thing: Thing, pixels: int) -> tuple[slice, slice, Array]:
-    """Return the rows and columns around a thing and the share of each pixel that it covers."""
+def _coverage(item: SceneObject, pixels: int) -> tuple[slice, slice, Array]:
+    """Return the rows and columns around an object and the share of each pixel that it covers."""
     spans, samples = [], []
-    for centre in (thing.y, thing.x):
-        start = math.floor((centre - thing.radius) * pixels)
-        stop = math.ceil((centre + thing.radius) * pixels)
+    for center in (item.y, item.x):
+        start = math.floor((center - item.radius) * pixels)
+        stop = math.ceil((center + item.radius) * pixels)
         steps = start + (np.arange((stop - start) * _SAMPLES) + 0.5) / _SAMPLES
         spans.append(slice(start, stop))
-        samples.append((steps / pixels - centre) / thing.radius)
+        samples.append((steps / pixels - center) / item.radius)
     y, x = np.meshgrid(*samples, indexing="ij")
-    cos, sin = math.cos(thing.tilt), math.sin(thing.tilt)
-    inside = SHAPES[thing.shape](cos * x + sin * y, cos * y - sin * x)
+    cos, sin = math.cos(item.tilt), math.sin(item.tilt)
+    inside = SHAPES[item.shape](cos * x + sin * y, cos * y - sin * x)
     height, width = (span.stop - span.start for span in spans)
     cover = inside.reshape(height, _SAMPLES, width, _SAMPLES).mean((1, 3))
     return spans[0], spans[1], cover
 
 
 # {a} "a red star", {a:full} with its size, {a:the} "the red star", {a:size}, {a:place};
-# {ab} how a stands to b: "left of", "above", …
+# {ab} the relation of a to b: "left of", "above", …
 _WORDINGS: Mapping[int, tuple[str, ...]] = {
     1: (
         "{a:full} {a:place}",
@@ -290,13 +259,13 @@ _WORDINGS: Mapping[int, tuple[str, ...]] = {
 _SIZE_WORDS = {"small": ("small", "little"), "large": ("large", "big")}
 
 
-def captions(scene: Scene, count: int = 5) -> list[str]:
-    """Return `count` differently worded captions, all true, the same ones at every call."""
+def generate_captions(scene: Scene, count: int = 5) -> list[str]:
+    """Return `count` captions, differently worded and all true; always the same for a scene."""
     rng = random.Random(scene.seed)
     sentences = []
-    for wording in rng.sample(_WORDINGS[len(scene.things)], count):
-        named = dict(zip("ab", rng.sample(scene.things, len(scene.things)), strict=False))
-        fields: dict[str, object] = {name: _Noun(thing, rng) for name, thing in named.items()}
+    for wording in rng.sample(_WORDINGS[len(scene.objects)], count):
+        named = dict(zip("ab", rng.sample(scene.objects, len(scene.objects)), strict=False))
+        fields: dict[str, object] = {name: _Noun(item, rng) for name, item in named.items()}
         for one, two in itertools.permutations(named, 2):
             fields[one + two] = _relation(named[one], named[two], rng)
         sentences.append(wording.format(**fields))
@@ -305,35 +274,41 @@ def captions(scene: Scene, count: int = 5) -> list[str]:
 
 @dataclass(frozen=True)
 class _Noun:
-    """A thing as the format fields of `_WORDINGS` ask for it."""
+    """An object in the format fields of `_WORDINGS`."""
 
-    thing: Thing
+    item: SceneObject
     rng: random.Random
 
-    def __format__(self, wanted: str) -> str:
-        size = self.rng.choice(_SIZE_WORDS[self.thing.size])
-        name = f"{self.thing.colour} {self.thing.shape}"
-        if wanted == "size":
+    def __format__(self, form: str) -> str:
+        size = self.rng.choice(_SIZE_WORDS[self.item.size])
+        if form == "size":
             return size
-        if wanted == "place":
-            return _place_words(self.thing, self.rng)
-        if wanted == "full":
-            return f"a {size} {name}"
-        article = "the" if wanted == "the" else "an" if name[0] in "aeiou" else "a"
-        return f"{article} {name}"
+        if form == "place":
+            place = place_words(self.item)
+            middle = place == "in the middle"
+            return self.rng.choice(("in the centre", "in the middle")) if middle else place
+        name = f"{self.item.color} {self.item.shape}"
+        return {"full": f"a {size} {name}", "the": f"the {name}"}.get(form, noun(self.item))
 
 
-def _place_words(thing: Thing, rng: random.Random) -> str:
-    row, column = thing.row, thing.column
-    if (row, column) == ("middle", "middle"):
-        return rng.choice(("in the centre", "in the middle"))
+def noun(item: SceneObject) -> str:
+    """Return the object as a noun phrase: "a red star"."""
+    article = "an" if item.color[0] in "aeiou" else "a"
+    return f"{article} {item.color} {item.shape}"
+
+
+def place_words(item: SceneObject) -> str:
+    """Return the place of an object: "at the top left"."""
+    row, column = item.row, item.column
+    if row == column == "middle":
+        return "in the middle"
     if row == "middle":
         return f"on the {column}"
     return f"at the {row}" if column == "middle" else f"at the {row} {column}"
 
 
-def _relation(one: Thing, two: Thing, rng: random.Random) -> str:
-    """Say how `one` stands to `two`; columns and rows lie so far apart that it is clear."""
+def _relation(one: SceneObject, two: SceneObject, rng: random.Random) -> str:
+    """Return a relation of `one` to `two`; columns and rows lie far enough apart to be clear."""
     words: list[str] = []
     if one.column != two.column:
         side = "left" if one.x < two.x else "right"

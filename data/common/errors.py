@@ -1,4 +1,4 @@
-"""Errors meant for the person at the keyboard: what, the rule, what came, what to do."""
+"""Errors for the user: what is wrong, the rule, the value found, how to fix it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """A mistake the user can mend; the command line prints its text and exits with 2."""
+    """A mistake the user can fix; the command line prints the message and exits with 2."""
 
 
 def unknown(kind: str, got: str, known: Iterable[str]) -> UserError:
-    """Return the error for a name that does not exist, with the nearest names that do.
+    """Return the error for an unknown name, with the most similar known names.
 
     >>> print(unknown("dataset", "flickr8", ["scenes", "flickr8k"]))
     unknown dataset 'flickr8': did you mean 'flickr8k'? Known: flickr8k, scenes.

@@ -1,4 +1,4 @@
-"""Atomic writes: a reader sees the whole file or none."""
+"""Atomic writes: a reader sees the whole file or no file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import IO, Any
 
 @contextlib.contextmanager
 def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a temporary file beside `path`; rename it to `path` when the block ends well.
+    """Open a temporary file beside `path`; rename it to `path` if the block raises no exception.
 
     Args:
-        path: the file to write; its folder is made if missing.
-        mode: "w" (UTF-8 text; half a surrogate pair, as in a file's name that is not UTF-8, is
-            written as its number) or "wb".
+        path: the file to write; a missing folder is created.
+        mode: "w" (UTF-8 text; lone surrogates, as in file names that are not UTF-8, are written as
+            backslash escapes) or "wb".
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; `path` is then untouched.
@@ -33,7 +33,7 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp's 0600 would hide it from colleagues
+        os.chmod(name, 0o666 & ~umask)  # mkstemp sets 0600, readable by the owner only
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

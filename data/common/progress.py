@@ -7,24 +7,26 @@ from typing import Any
 
 from tqdm import tqdm
 
-SECONDS = {True: 0.1, False: 10.0}  # between two updates, on a terminal and in a log
+SECONDS = {True: 0.1, False: 10.0}  # between two updates: on a terminal, in a log
 
 
-def progress(total: int, what: str | None, unit: str = "pictures", **options: Any) -> tqdm[Any]:
-    """Return a bar of things a second and time left, on stderr, shown when its work begins.
+def progress(
+    total: int, description: str | None, unit: str = "images", **options: Any
+) -> tqdm[Any]:
+    """Return a progress bar on stderr with the throughput and the time left.
 
-    On a terminal it moves all the time. In a file (`python train.py > log 2>&1`) each update is
-    one more line for whoever reads it: there it says every ten seconds where it stands.
+    On a terminal it updates continuously. In a file (`python train.py > log 2>&1`) each update
+    adds a line, so there is one every ten seconds.
 
     Args:
-        total: how many things there are.
-        what: is said before the bar.
-        unit: what is counted.
-        options: further ones of `tqdm`.
+        total: the number of items.
+        description: text before the bar; None for no text.
+        unit: name of the items, in the plural.
+        options: further arguments of `tqdm`.
     """
     return tqdm(
         total=total,
-        desc=what,
+        desc=description,
         unit=f" {unit}",
         delay=0.1,
         mininterval=SECONDS[sys.stderr.isatty()],

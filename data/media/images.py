@@ -1,4 +1,4 @@
-"""Pictures as they come, made into what is stored: upright 8-bit RGB JPEG."""
+"""Convert image files to the stored form: upright 8-bit RGB JPEG."""
 
 from __future__ import annotations
 
@@ -11,128 +11,129 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from data.common.errors import UserError
+from data.media.limits import MAX_PIXELS
 
-# What is stored is at most this long, in pixels: twice what the usual encoders look at. Flickr's
-# own 500-pixel pictures stay as they are; COCO's 640 × 480 take half the room.
+# Longest side of a stored image, in pixels: twice the input size of the usual encoders. Flickr's
+# 500-pixel images are stored unchanged; COCO's 640 × 480 take half the space.
 MAX_SIDE = 512
-# Decoded, a picture of this many pixels takes 240 MB. Cameras of 2024 make 50 million.
-MAX_PIXELS = 80_000_000
 # Not every format Pillow knows: some (EPS) start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
 _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
-# Pillow prints warnings about odd metadata and sizes; `load_picture` judges for itself.
+# Pillow warns about unusual metadata and sizes; `load_image` has its own checks.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class BadPicture(UserError):
-    """Bytes that are not a usable picture; the text is the reason, in a few words."""
+class BadImage(UserError):
+    """Bytes that are not a usable image; the message is the reason, in a few words."""
 
 
-class Picture(NamedTuple):
-    """An upright RGB picture: its JPEG bytes and its size in pixels."""
+class EncodedImage(NamedTuple):
+    """An upright RGB image: its JPEG bytes and its size in pixels."""
 
     jpeg: bytes
     width: int
     height: int
 
 
-def load_picture(
+def load_image(
     data: bytes,
     *,
     max_side: int | None = MAX_SIDE,
     plain_side: int | None = None,
     max_pixels: int = MAX_PIXELS,
-) -> Picture:
-    """Decode a picture in full and return it as an upright 8-bit RGB JPEG.
+) -> EncodedImage:
+    """Decode an image completely and return it as an upright 8-bit RGB JPEG.
 
-    A plain upright RGB JPEG that TensorFlow can decode comes back byte for byte. Anything else
-    (turned by EXIF, CMYK, grey, 16-bit, palette, animated: its first frame, other formats) is
-    converted; what is transparent becomes white.
+    An upright RGB JPEG that TensorFlow can decode is returned byte for byte. Anything else (EXIF
+    rotation, CMYK, grayscale, 16-bit, palette, the first frame of an animation, other formats) is
+    converted; transparent pixels become white.
 
     Args:
         data: a whole JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF or JPEG 2000 file.
-        max_side: a picture with a longer side is shrunk to this many pixels; None: never.
-        plain_side: but a plain upright RGB JPEG only if it is longer than this; None: `max_side`.
-        max_pixels: the most pixels that the header may announce.
+        max_side: an image with a longer side is resized to this many pixels; None: never.
+        plain_side: the limit for upright RGB JPEGs, which are otherwise unchanged; None:
+            `max_side`.
+        max_pixels: the largest number of pixels in the header.
 
     Raises:
-        BadPicture: if the bytes are empty, cut short or no picture, or if the header announces
-            more than `max_pixels` (known before any pixel gets memory).
+        BadImage: if the bytes are empty, cut short or not an image, or if the header gives
+            more than `max_pixels` (checked before memory is allocated).
     """
     if not data:
-        raise BadPicture("empty file (0 bytes)")
+        raise BadImage("empty file (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > max_pixels:
                 raise _too_large(image.width * image.height, max_pixels)
             return _convert(image, data, max_side, plain_side or max_side)
-    except BadPicture:
+    except BadImage:
         raise
     except UnidentifiedImageError:
-        raise BadPicture("not a picture") from None
+        raise BadImage("not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        pixels = re.findall(r"\d+", str(error))[0]  # Pillow has read the header, we have not
+        pixels = re.findall(r"\d+", str(error))[0]  # only Pillow has read the header
         raise _too_large(int(pixels), max_pixels) from None
-    except Exception as error:  # decoders fed with any bytes raise nearly anything
+    except Exception as error:  # on arbitrary bytes, decoders raise nearly any exception
         text = "cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
-        raise BadPicture(text) from None
+        raise BadImage(text) from None
 
 
-def _too_large(pixels: int, max_pixels: int) -> BadPicture:
-    return BadPicture(
+def _too_large(pixels: int, max_pixels: int) -> BadImage:
+    return BadImage(
         f"too large: {pixels / 1e6:,.0f} million pixels, at most {max_pixels / 1e6:,.0f}"
     )
 
 
-def _is_turned(image: Image.Image) -> bool:
-    """Return whether EXIF says that the picture does not lie as it should be seen."""
+def _has_orientation(image: Image.Image) -> bool:
+    """Return whether EXIF gives a rotation or reflection."""
     try:
         return image.getexif().get(_ORIENTATION, 1) in range(2, 9)
-    except Exception:  # a damaged EXIF block does not make a bad picture
+    except Exception:  # an image with a damaged EXIF block is usable
         return False
 
 
 def _convert(
     image: Image.Image, data: bytes, max_side: int | None, plain_side: int | None
-) -> Picture:
-    # TensorFlow, which decodes PNG in exports, knows nothing of its EXIF.
-    turned = image.format != "PNG" and _is_turned(image)
+) -> EncodedImage:
+    # TensorFlow, which decodes PNG in exports, ignores the EXIF of a PNG.
+    rotated = image.format != "PNG" and _has_orientation(image)
     fits = plain_side is None or max(image.size) <= plain_side
-    plain = image.format == "JPEG" and image.mode == "RGB" and not turned
-    if plain and fits and _is_read_by_both(data):
-        return Picture(data, *image.size)
+    plain = image.format == "JPEG" and image.mode == "RGB" and not rotated
+    if plain and fits and _decodes_in_both(data):
+        return EncodedImage(data, *image.size)
     if max_side is not None:
         # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
         image.draft(None, (2 * max_side, 2 * max_side))
-    upright = _to_rgb(ImageOps.exif_transpose(image) if turned else image)
+    upright = _to_rgb(ImageOps.exif_transpose(image) if rotated else image)
     if max_side is not None:
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     upright.save(buffer, "JPEG", quality=92, subsampling=_subsampling(image))
-    return Picture(buffer.getvalue(), *upright.size)
+    return EncodedImage(buffer.getvalue(), *upright.size)
 
 
 def _subsampling(image: Image.Image) -> int:
-    """Return how coarse colours are stored: as in the JPEG they come from; else not, for drawings.
+    """Return the chroma subsampling: that of a source JPEG; none for other formats.
 
-    Photos lose nothing by it, take a third less room and half the time to encode.
+    Subsampled photos keep their quality, take a third less space and half the time to encode;
+    drawings would lose detail.
     """
     known = image.format == "JPEG" and image.mode == "RGB"
     return max(0, JpegImagePlugin.get_sampling(image)) if known else 0
 
 
-def _is_read_by_both(jpeg: bytes) -> bool:
-    """Return whether what trains can decode a JPEG; raise what Pillow does if that cannot.
+def _decodes_in_both(jpeg: bytes) -> bool:
+    """Return whether TensorFlow can decode a JPEG; raise Pillow's error if Pillow cannot.
 
-    Of damaged files each takes some that the other refuses. At an eighth of the size every byte is
-    read as ever, and few pixels are computed.
+    Each of the two accepts some damaged files that the other rejects. Decoding at an eighth of the
+    size still reads every byte, but computes few pixels.
     """
     import tensorflow as tf
 
     with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as small:
         small.draft(None, (1, 1))
-        small.load()  # raises where the data stops early
+        small.load()  # raises if the data ends early
     try:
         tf.io.decode_jpeg(jpeg, channels=3, ratio=8)
     except tf.errors.InvalidArgumentError:
@@ -142,7 +143,7 @@ def _is_read_by_both(jpeg: bytes) -> bool:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        # Pillow would clip 16-bit grey to 255 instead of scaling it.
+        # Pillow would clip 16-bit gray values to 255 instead of scaling them.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         pixels = np.asarray(image, np.float64)
@@ -157,7 +158,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def frame_jpeg(pixels: np.ndarray) -> bytes:
-    """Encode a clip's frame, uint8 `[height, width, 3]`, as it is stored and sent to exports."""
+    """Encode a frame, uint8 `[height, width, 3]`, as the JPEG for storage and for exports."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Words to ids and back: the one table that training, search and the export share."""
+"""Words to ids and back: the table that training, search and the export share."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
 
 # Scripts written without spaces: one character, one token.
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-# Vowel signs, points and accents that belong to a letter, of any script; and what joins Persian
-# words. Not those that choose how an emoji looks.
+# Vowel signs, points and accents that belong to a letter, in any script, and the joiner in Persian
+# words; without the selectors of emoji variants.
 _MARKS = "\u200c" + "".join(
     character
     for character in map(chr, range(0x300, 0xFFF0))
     if unicodedata.category(character)[0] == "M"
     and not re.match("[\u20d0-\u20ff\ufe00-\ufe0f]", character)
 )
-# What a token is made of, each an expression for one character.
+# Character classes of tokens: each is an expression for one character.
 CLASSES = {
     "unspaced": rf"[{_UNSPACED}]",
     "letter": rf"(?![{_UNSPACED}_])[\w{_MARKS}]",
     "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
-    "sign": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
-    "mark": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only where punctuation is kept
+    "emoji": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
+    "punctuation": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only if punctuation is kept
 }
-# Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens; then emoji.
-_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{sign}".format(**CLASSES))
-_TOKEN_OR_MARK = re.compile(f"{_TOKEN.pattern}|{CLASSES['mark']}")
-# What stands between words, where marks are: nothing before the first kind, or after the second.
+# Else a run of letters, marks and digits, with inner apostrophes and hyphens, or an emoji.
+_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{emoji}".format(**CLASSES))
+_TOKEN_OR_PUNCTUATION = re.compile(f"{_TOKEN.pattern}|{CLASSES['punctuation']}")
+# With punctuation: no space before closing marks, none after opening marks.
 CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
 
 
-def tokenize(text: str, marks: bool = False) -> list[str]:
+def tokenize(text: str, punctuation: bool = False) -> list[str]:
     r"""Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
 
     Args:
         text: the sentence.
-        marks: whether punctuation is kept, each mark a word.
+        punctuation: whether punctuation marks are kept, each as a token.
 
     >>> tokenize("A man's T-shirt -- is RED .")
     ['a', "man's", 't-shirt', 'is', 'red']
@@ -53,20 +53,20 @@ def tokenize(text: str, marks: bool = False) -> list[str]:
     ['一', '只', '狗', 'plays', '⚽']
     >>> [len(tokenize(word)) for word in ("ខ្ញុំ", "שָׁלוֹם", "كَلْب", "می\u200cخواهم")]
     [1, 1, 1, 1]
-    >>> tokenize("A man's T-shirt -- is RED.", marks=True)
+    >>> tokenize("A man's T-shirt -- is RED.", punctuation=True)
     ['a', "man's", 't-shirt', '-', '-', 'is', 'red', '.']
     """
-    pattern = _TOKEN_OR_MARK if marks else _TOKEN
+    pattern = _TOKEN_OR_PUNCTUATION if punctuation else _TOKEN
     return pattern.findall(unicodedata.normalize("NFC", text).lower())
 
 
 def is_blank(text: str) -> bool:
-    r"""Say whether a text has neither a word nor a mark.
+    r"""Return whether a text has neither a word nor punctuation.
 
     >>> is_blank(" \x01\t\u2028"), is_blank("?"), is_blank("猫")
     (True, False, False)
     """
-    return not any(map(str.isalnum, text)) and not tokenize(text, marks=True)
+    return not any(map(str.isalnum, text)) and not tokenize(text, punctuation=True)
 
 
 class Vocabulary:
@@ -78,49 +78,51 @@ class Vocabulary:
     >>> vocabulary.decode([1, 4, 5, 2, 0])
     'a circle'
 
-    A vocabulary that holds punctuation marks keeps them in all that it encodes and decodes:
+    A vocabulary with punctuation marks keeps them when it encodes and decodes:
 
-    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, marks=True)
+    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, punctuation=True)
     >>> vocabulary.decode(vocabulary.encode("blue, not red."))
     'blue, not red.'
 
     Attributes:
-        words: by id.
-        ids: by word.
-        marks: whether a word is a punctuation mark.
+        words: the words by id.
+        ids: the ids by word.
+        punctuation: whether any word is a punctuation mark.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Take the words, specials first.
+        """Initialize from the words, special tokens first.
 
         Raises:
-            UserError: if the specials are not the first four or a word stands twice.
+            UserError: if the special tokens are not the first four or a word occurs twice.
         """
         self.words = tuple(words)
         if self.words[: len(SPECIAL)] != SPECIAL:
-            raise UserError(f"a vocabulary begins with {SPECIAL}, not {self.words[:4]}")
+            raise UserError(f"a vocabulary must begin with {SPECIAL}, not {self.words[:4]}")
         self.ids = {word: index for index, word in enumerate(self.words)}
         if len(self.ids) != len(self.words):
             twice = [word for word, count in Counter(self.words).items() if count > 1]
-            raise UserError(f"a vocabulary holds each word once; twice: {twice[:5]}")
+            raise UserError(f"duplicate words in the vocabulary: {twice[:5]}")
         own = self.words[len(SPECIAL) :]
-        self.marks = any(re.fullmatch(CLASSES["mark"], w) and not _TOKEN.match(w) for w in own)
+        self.punctuation = any(
+            re.fullmatch(CLASSES["punctuation"], w) and not _TOKEN.match(w) for w in own
+        )
 
     @classmethod
     def build(
-        cls, captions: Iterable[str], min_count: int = 5, *, marks: bool = False
+        cls, captions: Iterable[str], min_count: int = 5, *, punctuation: bool = False
     ) -> Vocabulary:
-        """Collect the words seen at least `min_count` times, the most frequent first.
+        """Collect the words that occur at least `min_count` times, the most frequent first.
 
         Args:
             captions: any texts.
-            min_count: rarer words are left out.
-            marks: whether punctuation marks are words.
+            min_count: rarer words are omitted.
+            punctuation: whether punctuation marks are words.
 
         Raises:
             UserError: if no word is left.
         """
-        counts = Counter(word for caption in captions for word in tokenize(caption, marks))
+        counts = Counter(word for caption in captions for word in tokenize(caption, punctuation))
         words = [word for word in counts if counts[word] >= min_count and word not in SPECIAL]
         if not words:
             raise UserError(
@@ -130,25 +132,25 @@ class Vocabulary:
         return cls([*SPECIAL, *sorted(words, key=lambda word: (-counts[word], word))])
 
     def __len__(self) -> int:
-        """Return the number of ids, specials included."""
+        """Return the number of ids, special tokens included."""
         return len(self.words)
 
     @property
     def separator(self) -> str:
-        """What stands between words: nothing where most of them are unspaced characters."""
+        """Return the text between words: "" if most of them are characters of unspaced scripts."""
         unspaced = sum(bool(re.fullmatch(f"[{_UNSPACED}]", word)) for word in self.words)
         return "" if 2 * unspaced > len(self.words) - len(SPECIAL) else " "
 
     @property
     def hash(self) -> str:
-        """Return 16 hex digits that change with any word or their order."""
+        """Return 16 hex digits that depend on the words and their order."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
 
     def affixes(self) -> list[tuple[int, int]]:
-        """Number how each word begins and how it ends, from 1; 0 for none.
+        """Return ids for the prefix and the suffix of each word, from 1; 0 for none.
 
-        Words of more than four letters have the same first number if they share the first four
-        letters, the same second one if they share the last three.
+        Words of more than four letters have the same prefix id if they share the first four
+        letters, and the same suffix id if they share the last three.
 
         >>> Vocabulary([*SPECIAL, "boring", "boringly", "feeling", "dull"]).affixes()[4:]
         [(1, 2), (1, 3), (4, 2), (0, 0)]
@@ -166,12 +168,12 @@ class Vocabulary:
         ]
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
-        """Return `[START, …, END]`; words past `max_words` are cut."""
-        words = tokenize(text, self.marks)[:max_words]
+        """Return `[START, …, END]`; words after the first `max_words` are omitted."""
+        words = tokenize(text, self.punctuation)[:max_words]
         return [START, *(self.ids.get(word, UNKNOWN) for word in words), END]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the words up to the first END, without specials."""
+        """Return the text up to the first END, without special tokens."""
         words = []
         for index in ids:
             if index == END:
@@ -179,14 +181,14 @@ class Vocabulary:
             if index not in (PAD, START):
                 words.append(self.words[index])
         text = self.separator.join(words)
-        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.marks else text
+        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.punctuation else text
 
     def save(self, path: Path | str) -> None:
-        """Write one word a line, UTF-8."""
+        """Write one word per line, UTF-8."""
         with atomic_write(path) as file:
             file.write("\n".join(self.words) + "\n")
 
     @classmethod
     def load(cls, path: Path | str) -> Vocabulary:
-        """Read what `save` wrote."""
+        """Read a file that `save` wrote."""
         return cls(Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n"))

@@ -1,4 +1,4 @@
-"""Word vectors that others have trained, from the text files of GloVe, fastText or word2vec."""
+"""Read pretrained word vectors from text files of GloVe, fastText or word2vec."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from data.common.errors import UserError
 
 
 def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[str, np.ndarray]:
-    """Return the vectors of the words that a file has, float32 `[width]` each.
+    """Return the vectors of the words that are in the file, float32 `[width]` each.
 
-    A line holds a word and its numbers, with spaces between (Pennington et al. 2014, GloVe). The
-    first line may hold two counts instead, as fastText writes it. Case counts: a vocabulary of
-    small letters finds small letters. The file, often gigabytes, is read line by line.
+    A line has a word and its numbers, separated by spaces (Pennington et al. 2014, GloVe). The
+    first line may have two counts instead, as fastText writes it. Words are case-sensitive. The
+    file, often gigabytes, is read line by line.
 
     Args:
         path: the file, UTF-8.
-        words: those that are wanted.
-        width: numbers of a vector.
+        words: the words to read.
+        width: the dimension of the vectors.
 
     Raises:
-        UserError: naming the line, for one that has more or fewer numbers, no numbers, or is not
-            UTF-8; if the file cannot be read.
+        UserError: if a line has another count of numbers, a value that is not a number or is not
+            UTF-8 (with the line number), or if the file cannot be read.
     """
     found: dict[str, np.ndarray] = {}
     try:
@@ -43,14 +43,14 @@ def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[st
 
 
 def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str:
-    """Return what stands before the numbers; some of GloVe's "words" hold spaces."""
+    """Return the text before the numbers; some of GloVe's "words" contain spaces."""
     count = len(cells) - 1
     if count > width and not _is_number(cells[-width - 1]):
         count = width
     if count != width:
         raise UserError(
-            f"{path}, line {number}: {count} numbers after the word, not {width}, which is "
-            "--embedding-dim: each line holds a word and as many numbers as that"
+            f"{path}, line {number}: {count} numbers after the word, not {width}: each line must "
+            "have a word and --embedding-dim numbers"
         )
     try:
         return b" ".join(cells[:-width]).decode()
@@ -61,7 +61,9 @@ def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str:
 def _vector(path: Path | str, number: int, cells: list[bytes]) -> np.ndarray:
     if not all(map(_is_number, cells)):
         wrong = next(cell for cell in cells if not _is_number(cell))
-        raise UserError(f"{path}, line {number}: {wrong.decode(errors='replace')!r} is no number")
+        raise UserError(
+            f"{path}, line {number}: {wrong.decode(errors='replace')!r} is not a number"
+        )
     return np.array(cells, np.float32)
 
 

@@ -1,4 +1,4 @@
-"""One shard, from its items to a file of TFDS examples: what a worker does."""
+"""Make one shard: read its items and write a file of TFDS examples."""
 
 from __future__ import annotations
 
@@ -22,64 +22,65 @@ from tensorflow_datasets.proto import tf_example_pb2
 from data.annotations.entries import Problem
 from data.common.errors import UserError
 from data.common.files import atomic_write
-from data.sharding.dataset_kinds import Pictures, kind_of
+from data.sharding.datasets import preparable
 from data.sharding.work_items import Item, read_items
+from data.storage.dataset_info import Dataset
 from data.storage.fingerprints import mark
 
-BATCH = 32  # examples that go through an encoder together
-NONE = -1  # the number of the item in hand when none is
+BATCH = 32  # examples that an encoder computes together
+NONE = -1  # the current item when there is none
 
-# The rows of some examples' encoded pictures or frames: float16 `[cells, depth]` a picture.
+# Encoded images -> their features, float16 `[images, cells, depth]`.
 Encode = Callable[[Sequence[bytes]], Any]
 
 
 def features(job: Mapping[str, Any]) -> tfds.features.FeaturesDict:
-    """Return what an example of a job is made of."""
-    kind = kind_of(job["dataset"])
-    stored = kind.features()
+    """Return the features of a job's examples."""
+    dataset = preparable(job["dataset"])
+    stored = dataset.features()
     if encoder := job["encoder"]:
         if not job["pixels"]:
-            del stored[kind.field]
-        shape = encoder["shape"] if kind.field == "image" else [None, *encoder["shape"]]
+            del stored[dataset.content]
+        shape = encoder["shape"] if dataset.content == "image" else [None, *encoder["shape"]]
         # As bytes: the format's own floats take 32 bits each.
         stored["features"] = tfds.features.Tensor(shape=shape, dtype=np.float16, encoding="bytes")
     return tfds.features.FeaturesDict(stored)
 
 
 def write_shard(
-    work: Path, key: str, deadly: Mapping[int, str], encode: Encode | None = None
+    work: Path, key: str, crashing: Mapping[int, str], encode: Encode | None = None
 ) -> None:
     """Make a shard of the job in `work`: `KEY.tfrecord`, then `KEY.json`, its note.
 
-    The number of the item in hand stands in `KEY.hand`, so that who finds this process dead knows
-    which one it died of.
+    `KEY.hand` contains the number of the current item: if this process dies, it names the cause.
 
     Args:
         work: the folder `OUT/.work`.
         key: of the shard.
-        deadly: what is known to end the process that reads it: number in the shard → how.
-        encode: the job's encoder, if it has one.
+        crashing: items that are known to crash the process that reads them: number in the shard
+            → reason.
+        encode: computes the features that are stored; None: none are.
 
     Raises:
-        UserError: if a file is not what it was when the job began.
+        UserError: if a file has changed since the job began.
         OSError: if the disk is full.
     """
-    import tensorflow as tf  # not at the top: what plans a job asks for `features` alone
+    import tensorflow as tf  # slow to import: planning a job needs `features` only
 
     job = json.loads((work / "job.json").read_text())
     split, items = read_items(work / f"{key}.items")
-    kind, stored = kind_of(job["dataset"]), features(job)
+    dataset, stored = preparable(job["dataset"]), features(job)
     skipped: list[Problem] = []
     shapes = Counter[str]()
     examples = size = 0
     path, partial = work / f"{key}.tfrecord", work / f"{key}.partial"
     with (work / f"{key}.hand").open("wb", buffering=0) as hand:
-        loaded = _loaded(items, kind, job["options"], deadly, hand.fileno(), skipped)
+        loaded = _loaded(items, dataset, job["options"], crashing, hand.fileno(), skipped)
         try:
             with tf.io.TFRecordWriter(str(partial)) as writer:
-                for example in _encoded(loaded, kind.field, encode):
-                    if kind.field:
-                        shapes[_shape(example[kind.field])] += 1
+                for example in _encoded(loaded, dataset.content, encode):
+                    if dataset.content:
+                        shapes[_shape(example[dataset.content])] += 1
                     record = _serialized(stored, {name: example[name] for name in stored})
                     writer.write(record)
                     examples += 1
@@ -108,24 +109,24 @@ def write_shard(
 
 def _loaded(
     items: Sequence[Item],
-    kind: Pictures,
+    dataset: Dataset,
     options: Mapping[str, Any],
-    deadly: Mapping[int, str],
+    crashing: Mapping[int, str],
     hand: int,
     skipped: list[Problem],
 ) -> Iterator[dict[str, Any]]:
-    """Yield the examples that can be read; the others go to `skipped`."""
+    """Yield the examples that can be read; append the others to `skipped`."""
     for number, item in enumerate(items):
         entry, where = item.entry, item.entry.where
-        if number in deadly:
-            skipped.append(Problem(entry.file, f"undecodable: {deadly[number]}", where))
+        if number in crashing:
+            skipped.append(Problem(entry.file, f"undecodable: {crashing[number]}", where))
             continue
         if isinstance(item.digest, int):
             skipped.append(Problem(entry.file, f"unreadable: {os.strerror(item.digest)}", where))
             continue
         os.pwrite(hand, b"%8d" % number, 0)
         try:
-            found = kind.load(entry, options)
+            found = dataset.load(entry, options)
         except UserError as error:
             skipped.append(Problem(entry.file, f"undecodable: {error}", where))
             continue
@@ -136,27 +137,27 @@ def _loaded(
             if item.mark is not None and mark(entry.path) != item.mark:
                 raise UserError(f"{where} was changed while it was read: prepare again")
         skipped += [Problem(entry.file, remark, where, bad=False) for remark in found.remarks]
-        yield found.example._asdict()
+        yield found.example
 
 
 def _encoded(
-    examples: Iterator[dict[str, Any]], field: str, encode: Encode | None
+    examples: Iterator[dict[str, Any]], content: str, encode: Encode | None
 ) -> Iterator[dict[str, Any]]:
-    """Yield examples with their features, computed for `BATCH` of them at a time."""
+    """Yield examples with their features, computed for `BATCH` examples at a time."""
     if encode is None:
         yield from examples
         return
     while batch := list(itertools.islice(examples, BATCH)):
-        pictures = [e[field] if isinstance(e[field], list) else [e[field]] for e in batch]
-        rows, first = encode([picture for each in pictures for picture in each]), 0
-        for example, each in zip(batch, pictures, strict=True):
+        images = [e[content] if isinstance(e[content], list) else [e[content]] for e in batch]
+        rows, first = encode([image for each in images for image in each]), 0
+        for example, each in zip(batch, images, strict=True):
             own = rows[first : first + len(each)]
             first += len(each)
-            yield {**example, "features": own if isinstance(example[field], list) else own[0]}
+            yield {**example, "features": own if isinstance(example[content], list) else own[0]}
 
 
 def _shape(stored: bytes | Sequence[bytes]) -> str:
-    """Return the width and height of a picture, before them the number of frames."""
+    """Return "width × height" of an image, preceded by the number of frames of a clip."""
     first = stored if isinstance(stored, bytes) else stored[0]
     width, height = Image.open(BytesIO(first)).size
     frames = "" if first is stored else f"{len(stored)} × "
@@ -164,7 +165,7 @@ def _shape(stored: bytes | Sequence[bytes]) -> str:
 
 
 def _serialized(stored: tfds.features.FeaturesDict, example: Mapping[str, Any]) -> bytes:
-    # TFDS leaves the order of the fields to chance, which differs from process to process.
+    # TFDS writes the fields in an order that differs from process to process.
     record = tf_example_pb2.Example.FromString(stored.serialize_example(example))
     return record.SerializeToString(deterministic=True)
 

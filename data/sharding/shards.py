@@ -1,13 +1,14 @@
-"""A prepared dataset as shards: cut by a hash of the ids, kept by what they are made of.
+"""A prepared dataset as shards, divided by a hash of the ids.
 
-While it is made, `OUT/.work` holds `job.json` and, of each shard, `KEY.items` (what it is made of),
-`KEY.tfrecord` and `KEY.json` (its note: there when the shard is finished). When all are, the last
-two are moved to `OUT`, where TensorFlow Datasets finds them; `dataset_info.json`, without which
-nothing reads them, comes last and, when shards change, goes first.
+While a dataset is made, `OUT/.work` holds `job.json` and, of each shard, `KEY.items` (its items),
+`KEY.tfrecord` and `KEY.json` (its note, which exists once the shard is finished). When all are
+finished, the last two are moved to `OUT`, where TensorFlow Datasets finds them;
+`dataset_info.json`, without which nothing reads them, is written last and, when shards change,
+removed first.
 
-A shard's bytes follow from its items and the job alone: not from the number of workers, from what
-was killed before, or from the rest of the source. A key is a hash of both, so that a shard whose
-pictures have not changed is found again.
+The bytes of a shard depend only on its items and the job: not on the number of workers, an earlier
+interruption, or the rest of the source. Its key is a hash of both, so that a shard whose files
+have not changed is found again.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from data.common.files import atomic_write
 from data.sharding.work_items import DIGESTS, Item, write_items
 from data.storage.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
 
-FORMAT = 3  # raised when other bytes are stored for the same source
+FORMAT = 3  # raise it when other bytes are stored for the same source
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A unit of work, and the file that comes of it.
+    """A unit of work: some examples of a split, stored in one file.
 
     Attributes:
         key: a hash of the job and the items.
-        split: that it belongs to.
-        size: how many items it has.
+        split: the split of its items.
+        size: the number of items.
     """
 
     key: str
@@ -48,13 +49,13 @@ class Shard:
     size: int
 
 
-def cut(items: Iterable[T], most: int, name: Callable[[T], str] = str) -> Iterator[list[T]]:
-    """Yield items in groups of at most `most`, by the first bits of the hashes of their names.
+def divide(items: Iterable[T], max_size: int, name: Callable[[T], str] = str) -> Iterator[list[T]]:
+    """Yield items in groups of at most `max_size`, by the first bits of the hashes of their names.
 
-    A group that would be larger is two, by one bit more. So a name that comes anew changes the
-    group it falls into, at most cuts it in two, and leaves the others as they are.
+    A group that would be larger is halved by one more bit. So a new name changes only the group
+    that it belongs to, or halves it.
 
-    >>> list(cut("abcdef", 2))
+    >>> list(divide("abcdef", 2))
     [['d'], ['f', 'c'], ['b', 'e'], ['a']]
     """
 
@@ -62,7 +63,7 @@ def cut(items: Iterable[T], most: int, name: Callable[[T], str] = str) -> Iterat
         return int.from_bytes(hashlib.sha256(name(item).encode()).digest())
 
     def halves(group: list[T], low: int, high: int) -> Iterator[list[T]]:
-        if len(group) <= most:
+        if len(group) <= max_size:
             if group:
                 yield group
             return
@@ -74,8 +75,8 @@ def cut(items: Iterable[T], most: int, name: Callable[[T], str] = str) -> Iterat
     yield from halves(sorted(items, key=place), 0, 1 << 256)
 
 
-def plan(items: Iterable[Item], job: Mapping[str, Any], most: int) -> dict[Shard, list[Item]]:
-    """Return the shards of a dataset, split by split, each with its at most `most` items."""
+def plan(items: Iterable[Item], job: Mapping[str, Any], max_size: int) -> dict[Shard, list[Item]]:
+    """Return the shards of a dataset, split by split, each with at most `max_size` items."""
     by_split = defaultdict[str, list[Item]](list)
     for item in items:
         by_split[item.entry.split].append(item)
@@ -84,23 +85,23 @@ def plan(items: Iterable[Item], job: Mapping[str, Any], most: int) -> dict[Shard
     return {
         Shard(_key(group, job), split, len(group)): group
         for split in known + others
-        for group in cut(by_split[split], most, lambda item: item.entry.image_id)
+        for group in divide(by_split[split], max_size, lambda item: item.entry.image_id)
     }
 
 
 def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:
-    # Where a file lies and when it was written do not count, nor does where its folder is.
-    made_of = [
+    # A file's folder and times do not count.
+    content = [
         [entry[:2], entry[3:7], digest] for entry, digest, _ in (item.to_json() for item in items)
     ]
-    return hashlib.sha256(json.dumps([FORMAT, job, made_of]).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps([FORMAT, job, content]).encode()).hexdigest()[:32]
 
 
 class Workplace:
-    """The folder `OUT/.work`: shards under way and finished ones that `OUT` does not show yet."""
+    """The folder `OUT/.work`: unfinished shards, and finished ones that are not published."""
 
     def __init__(self, out: Path) -> None:
-        """Name the folder; it is not made."""
+        """Take the folder of the dataset; nothing is created."""
         self.out, self.folder = out, out / ".work"
 
     def path(self, key: str, suffix: str) -> Path:
@@ -108,15 +109,15 @@ class Workplace:
         return self.folder / f"{key}{suffix}"
 
     def begin(self, job: Mapping[str, Any], planned: Mapping[Shard, Sequence[Item]]) -> list[Shard]:
-        """Take back what was shown, forget what is of no use, and return the shards to make.
+        """Withdraw what was published, remove unneeded files, and return the missing shards.
 
-        What each shard is made of is written down, for the workers and the summary.
+        The items of each shard are written to a file, for the workers and the summary.
 
         Raises:
-            UserError: if something else lies in the folder.
+            UserError: if the folder contains something else.
         """
         self._check_job(job)
-        self._take_back()
+        self._withdraw()
         keep = {"job.json", DIGESTS, "lock"}
         suffixes = (".items", ".tfrecord", ".json")
         keep |= {f"{shard.key}{suffix}" for shard in planned for suffix in suffixes}
@@ -135,8 +136,8 @@ class Workplace:
             write_items(path, shard.split, items)
         return missing
 
-    def is_shown(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> bool:
-        """Say whether `OUT` is whole and made of these shards."""
+    def is_published(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> bool:
+        """Return whether `OUT` is complete and consists of these shards."""
         if not (self.out / INFO).exists() or not (manifest := read_manifest(self.out)):
             return False
         kept = [note["key"] for note in manifest["shards"].values()]
@@ -144,20 +145,20 @@ class Workplace:
         return same and not any(wrong_sizes(self.out, manifest))
 
     def note(self, key: str) -> dict[str, Any]:
-        """Return what is known of a finished shard."""
+        """Return the note of a finished shard: its split, counts, digest and problems."""
         note: dict[str, Any] = json.loads(self.path(key, ".json").read_text(encoding="utf-8"))
         return note
 
-    def show(
+    def publish(
         self, job: Mapping[str, Any], shards: Sequence[Shard], name: str, files: Mapping[str, bytes]
     ) -> None:
-        """Move finished shards to `OUT`; `files` (metadata and reports) follow, the last one last.
+        """Move finished shards to `OUT`, then write `files` (metadata and reports) in their order.
 
         Args:
             job: what was made.
             shards: all of them.
-            name: that their files begin with.
-            files: by name, in this order.
+            name: the prefix of their files.
+            files: content by name; readers wait for the last one.
         """
         counts = {split: 0 for split in (shard.split for shard in shards)}
         for shard in shards:
@@ -182,13 +183,13 @@ class Workplace:
                 path.unlink()
 
     def _put(self, name: str, text: bytes) -> None:
-        """Write a file of `OUT` by way of this folder: what a kill leaves here, `begin` removes."""
+        """Write a file of `OUT` by way of this folder, where `begin` removes what a kill leaves."""
         with atomic_write(self.path(name, ".new"), "wb") as stream:
             stream.write(text)
         os.replace(self.path(name, ".new"), self.out / name)
 
-    def _take_back(self) -> None:
-        """Undo `show`, wherever it was interrupted."""
+    def _withdraw(self) -> None:
+        """Undo `publish`, wherever it was interrupted."""
         (self.out / INFO).unlink(missing_ok=True)
         manifest = read_manifest(self.out) or {"shards": {}}
         for file, note in manifest["shards"].items():
@@ -208,7 +209,7 @@ class Workplace:
         return False
 
     def _check_job(self, job: Mapping[str, Any]) -> None:
-        """Refuse a folder in which something else lies."""
+        """Refuse a folder that contains something else."""
         path = self.folder / "job.json"
         manifest = read_manifest(self.out)
         before = manifest["job"] if manifest else read_json(path) if path.exists() else None

@@ -1,10 +1,10 @@
-"""What two splits of a source should not share: files, groups, look-alikes, sets of captions.
+"""Overlaps between splits: files, near-duplicates, groups and sets of captions.
 
     for pair in leaks(listing):
         print(pair)
 
-Pictures are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
-grey copy; Zauner 2010), which small changes of size, colour or quality leave nearly as it is.
+Images are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
+gray copy; Zauner 2010), which small changes of size, color or quality hardly change.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ import numpy as np
 
 from data.annotations.entries import Entry
 from data.common.errors import UserError
-from data.media.images import load_picture
+from data.media.images import load_image
 from data.media.sampling import Sampling
 from data.media.suffixes import CLIP_SUFFIXES
 from data.media.video import sample
 from data.storage.fingerprints import content
 
 NEAR = 4  # of 64 bits: see `wordreel check-splits --help`
-_LEVEL = 2.0  # grey levels of contrast below which a picture is as good as empty
+_LEVEL = 2.0  # gray levels of contrast below which an image counts as empty
 _BLOCK = 1024  # hashes compared at once
 
 
 class Leak(NamedTuple):
-    """Two examples of different splits that are too much alike.
+    """Two examples of different splits that are too similar.
 
     Attributes:
         kind: "same file", "look alike", "same group", "same captions".
-        first: of a split that is measured on, where one of the two is.
+        first: the one in a split that is measured on, if there is one.
         second: the other.
-        detail: how alike they are, or what they share.
+        detail: how similar they are, or what they share.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Leak(NamedTuple):
     detail: str
 
     def __str__(self) -> str:
-        """Name the pair in a line."""
+        """Describe the pair in a line."""
         first, second = self.first, self.second
         return (
             f"{self.kind}: {first.file} ({first.split}) and {second.file} ({second.split})"
@@ -61,42 +61,38 @@ def leaks(
     """Compare every split with every other.
 
     Args:
-        entries: of a source; those without a file are compared by what is told of them.
-        near: pictures look alike if at most so many of the 64 bits of their hashes differ.
-        bar: is told of each.
+        entries: of a source; those without a file are compared by captions and groups only.
+        near: images look alike if at most this many of the 64 bits of their hashes differ.
+        bar: a progress bar, updated for each.
 
     Returns:
-        The pairs, the surest first, each pair once; and the entries that cannot be read.
+        The pairs, the most certain first, each once; and the entries that cannot be read.
     """
     order = {"test": 0, "validation": 1}
     entries = sorted(entries, key=lambda entry: order.get(entry.split, 2))
-    seen = _looks(entries, bar)
-    readable = [number for number, look in enumerate(seen) if look is not None]
-    digests, hashes = zip(*(seen[n] for n in readable), strict=True) if readable else ((), ())
-    looked = [entries[number] for number in readable]
-    found = list(
-        _shared("same file", looked, lambda n: (digests[n], looked[n].start, looked[n].end))
-    )
-    found += _near(looked, np.array(hashes, np.uint64), near)
+    hashed = _hashes(entries, bar)
+    readable = [number for number, found in enumerate(hashed) if found is not None]
+    digests, hashes = zip(*(hashed[n] for n in readable), strict=True) if readable else ((), ())
+    files = [entries[number] for number in readable]
+    found = list(_shared("same file", files, lambda n: (digests[n], files[n].start, files[n].end)))
+    found += _near(files, np.array(hashes, np.uint64), near)
     found += _shared("same group", entries, lambda n: entries[n].group)
     found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
     pairs: dict[frozenset[str], Leak] = {}
     for leak in found:
         pairs.setdefault(frozenset((leak.first.image_id, leak.second.image_id)), leak)
-    blind = [entries[n] for n, look in enumerate(seen) if look is None and _has_file(entries[n])]
-    return list(pairs.values()), blind
+    unreadable = [
+        entry for entry, found in zip(entries, hashed, strict=True) if not found and entry.place
+    ]
+    return list(pairs.values()), unreadable
 
 
-def _has_file(entry: Entry) -> bool:
-    return entry.place != ""
+def _hashes(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | None, int] | None]:
+    """Return the digest and the perceptual hash (0: empty) of each file; None: unreadable."""
 
-
-def _looks(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | None, int] | None]:
-    """Return the digest of each file and its hash (0: nothing in it); None: unreadable."""
-
-    def look(entry: Entry) -> tuple[str | int | None, int] | None:
+    def hashes(entry: Entry) -> tuple[str | int | None, int] | None:
         try:
-            found = (content(entry.path), _hash_of(entry)) if _has_file(entry) else None
+            found = (content(entry.path), _hash_of(entry)) if entry.place else None
         except (UserError, OSError):
             found = None
         if bar is not None:
@@ -104,7 +100,7 @@ def _looks(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int | 
         return found
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        return list(pool.map(look, entries))
+        return list(pool.map(hashes, entries))
 
 
 def _hash_of(entry: Entry) -> int:
@@ -112,22 +108,22 @@ def _hash_of(entry: Entry) -> int:
         clip = sample(entry.path, Sampling(count=1), start=entry.start, end=entry.end)
         middle = clip.frames[0]
         return perceptual_hash(middle)
-    jpeg = load_picture(entry.path.read_bytes(), max_side=128).jpeg
+    jpeg = load_image(entry.path.read_bytes(), max_side=128).jpeg
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert pixels is not None  # it was written a moment ago
+    assert pixels is not None  # it was just encoded
     return perceptual_hash(pixels)
 
 
-def perceptual_hash(picture: np.ndarray) -> int:
-    """Return 64 bits of an upright picture, uint8 `[height, width, 3]`; 0 where it is empty.
+def perceptual_hash(image: np.ndarray) -> int:
+    """Return 64 bits of an upright image, uint8 `[height, width, 3]`; 0 if it is empty.
 
     >>> blocks = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     >>> large, small = (cv2.resize(blocks, (side, side)) for side in (96, 60))
     >>> (perceptual_hash(large) ^ perceptual_hash(small)).bit_count() <= NEAR
     True
     """
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA)
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA)
     if small.std() < _LEVEL:
         return 0
     low = cv2.dct(small)[:8, :8].ravel()
@@ -152,14 +148,14 @@ def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable])
 def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> Iterable[Leak]:
     """Return pairs of different splits whose hashes differ in few bits, the nearest first."""
     splits = np.array([entry.split for entry in entries])
-    told = np.flatnonzero(hashes)
+    known = np.flatnonzero(hashes)
     found = []
-    for start in range(0, len(told), _BLOCK):
-        rows = told[start : start + _BLOCK]
-        differ = np.bitwise_count(hashes[rows, None] ^ hashes[told])
-        close = (differ <= near) & (splits[rows, None] != splits[told]) & (rows[:, None] < told)
+    for start in range(0, len(known), _BLOCK):
+        rows = known[start : start + _BLOCK]
+        differ = np.bitwise_count(hashes[rows, None] ^ hashes[known])
+        close = (differ <= near) & (splits[rows, None] != splits[known]) & (rows[:, None] < known)
         for row, column in zip(*np.nonzero(close), strict=True):
-            found.append((int(differ[row, column]), int(rows[row]), int(told[column])))
+            found.append((int(differ[row, column]), int(rows[row]), int(known[column])))
     return [
         Leak("look alike", entries[a], entries[b], f"{bits} of 64 bits differ")
         for bits, a, b in sorted(found)

@@ -1,7 +1,7 @@
-"""Items: what examples are made of. Their files are hashed, and what comes twice is left out.
+"""Work items: the entries of a source with hashes of their files; duplicates are removed.
 
-A job holds every item of a source until its shards are planned; then they lie in files, `KEY.items`
-of each shard.
+A job holds every item of a source in memory until its shards are planned; then they are in files,
+`KEY.items` of each shard.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from data.annotations.problems import repeats
 from data.common.files import atomic_write
 from data.storage.fingerprints import content, mark
 
-CHUNK = 1024  # files to hash that are asked for at once: each request takes a kilobyte
-DIGESTS = "digests"  # a file of the marks and digests of files that were hashed
-_MARK, _DIGEST = 16, 32  # their bytes
+CHUNK = 1024  # files submitted at once: each submission takes a kilobyte
+DIGESTS = "digests"  # the file with marks and digests of hashed files
+_MARK, _DIGEST = 16, 32  # bytes
 
 
 class Item(NamedTuple):
-    """What an example is made of.
+    """An entry and the state of its file.
 
     Attributes:
-        entry: as a source lists it.
-        digest: SHA-256 of its file; an errno where it cannot be read; None where it has no file.
-        mark: of the file when it was hashed: changes when it does.
+        entry: as the source lists it.
+        digest: SHA-256 of its file; an errno if it cannot be read; None if it has no file.
+        mark: of the file when it was hashed; changes when the file does.
     """
 
     entry: Entry
@@ -51,11 +51,11 @@ class Item(NamedTuple):
 
 
 def hashed(entries: Sequence[Entry], known: Path) -> list[Item]:
-    """Read the entries' files, but for those that have been read before, and hash them.
+    """Hash the entries' files; files that have not changed since last time are not read.
 
     Args:
         entries: those without a file have no `place`.
-        known: a file that says what was found the last time; it is written anew.
+        known: a file with the results of last time; it is written again if they differ.
     """
     before = _read_digests(known) if known.exists() else {}
 
@@ -69,15 +69,15 @@ def hashed(entries: Sequence[Entry], known: Path) -> list[Item]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
         for start in range(0, len(entries), CHUNK):
             items += pool.map(item, entries[start : start + CHUNK])
-    with atomic_write(known, "wb") as file:
-        for _, digest, now in items:
-            if now and isinstance(digest, bytes):
-                file.write(now + digest)
+    found = {now: digest for _, digest, now in items if now and isinstance(digest, bytes)}
+    if found != before:
+        with atomic_write(known, "wb") as file:
+            file.writelines(now + digest for now, digest in found.items())
     return items
 
 
 def _read_digests(known: Path) -> dict[bytes, bytes]:
-    """Return what `hashed` wrote: a file's mark → its digest."""
+    """Return what `hashed` has written: the mark of a file → its digest."""
     data, size = known.read_bytes(), _MARK + _DIGEST
     records = (data[start : start + size] for start in range(0, len(data), size))
     return {record[:_MARK]: record[_MARK:] for record in records}
@@ -89,28 +89,33 @@ def _digest(path: Path) -> bytes | int | None:
 
 
 class _Firsts(dict[Any, Item]):
-    """The first item of each key; of a key that comes once, as most do, nothing is kept."""
+    """The first item of each key that occurs more than once; others take no memory."""
 
     def __init__(self, keys: Iterable[Any]) -> None:
         hashes = np.sort(np.fromiter(map(hash, keys), np.int64))
         self._again = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
 
     def of(self, key: Any, item: Item) -> Item:
-        """Return the first item that came with this key: this one, where none did."""
+        """Return the first item that had this key, which may be the given one."""
         return self.setdefault(key, item) if hash(key) in self._again else item
 
 
-def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem]]:
-    """Leave out what would be there twice: the same id, or the same file as `repeats` tells.
+def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem]]:
+    """Remove items with the same id, or with the same file as far as `repeats` says.
 
-    Names that differ only in case are kept and told: on many other disks they are one file.
+    A duplicate in two splits stays in the split that is measured on. Names that differ only in
+    case are kept and reported: many file systems treat them as one file.
+
+    Args:
+        items: all of a source.
+        kind: what messages call one, such as "image".
     """
     kept: list[Item] = []
     problems: list[Problem] = []
     rank = {"test": 0, "validation": 1}
     ordered = sorted(items, key=lambda item: rank.get(item.entry.split, 2))
     ids = _Firsts(item.entry.image_id for item in ordered)
-    contents = _Firsts(filter(None, map(_shown, ordered)))
+    contents = _Firsts(filter(None, map(_content, ordered)))
     folded = _Firsts(item.entry.file.casefold() for item in ordered)
     for item in ordered:
         entry = item.entry
@@ -119,8 +124,8 @@ def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem
             reason = f"id given twice: {entry.image_id!r} is {first.entry.file} (kept) as well"
             problems.append(Problem(entry.file, reason, entry.where))
             continue
-        if shown := _shown(item):
-            same = contents.of(shown, item).entry
+        if found := _content(item):
+            same = contents.of(found, item).entry
             if problem := repeats(entry, same, kind):
                 problems.append(problem)
                 continue
@@ -132,19 +137,19 @@ def sort_out(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem
     return kept, problems
 
 
-def _shown(item: Item) -> tuple[bytes, float, float | None] | None:
+def _content(item: Item) -> tuple[bytes, float, float | None] | None:
     """Return what identifies the content of an item: its file, and which part of a clip."""
     entry, digest = item.entry, item.digest
     return (digest, entry.start, entry.end) if isinstance(digest, bytes) else None
 
 
 def write_items(path: Path, split: str, items: Iterable[Item]) -> None:
-    """Write what a shard is made of."""
+    """Write the items of a shard."""
     with atomic_write(path) as file:
         json.dump([split, [item.to_json() for item in items]], file)
 
 
 def read_items(path: Path) -> tuple[str, list[Item]]:
-    """Return the split of a shard and its items, in the order of their hashes, from its file."""
+    """Return the split of a shard, and its items in the order of their hashes."""
     split, values = json.loads(path.read_text(encoding="utf-8"))
     return split, [Item.from_json(value) for value in values]

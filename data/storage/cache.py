@@ -1,17 +1,14 @@
-"""The folder of prepared datasets, and what is printed about one."""
+"""The folder of prepared datasets, and messages on the screen."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from data.annotations.entries import Problem
-from data.annotations.problems import summary
 from data.common.errors import UserError
-from data.storage.prepared import Stored
 
 
 def data_home(data_dir: Path | str | None = None) -> Path:
@@ -26,26 +23,20 @@ def data_home(data_dir: Path | str | None = None) -> Path:
 
 @contextlib.contextmanager
 def writing_to(home: Path) -> Iterator[None]:
-    """Say of a failed write where the dataset was to go, and what to do."""
+    """Turn a failed write into an error that names the folder and the remedy.
+
+    Raises:
+        UserError: in place of an OSError.
+    """
     try:
         yield
     except OSError as error:
         raise UserError(
-            f"cannot write the prepared dataset in {home}: {error.strerror or error}. Make room, "
-            "or name another folder with the environment variable WORDREEL_DATA_DIR"
+            f"cannot write the prepared dataset in {home}: {error.strerror or error}. Free some "
+            "space, or name another folder with the environment variable WORDREEL_DATA_DIR"
         ) from error
 
 
-def tell(
-    prepared: Stored, problems: Sequence[Problem], *, again: bool, kind: str = "pictures"
-) -> None:
-    """Say on the screen how much there is of a dataset, and what is wrong with it."""
-    counts = ", ".join(f"{split} {count:,}" for split, count in prepared.splits.items())
-    say(f"{prepared.name}: {counts} {kind}{' (prepared before)' * again}")
-    if problems:
-        say(f"{prepared.name}: {summary(problems)}; each is named in {prepared.problems}")
-
-
 def say(line: str) -> None:
-    """Print a line where it does not mix with results."""
+    """Print a line on stderr, where it does not mix with results."""
     print(line, file=sys.stderr, flush=True)

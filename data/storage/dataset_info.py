@@ -1,107 +1,271 @@
-"""What is known of a dataset before it is read: its name, its layout, its license."""
+"""The declaration of a dataset: what it holds, how its source is read, how examples are stored.
+
+A new dataset is one declaration in the registry of its modality (`data.images.datasets`,
+`data.video.datasets`, `data.text.datasets`) and one reader. Nothing heavy is imported here: the
+command line lists the datasets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import abc
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
+from data.annotations.entries import Entry, Listing
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError, unknown
+from data.storage.cache import say
 
-_MADE = "made by Wordreel itself, free of the rights of others"
+Options = Mapping[str, Any]  # JSON: everything that decides how an example is stored
+Checker = Callable[[str, str], bool]  # example id, caption -> whether the caption is correct
 
-
-_OWN = "that of whoever trained the model: see there"
-
-
-_SNIPPETS = "none stated by its distributor; snippets of film reviews by their authors"
-
-
-_FLICKR = "photos of Flickr users, under terms of their own; given out for non-commercial research"
-
-
-_LICENCES = {
-    "synthetic-scenes": _MADE,
-    "synthetic-reviews": _MADE,
-    "synthetic-clips": _MADE,
-    "synthetic-pairs": _MADE,
-    "digits": "CC BY 4.0 (Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49)",
-    "folder": _OWN,
-    "labelled-images": _OWN,
-    "pairs": _OWN,
-    "texts": _OWN,
-    "clip-folder": _OWN,
-    "flickr8k": _FLICKR,
-    "flickr30k": _FLICKR,
-    "coco": "captions CC BY 4.0; photos of Flickr users, under terms of their own",
-    "coco_captions": "captions CC BY 4.0; photos of Flickr users, under terms of their own",
-    "sst2": _SNIPPETS,
-    "rt-polarity": _SNIPPETS,
-    "kinetics": "annotations CC BY 4.0; clips of YouTube users, under terms of their own",
-    "vatex": "captions CC BY 4.0; clips of YouTube users, under terms of their own",
-}
+TFDS = "tfds:"  # the prefix of datasets that TensorFlow Datasets prepares
+PREPARED = "prepared"  # the name of a dataset that `wordreel prepare` has written
+UNKNOWN_LICENSE = "see its distributor"
+OWN_LICENSE = "that of whoever trained the model: see there"
+GENERATED_LICENSE = "made by Wordreel itself, free of the rights of others"
 
 
-def licence_of(dataset: str) -> str:
-    """Return the terms of a dataset in a few words.
+class Loaded(NamedTuple):
+    """An example as it is stored, by feature name, and remarks about its file."""
 
-    >>> licence_of("synthetic-scenes")
-    'made by Wordreel itself, free of the rights of others'
-    """
-    return _LICENCES.get(dataset, "see its distributor")
+    example: dict[str, Any]
+    remarks: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class DatasetInfo:
-    """A dataset that `prepare` knows.
+class Generator(Protocol):
+    """Generates the examples of a dataset, each from its id.
 
     Attributes:
-        name: as `--data` names it.
+        seeded: whether the examples depend on a seed.
+        is_true: checks a caption against the example that it describes; None: not possible.
+    """
+
+    @property
+    def seeded(self) -> bool: ...  # noqa: D102
+
+    @property
+    def is_true(self) -> Checker | None: ...  # noqa: D102
+
+    def version(self) -> int:
+        """Return a number that changes with the generated data."""
+
+    def entries(self, seed: int) -> Iterable[Entry]:
+        """Return the entries of all splits."""
+
+    def load(self, example_id: str) -> dict[str, Any]:
+        """Return an example as it is stored, by feature name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset(abc.ABC):
+    """A dataset, and how its examples are read and stored; subclasses are modalities.
+
+    Attributes:
+        name: as `--data` and `wordreel prepare` name it.
         summary: one line.
-        needs_source: whether the user has to say where it lies (`--source`).
-        layout: what is expected there.
-        made: whether it is made on the spot, so that it takes no source.
-        has: what it says of its examples: "captions", "labels" or both.
+        layout: the files that its folder must contain.
+        annotations: what it has for its examples: "captions", "labels", "translations".
+        license: its terms in a few words.
+        source_optional: whether TensorFlow Datasets can download it, so that it needs no source.
+        unit: what messages call several examples.
+        content: the feature that holds encoded images; "" where there are none.
+        id_feature: the feature that holds the id.
+        shard_size: the largest number of examples in a shard.
     """
 
     name: str
     summary: str
-    needs_source: bool
     layout: str
-    made: bool = False
-    has: tuple[str, ...] = ("captions",)
+    _: dataclasses.KW_ONLY
+    annotations: tuple[str, ...] = ("captions",)
+    license: str = UNKNOWN_LICENSE
+    source_optional: bool = False
+
+    unit: ClassVar[str]
+    content: ClassVar[str]
+    id_feature: ClassVar[str]
+    shard_size: ClassVar[int]
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is generated, so that it takes no source."""
+        return False
+
+    @property
+    def preparable(self) -> bool:
+        """Whether Wordreel reads it from its own format or generates it."""
+        return not self.source_optional and self.name != PREPARED
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What the captions of an entry are; if several, an entry has one of each."""
+        return ("caption",)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The options of the command line that it has."""
+        return frozenset()
+
+    @property
+    def is_true(self) -> Checker | None:
+        """A check of captions against generated examples."""
+        return None
+
+    @abc.abstractmethod
+    def options(self, given: Options) -> dict[str, Any]:
+        """Return what decides how examples are stored.
+
+        Args:
+            given: values of `flags`, and `pixels`, whether images are stored at all.
+
+        Raises:
+            UserError: for a value that cannot be used.
+        """
+
+    @abc.abstractmethod
+    def listing(self, source: Path | None, options: Options) -> Listing:
+        """Return the entries of a source and its problems; remarks go to the screen.
+
+        Raises:
+            UserError: for a source that cannot be read or does not have the expected layout.
+        """
+
+    @abc.abstractmethod
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Read an example.
+
+        Raises:
+            UserError: with the reason, in a few words, why it cannot be decoded.
+            OSError: if its file cannot be read.
+        """
+
+    @abc.abstractmethod
+    def features(self) -> dict[str, Any]:
+        """Return the stored features as TensorFlow Datasets declares them, by name."""
+
+    def metadata(self, options: Options) -> dict[str, Any]:
+        """Return what the dataset's metadata say of all examples, JSON."""
+        del options
+        return {}
+
+    @property
+    def encoding(self) -> str:
+        """The format of stored images: PNG if generated, for JPEG blurs edges."""
+        return "png" if self.generated else "jpeg"
 
 
-def info_of(name: str, known: Mapping[str, DatasetInfo]) -> DatasetInfo:
-    """Return what is known of a dataset; those of TFDS's own, "tfds:mnist", share an entry.
+@dataclasses.dataclass(frozen=True)
+class ImagesOrClips(Dataset):
+    """A dataset of images or clips, which are read from files or generated.
+
+    Attributes:
+        generator: returns what generates the examples, imported when it is called; None: they are
+            read from files.
+    """
+
+    generator: Callable[[], Generator] | None = dataclasses.field(default=None, kw_only=True)
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is generated, so that it takes no source."""
+        return self.generator is not None
+
+    @property
+    def is_true(self) -> Checker | None:
+        """A check of captions against generated examples."""
+        return self.generator().is_true if self.generator else None
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The options of the command line that it has."""
+        return frozenset({"seed"} if self.generator and self.generator().seeded else ())
+
+    def options(self, given: Options) -> dict[str, Any]:
+        """Return the seed, and the version of the code that generates."""
+        if self.generator is None:
+            return {}
+        generator = self.generator()
+        seed = {"seed": given.get("seed", 0)} if generator.seeded else {}
+        return {**seed, "version": generator.version()}
+
+    def listing(self, source: Path | None, options: Options) -> Listing:
+        """Return the generated entries, or what the reader finds."""
+        if self.generator is not None:
+            return Listing(tuple(self.generator().entries(options.get("seed", 0))), (), ())
+        assert source is not None
+        try:
+            listing = self.read(source, options)
+        except OSError as error:
+            raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+        for note in listing.notes:
+            say(f"{self.name}: {note}")
+        return listing
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Generate an example, or read it."""
+        if self.generator is not None:
+            return Loaded(self.generator().load(entry.image_id))
+        return self.decode(entry, options)
+
+    @abc.abstractmethod
+    def read(self, source: Path, options: Options) -> Listing:
+        """Return what the dataset's reader finds in a folder."""
+
+    @abc.abstractmethod
+    def decode(self, entry: Entry, options: Options) -> Loaded:
+        """Read an example from its file: see `load`."""
+
+
+AnyDataset = TypeVar("AnyDataset", bound=Dataset)
+
+
+def serving(datasets: Iterable[AnyDataset], annotation: str) -> dict[str, AnyDataset]:
+    """Return the datasets that have some annotation, by name."""
+    return {dataset.name: dataset for dataset in datasets if annotation in dataset.annotations}
+
+
+def find_dataset(name: str, known: Mapping[str, AnyDataset]) -> AnyDataset:
+    """Return a dataset; those of TensorFlow Datasets, such as "tfds:mnist", share a declaration.
 
     Raises:
         UserError: if there is no such dataset.
     """
     if not is_known(name, known):
         raise unknown("dataset", name, known)
-    return known.get(name) or known["tfds:NAME"]
+    return known.get(name) or known[f"{TFDS}NAME"]
 
 
-def is_known(name: str, known: Mapping[str, DatasetInfo]) -> bool:
-    """Say whether there is such a dataset; see `info_of`."""
-    return name in known or (name.startswith("tfds:") and "tfds:NAME" in known)
+def is_known(name: str, known: Mapping[str, Dataset]) -> bool:
+    """Return whether there is such a dataset; see `find_dataset`."""
+    return name in known or (name.startswith(TFDS) and f"{TFDS}NAME" in known)
 
 
-def source_folder(info: DatasetInfo, source: Path | str | None) -> Path | None:
-    """Return the folder a dataset lies in; None where it needs none.
+def source_folder(dataset: Dataset, source: Path | str | None) -> Path | None:
+    """Return the folder of a dataset; None where it needs none.
 
     Raises:
-        UserError: if the dataset needs a source and none is given, or none and one is; if the
-            folder is not there or has nothing in it.
+        UserError: if the dataset needs a source and none is given, or takes none and one is given;
+            if the folder does not exist or is empty.
     """
     if source is None:
-        if info.needs_source:
-            raise UserError(f"{info.name} needs --source DIR, a folder with: {info.layout}")
+        if not dataset.generated and not dataset.source_optional:
+            raise UserError(f"{dataset.name} needs --source DIR, a folder with: {dataset.layout}")
         return None
-    if info.made:
-        raise UserError(f"{info.name} takes no --source: it needs {info.layout}")
+    if dataset.generated:
+        raise UserError(f"{dataset.name} takes no --source: it requires {dataset.layout}")
     folder = Path(source).expanduser()
     check_folder(folder)
     return folder
+
+
+def check_max_bad(max_bad: float) -> None:
+    """Refuse a `--max-bad` that is not a share.
+
+    Raises:
+        UserError: if it is not between 0 and 1.
+    """
+    if not 0 <= max_bad <= 1:
+        raise UserError(f"--max-bad is a share between 0 and 1, not {max_bad}")

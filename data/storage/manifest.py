@@ -1,6 +1,6 @@
-"""What a prepared dataset says of itself: its files, and whether they are as they were.
+"""The manifest of a prepared dataset: every file with its size and SHA-256.
 
-`manifest.json` lists every file with its size and SHA-256; `check` compares.
+`check` compares the files with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INFO, FEATURES, MANIFEST, SKIPPED = (
 
 
 def read_manifest(out: Path) -> dict[str, Any] | None:
-    """Return the manifest of a prepared dataset, or None where there is none."""
+    """Return the manifest of a prepared dataset; None if there is none."""
     path = out / MANIFEST
     return read_json(path) if path.exists() else None
 
@@ -50,10 +50,10 @@ def fingerprint(manifest: Mapping[str, Any]) -> str:
 
 
 def check(out: Path) -> Iterator[str]:
-    """Yield a line for each thing that is damaged in a prepared dataset.
+    """Yield a line for each damaged file of a prepared dataset.
 
     Raises:
-        UserError: if nothing prepared lies there.
+        UserError: if there is no prepared dataset.
     """
     manifest = read_manifest(out)
     if manifest is None:
@@ -72,7 +72,7 @@ def check(out: Path) -> Iterator[str]:
 
 
 def wrong_sizes(out: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the files that are missing or of a wrong size, and what is wrong."""
+    """Yield the files that are missing or of a wrong size, with a message."""
     for file, note in {**manifest["shards"], **manifest["files"]}.items():
         path = out / file
         if not path.is_file():
@@ -82,7 +82,7 @@ def wrong_sizes(out: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 
 def problems_of(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
-    """Return what was skipped while shards were made."""
+    """Return the problems of the examples that were skipped while shards were made."""
     return [Problem(**problem) for note in notes for problem in note["skipped"]]
 
 

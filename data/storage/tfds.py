@@ -1,4 +1,4 @@
-"""Datasets that TensorFlow Datasets prepares itself: found where they are, or downloaded."""
+"""Datasets that TensorFlow Datasets prepares itself: found on disk, or downloaded."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from data.storage.cache import say
 
 
 def built_by_tfds(name: str, source: Path | None, *, size: str = "") -> tuple[Path, bool]:
-    """Return the folder of a dataset of TFDS's own, and whether it was prepared before.
+    """Return the folder of a dataset of TensorFlow Datasets, and whether it was prepared before.
 
     Args:
         name: as TFDS calls it, with or without a config: "mnist", "imagenette/320px-v2".
-        source: a TFDS data folder that must have it; None: TFDS's own, into which it is
-            downloaded if need be.
+        source: a TFDS data folder that must contain it; None: TFDS's own, into which it is
+            downloaded if it is missing.
         size: of the download, for the message.
 
     Raises:
-        UserError: if it is not there, or TFDS cannot prepare it.
+        UserError: if it is missing, or TFDS cannot prepare it.
     """
-    # TFDS's own builders take seconds to import: look first whether one has done its work.
+    # TFDS's builders take seconds to import: first check whether the dataset is on disk.
     root = source or Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
     patterns = [f"{name}/{version}/dataset_info.json" for version in ("*", "*/*")]
     for pattern in patterns:
@@ -46,6 +46,6 @@ def built_by_tfds(name: str, source: Path | None, *, size: str = "") -> tuple[Pa
 
 
 def fingerprint_by_tfds(directory: Path) -> str:
-    """Return 16 hex digits that differ for what TFDS prepared otherwise."""
+    """Return 16 hex digits that change with what TFDS has prepared."""
     information = (directory / "dataset_info.json").read_bytes()
     return hashlib.sha256(information).hexdigest()[:16]

@@ -1,10 +1,11 @@
-"""The datasets of texts, labelled or with translations, and how to prepare and read them.
+"""The datasets of texts, with labels or translations, and how they are read.
 
     prepared = prepare_texts("sst2", "~/sst2")
     for text_id, text in prepared.texts("validation"):
         ...
 
-Nothing heavy is imported: the command line lists datasets from here.
+Texts are read into memory by each run; `wordreel prepare` can store them as well. Nothing heavy is
+imported: the command line lists datasets from here.
 """
 
 from __future__ import annotations
@@ -12,112 +13,326 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
-from data.annotations.entries import Problem
+from data.annotations.entries import Entry, Listing, Problem
 from data.annotations.problems import check_share, summary, write_report
 from data.annotations.splits import into_splits
 from data.common.errors import UserError
-from data.storage.cache import data_home, say
-from data.storage.dataset_info import DatasetInfo, info_of, source_folder
+from data.storage.cache import data_home, say, writing_to
+from data.storage.dataset_info import (
+    GENERATED_LICENSE,
+    OWN_LICENSE,
+    PREPARED,
+    TFDS,
+    Dataset,
+    Loaded,
+    Options,
+    check_max_bad,
+    find_dataset,
+    source_folder,
+)
 from data.storage.prepared import open_prepared
-from data.text.labelled import READERS, Text, sort_out
-from data.text.parallel import PAIR_READERS, Languages, Pair
-from data.text.prepared import PreparedPairs, PreparedTexts
-
-TFDS = "tfds:"
-TEXT_DATASETS: Mapping[str, DatasetInfo] = {
-    info.name: info
-    for info in (
-        DatasetInfo(
-            "tfds:NAME",
-            "texts with labels of TensorFlow Datasets: tfds:imdb_reviews, tfds:glue/sst2, …",
-            False,
-            "a TFDS data folder that has it; without --source TFDS's own, into which it is "
-            "downloaded if need be",
-        ),
-        DatasetInfo(
-            "synthetic-reviews",
-            "made-up reviews in which the order of words decides, made on the spot",
-            False,
-            "nothing: made from a seed",
-            made=True,
-        ),
-        DatasetInfo(
-            "sst2",
-            "film-review sentences, negative or positive (Socher et al. 2013)",
-            True,
-            "train.tsv and dev.tsv: sentence<TAB>label, with or without a header",
-        ),
-        DatasetInfo(
-            "rt-polarity",
-            "film-review snippets, negative or positive (Pang & Lee 2005)",
-            True,
-            "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
-        ),
-        DatasetInfo(
-            "imdb",
-            "50,000 film reviews, negative or positive (Maas et al. 2011)",
-            True,
-            "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
-        ),
-        DatasetInfo(
-            "texts",
-            "your own texts and labels, in any language",
-            True,
-            "texts.csv, .tsv or .jsonl (text, label and, if you like, split), or one such file a "
-            "split: train, dev, test",
-        ),
-        DatasetInfo(
-            "prepared",
-            "labelled texts that `wordreel prepare` has stored",
-            True,
-            "the folder that was its --out",
-        ),
-    )
-}
+from data.text.labelled import Text, read_imdb, read_polarity, read_sst2, read_tables, sort_out
+from data.text.parallel import Languages, Pair, read_pairs
+from data.text.prepared import Texts
 
 
-PAIR_DATASETS: Mapping[str, DatasetInfo] = {
-    info.name: info
-    for info in (
-        DatasetInfo(
-            "tfds:NAME",
-            "translations of TensorFlow Datasets: tfds:ted_hrlr_translate/pt_to_en, …",
-            False,
-            "a TFDS data folder that has it; without --source TFDS's own, into which it is "
-            "downloaded if need be",
-        ),
-        DatasetInfo(
-            "synthetic-pairs",
-            "English sentences of a small grammar and their German, made on the spot",
-            False,
-            "nothing: made from a seed",
-            made=True,
-        ),
-        DatasetInfo(
-            "multi30k",
-            "30,000 captions in English, German, French and Czech (Elliott et al. 2016)",
-            True,
-            "{train,val,test}.{en,de,fr,cs}, each packed as .gz or not; --languages en-de unless "
-            "you say otherwise",
-        ),
-        DatasetInfo(
-            "pairs",
-            "your own texts and their translations, in any two languages",
-            True,
-            "train.en and train.de, a sentence a line (or .gz), with --languages en-de; or "
-            "train.tsv (or .csv): text, translation. Likewise dev and test, if you have them",
-        ),
-        DatasetInfo(
-            "prepared",
-            "texts with translations that `wordreel prepare` has stored",
-            True,
-            "the folder that was its --out",
-        ),
-    )
-}
+class Content(NamedTuple):
+    """The texts of each split, the classes of labelled ones, problems, and remarks."""
+
+    splits: Mapping[str, Sequence[Any]]
+    classes: tuple[str, ...] = ()
+    problems: Sequence[Problem] = ()
+    notes: Sequence[str] = ()
+
+
+Reader = Callable[[str, Path | None, Options], Content]
+
+
+@dataclass(frozen=True)
+class TextDataset(Dataset):
+    """Texts with labels or translations; an id is a file and a line.
+
+    Attributes:
+        reader: reads a folder, of a dataset of some name, with some options.
+        generator: generates the texts of each split from a seed.
+    """
+
+    annotations: tuple[str, ...] = field(default=("labels",), kw_only=True)
+    reader: Reader | None = field(default=None, kw_only=True)
+    generator: Callable[[int], Content] | None = field(default=None, kw_only=True)
+
+    content: ClassVar[str] = ""
+    id_feature: ClassVar[str] = "text_id"
+    shard_size: ClassVar[int] = 4096
+
+    @property
+    def paired(self) -> bool:
+        """Whether the texts have translations, not labels."""
+        return "translations" in self.annotations
+
+    @property
+    def unit(self) -> str:  # type: ignore[override]
+        """What messages call several examples."""
+        return "pairs" if self.paired else "texts"
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The names of the stored features."""
+        return ("text_id", "text", "translation" if self.paired else "label")
+
+    @property
+    def generated(self) -> bool:
+        """Whether it is generated, so that it takes no source."""
+        return self.generator is not None
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What the captions of an entry are; of a pair one of each."""
+        return ("text", "translation") if self.paired else ("text",)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The options of the command line that it has."""
+        if self.generated:
+            return frozenset({"seed"})
+        return frozenset({"languages"} if self.paired else ())
+
+    def options(self, given: Options) -> dict[str, Any]:
+        """Return the seed of generated texts, the languages of other pairs."""
+        if self.generated:
+            return {"seed": given.get("seed", 0)}
+        if not self.paired:
+            return {}
+        if languages := given.get("languages"):
+            Languages.parse(languages)
+        return {"languages": languages}
+
+    def read(self, name: str, source: Path | None, options: Options) -> Content:
+        """Read the texts of a source.
+
+        Args:
+            name: of the dataset, with TFDS's own name after "tfds:".
+            source: the folder.
+            options: see `options`.
+
+        Raises:
+            UserError: for a source that cannot be read, or labels that cannot be learned.
+        """
+        if self.generator is not None:
+            return self.generator(options["seed"])
+        assert self.reader is not None
+        try:
+            return self.reader(name, source, options)
+        except OSError as error:
+            raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+
+    def listing(self, source: Path | None, options: Options) -> Listing:
+        """Return the texts, each as the captions of its entry; remarks go to the screen."""
+        splits, _, problems, notes = self.read(self.name, source, options)
+        entries = tuple(
+            Entry(
+                text.text_id,
+                text.text_id,
+                "",
+                tuple(getattr(text, column) for column in self.texts),
+                split,
+                getattr(text, "label", ""),
+            )
+            for split, texts in splits.items()
+            for text in texts
+        )
+        for note in notes:
+            say(f"{self.name}: {note}")
+        return Listing(entries, tuple(problems), tuple(notes))
+
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Return a text as it is stored."""
+        del options
+        annotation = () if self.paired else (entry.label,)
+        values = (entry.image_id, *entry.captions, *annotation)
+        return Loaded(dict(zip(self.stored, values, strict=True)))
+
+    def features(self) -> dict[str, Any]:
+        """Return the stored features."""
+        import tensorflow_datasets as tfds
+
+        return {name: tfds.features.Text() for name in self.stored}
+
+
+def _labelled(read: Callable[[Path], Iterable[Text]]) -> Reader:
+    """Return the reader of labelled texts that yields them from a folder."""
+
+    def reader(name: str, source: Path | None, options: Options) -> Content:
+        assert source is not None
+        return Content(*sort_out(name, read(source)))
+
+    return reader
+
+
+def _paired(default: Languages | None) -> Reader:
+    """Return the reader of parallel files or tables.
+
+    Args:
+        default: the languages if none are given; None: as the source has them.
+    """
+
+    def reader(name: str, source: Path | None, options: Options) -> Content:
+        assert source is not None
+        return _pairs(read_pairs(source, _languages(options) or default))
+
+    return reader
+
+
+def _pairs(pairs: Iterable[Pair]) -> Content:
+    splits, problems, notes = into_splits(pairs)
+    return Content(splits, (), problems, notes)
+
+
+def _languages(options: Options) -> Languages | None:
+    languages = options.get("languages")
+    return Languages.parse(languages) if languages else None
+
+
+def _labelled_by_tfds(name: str, source: Path | None, options: Options) -> Content:
+    from data.text.tfds import read_labelled
+
+    return Content(*sort_out(name, read_labelled(name.removeprefix(TFDS), source)))
+
+
+def _paired_by_tfds(name: str, source: Path | None, options: Options) -> Content:
+    from data.text.tfds import read_translated
+
+    return _pairs(read_translated(name.removeprefix(TFDS), source, _languages(options)))
+
+
+def _reviews(seed: int) -> Content:
+    from data.builtin.reviews import LABELS, SPLITS, synthetic_reviews
+
+    splits = {
+        split: [
+            Text(f"{split}-{number}", text, label, split)
+            for number, (text, label) in enumerate(synthetic_reviews(split, seed=seed))
+        ]
+        for split in SPLITS
+    }
+    return Content(splits, LABELS)
+
+
+def _synthetic_pairs(seed: int) -> Content:
+    from data.builtin.parallel_corpus import SPLITS, synthetic_pairs
+
+    splits = {
+        split: [
+            Pair(f"{split}-{number}", text, translation, split)
+            for number, (text, translation) in enumerate(synthetic_pairs(split, seed=seed))
+        ]
+        for split in SPLITS
+    }
+    return Content(splits)
+
+
+_REVIEWS = "none stated by its distributor; excerpts from film reviews by their authors"
+_TFDS_FOLDER = (
+    "a TFDS data folder that contains it; without --source TFDS's own folder, into which it is "
+    "downloaded if it is missing"
+)
+_TRANSLATIONS = ("translations",)
+
+TEXT_DATASETS = (
+    TextDataset(
+        "tfds:NAME",
+        "texts with labels of TensorFlow Datasets: tfds:imdb_reviews, tfds:glue/sst2, …",
+        _TFDS_FOLDER,
+        reader=_labelled_by_tfds,
+        source_optional=True,
+    ),
+    TextDataset(
+        "synthetic-reviews",
+        "synthetic reviews in which the order of words decides the label",
+        "no files: generated from a seed",
+        generator=_reviews,
+        license=GENERATED_LICENSE,
+    ),
+    TextDataset(
+        "sst2",
+        "film-review sentences, negative or positive (Socher et al. 2013)",
+        "train.tsv and dev.tsv: sentence<TAB>label, with or without a header",
+        reader=_labelled(read_sst2),
+        license=_REVIEWS,
+    ),
+    TextDataset(
+        "rt-polarity",
+        "film-review snippets, negative or positive (Pang & Lee 2005)",
+        "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
+        reader=_labelled(read_polarity),
+        license=_REVIEWS,
+    ),
+    TextDataset(
+        "imdb",
+        "50,000 film reviews, negative or positive (Maas et al. 2011)",
+        "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
+        reader=_labelled(read_imdb),
+    ),
+    TextDataset(
+        "texts",
+        "your own texts and labels, in any language",
+        "texts.csv, .tsv or .jsonl (text, label and optionally split), or one such file for each "
+        "split: train, dev, test",
+        reader=_labelled(read_tables),
+        license=OWN_LICENSE,
+    ),
+    TextDataset(
+        PREPARED,
+        "labelled texts that `wordreel prepare` has written",
+        "the folder that was its --out",
+    ),
+)
+
+PAIR_DATASETS = (
+    TextDataset(
+        "tfds:NAME",
+        "translations of TensorFlow Datasets: tfds:ted_hrlr_translate/pt_to_en, …",
+        _TFDS_FOLDER,
+        annotations=_TRANSLATIONS,
+        reader=_paired_by_tfds,
+        source_optional=True,
+    ),
+    TextDataset(
+        "synthetic-pairs",
+        "synthetic English sentences of a small grammar and their German translations",
+        "no files: generated from a seed",
+        annotations=_TRANSLATIONS,
+        generator=_synthetic_pairs,
+        license=GENERATED_LICENSE,
+    ),
+    TextDataset(
+        "multi30k",
+        "30,000 captions in English, German, French and Czech (Elliott et al. 2016)",
+        "{train,val,test}.{en,de,fr,cs}, or the same files as .gz; --languages en-de unless "
+        "others are given",
+        annotations=_TRANSLATIONS,
+        reader=_paired(Languages("en", "de")),
+    ),
+    TextDataset(
+        "pairs",
+        "your own texts and their translations, in any two languages",
+        "train.en and train.de, a sentence a line (or .gz), with --languages en-de; or "
+        "train.tsv (or .csv): text, translation. The same for dev and test, if you have them",
+        annotations=_TRANSLATIONS,
+        reader=_paired(None),
+        license=OWN_LICENSE,
+    ),
+    TextDataset(
+        PREPARED,
+        "texts with translations that `wordreel prepare` has written",
+        "the folder that was its --out",
+        annotations=_TRANSLATIONS,
+    ),
+)
 
 
 def prepare_texts(
@@ -129,43 +344,39 @@ def prepare_texts(
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
-) -> Any:
-    """Read a dataset of texts; what is wrong goes to a report file and to the screen.
+) -> Texts:
+    """Read a dataset of texts; problems go to a report file and, counted, to the screen.
 
     Args:
-        name: a key of `TEXT_DATASETS` or `PAIR_DATASETS`, or "tfds:" and what TFDS calls one.
-        source: the folder it lies in.
-        pairs: whether it is one of `PAIR_DATASETS`; None: if its name stands only there.
+        name: of one of `TEXT_DATASETS` or `PAIR_DATASETS`, or "tfds:" and TFDS's own name.
+        source: its folder.
+        pairs: whether it is one of `PAIR_DATASETS`; None: if only these have its name.
         languages: of pairs, from which to which, such as "en-de"; None: as the source has them.
         data_dir: where the report goes; see `data.storage.cache.data_home`.
         max_bad: the share of texts that may be unusable, 0 to 1.
-        seed: of what is made up; splits do not depend on it.
-
-    Returns:
-        `PreparedTexts`, or of `PAIR_DATASETS` `PreparedPairs`.
+        seed: of generated texts; splits do not depend on it.
 
     Raises:
-        UserError: for an unknown name, a source that is not there or not in the expected layout,
-            labels that cannot be learned, too many bad texts, or a folder that cannot be written.
+        UserError: for an unknown name, a source that does not exist or does not have the expected
+            layout, labels that cannot be learned, too many bad texts, or a folder that cannot be
+            written.
     """
+    labelled = {dataset.name: dataset for dataset in TEXT_DATASETS}
+    paired = {dataset.name: dataset for dataset in PAIR_DATASETS}
     if pairs is None:
-        pairs = name in PAIR_DATASETS and name not in TEXT_DATASETS
-    info = info_of(name, PAIR_DATASETS if pairs else TEXT_DATASETS)
-    folder = source_folder(info, source)
-    if name == "prepared":
+        pairs = name in paired and name not in labelled
+    dataset = find_dataset(name, paired if pairs else labelled)
+    folder = source_folder(dataset, source)
+    check_max_bad(max_bad)
+    if name == PREPARED:
         assert folder is not None
-        return _read_prepared_pairs(folder) if pairs else _read_prepared(folder)
-    splits, classes, problems, notes = list_texts(
-        name, folder, pairs=pairs, languages=languages, seed=seed
-    )
+        return _open(folder, dataset.stored, Pair._make if pairs else Text._make)
+    given = {"seed": seed, "languages": languages}
+    splits, classes, problems, notes = dataset.read(name, folder, dataset.options(given))
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
     report = data_home(data_dir) / name.replace("/", "-") / digest / "problems.jsonl"
-    try:
+    with writing_to(report.parent):
         write_report(report, problems)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {report}: {error.strerror}; name another folder with WORDREEL_DATA_DIR"
-        ) from error
     counts = {split: len(texts) for split, texts in splits.items()}
     total = sum(counts.values()) + len(problems)
     check_share(name, problems, total=total, max_bad=max_bad, report=report, kind="text")
@@ -173,116 +384,30 @@ def prepare_texts(
         raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
     for note in notes:
         say(f"{name}: {note}")
-    said = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    say(f"{name}: {said} texts" + (f" of {len(classes)} classes" if classes else ""))
+    listed = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+    say(f"{name}: {listed} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
         say(f"{name}: {summary(problems)}; each is named in {report}")
-    if pairs:
-        return PreparedPairs(name, digest, counts, report, splits)
-    return PreparedTexts(name, digest, counts, report, splits, classes)
+    return Texts(name, digest, counts, report, splits, classes)
 
 
-def _read_prepared(folder: Path) -> PreparedTexts:
-    stored, examples = _stored(folder, Text._make, "text_id", "text", "label")
-    classes = tuple(sorted({text.label for text in examples.get("train", ())}))
-    return PreparedTexts(**stored, examples=examples, classes=classes)
-
-
-def _read_prepared_pairs(folder: Path) -> PreparedPairs:
-    stored, examples = _stored(folder, Pair._make, "text_id", "text", "translation")
-    return PreparedPairs(**stored, examples=examples)
-
-
-def _stored(
-    folder: Path, make: Callable[[Iterable[Any]], Any], *fields: str
-) -> tuple[dict[str, Any], dict[str, list[Any]]]:
-    """Return what `open_prepared` tells, and the examples of each split."""
+def _open(
+    folder: Path, features: Sequence[str], make: Callable[[Iterable[Any]], Text | Pair]
+) -> Texts:
+    """Return the texts that `wordreel prepare` has written."""
     import tensorflow_datasets as tfds
 
-    stored = open_prepared(folder, *fields)
-    del stored["directory"], stored["encoder"]
+    stored = open_prepared(folder, *features)
     builder = tfds.builder_from_directory(folder)
     one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
-    return stored, {
+    examples = {
         split: [
-            make([*(example[name].decode() for name in fields), split])
+            make([*(example[name].decode() for name in features), split])
             for example in builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
         ]
         for split in stored["splits"]
     }
-
-
-def list_texts(
-    name: str,
-    folder: Path | None,
-    *,
-    pairs: bool = False,
-    languages: str | None = None,
-    seed: int = 0,
-) -> tuple[Mapping[str, Sequence[Any]], tuple[str, ...], list[Problem], list[str]]:
-    """Return the texts of each split, the classes of labelled ones, what is wrong, and remarks.
-
-    Raises:
-        UserError: for a source that cannot be read, or labels that cannot be learned.
-    """
-    try:
-        if name in _MADE:
-            made, classes = _MADE[name](seed)
-            return made, classes, [], []
-        if pairs:
-            splits, problems, notes = into_splits(_pairs(name, folder, languages))
-            return splits, (), problems, notes
-        return sort_out(name, _labelled(name, folder))
-    except OSError as error:
-        raise UserError(f"cannot read {error.filename or folder}: {error.strerror}") from error
-
-
-def _labelled(name: str, folder: Path | None) -> Iterable[Text]:
-    if name.startswith(TFDS):
-        from data.text.tfds import read_labelled
-
-        return read_labelled(name.removeprefix(TFDS), folder)
-    assert folder is not None
-    return READERS[name](folder)
-
-
-def _pairs(name: str, folder: Path | None, languages: str | None) -> Iterable[Pair]:
-    chosen = Languages.parse(languages) if languages else None
-    if name.startswith(TFDS):
-        from data.text.tfds import read_translated
-
-        return read_translated(name.removeprefix(TFDS), folder, chosen)
-    assert folder is not None
-    return PAIR_READERS[name](folder, chosen)
-
-
-def _made_opinions(seed: int) -> tuple[dict[str, list[Text]], tuple[str, ...]]:
-    from data.builtin.reviews import LABELS, SPLITS, opinions
-
-    splits = {
-        split: [
-            Text(f"{split}-{number}", text, label, split)
-            for number, (text, label) in enumerate(opinions(split, seed=seed))
-        ]
-        for split in SPLITS
-    }
-    return splits, LABELS
-
-
-def _made_pairs(seed: int) -> tuple[dict[str, list[Pair]], tuple[str, ...]]:
-    from data.builtin.phrasebook import SPLITS, phrasebook
-
-    splits = {
-        split: [
-            Pair(f"{split}-{number}", text, translation, split)
-            for number, (text, translation) in enumerate(phrasebook(split, seed=seed))
-        ]
-        for split in SPLITS
-    }
-    return splits, ()
-
-
-_MADE: Mapping[str, Callable[[int], tuple[Mapping[str, Sequence[Any]], tuple[str, ...]]]] = {
-    "synthetic-reviews": _made_opinions,
-    "synthetic-pairs": _made_pairs,
-}
+    train = examples.get("train", ())
+    classes = tuple(sorted({text.label for text in train if isinstance(text, Text)}))
+    fields = {name: stored[name] for name in ("name", "fingerprint", "splits", "problems")}
+    return Texts(**fields, examples=examples, classes=classes)

@@ -10,7 +10,7 @@ label second. A line of JSON has the same names: {"text": "…", "label": "…"}
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -114,14 +114,6 @@ def _read_table(path: Path, split: str | None) -> Iterator[Text]:
     for row in require_rows(path, TEXTS):
         label = one_line(row.get("label"))
         yield Text(row.where, row.get("text"), label, row.split or split)
-
-
-READERS: Mapping[str, Callable[[Path], Iterator[Text]]] = {
-    "sst2": read_sst2,
-    "rt-polarity": read_polarity,
-    "imdb": read_imdb,
-    "texts": read_tables,
-}
 
 
 def sort_out(

@@ -142,9 +142,3 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
     )
     for row in require_rows(path, layout):
         yield Pair(row.where, row.get("text"), row.get("translation"), row.split or split)
-
-
-PAIR_READERS: Mapping[str, Callable[[Path, Languages | None], Iterator[Pair]]] = {
-    "multi30k": lambda source, languages: read_pairs(source, languages or Languages("en", "de")),
-    "pairs": read_pairs,
-}

@@ -1,4 +1,4 @@
-"""Texts ready to be read: split by split, with their labels or translations."""
+"""Texts in memory, split by split, with their labels or translations."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from data.annotations.splits import bound
 from data.common.errors import UserError, unknown
 
 
 @dataclasses.dataclass(frozen=True)
-class TextsInMemory:
-    """Texts, whatever is told of them.
+class Texts:
+    """Texts with labels or translations.
 
     Attributes:
         name: of the dataset.
         fingerprint: changes with the content.
         splits: the number of texts of each split.
         problems: the report file, one JSON object a line.
-        examples: the texts of each split.
+        examples: the texts of each split, `data.text.labelled.Text` or `data.text.parallel.Pair`.
+        classes: the labels of training texts, sorted; none of translations.
     """
 
     name: str
@@ -29,14 +30,25 @@ class TextsInMemory:
     splits: Mapping[str, int]
     problems: Path
     examples: Mapping[str, Sequence[Any]]
+    classes: tuple[str, ...] = ()
+
+    is_true: ClassVar[None] = None  # nothing checks translations, see `data.storage.prepared`
 
     def texts(self, split: str) -> list[tuple[str, str]]:
-        """Return `(text_id, text)` of a split, or of a slice as TFDS writes it: "train[:95%]".
+        """Return `(text_id, text)` of a split, or of a slice in the syntax of TFDS: "train[:95%]".
 
         Raises:
             UserError: for an unknown split, or a slice that is malformed or empty.
         """
         return [(text.text_id, text.text) for text in self._part(split)]
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(text_id, label)` in the order of `texts`."""
+        return [(text.text_id, text.label) for text in self._part(split)]
+
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return `(text_id, [translation])` in the order of `texts`."""
+        return [(pair.text_id, [pair.translation]) for pair in self._part(split)]
 
     def _part(self, split: str) -> Sequence[Any]:
         match = re.fullmatch(r"\s*([\w-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*", split)
@@ -47,26 +59,3 @@ class TextsInMemory:
         if not part:
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
         return part
-
-
-@dataclasses.dataclass(frozen=True)
-class PreparedTexts(TextsInMemory):
-    """Labelled texts.
-
-    Attributes:
-        classes: the labels, sorted.
-    """
-
-    classes: tuple[str, ...]
-
-    def labels(self, split: str) -> list[tuple[str, str]]:
-        """Return `(text_id, label)` in the order of `texts`."""
-        return [(text.text_id, text.label) for text in self._part(split)]
-
-
-class PreparedPairs(TextsInMemory):
-    """Texts with translations."""
-
-    def captions(self, split: str) -> list[tuple[str, list[str]]]:
-        """Return `(text_id, [translation])` in the order of `texts`."""
-        return [(pair.text_id, [pair.translation]) for pair in self._part(split)]

@@ -1,4 +1,4 @@
-"""Texts as TensorFlow Datasets prepares them: labelled ones, or pairs of translations."""
+"""Texts of TensorFlow Datasets, with labels or translations."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from data.text.parallel import Languages, Pair
 def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
     """Read a dataset with a text and a label, such as imdb_reviews or glue/sst2.
 
-    A test split whose labels are kept secret (-1) is left out.
+    A test split with secret labels (-1) is left out.
 
     Raises:
-        UserError: if it is not there, cannot be downloaded, or has other features.
+        UserError: if it is missing, cannot be downloaded, or has other features.
     """
     import tensorflow_datasets as tfds
 
@@ -43,7 +43,7 @@ def read_translated(name: str, source: Path | None, languages: Languages | None)
     """Read a dataset of translations, such as ted_hrlr_translate/pt_to_en.
 
     Raises:
-        UserError: if it is not there, cannot be downloaded, or has no such languages.
+        UserError: if it is missing, cannot be downloaded, or does not have the languages.
     """
     import tensorflow_datasets as tfds
 

@@ -1,7 +1,6 @@
-"""Batch norms become part of the convolutions before them: the same function in fewer steps.
+"""Fold batch norms into the convolutions before them, and weights into graph constants.
 
-Weights that learn no more can be constants of the graph besides, which TensorFlow lays out for the
-operations that read them, once.
+TensorFlow converts constants to the layout of their operation once, but variables at every call.
 """
 
 from __future__ import annotations
@@ -14,50 +13,50 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-MAX_CONSTANTS = 1 << 26  # bytes: each signature of an export holds a copy of its own
+MAX_CONSTANTS = 1 << 26  # bytes: each signature of an export holds its own copy
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
-def frozen(model: keras.Model) -> Callable[..., tf.Tensor]:
-    """Return a function that answers as a model does in inference, soonest.
+def freeze_for_inference(model: keras.Model) -> Callable[..., tf.Tensor]:
+    """Return a faster function with the outputs of a model in inference mode.
 
-    Its norms are folded, and its weights, unless they are many, constants: those of now.
+    Its batch norms are folded. Its current weights become constants, up to `MAX_CONSTANTS` bytes.
     """
-    folded = fold_norms(model)
+    folded = fold_batch_norms(model)
     values = [(weight, weight.numpy()) for weight in folded.weights]
     if sum(value.nbytes for _, value in values) > MAX_CONSTANTS:
         return folded
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def answer(inputs: tf.Tensor) -> tf.Tensor:
+    def frozen(inputs: tf.Tensor) -> tf.Tensor:
         constants = [(weight, tf.constant(value)) for weight, value in values]
         with keras.StatelessScope(state_mapping=constants):
             return folded(inputs, training=False)
 
-    return lambda inputs, training=False: answer(inputs)
+    return lambda inputs, training=False: frozen(inputs)
 
 
-def fold_norms(model: keras.Model) -> keras.Model:
-    """Return a model that answers as another does in inference, without its batch norms.
+def fold_batch_norms(model: keras.Model) -> keras.Model:
+    """Return a model without batch norms that has the outputs of another in inference mode.
 
     After a convolution y = K ∗ x + b a batch norm is γ (y - μ) / √(σ² + ε) + β, which is again a
-    convolution, of K γ / √(σ² + ε) (Jacob et al. 2018, section 3.2, fold them likewise). A norm
-    behind anything else stays. All other layers are shared with the model, which stays as it is.
+    convolution, with K γ / √(σ² + ε) (Jacob et al. 2018, section 3.2). A norm after any other layer
+    is kept. All other layers are shared with the model, which does not change.
 
     Args:
-        model: made of layers by calls, with Keras's functional interface; others stay whole.
+        model: a functional or sequential model; nested models of other kinds are not changed.
     """
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     norms = _foldable(model)
-    gone = {id(norm) for norm in norms.values()}
+    removed = {id(norm) for norm in norms.values()}
 
     def replace(layer: keras.Layer) -> keras.Layer:
-        if id(layer) in gone:
+        if id(layer) in removed:
             return keras.layers.Identity(name=layer.name)
         if layer in norms:
             return type(layer).from_config({**layer.get_config(), "use_bias": True})
-        return fold_norms(layer) if _is_functional(layer) else layer
+        return fold_batch_norms(layer) if _is_functional(layer) else layer
 
     def call(layer: keras.Layer, *inputs: Any, **options: Any) -> Any:
         return layer(*inputs, **({} if isinstance(layer, keras.layers.Identity) else options))
@@ -73,7 +72,7 @@ def _is_functional(layer: keras.Layer) -> bool:
 
 
 def _foldable(model: keras.Model) -> dict[keras.Layer, keras.layers.BatchNormalization]:
-    """Return the norm after each convolution whose output goes nowhere else."""
+    """Return the norm after each convolution whose output has no other use."""
     outputs = {
         id(layer.output): layer
         for layer in model.layers
@@ -91,7 +90,7 @@ def _foldable(model: keras.Model) -> dict[keras.Layer, keras.layers.BatchNormali
 
 
 def _folded(convolution: Any, norm: Any) -> list[np.ndarray]:
-    """Return the kernel and the bias of both in one."""
+    """Return the kernel and the bias of the folded convolution."""
     kernel, *bias = convolution.get_weights()
     scale = 1 / np.sqrt(norm.moving_variance.numpy() + norm.epsilon)
     if norm.scale:

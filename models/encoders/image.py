@@ -1,4 +1,4 @@
-"""A picture's grid of features → Memory."""
+"""Feature grid of an image → Memory."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from models.memory import Memory
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class ImageEncoder(keras.layers.Layer):
-    """Grid cells become the items of a memory; their mean is the summary.
+    """The grid cells become the items of a memory; their mean is the summary.
 
-    Each cell's features are projected, told their place, rectified and dropped out,
-    m_i = ReLU(W v_i + b + p_i), so that the decoder works in `depth` dimensions whatever the
-    backbone's width, and can say where a thing is: attention alone does not know left from right.
+    m_i = ReLU(W v_i + b + p_i), with dropout: the features v_i of each cell are projected to
+    `depth` dimensions, and a learned position embedding p_i is added, since attention alone cannot
+    distinguish left from right.
     """
 
     def __init__(
         self, depth: int = 512, dropout: float = 0.5, spread: float = 0.1, **kwargs: Any
     ) -> None:
-        """Make an encoder.
+        """Create an encoder.
 
         Args:
-            depth: dimensions to project to.
-            dropout: share of them dropped in training.
-            spread: standard deviation of the places at first. Of drawn scenes, 0.5 soon teaches
-                which thing is left of which; photos are told slightly better with 0.1.
+            depth: dimensions of the items.
+            dropout: dropout rate of the items.
+            spread: standard deviation of the initial position embeddings. With 0.5 synthetic
+                scenes teach spatial relations sooner; photos score slightly better with 0.1.
             kwargs: of `keras.layers.Layer`.
         """
-        super().__init__(autocast=False, **kwargs)  # features may come as float16
-        self.depth, self.rate, self.spread = depth, dropout, spread
+        super().__init__(autocast=False, **kwargs)  # features may be float16
+        self.depth, self.dropout_rate, self.spread = depth, dropout, spread
         self.project = Linear(depth, name="project")
         self.dropout = keras.layers.Dropout(dropout)
 
@@ -47,7 +47,7 @@ class ImageEncoder(keras.layers.Layer):
         )
 
     def call(self, cells: tf.Tensor, training: bool = False) -> Memory:
-        """Turn `[batch, cells, features]`, of any float type, into a Memory of `depth`."""
+        """Encode `[batch, cells, features]`, of any float type, into a Memory of `depth`."""
         values = tf.nn.relu(self.project(cells) + self.place)
         values = self.dropout(values, training=training)
         mask = tf.ones(tf.shape(values)[:2], tf.bool)
@@ -55,5 +55,5 @@ class ImageEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
-        own = {"depth": self.depth, "dropout": self.rate, "spread": self.spread}
+        own = {"depth": self.depth, "dropout": self.dropout_rate, "spread": self.spread}
         return {**super().get_config(), **own}

@@ -1,4 +1,4 @@
-"""A text's word ids → Memory."""
+"""Token ids of a text → Memory."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from models.tokens import PAD, UNKNOWN
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class TextEncoder(keras.layers.Layer):
-    """Word vectors through recurrent layers: the items of the memory are h after each word.
+    """Word embeddings and recurrent layers: the items of the memory are h after each word.
 
-    A word's vector x is its own; with affixes, words that begin or end alike share a part of
-    theirs, x = E[w] + A[beginning of w] + A[end of w], so that a rare word is told by its kin (as
-    fastText's are by all their n-grams: Bojanowski et al. 2017).
+    The embedding of a word is E[w]; with affixes it is x = E[w] + A[prefix of w] + A[suffix of w],
+    so that rare words share parameters with others (as in fastText with all n-grams: Bojanowski et
+    al. 2017).
 
-    The summary is the state at the end: of a bidirectional layer, that after the last word going
-    forwards beside that after the first going backwards. Padding leaves both as they were.
+    The summary is the final state; of a bidirectional layer, the final states of both directions,
+    concatenated. Padding does not change them.
     """
 
     def __init__(
@@ -40,26 +40,26 @@ class TextEncoder(keras.layers.Layer):
         affixes: int = 0,
         **kwargs: Any,
     ) -> None:
-        """Make an encoder.
+        """Create an encoder.
 
         Args:
-            vocabulary: number of word ids.
+            vocabulary: number of token ids.
             cell: a name in `models.layers.cells.CELLS`.
             units: hidden units of each cell.
-            layers: recurrent layers that stand upon each other; 0 for the mean.
-            bidirectional: whether each reads backwards as well.
-            embedding: width of a word vector.
-            dropout: share of the outputs' values dropped in training.
-            embedding_dropout: share of the word vectors' values; None: as of the outputs'.
-            word_dropout: share of the words that become UNKNOWN in training (Dai & Le 2015).
-            variational: whether the same values are dropped of all outputs of a text (Gal &
-                Ghahramani 2016).
-            affixes: number of beginnings and ends, that of none included; 0 for no such parts.
-                Which word has which stands in `affix_numbers`, int32 `[vocabulary, 2]`.
+            layers: number of stacked recurrent layers; 0 for the mean of the embeddings.
+            bidirectional: whether each layer also runs backwards.
+            embedding: dimensions of the word embeddings.
+            dropout: dropout rate of the outputs.
+            embedding_dropout: dropout rate of the word embeddings; None: `dropout`.
+            word_dropout: fraction of words replaced by UNKNOWN in training (Dai & Le 2015).
+            variational: whether all outputs of a text share one dropout mask (Gal & Ghahramani
+                2016).
+            affixes: number of prefixes and suffixes, including id 0 for none; 0 disables them.
+                `affix_numbers`, int32 `[vocabulary, 2]`, holds the two ids of each word.
             kwargs: of `keras.layers.Layer`.
         """
         super().__init__(**kwargs)
-        self.vocabulary, self.embedding_depth, self.rate = vocabulary, embedding, dropout
+        self.vocabulary, self.embedding_depth, self.dropout_rate = vocabulary, embedding, dropout
         self.recurrent = Recurrent(
             cell,
             units,
@@ -78,7 +78,7 @@ class TextEncoder(keras.layers.Layer):
         )
 
     def build(self) -> None:
-        """Create the vectors E `[vocabulary, embedding]`, A, and the weights of the cells."""
+        """Create E `[vocabulary, embedding]`, A `[affixes, embedding]`, and the cells' weights."""
         self.embedding = self.add_weight(
             shape=(self.vocabulary, self.embedding_depth),
             initializer=keras.initializers.RandomNormal(stddev=0.1),
@@ -107,20 +107,20 @@ class TextEncoder(keras.layers.Layer):
         if training and self.hide_words.rate:
             kept = self.hide_words(tf.ones(tf.shape(tokens)), training=True) > 0
             tokens = tf.where(mask & ~kept, UNKNOWN, tokens)
-        words = self.drop_words(self._vectors(tokens), training=training)
+        words = self.drop_words(self._embed(tokens), training=training)
         values, summary = self.recurrent(words, mask, training=training)
         values = self.drop_outputs(values, training=training)
         summary = self.drop_outputs(summary[:, tf.newaxis], training=training)[:, 0]
         return Memory(values, mask, summary)
 
-    def _vectors(self, tokens: tf.Tensor) -> tf.Tensor:
+    def _embed(self, tokens: tf.Tensor) -> tf.Tensor:
         vectors = tf.gather(self.embedding, tokens)
         if not self.affixes:
             return vectors
         numbers = tf.gather(self.affix_numbers, tokens)
         shared = tf.gather(self.affix_vectors, numbers)
-        there = tf.cast(numbers > 0, tf.float32)[..., tf.newaxis]
-        return vectors + tf.reduce_sum(there * shared, axis=-2)
+        present = tf.cast(numbers > 0, tf.float32)[..., tf.newaxis]
+        return vectors + tf.reduce_sum(present * shared, axis=-2)
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
@@ -133,7 +133,7 @@ class TextEncoder(keras.layers.Layer):
             "layers": recurrent.layers,
             "bidirectional": recurrent.bidirectional,
             "embedding": self.embedding_depth,
-            "dropout": self.rate,
+            "dropout": self.dropout_rate,
             "embedding_dropout": self.drop_words.rate,
             "word_dropout": self.hide_words.rate,
             "variational": self.variational,

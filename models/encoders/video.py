@@ -1,4 +1,4 @@
-"""Features of a clip's frames → Memory: recurrent layers over time, or the frames' mean."""
+"""Features of the frames of a clip → Memory."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from models.memory import Memory
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class VideoEncoder(keras.layers.Layer):
-    """Frames become the items of a memory, each told what came before it.
+    """The frames become the items of a memory, each with its context in time.
 
-    Each frame's features x_t are projected, v_t = ReLU(W x_t + b), and read in order by recurrent
-    layers, one-way or bidirectional: their states h_t are the items, the state at the end of
-    each way the summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). Without any layer, the baseline,
-    no order is known: the h_t are the v_t, the summary their mean.
+    The features x_t of each frame are projected, v_t = ReLU(W x_t + b), and fed in order to
+    recurrent layers, optionally bidirectional: their states h_t are the items, the final state of
+    each direction the summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). With 0 layers,
+    a baseline that ignores the order, the h_t are the v_t and the summary is their mean.
 
-    Where a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each of its cells c and their place,
-    v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t: what is
-    there, and when. So attention finds both where and when (Xu et al. 2015; Yao et al. 2015).
+    If a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each cell c with position embedding p_c,
+    v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t, so that
+    attention selects both position and time (Xu et al. 2015; Yao et al. 2015).
 
-    With `norm`, a clip's features are taken from their mean over its frames and divided by their
-    deviation, one number for all: (x_t - x̄) / σ, as recognisers of speech do with theirs (Atal
-    1974). What stays the same, a face or a room, is gone; what changes much still counts for more.
+    With `norm`, the features of a clip are centered on their mean over the frames and divided by
+    their standard deviation, one number per clip: (x_t - x̄) / σ, as in cepstral mean normalization
+    (Atal 1974). This removes what is constant, such as a face or a room.
 
-    With `times`, the items are told when they are: h_t + τ_t, where τ_t are sines and cosines of t
-    (Vaswani et al. 2017). Words that come at much the same time in each clip are found by it, long
-    before the recurrent layers have learned to count.
+    With `times`, a time embedding is added to the items, h_t + τ_t, where τ_t are sines and cosines
+    of t (Vaswani et al. 2017). It helps with words that occur at a similar time in each clip.
     """
 
     def __init__(
@@ -47,21 +46,21 @@ class VideoEncoder(keras.layers.Layer):
         dropout: float = 0.5,
         **kwargs: Any,
     ) -> None:
-        """Make an encoder.
+        """Create an encoder.
 
         Args:
             cell: a name in `models.layers.cells.CELLS`.
-            units: hidden units of each cell, and width of the v_t.
-            layers: recurrent layers that stand upon each other; 0 for the mean.
-            bidirectional: whether each reads backwards as well.
-            motion: whether W sees x_t - x_{t-1} beside x_t: what moves is what differs.
-            norm: whether features are taken from their mean, and scaled; before `motion` is seen.
-            times: whether the τ_t are added.
-            dropout: share of the values of the v_t and of the outputs dropped in training.
+            units: hidden units of each cell, and dimensions of the v_t.
+            layers: number of stacked recurrent layers; 0 for the mean.
+            bidirectional: whether each layer also runs backwards.
+            motion: whether the differences x_t - x_{t-1} are concatenated to the x_t.
+            norm: whether features are normalized per clip, before `motion`.
+            times: whether the time embeddings τ_t are added.
+            dropout: dropout rate of the v_t and of the outputs.
             kwargs: of `keras.layers.Layer`.
         """
-        super().__init__(autocast=False, **kwargs)  # features may come as float16
-        self.units, self.rate = units, dropout
+        super().__init__(autocast=False, **kwargs)  # features may be float16
+        self.units, self.dropout_rate = units, dropout
         self.motion, self.norm, self.times = motion, norm, times
         self.project = Linear(units, name="project")
         self.recurrent = Recurrent(
@@ -76,7 +75,7 @@ class VideoEncoder(keras.layers.Layer):
         self.drop_outputs = keras.layers.Dropout(dropout)
 
     def build(self, features: int, cells: int | None = None) -> None:
-        """Create the weights for features of `features` dimensions, of frames or of their cells."""
+        """Create the weights for `features` dimensions of each frame, or of each of its cells."""
         self.project.build((None, None, features * (1 + self.motion)))
         self.recurrent.build((None, None, self.units))
         self.depth = self.recurrent.depth
@@ -98,31 +97,33 @@ class VideoEncoder(keras.layers.Layer):
         Args:
             frames: `[batch, time, features]`, or `[batch, time, cells, features]`, of any float
                 type.
-            mask: bool `[batch, time]`, true where a frame is real; padding follows the frames.
-            training: whether to drop out.
+            mask: bool `[batch, time]`, true for frames, false for the padding after them.
+            training: whether to apply dropout.
 
         Returns:
-            A Memory of an item a frame, or a cell of a frame, those of the first frame first:
-            values float32 `[batch, items, self.depth]`, zero where there is no frame; summary
-            float32 `[batch, self.depth]`.
+            A Memory with an item per frame, or per cell of a frame, in order of time: values
+            float32 `[batch, items, self.depth]`, zero for padding; summary float32
+            `[batch, self.depth]`.
         """
         frames = tf.cast(frames, tf.float32)
         if self.norm:
-            frames = _from_mean(frames, mask)
+            frames = _normalize(frames, mask)
         if self.motion:
-            before = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
-            frames = tf.concat([frames, frames - before], axis=-1)
+            previous = tf.concat([frames[:, :1], frames[:, :-1]], axis=1)
+            frames = tf.concat([frames, frames - previous], axis=-1)
         grid = frames.shape.rank == 4
-        seen = self.project(frames)
-        seen = self.drop_frames(tf.nn.relu(seen + self.place if grid else seen), training=training)
+        projected = self.project(frames)
+        if grid:
+            projected += self.place
+        projected = self.drop_frames(tf.nn.relu(projected), training=training)
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        whole = self.whole(_beside(seen)) if grid else seen
+        whole = self.whole(_join_cells(projected)) if grid else projected
         values, summary = self.recurrent(whole * real, mask, training=training)
         if self.times:
-            values += _times(tf.shape(values)[1], self.depth)
+            values += _time_embeddings(tf.shape(values)[1], self.depth)
         if grid:
-            values = _behind(self.item(seen) + values[:, :, tf.newaxis])
-            mask = tf.repeat(mask, tf.shape(seen)[2], axis=1)
+            values = _flatten_cells(self.item(projected) + values[:, :, tf.newaxis])
+            mask = tf.repeat(mask, tf.shape(projected)[2], axis=1)
             real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         values = self.drop_outputs(values, training=training) * real
         return Memory(values, mask, self.drop_outputs(summary, training=training))
@@ -139,36 +140,36 @@ class VideoEncoder(keras.layers.Layer):
             "motion": self.motion,
             "norm": self.norm,
             "times": self.times,
-            "dropout": self.rate,
+            "dropout": self.dropout_rate,
         }
 
 
-def _beside(cells: tf.Tensor) -> tf.Tensor:
-    """Turn `[batch, time, cells, depth]` into `[batch, time, cells * depth]`."""
+def _join_cells(cells: tf.Tensor) -> tf.Tensor:
+    """Reshape `[batch, time, cells, depth]` to `[batch, time, cells * depth]`."""
     batch, time, *_ = tf.unstack(tf.shape(cells))
     return tf.reshape(cells, [batch, time, cells.shape[2] * cells.shape[3]])
 
 
-def _behind(cells: tf.Tensor) -> tf.Tensor:
-    """Turn `[batch, time, cells, depth]` into `[batch, time * cells, depth]`."""
+def _flatten_cells(cells: tf.Tensor) -> tf.Tensor:
+    """Reshape `[batch, time, cells, depth]` to `[batch, time * cells, depth]`."""
     batch, time, count, _ = tf.unstack(tf.shape(cells))
     return tf.reshape(cells, [batch, time * count, cells.shape[3]])
 
 
-def _from_mean(frames: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Return (x_t - x̄) / σ of each clip, `[batch, time, ...]`; 0 where there is no frame."""
+def _normalize(frames: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Return (x_t - x̄) / σ of each clip, `[batch, time, ...]`; 0 for padding."""
     real = tf.cast(mask, tf.float32)
     real = tf.reshape(real, tf.concat([tf.shape(real), [1] * (frames.shape.rank - 2)], axis=0))
     count = tf.maximum(tf.reduce_sum(real, axis=1, keepdims=True), 1.0)
     mean = tf.reduce_sum(real * frames, axis=1, keepdims=True) / count
-    moved = real * (frames - mean)
-    each = list(range(2, frames.shape.rank))
-    square = tf.reduce_sum(tf.reduce_mean(moved**2, each, True), axis=1, keepdims=True) / count
-    return moved / tf.sqrt(square + 1e-6)
+    centered = real * (frames - mean)
+    axes = list(range(2, frames.shape.rank))
+    square = tf.reduce_sum(tf.reduce_mean(centered**2, axes, True), axis=1, keepdims=True) / count
+    return centered / tf.sqrt(square + 1e-6)
 
 
-def _times(steps: tf.Tensor, depth: int) -> tf.Tensor:
-    """Return what each step is told of its time, `[steps, depth]`, from -1 to 1."""
+def _time_embeddings(steps: tf.Tensor, depth: int) -> tf.Tensor:
+    """Return sinusoidal time embeddings, `[steps, depth]`, from -1 to 1."""
     half = (depth + 1) // 2
     rates = 10000.0 ** (-tf.range(half, dtype=tf.float32) / half)
     angles = tf.range(tf.cast(steps, tf.float32))[:, tf.newaxis] * rates

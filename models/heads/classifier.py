@@ -1,4 +1,4 @@
-"""Memory → a label: one vector for the whole, a score for each class."""
+"""Memory → label: pool the memory into one vector, then score each class."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ POOLINGS = ("summary", "mean", "max", "attention")
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Classifier(keras.layers.Layer):
-    """logits = W s + b, of a vector s for the whole memory.
+    """logits = W s + b for one vector s pooled from the memory.
 
-    s is the memory's summary, or the mean of its items m_i, or the highest value of each dimension
-    (Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations"), or what
-    attention finds among them (Yang et al. 2016, "Hierarchical Attention Networks"):
+    s is the memory's summary, the mean of its items m_i, the maximum of each dimension (Conneau et
+    al. 2017, "Supervised Learning of Universal Sentence Representations"), or the sum weighted by
+    attention (Yang et al. 2016, "Hierarchical Attention Networks"):
 
         s = Σ α_i m_i,    α = softmax(vᵀ tanh(W_a m_i + b_a))
 
@@ -40,16 +40,16 @@ class Classifier(keras.layers.Layer):
         pooling: str = "summary",
         **kwargs: Any,
     ) -> None:
-        """Make a head.
+        """Create a head.
 
         Args:
-            classes: their number K.
-            class_weights: what an example of each class counts in the loss, K values; None for 1.
+            classes: number of classes K.
+            class_weights: weight of each class in the loss, K values; None for equal weights.
             pooling: "summary", "mean", "max" or "attention".
             kwargs: of `keras.layers.Layer`.
 
         Raises:
-            ValueError: if there is not one weight a class, or no such pooling.
+            ValueError: if the number of class weights is not K, or the pooling is unknown.
         """
         super().__init__(**kwargs)
         if pooling not in POOLINGS:
@@ -62,7 +62,7 @@ class Classifier(keras.layers.Layer):
         self.project = Linear(classes, name="project")
 
     def build(self, memory_depth: int) -> None:
-        """Create W and b, and those of the attention, for a memory of `memory_depth` dimensions."""
+        """Create the weights for a memory of `memory_depth` dimensions."""
         if self.pooling == "attention":
             self.compare = Linear(memory_depth, activation="tanh", name="compare")
             self.compare.build((None, None, memory_depth))
@@ -76,16 +76,17 @@ class Classifier(keras.layers.Layer):
         if self.pooling == "summary":
             return self.project(memory.summary)
         if self.pooling == "max":
-            something = tf.reduce_any(memory.mask, axis=1, keepdims=True)
+            not_empty = tf.reduce_any(memory.mask, axis=1, keepdims=True)
             highest = tf.reduce_max(self._masked(memory), axis=1)
-            return self.project(tf.where(something, highest, 0.0))
-        weights = self.attention(memory)[..., tf.newaxis]
+            return self.project(tf.where(not_empty, highest, 0.0))
+        weights = self.attention_weights(memory)[..., tf.newaxis]
         return self.project(tf.reduce_sum(weights * memory.values, axis=1))
 
-    def attention(self, memory: Memory) -> tf.Tensor:
-        """Return how much each item counts, float32 `[batch, items]`; of no use to a summary.
+    def attention_weights(self, memory: Memory) -> tf.Tensor:
+        """Return the weight of each item in s, float32 `[batch, items]`, unless s is the summary.
 
-        Of highest values an item counts by the share that are its own (Conneau et al. 2017).
+        With max pooling: the fraction of dimensions whose maximum is at the item (Conneau et al.
+        2017).
         """
         if self.pooling == "max":
             best = tf.argmax(self._masked(memory), axis=1)
@@ -102,8 +103,8 @@ class Classifier(keras.layers.Layer):
         """Return the mean cross-entropy, a scalar; with class weights the weighted mean.
 
         Args:
-            memory: of `batch` examples.
-            targets: int32 `[batch]`, the class of each.
+            memory: encoded inputs of `batch` examples.
+            targets: int32 `[batch]`, class ids.
             smoothing: see `models.layers.losses.cross_entropy`.
         """
         losses = cross_entropy(self(memory), targets, smoothing)
@@ -112,14 +113,14 @@ class Classifier(keras.layers.Layer):
         weights = tf.gather(tf.constant(self.class_weights), targets)
         return tf.reduce_sum(weights * losses) / tf.reduce_sum(weights)
 
-    def mass(self, targets: tf.Tensor) -> tf.Tensor:
-        """Return what `loss` divides its sum by, float32: examples, or the sum of their weights."""
+    def target_weight(self, targets: tf.Tensor) -> tf.Tensor:
+        """Return the denominator of the mean in `loss`: the sum of the weights, float32."""
         if self.class_weights is None:
             return tf.cast(tf.size(targets), tf.float32)
         return tf.reduce_sum(tf.gather(tf.constant(self.class_weights), targets))
 
-    def folded(self) -> Classifier:
-        """Return a head that answers alike, sooner: there is none."""
+    def optimize_for_inference(self) -> Classifier:
+        """Return the head itself: there is nothing to optimize."""
         return self
 
     def get_config(self) -> dict[str, Any]:

@@ -1,16 +1,15 @@
-"""Three ways for one decoder step to use a memory: at the start, at each step, top-down.
+"""Decoder cells: three ways to use a memory in one decoding step.
 
-Each with any cell of `models.layers.cells`; the equations name the LSTM, as the papers do.
+Each uses any recurrent cell of `models.layers.cells`; the equations name the LSTM, like the papers.
+All three share one interface, for training and for search:
 
-All three have the same four parts, so that training and search share them:
-
-    cache = cell.prepare(memory)             # what is the same at every step, once
+    cache = cell.prepare(memory)             # computed once per memory
     state = cell.initial_state(memory)       # from the memory's summary
     projected = cell.project(embedded)       # W_x x for all steps at once
     output, state, attention = cell.step(projected_t, state, cache)
 
-and `cell.unroll` runs them over a whole sequence.
-`step` takes `batch * beams` rows, batch-major; the cache stays at `batch` rows.
+`cell.unroll` runs them over a whole sequence. `step` takes `batch * beams` rows, batch-major; the
+cache keeps `batch` rows.
 """
 
 from __future__ import annotations
@@ -24,15 +23,21 @@ from models.layers.attention import AdditiveAttention
 from models.layers.cells import CELLS, LSTMCell, fused_lstm
 from models.layers.linear import Linear, matmul
 from models.layers.unroll import unroll
-from models.memory import Memory, select
+from models.memory import Memory, gather_rows
 
 StepResult = tuple[tf.Tensor, Any, tf.Tensor]
 
 
 class Cache(NamedTuple):
-    """What a decoder cell computes once a memory: `keys` W_k m, beside `values` and `mask`.
+    """The part of a decoding step that depends on the memory alone.
 
-    `summary` is a projection of the memory's summary, `[batch, width]`, or empty.
+    Attributes:
+        keys: W_k m, float32 `[batch, items, units]`.
+        values: float32 `[batch, items, depth]`.
+        mask: bool `[batch, items]`.
+        summary: a projection of the memory's summary, float32 `[batch, width]`.
+
+    A field that a cell does not use has width 0.
     """
 
     keys: tf.Tensor
@@ -42,50 +47,52 @@ class Cache(NamedTuple):
 
 
 class _DecoderCell(keras.layers.Layer):
-    """What the three decoder cells share: the width, and a first state from the summary."""
+    """Base of the decoder cells: the number of units, and an initial state from the summary."""
 
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """Make a decoder cell.
+        """Create a decoder cell.
 
         Args:
             units: hidden units of the recurrent cells.
-            cell: what these are, a name in `models.layers.cells.CELLS`.
+            cell: their type, a name in `models.layers.cells.CELLS`.
             kwargs: of `keras.layers.Layer`.
 
         Raises:
-            ValueError: if there is no such cell.
+            ValueError: if the cell is unknown.
         """
         super().__init__(**kwargs)
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         self.units, self.cell_name = units, cell
         self.state = CELLS[cell].STATE
-        parts = len(self.state._fields)
-        self.first_state = Linear(parts * units, activation="tanh", name="first_state")
+        self.first_state = Linear(
+            len(self.state._fields) * units, activation="tanh", name="first_state"
+        )
 
-    def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
-        """Run along given words.
+    def unroll(self, embedded: tf.Tensor, memory: Memory, example_index: tf.Tensor) -> tf.Tensor:
+        """Run over given words (teacher forcing).
 
         Args:
             embedded: float32 `[rows, time, depth]`.
-            memory: of `batch` pictures.
-            owners: int32 `[rows]`, the picture that each row of words is about.
+            memory: of `batch` inputs.
+            example_index: int32 `[rows]`, the input that each row of words describes.
 
         Returns:
             float32 `[rows, time, output_depth]`.
         """
-        cache = select(self.prepare(memory), owners)
-        first = select(self.initial_state(memory), owners)
+        cache = gather_rows(self.prepare(memory), example_index)
+        initial = gather_rows(self.initial_state(memory), example_index)
 
         def step(projected: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
             output, state, _ = self.step(projected, state, cache)
             return output, state
 
-        return unroll(step, self.project(embedded), first)
+        return unroll(step, self.project(embedded), initial)
 
-    def _first(self, memory: Memory) -> Any:
-        first = self.first_state(memory.summary)
-        return self.state(*tf.split(first, len(self.state._fields), axis=-1))
+    def initial_state(self, memory: Memory) -> Any:
+        """Return h_0, and c_0 of an LSTM, `[batch, units]` each."""
+        initial = self.first_state(memory.summary)
+        return self.state(*tf.split(initial, len(self.state._fields), axis=-1))
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
@@ -94,14 +101,14 @@ class _DecoderCell(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class ShowTellCell(_DecoderCell):
-    """Show and Tell (Vinyals et al. 2015): the picture is seen once, in the first state.
+    """Show and Tell (Vinyals et al. 2015): the image sets the initial state.
 
     h_0, c_0 = tanh(W_0 s)
     h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
     """
 
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """Make a cell of `units`."""
+        """See `_DecoderCell`."""
         super().__init__(units, cell, **kwargs)
         self.cell = CELLS[cell](units, name=cell)
 
@@ -111,47 +118,43 @@ class ShowTellCell(_DecoderCell):
         self.cell.build((None, embedding_depth))
         self.output_depth = self.units
 
-    def unroll(self, embedded: tf.Tensor, memory: Memory, owners: tf.Tensor) -> tf.Tensor:
-        """Run along given words, in one fused kernel where there is one."""
+    def unroll(self, embedded: tf.Tensor, memory: Memory, example_index: tf.Tensor) -> tf.Tensor:
+        """Run over given words, on GPUs with the fused LSTM kernel."""
         if isinstance(self.cell, LSTMCell) and tf.config.list_physical_devices("GPU"):
-            first = select(self.initial_state(memory), owners)
-            return fused_lstm(self.cell, embedded, first)
-        return super().unroll(embedded, memory, owners)
+            initial = gather_rows(self.initial_state(memory), example_index)
+            return fused_lstm(self.cell, embedded, initial)
+        return super().unroll(embedded, memory, example_index)
 
     def prepare(self, memory: Memory) -> Cache:
-        """Return a cache in which nothing is used."""
-        nothing = memory.summary[:, :0]
-        return Cache(nothing, nothing, nothing, nothing)
-
-    def initial_state(self, memory: Memory) -> Any:
-        """Return h_0, and c_0 of an LSTM."""
-        return self._first(memory)
+        """Return an empty cache."""
+        empty = memory.summary[:, :0]
+        return Cache(empty, empty, empty, empty)
 
     def project(self, embedded: tf.Tensor) -> tf.Tensor:
         """Return W_x x: `[..., depth]` → `[..., width]`."""
         return self.cell.project(embedded)
 
     def step(self, projected: tf.Tensor, state: Any, cache: Cache) -> StepResult:
-        """Go one step; the attention is `[rows, 0]`: there is none."""
+        """Run one step; the attention is empty, `[rows, 0]`."""
         state = self.cell.step(projected, state)
         return state.h, state, state.h[:, :0]
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class ShowAttendTellCell(_DecoderCell):
-    """Show, Attend and Tell (Xu et al. 2015): soft attention, gated, at every step.
+    """Show, Attend and Tell (Xu et al. 2015): gated soft attention at every step.
 
         z_t, α_t = attention([h_{t-1}; x_t]; memory)
         β_t = σ(W_β h_{t-1})
         h_t, c_t = LSTM([x_t; β_t ⊙ z_t]; h_{t-1}, c_{t-1})
 
-    Two departures from the paper. It asks with h_{t-1} alone, which does not know the last word:
-    after "a red" it cannot look for the red thing among others. And the gate has one value for each
-    dimension of z_t, where the paper has one for all.
+    Two differences from the paper. Its query is h_{t-1} alone, without the last word: after "a red"
+    it cannot attend to the red object. And its gate is a scalar; here it has a value per dimension
+    of z_t.
     """
 
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """Make a cell of `units`; the attention, the dearest part, compares in half."""
+        """See `_DecoderCell`; the attention, the costliest part, has half as many units."""
         super().__init__(units, cell, **kwargs)
         self.cell = CELLS[cell](units, name=cell)
         self.attention = AdditiveAttention(units // 2, name="attention")
@@ -171,33 +174,27 @@ class ShowAttendTellCell(_DecoderCell):
         self.output_depth = self.units + memory_depth
 
     def prepare(self, memory: Memory) -> Cache:
-        """Return the attention's keys beside the memory."""
-        return Cache(
-            self.attention.keys(memory.values),
-            memory.values,
-            memory.mask,
-            memory.summary[:, :0],
-        )
-
-    def initial_state(self, memory: Memory) -> Any:
-        """Return h_0, and c_0 of an LSTM."""
-        return self._first(memory)
+        """Return the attention's keys and the memory."""
+        keys = self.attention.keys(memory.values)
+        return Cache(keys, memory.values, memory.mask, memory.summary[:, :0])
 
     def project(self, embedded: tf.Tensor) -> tf.Tensor:
         """Return W_x x for the cell and for the attention: `[..., depth]` → `[..., width]`."""
         return tf.concat([self.cell.project(embedded), self.ask(embedded)], axis=-1)
 
     def step(self, projected: tf.Tensor, state: Any, cache: Cache) -> StepResult:
-        """Look, then go one step; the output is `[h_t; β_t ⊙ z_t]`."""
-        projected, asked = tf.split(projected, [self.cell.width, self.attention.units], axis=-1)
-        context, weights = self.attention(state.h, cache.keys, cache.values, cache.mask, asked)
+        """Attend, then run the cell; the output is `[h_t; β_t ⊙ z_t]`."""
+        projected, word_query = tf.split(
+            projected, [self.cell.width, self.attention.units], axis=-1
+        )
+        context, weights = self.attention(state.h, cache.keys, cache.values, cache.mask, word_query)
         context = self.gate(state.h) * context
         state = self.cell.step(projected + matmul(context, self.context_kernel), state)
         return tf.concat([state.h, context], axis=-1), state, weights
 
 
 class UpDownState(NamedTuple):
-    """The states of the two cells."""
+    """The states of the attention cell and of the language cell."""
 
     attend: Any
     language: Any
@@ -205,24 +202,24 @@ class UpDownState(NamedTuple):
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class UpDownCell(_DecoderCell):
-    """The top-down decoder of Anderson et al. (2018): one LSTM looks, a second one speaks.
+    """The top-down decoder of Anderson et al. (2018): an attention LSTM and a language LSTM.
 
         h¹_t, c¹_t = LSTM([x_t; s; h²_{t-1}]; h¹_{t-1}, c¹_{t-1})
         z_t, α_t = attention(h¹_t; memory)
         h²_t, c²_t = LSTM([z_t; h¹_t]; h²_{t-1}, c²_{t-1})
 
-    s is the memory's summary. The paper starts from zeros; here both start from s.
+    s is the memory's summary. The paper's initial states are zeros; here both are computed from s.
     """
 
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """Make two cells of `units`; the attention compares in half."""
+        """See `_DecoderCell`; the attention has half as many units."""
         super().__init__(units, cell, **kwargs)
         self.attend = CELLS[cell](units, name="attend")
         self.language = CELLS[cell](units, name="language")
         self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
-        """Create the weights; those of [x_t; s; h²] lie apart, since x and s come early."""
+        """Create the weights; those of x_t, s and h² are separate: W_x x and W_s s come first."""
         units = self.units
         self.first_state.build((None, memory_depth))
         self.attend.build((None, embedding_depth))
@@ -237,25 +234,22 @@ class UpDownCell(_DecoderCell):
         self.output_depth = units
 
     def prepare(self, memory: Memory) -> Cache:
-        """Return the attention's keys and W_s s beside the memory."""
-        return Cache(
-            self.attention.keys(memory.values),
-            memory.values,
-            memory.mask,
-            matmul(memory.summary, self.summary_kernel),
-        )
+        """Return the attention's keys, the memory and W_s s."""
+        keys = self.attention.keys(memory.values)
+        summary = matmul(memory.summary, self.summary_kernel)
+        return Cache(keys, memory.values, memory.mask, summary)
 
     def initial_state(self, memory: Memory) -> UpDownState:
-        """Return the same first state for both."""
-        first = self._first(memory)
-        return UpDownState(first, first)
+        """Return the same initial state for both cells."""
+        initial = super().initial_state(memory)
+        return UpDownState(initial, initial)
 
     def project(self, embedded: tf.Tensor) -> tf.Tensor:
         """Return W_x x: `[..., depth]` → `[..., width]`."""
         return self.attend.project(embedded)
 
     def step(self, projected: tf.Tensor, state: UpDownState, cache: Cache) -> StepResult:
-        """Look with the first cell, speak with the second; the output is h²_t."""
+        """Run the attention cell, then the language cell; the output is h²_t."""
         summary = cache.summary[:, tf.newaxis]
         batch = tf.shape(summary)[0]
         projected = tf.reshape(projected, [batch, -1, self.attend.width]) + summary

@@ -1,4 +1,4 @@
-"""Memory → words: one set of weights, one step, for training and for search."""
+"""Memory → words: one set of weights and one step, for training and for search."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import keras
 import tensorflow as tf
 
 from models.heads.decoder_cells import DECODERS, Cache
-from models.layers.linear import Linear, matmul, product, products_by, rounded
+from models.layers.linear import Linear, matmul, override_matmul, product, to_matmul_precision
 from models.layers.losses import cross_entropy
 from models.memory import Memory
 from models.search.hypotheses import Step
 from models.tokens import PAD
 
-MAX_TABLE = 1 << 27  # bytes, of what a folded decoder stores: some 14,000 words of 512 units
+MAX_TABLE = 1 << 27  # bytes of `TableDecoder`: about 14,000 words of 512 units
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
@@ -40,25 +40,25 @@ class SequenceDecoder(keras.layers.Layer):
         dropout: float = 0.5,
         **kwargs: Any,
     ) -> None:
-        """Make a decoder.
+        """Create a decoder.
 
         Args:
-            vocabulary: number of word ids.
+            vocabulary: number of token ids.
             decoder: a name in `models.heads.decoder_cells.DECODERS`.
             cell: a name in `models.layers.cells.CELLS`.
-            units: hidden units of the cells; the attention compares in half as many dimensions.
-            embedding: width d of a word vector.
-            dropout: share of word vectors' and outputs' values dropped in training.
+            units: hidden units of the cells; the attention has half as many.
+            embedding: dimension d of the word embeddings.
+            dropout: dropout rate of word embeddings and outputs.
             kwargs: of `keras.layers.Layer`.
 
         Raises:
-            ValueError: if there is no such decoder or cell.
+            ValueError: if the decoder or cell is unknown.
         """
         super().__init__(**kwargs)
         if decoder not in DECODERS:
             raise ValueError(f"unknown decoder {decoder!r}; known: {', '.join(DECODERS)}")
         self.vocabulary, self.decoder = vocabulary, decoder
-        self.units, self.depth, self.rate = units, embedding, dropout
+        self.units, self.depth, self.dropout_rate = units, embedding, dropout
         self.cell = DECODERS[decoder](units, cell, name=decoder.replace("-", "_"))
         self.to_embedding = Linear(embedding, name="to_embedding")
         self.drop_words = keras.layers.Dropout(dropout)
@@ -77,30 +77,30 @@ class SequenceDecoder(keras.layers.Layer):
         self.to_embedding.build((None, self.cell.output_depth))
         self.built = True
 
-    def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
-        """Return the step function, its first state and its memory, for `models.search`."""
-        return self.start_with(self.project, memory)
+    def prepare_search(self, memory: Memory) -> tuple[Step, Any, Cache]:
+        """Return the step function, its initial state and its memory, for `models.search`."""
+        return self.prepare_search_with(self.project, memory)
 
-    def start_with(
+    def prepare_search_with(
         self, project: Callable[[tf.Tensor], tf.Tensor], memory: Memory
     ) -> tuple[Step, Any, Cache]:
-        """Return what `start` does, with another way to `project`."""
+        """Do `prepare_search` with another implementation of `project`."""
         cache = self.cell.prepare(memory)
-        cache = cache._replace(values=rounded(cache.values))  # once, not at every step
+        cache = cache._replace(values=to_matmul_precision(cache.values))  # once, not at every step
         return functools.partial(self._step, project), self.cell.initial_state(memory), cache
 
     def project(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Return W_x x, what each word brings to its step: int32 `[...]` → `[..., width]`."""
+        """Return W_x x of each word: int32 `[...]` → `[..., width]`."""
         return self.cell.project(self._embed(tokens))
 
-    def folded(self) -> SequenceDecoder | FoldedDecoder:
-        """Return a decoder that searches alike, sooner, and learns nothing.
+    def optimize_for_inference(self) -> SequenceDecoder | TableDecoder:
+        """Return a faster decoder with the same outputs, for search only.
 
-        With very many words it is this one: their table would be too large.
+        With a very large vocabulary it is this decoder: the table would be too large.
         """
         row = self.project(tf.range(1))
         fits = self.vocabulary * row.shape[-1] * row.dtype.size <= MAX_TABLE
-        return FoldedDecoder(self) if fits else self
+        return TableDecoder(self) if fits else self
 
     def loss(
         self,
@@ -110,55 +110,56 @@ class SequenceDecoder(keras.layers.Layer):
         smoothing: float = 0.0,
         sampling: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Return the mean cross-entropy of each next word, in training; padding costs nothing.
+        """Return the mean cross-entropy of the next words, in training mode; padding is ignored.
 
         Args:
-            memory: of `batch` pictures.
-            targets: int32 `[rows, time]`: START, words, END, padding; int32 `[rows]`, the
-                picture that each row is about; and, if rows do not all count alike, their
-                weights, float32 `[rows]`.
+            memory: of `batch` inputs.
+            targets: int32 `[rows, time]`: START, words, END, padding; the example index,
+                int32 `[rows]`: the input that each row describes; and optionally a weight for
+                each row, float32 `[rows]`.
             smoothing: see `models.layers.losses.cross_entropy`.
-            sampling: share of input words replaced by the model's own, or None for none.
+            sampling: fraction of input words replaced by predicted ones (scheduled sampling), or
+                None.
 
         Returns:
             float32 scalar.
         """
-        tokens, owners, *weights = targets
-        inputs, nexts = tokens[:, :-1], tokens[:, 1:]
+        tokens, example_index, *weights = targets
+        inputs, next_tokens = tokens[:, :-1], tokens[:, 1:]
         if sampling is not None:
-            inputs = self._sampled(memory, inputs, owners, sampling)
-        real = tf.not_equal(nexts, PAD)
-        outputs = self.outputs(memory, inputs, owners, training=True)
-        logits = self.logits(tf.boolean_mask(outputs, real), training=True)
-        losses = cross_entropy(logits, tf.boolean_mask(nexts, real), smoothing)
+            inputs = self._scheduled_sampling(memory, inputs, example_index, sampling)
+        is_word = tf.not_equal(next_tokens, PAD)
+        outputs = self.teacher_force(memory, inputs, example_index, training=True)
+        logits = self.compute_logits(tf.boolean_mask(outputs, is_word), training=True)
+        losses = cross_entropy(logits, tf.boolean_mask(next_tokens, is_word), smoothing)
         for weight in weights:
-            losses *= tf.gather(weight, tf.where(real)[:, 0])
+            losses *= tf.gather(weight, tf.where(is_word)[:, 0])
         return tf.reduce_mean(losses)
 
     @staticmethod
-    def mass(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
-        """Return what `loss` divides its sum by, float32: the number of next words."""
+    def target_weight(targets: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        """Return the denominator of the mean in `loss`, float32: the number of next words."""
         return tf.reduce_sum(tf.cast(tf.not_equal(targets[0][:, 1:], PAD), tf.float32))
 
-    def outputs(
-        self, memory: Memory, tokens: tf.Tensor, owners: tf.Tensor, training: bool = False
+    def teacher_force(
+        self, memory: Memory, tokens: tf.Tensor, example_index: tf.Tensor, training: bool = False
     ) -> tf.Tensor:
-        """Run over given words.
+        """Run the cell over given words (teacher forcing).
 
         Args:
-            memory: of `batch` pictures.
-            tokens: int32 `[rows, time]`, each the word before the one to be foretold.
-            owners: int32 `[rows]`, the picture that each row is about.
-            training: whether to drop out word vectors.
+            memory: of `batch` inputs.
+            tokens: int32 `[rows, time]`, the word before each word to predict.
+            example_index: int32 `[rows]`, the input that each row describes.
+            training: whether to apply dropout.
 
         Returns:
-            float32 `[rows, time, cell.output_depth]`, for `logits`.
+            float32 `[rows, time, cell.output_depth]`, for `compute_logits`.
         """
         embedded = self.drop_words(self._embed(tokens), training=training)
-        return self.cell.unroll(embedded, memory, owners)
+        return self.cell.unroll(embedded, memory, example_index)
 
-    def logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Score every word: `[rows, cell.output_depth]` → `[rows, vocabulary]`."""
+    def compute_logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return logits over the vocabulary: `[rows, cell.output_depth]` → `[rows, vocabulary]`."""
         outputs = self.drop_outputs(self.to_embedding(outputs), training=training)
         return matmul(outputs, tf.transpose(self.embedding)) + self.bias
 
@@ -173,19 +174,19 @@ class SequenceDecoder(keras.layers.Layer):
         cache: Cache,
     ) -> tuple[tf.Tensor, Any, tf.Tensor]:
         output, state, attention = self.cell.step(project(tokens), state, cache)
-        return self.logits(output), state, attention
+        return self.compute_logits(output), state, attention
 
-    def _sampled(
-        self, memory: Memory, inputs: tf.Tensor, owners: tf.Tensor, share: tf.Tensor
+    def _scheduled_sampling(
+        self, memory: Memory, inputs: tf.Tensor, example_index: tf.Tensor, share: tf.Tensor
     ) -> tf.Tensor:
-        """Replace a share of the input words by what the model would have said there.
+        """Replace a share of the input words by the model's predictions.
 
         Scheduled sampling (Bengio et al. 2015) in two passes over all steps at once (Mihaylova &
-        Martins 2019): the first foretells each word from the true ones before it.
+        Martins 2019): the first predicts each word from the true ones before it.
         """
-        outputs = self.outputs(memory, inputs, owners)
-        foretold = self.logits(tf.reshape(outputs, [-1, self.cell.output_depth]))
-        words = tf.reshape(tf.argmax(foretold, axis=-1, output_type=tf.int32), tf.shape(inputs))
+        outputs = self.teacher_force(memory, inputs, example_index)
+        predicted = self.compute_logits(tf.reshape(outputs, [-1, self.cell.output_depth]))
+        words = tf.reshape(tf.argmax(predicted, axis=-1, output_type=tf.int32), tf.shape(inputs))
         words = tf.concat([inputs[:, :1], words[:, :-1]], axis=1)  # START stays
         chance = keras.random.uniform(tf.shape(inputs), seed=self.sampler)
         replace = (chance < share) & tf.not_equal(inputs, PAD)
@@ -200,19 +201,19 @@ class SequenceDecoder(keras.layers.Layer):
             "cell": self.cell.cell_name,
             "units": self.units,
             "embedding": self.depth,
-            "dropout": self.rate,
+            "dropout": self.dropout_rate,
         }
 
 
-class FoldedDecoder(keras.layers.Layer):
-    """A `SequenceDecoder` that only searches: of each word it has stored what it brings to a step.
+class TableDecoder(keras.layers.Layer):
+    """A `SequenceDecoder` for search only, with W_x x of every word computed in advance.
 
-    With few rows a step takes as long as the weights take to be read. W_x is among the largest;
-    of the table `[vocabulary, width]` of W_x x a step reads one row a hypothesis.
+    With few rows a step is bound by the reading of weights, and W_x is among the largest; from the
+    table `[vocabulary, width]` of W_x x a step reads one row per hypothesis.
     """
 
     def __init__(self, decoder: SequenceDecoder) -> None:
-        """Compute the table of a decoder, whose other weights are shared."""
+        """Compute the table of a decoder; all other weights are shared with it."""
         super().__init__()
         self.decoder = decoder
         table = decoder.project(tf.range(decoder.vocabulary))
@@ -220,22 +221,22 @@ class FoldedDecoder(keras.layers.Layer):
         self.table.assign(table)
         self.built = True
 
-    def start(self, memory: Memory) -> tuple[Step, Any, Cache]:
-        """Return the step function, its first state and its memory, for `models.search`."""
-        step, state, cache = self.decoder.start_with(
+    def prepare_search(self, memory: Memory) -> tuple[Step, Any, Cache]:
+        """Return the step function, its initial state and its memory, for `models.search`."""
+        step, state, cache = self.decoder.prepare_search_with(
             lambda tokens: tf.gather(self.table, tokens), memory
         )
 
-        def quick_step(*given: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
-            with products_by(_soonest):
-                return step(*given)
+        def fast_step(*arguments: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
+            with override_matmul(_fast_product):
+                return step(*arguments)
 
-        return quick_step, state, cache
+        return fast_step, state, cache
 
 
-def _soonest(x: tf.Tensor, kernel: Any) -> tf.Tensor:
-    """Return `matmul`'s product; a batch of one without the detour that TensorFlow takes then."""
-    x, kernel = rounded(x), rounded(kernel)
+def _fast_product(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    """Return `matmul`'s product, with a batch of one as a plain product, which is faster."""
+    x, kernel = to_matmul_precision(x), to_matmul_precision(kernel)
     if kernel.shape.rank == 2:
         return product(x, kernel)
     return tf.cond(

@@ -1,4 +1,4 @@
-"""Where to look: additive attention over a memory."""
+"""Additive attention over a memory."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import tensorflow as tf
 
 from models.layers.linear import Linear, matmul
 
-MASKED = -1e9  # finite: a row that is masked throughout stays a number
+MASKED = -1e9  # finite, so that a fully mextra_query row does not become NaN
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class AdditiveAttention(keras.layers.Layer):
     """Attention of Bahdanau et al. (2015): e_i = vᵀ tanh(W_k m_i + W_q h), α = softmax(e).
 
-    The context is Σ α_i m_i. `keys` is W_k m, the same at every step and so computed once.
+    The context is Σ α_i m_i. `keys` returns W_k m, which is the same at every step, so it is
+    computed once.
 
-    A query may belong to one of several hypotheses about the same memory: `queries` then has
-    `batch * beams` rows, batch-major, and the memory is never repeated.
+    Several queries may share one memory: `query` then has `batch * beams` rows, batch-major; the
+    memory is not repeated.
     """
 
     def __init__(self, units: int, **kwargs: Any) -> None:
-        """Compare in a space of `units` dimensions."""
+        """Create a layer whose keys and queries have `units` dimensions."""
         super().__init__(**kwargs)
         self.units = units
         self.to_key = Linear(units, name="key")
@@ -45,27 +46,27 @@ class AdditiveAttention(keras.layers.Layer):
         keys: tf.Tensor,
         values: tf.Tensor,
         mask: tf.Tensor,
-        asked: tf.Tensor | float = 0.0,
+        extra_query: tf.Tensor | float = 0.0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Look once.
+        """Return the context and the attention weights.
 
         Args:
             query: float32 `[batch * beams, query_depth]`.
             keys: float32 `[batch, items, units]` from `keys`.
             values: float32 `[batch, items, depth]`.
             mask: bool `[batch, items]`.
-            asked: float32 `[batch * beams, units]`, added to W_q h: what else the query says.
+            extra_query: float32 `[batch * beams, units]`, added to W_q h: another projection.
 
         Returns:
             The context `[batch * beams, depth]` and α `[batch * beams, items]`.
         """
         batch, items, depth = tf.unstack(tf.shape(values))
-        queries = tf.reshape(self.to_query(query) + asked, [batch, 1, -1, self.units])
+        queries = tf.reshape(self.to_query(query) + extra_query, [batch, 1, -1, self.units])
         compared = tf.reshape(tf.tanh(keys[:, :, tf.newaxis] + queries), [-1, self.units])
         # A flat product: TF 2.21's batched one crashes on CPUs when v is broadcast to 4-D.
         energies = tf.reshape(tf.matmul(compared, self.v), [batch, items, -1])
         energies = tf.where(mask[:, tf.newaxis], tf.transpose(energies, [0, 2, 1]), MASKED)
-        weights = tf.exp(tf.nn.log_softmax(energies))  # of few rows sooner than softmax, on CPUs
+        weights = tf.exp(tf.nn.log_softmax(energies))  # faster than softmax for few rows on CPUs
         context = matmul(weights, values)
         return tf.reshape(context, [-1, depth]), tf.reshape(weights, [-1, items])
 

@@ -1,8 +1,8 @@
 """Recurrent cells, written from their equations.
 
 A cell is split in two so that a sequence costs one large product instead of many small ones:
-`project` multiplies the inputs of all steps by W_x at once, `step` does what must wait for
-h_{t-1}. All cells share that protocol (`Cell`), so that one is chosen by its name in `CELLS`.
+`project` multiplies the inputs of all steps by W_x at once, `step` computes what depends on
+h_{t-1}. All cells implement this protocol (`Cell`); `CELLS` lists them by name.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from models.layers.linear import matmul
 
 
 class Cell(Protocol):
-    """What every cell can do; each is a Keras layer of `units` hidden units besides.
+    """The interface of a cell, which is also a Keras layer.
 
-    `width` is what `project` returns, a part of `units` for each gate; `STATE` is the named tuple
-    that it remembers.
+    Attributes:
+        units: number of hidden units.
+        name: name of the layer.
+        width: dimensions of what `project` returns: `units` for each gate.
+        STATE: the named tuple of its state.
     """
 
     units: int
@@ -34,7 +37,7 @@ class Cell(Protocol):
         """Return the state before the first step."""
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return what no step need wait for: `[..., depth]` → `[..., width]`."""
+        """Return W_x x + b, which depends on no state: `[..., depth]` → `[..., width]`."""
 
     def step(self, projected: tf.Tensor, state: Any) -> Any:
         """Return the state after one step."""
@@ -54,12 +57,12 @@ class LSTMState(NamedTuple):
 
 
 def rnn_step(preactivation: tf.Tensor) -> RNNState:
-    """One step of the vanilla RNN (Elman 1990), W_hh h_{t-1} + W_xh x_t + b being given.
+    """One step of the vanilla RNN (Elman 1990), from W_hh h_{t-1} + W_xh x_t + b.
 
         h_t = tanh(W_hh h_{t-1} + W_xh x_t + b)
 
-    Its Jacobian ∂h_t/∂h_{t-1} = diag(tanh′(·)) W_hh = diag(1 - h_t²) W_hh is what a gradient is
-    multiplied by at every step it goes back: see `pipelines.diagnostics.gradient_flow`.
+    Its Jacobian ∂h_t/∂h_{t-1} = diag(tanh′(·)) W_hh = diag(1 - h_t²) W_hh multiplies a gradient at
+    every step of backpropagation through time: see `pipelines.diagnostics.gradient_flow`.
 
     Args:
         preactivation: float32 `[batch, units]`.
@@ -90,7 +93,7 @@ def gru_step(projected: tf.Tensor, recurrent: tf.Tensor, h_prev: tf.Tensor) -> R
 def lstm_step(preactivation: tf.Tensor, c_prev: tf.Tensor) -> LSTMState:
     """One step of Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000).
 
-    Each gate has its own rows of W; the products W_h h_{t-1} + W_x x_t + b come in as
+    Each gate has its own rows of W; the products W_h h_{t-1} + W_x x_t + b are given as
     `preactivation`, in Keras's gate order i, f, g, o:
 
         i_t = σ(W_hi h_{t-1} + W_xi x_t + b_i)
@@ -110,13 +113,13 @@ def lstm_step(preactivation: tf.Tensor, c_prev: tf.Tensor) -> LSTMState:
 
 
 class _Cell(keras.layers.Layer):
-    """What the three cells share: see the protocol `Cell`."""
+    """Base of the three cells: see the protocol `Cell`."""
 
     GATES: ClassVar[int]
     STATE: ClassVar[Any] = RNNState
 
     def __init__(self, units: int, **kwargs: Any) -> None:
-        """Make a cell of `units` hidden units."""
+        """Create a cell of `units` hidden units."""
         super().__init__(**kwargs)
         self.units, self.width = units, self.GATES * units
 
@@ -126,7 +129,7 @@ class _Cell(keras.layers.Layer):
         return self.STATE(*[zeros] * len(self.STATE._fields))
 
     def call(self, inputs: tf.Tensor, state: Any) -> Any:
-        """Go one step from inputs `[batch, depth]`."""
+        """Run one step from inputs `[batch, depth]`."""
         return self.step(self.project(inputs), state)
 
     def get_config(self) -> dict[str, Any]:
@@ -136,7 +139,7 @@ class _Cell(keras.layers.Layer):
     def _add_weights(
         self, depth: int | None, bias: tuple[int, ...], initial: Any = "zeros"
     ) -> None:
-        """Create what all cells have, under Keras's names: W_x, W_h and b of shape `bias`."""
+        """Create W_x, W_h and b of shape `bias`, under Keras's names."""
         self.kernel = self.add_weight(
             shape=(depth, self.width), initializer="glorot_uniform", name="kernel"
         )
@@ -167,7 +170,7 @@ class RNNCell(_Cell):
         return matmul(inputs, self.kernel) + self.bias
 
     def step(self, projected: tf.Tensor, state: RNNState) -> RNNState:
-        """Go one step: `projected` `[batch, units]` from `project`, and h before it."""
+        """Run one step: `projected` `[batch, units]` from `project`, and h_{t-1}."""
         return rnn_step(projected + matmul(state.h, self.recurrent_kernel))
 
 
@@ -192,7 +195,7 @@ class GRUCell(_Cell):
         return matmul(inputs, self.kernel) + self.bias[0]
 
     def step(self, projected: tf.Tensor, state: RNNState) -> RNNState:
-        """Go one step: `projected` `[batch, 3 * units]` from `project`, and h before it."""
+        """Run one step: `projected` `[batch, 3 * units]` from `project`, and h_{t-1}."""
         recurrent = matmul(state.h, self.recurrent_kernel) + self.bias[1]
         return gru_step(projected, recurrent, state.h)
 
@@ -224,7 +227,7 @@ class LSTMCell(_Cell):
         return matmul(inputs, self.kernel) + self.bias
 
     def step(self, projected: tf.Tensor, state: LSTMState) -> LSTMState:
-        """Go one step: `projected` `[batch, 4 * units]` from `project`, and h, c before it."""
+        """Run one step: `projected` `[batch, 4 * units]` from `project`, and h, c of t-1."""
         return lstm_step(projected + matmul(state.h, self.recurrent_kernel), state.c)
 
 
@@ -232,12 +235,12 @@ CELLS: dict[str, type[_Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCel
 
 
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:
-    """Run a cell along a sequence through `keras.layers.LSTM`, which takes cuDNN's kernel on GPUs.
+    """Run a cell over a sequence with `keras.layers.LSTM`, which uses cuDNN's kernel on GPUs.
 
     Args:
-        cell: whose weights are used, and learn.
+        cell: the cell whose weights are used and trained.
         inputs: float32 `[batch, time, depth]`.
-        state: before the first step.
+        state: the initial state.
 
     Returns:
         h of each step, float32 `[batch, time, units]`.
@@ -252,7 +255,7 @@ def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor
 
 
 def forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
-    """Return zeros with ones where the forget gate's biases are (Jozefowicz et al. 2015)."""
+    """Return zeros, but ones for the forget gate (Jozefowicz et al. 2015)."""
     units = shape[0] // 4
     return tf.concat(
         [tf.zeros([units], dtype), tf.ones([units], dtype), tf.zeros([2 * units], dtype)], axis=0

@@ -1,4 +1,4 @@
-"""The matrix product of every layer, and in what precision it is taken."""
+"""The matrix product of every layer, and its precision."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _dtype = tf.float32
 
 @contextlib.contextmanager
 def matmul_precision(dtype: tf.DType) -> Iterator[None]:
-    """Take products in `dtype` in all that is traced inside; sums stay float32.
+    """Compute the products traced inside this context in `dtype`; sums stay float32.
 
-    bfloat16 halves the traffic and, where the processor has instructions for it, doubles the
-    speed. Only the factors are rounded: weights, states and everything between products keep
+    bfloat16 halves the memory traffic and, on processors with instructions for it, doubles the
+    speed. Only the factors are rounded: weights, states and everything between products stay
     float32, so no loss scaling is needed (Kalamkar et al. 2019).
     """
     global _dtype
@@ -28,8 +28,8 @@ def matmul_precision(dtype: tf.DType) -> Iterator[None]:
         _dtype = before
 
 
-def rounded(x: tf.Tensor) -> tf.Tensor:
-    """Return x in the precision of products."""
+def to_matmul_precision(x: tf.Tensor) -> tf.Tensor:
+    """Cast x to the precision of products."""
     return tf.cast(x, _dtype)
 
 
@@ -41,37 +41,37 @@ def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """
     if x.shape.rank == kernel.shape.rank:
         return tf.cast(tf.matmul(x, kernel), tf.float32)
-    rows = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)  # one product, not a batch of them
+    rows = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)  # one large product
     shape = tf.concat([tf.shape(x)[:-1], [kernel.shape[-1]]], axis=0)
     return tf.reshape(tf.cast(rows, tf.float32), shape)
 
 
-def _plain(x: tf.Tensor, kernel: Any) -> tf.Tensor:
-    return product(rounded(x), rounded(kernel))
+def _default_matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    return product(to_matmul_precision(x), to_matmul_precision(kernel))
 
 
-_take: Callable[[tf.Tensor, Any], tf.Tensor] = _plain
+_matmul: Callable[[tf.Tensor, Any], tf.Tensor] = _default_matmul
 
 
 @contextlib.contextmanager
-def products_by(take: Callable[[tf.Tensor, Any], tf.Tensor]) -> Iterator[None]:
-    """Let `take(x, kernel)` answer for `matmul` in all that is traced inside."""
-    global _take
-    before, _take = _take, take
+def override_matmul(replacement: Callable[[tf.Tensor, Any], tf.Tensor]) -> Iterator[None]:
+    """Use `replacement(x, kernel)` for every `matmul` traced inside this context."""
+    global _matmul
+    before, _matmul = _matmul, replacement
     try:
         yield
     finally:
-        _take = before
+        _matmul = before
 
 
 def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
     """Return x W, for `product`'s shapes and any float types, in the precision of products."""
-    return _take(x, kernel)
+    return _matmul(x, kernel)
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Linear(keras.layers.Layer):
-    """y = activation(x W + b), with the product taken by `matmul`.
+    """y = activation(x W + b), with the product computed by `matmul`.
 
     >>> layer = Linear(3)
     >>> layer.build((None, 2))

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""The training loss."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import tensorflow as tf
 
 
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Cross-entropy against smoothed targets (Szegedy et al. 2016), one value a word.
+    """Cross-entropy against smoothed targets (Szegedy et al. 2016), one value per word.
 
-    The target distribution is (1 - ε) on the right word and ε spread evenly over all V:
-    L = logΣexp(z) - (1 - ε) z_y - ε mean(z). No `[words, V]` target is ever made.
+    The target distribution has 1 - ε on the true word and ε / V on each of the V words:
+    L = logΣexp(z) - (1 - ε) z_y - ε mean(z). The `[words, V]` targets are never built.
 
     Args:
         logits: float32 `[words, V]`.
@@ -21,7 +21,7 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0)
     """
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     if smoothing:
-        # The library's loss is logΣexp(z) - z_y; moving ε of the target to the mean adds this.
-        right = tf.gather(logits, targets, axis=1, batch_dims=1)
-        loss += smoothing * (right - tf.reduce_mean(logits, axis=-1))
+        # TensorFlow's loss is logΣexp(z) - z_y; smoothing adds ε (z_y - mean(z)).
+        true_logits = tf.gather(logits, targets, axis=1, batch_dims=1)
+        loss += smoothing * (true_logits - tf.reduce_mean(logits, axis=-1))
     return loss

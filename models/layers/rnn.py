@@ -1,4 +1,4 @@
-"""Any cell along a sequence: with masks, in one or both directions, in layers."""
+"""Run any cell over a sequence: masked, in one or both directions, in stacked layers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from models.layers.unroll import unroll
 def run_cell(
     cell: Cell, inputs: tf.Tensor, mask: tf.Tensor, *, backwards: bool = False
 ) -> tf.Tensor:
-    """Run a cell along sequences; where an item is not real, the state stays as it was.
+    """Run a cell over sequences; padding leaves the state unchanged.
 
     Args:
-        cell: a built one.
+        cell: a built cell.
         inputs: float32 `[batch, time, depth]`.
-        mask: bool `[batch, time]`, true where an item is real.
-        backwards: whether to go from the last item to the first.
+        mask: bool `[batch, time]`, true for items, false for padding.
+        backwards: whether to run from the last item to the first.
 
     Returns:
-        h after each item, in the order of the items, float32 `[batch, time, units]`. So the state
-        after the whole sequence is the last of them, backwards the first, whatever is padding.
+        h after each item, in the order of the items, float32 `[batch, time, units]`. The state
+        after the whole sequence is the last of them (backwards: the first), also with padding.
     """
     real = tf.cast(mask, tf.float32)[..., tf.newaxis]
     elements = tf.concat([cell.project(inputs), real], axis=-1)
@@ -43,13 +43,13 @@ def run_cell(
 
 @keras.saving.register_keras_serializable(package="wordreel")
 class Recurrent(keras.layers.Layer):
-    """Stacked layers of a cell, one-way or bidirectional (Schuster & Paliwal 1997), with dropout.
+    """Stacked recurrent layers, optionally bidirectional (Schuster & Paliwal 1997), with dropout.
 
-    Without any layer, the baseline, no order is known: items stay as they are, and their mean
-    stands for the state at the end.
+    With 0 layers, a baseline that ignores the order, the items are returned unchanged and their
+    mean replaces the final state.
 
     Attributes:
-        depth: of what is returned; known once built.
+        depth: dimensions of the outputs; set by `build`.
 
     >>> layer = Recurrent("gru", 3, layers=2, bidirectional=True)
     >>> layer.build((None, None, 5))
@@ -68,30 +68,31 @@ class Recurrent(keras.layers.Layer):
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        """Make the cells.
+        """Create the cells.
 
         Args:
             cell: a name in `models.layers.cells.CELLS`.
             units: hidden units of each cell.
-            layers: how many stand upon each other; 0 for the mean.
-            bidirectional: whether each layer runs backwards as well, and hands on both.
-            dropout: share of the values between layers dropped in training.
+            layers: number of stacked layers; 0 for the mean.
+            bidirectional: whether each layer also runs backwards; both outputs are concatenated.
+            dropout: dropout rate between layers.
             kwargs: of `keras.layers.Layer`.
 
         Raises:
-            ValueError: if there is no such cell.
+            ValueError: if the cell is unknown.
         """
         super().__init__(**kwargs)
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
-        self.cell, self.units, self.rate = cell, units, dropout
+        self.cell, self.units, self.dropout_rate = cell, units, dropout
         self.layers, self.bidirectional = layers, bidirectional
-        ways = ("forwards", "backwards") if bidirectional else ("forwards",)
+        directions = ("forwards", "backwards") if bidirectional else ("forwards",)
         self.cells = [
-            [CELLS[cell](units, name=f"{way}_{number}") for way in ways] for number in range(layers)
+            [CELLS[cell](units, name=f"{direction}_{number}") for direction in directions]
+            for number in range(layers)
         ]
-        for one in (each for cells in self.cells for each in cells):
-            setattr(self, one.name, one)  # a checkpoint finds attributes, not lists of layers
+        for layer in (layer for cells in self.cells for layer in cells):
+            setattr(self, layer.name, layer)  # checkpoints track attributes, not nested lists
         self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
@@ -107,29 +108,29 @@ class Recurrent(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, mask: tf.Tensor, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Run along sequences.
+        """Run the layers over sequences.
 
         Args:
             inputs: float32 `[batch, time, depth]`.
-            mask: bool `[batch, time]`, true where an item is real.
-            training: whether to drop out.
+            mask: bool `[batch, time]`, true for items, false for padding.
+            training: whether to apply dropout.
 
         Returns:
-            The last layer's h after each item, float32 `[batch, time, self.depth]`; and its state
-            at the end of each way, `[batch, self.depth]`.
+            The last layer's h after each item, float32 `[batch, time, self.depth]`; and the
+            final state of each direction, `[batch, self.depth]`.
         """
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
-        end = tf.reduce_sum(real * inputs, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0)
+        final = tf.reduce_sum(real * inputs, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0)
         for number, cells in enumerate(self.cells):
             if number:
                 inputs = self.dropouts[number - 1](inputs, training=training)
-            ways = [run_cell(cells[0], inputs, mask)]
-            ends = [ways[0][:, -1]]
+            outputs = [run_cell(cells[0], inputs, mask)]
+            finals = [outputs[0][:, -1]]
             if self.bidirectional:
-                ways.append(run_cell(cells[1], inputs, mask, backwards=True))
-                ends.append(ways[1][:, 0])
-            inputs, end = tf.concat(ways, axis=-1), tf.concat(ends, axis=-1)
-        return inputs, end
+                outputs.append(run_cell(cells[1], inputs, mask, backwards=True))
+                finals.append(outputs[1][:, 0])
+            inputs, final = tf.concat(outputs, axis=-1), tf.concat(finals, axis=-1)
+        return inputs, final
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs."""
@@ -139,5 +140,5 @@ class Recurrent(keras.layers.Layer):
             "units": self.units,
             "layers": self.layers,
             "bidirectional": self.bidirectional,
-            "dropout": self.rate,
+            "dropout": self.dropout_rate,
         }

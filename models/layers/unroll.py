@@ -1,15 +1,15 @@
-"""A step run along a sequence, with the gradients of its weights taken once for all steps.
+"""Run a step over a sequence, computing the gradients of its weights once for all steps.
 
-A loop that is differentiated naively computes, at every step, a small product for the gradient of
-every kernel and adds it to the sum so far: reading and writing all weights T times costs more than
-the arithmetic. But z_t = x_t W gives
+The naive gradient of a loop computes, at every step, a small product for the gradient of every
+kernel and adds it to a running sum: reading and writing all weights T times costs more than the
+arithmetic. But z_t = x_t W gives
 
     ∂L/∂W = Σ_t x_tᵀ ∂L/∂z_t = Xᵀ ∂L/∂Z
 
-one large product over the steps, if the loop keeps X and hands out ∂L/∂Z. `unroll` does so for
-whatever the step multiplies by `models.layers.linear.matmul`; the step itself knows nothing of it.
+a single large product over all steps, if the loop stores X and exposes ∂L/∂Z. `unroll` does so for
+every `models.layers.linear.matmul` in the step; the step itself needs no change.
 
-What comes back to each state on the way, ∂L/∂s_t, can be had in the same manner: see `watching`.
+The gradients of the states, ∂L/∂s_t, are exposed in the same way: see `record_loops`.
 """
 
 from __future__ import annotations
@@ -27,150 +27,151 @@ Step = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Loop:
-    """What was watched of one loop.
+class RecordedLoop:
+    """One loop run by `unroll`.
 
     Attributes:
-        name: what ran.
-        step: as given to `unroll`.
+        name: the name given to `unroll`.
+        step: the step given to `unroll`.
         inputs: float32 `[time, batch, depth]`.
-        first: the state before the first step.
-        zeros: like the state, `[time, batch, ...]`, added to it before each step: through
-            `zeros[t]` flows back what step t and those after it ask of the state before it.
+        initial_state: the state before the first step.
+        state_taps: zeros like the state, `[time, batch, ...]`, added to it before each step: the
+            gradient of `state_taps[t]` is that of the state before step t, from step t and later.
         outputs: float32 `[batch, time, width]`; the first of `width` are h.
     """
 
     name: str
     step: Step
     inputs: tf.Tensor
-    first: Any
-    zeros: Any
+    initial_state: Any
+    state_taps: Any
     outputs: tf.Tensor
 
 
-_watched: tuple[tf.GradientTape, list[Loop]] | None = None
+_recording: tuple[tf.GradientTape, list[RecordedLoop]] | None = None
 
 
 @contextlib.contextmanager
-def watching(tape: tf.GradientTape) -> Iterator[list[Loop]]:
-    """Note every loop that `unroll` runs inside, for `state_gradients`."""
-    global _watched
-    before, _watched = _watched, (tape, [])
+def record_loops(tape: tf.GradientTape) -> Iterator[list[RecordedLoop]]:
+    """Record every loop that `unroll` runs inside this context, for `state_gradients`."""
+    global _recording
+    before, _recording = _recording, (tape, [])
     try:
-        yield _watched[1]
+        yield _recording[1]
     finally:
-        _watched = before
+        _recording = before
 
 
-def state_gradients(tape: tf.GradientTape, loss: tf.Tensor, loops: list[Loop]) -> list[Any]:
+def state_gradients(tape: tf.GradientTape, loss: tf.Tensor, loops: list[RecordedLoop]) -> list[Any]:
     """Return ∂L/∂s_t of each loop, like its state with a leading `[time, batch]`.
 
-    s_t is the state after step t; it is asked for by the steps after it, and h_t, which is part of
-    it, by whoever reads the output.
+    s_t is the state after step t. Its gradient comes from the later steps and, for h_t, from the
+    output.
     """
-    sources = [(loop.zeros, loop.outputs) for loop in loops]
-    found = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    sources = [(loop.state_taps, loop.outputs) for loop in loops]
+    gradients = tape.gradient(loss, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     totals = []
-    for later, read in found:
-        after = tf.nest.map_structure(lambda x: tf.concat([x[1:], 0 * x[:1]], axis=0), later)
-        speaker = main_state(after)
-        units = speaker.h.shape[-1]
-        told = speaker._replace(h=speaker.h + tf.transpose(read, [1, 0, 2])[..., :units])
-        totals.append(told if speaker is after else after._replace(**{after._fields[-1]: told}))
+    for from_taps, from_output in gradients:
+        total = tf.nest.map_structure(lambda x: tf.concat([x[1:], 0 * x[:1]], axis=0), from_taps)
+        last = output_state(total)
+        h = last.h + tf.transpose(from_output, [1, 0, 2])[..., : last.h.shape[-1]]
+        added = last._replace(h=h)
+        totals.append(added if last is total else total._replace(**{total._fields[-1]: added}))
     return totals
 
 
-def main_state(state: Any) -> Any:
-    """Return a cell's state; of several cells' the last one's, which makes the output."""
+def output_state(state: Any) -> Any:
+    """Return a cell's state; of a tuple of cell states the last, whose h is the output."""
     return state if hasattr(state, "h") else state[-1]
 
 
 def unroll(step: Step, inputs: tf.Tensor, state: Any, name: str = "decoder") -> tf.Tensor:
-    """Run `step(input_t, state) -> (output_t, state)` over time, inside the graph.
+    """Run `step(input_t, state) -> (output_t, state)` over time with `tf.scan`.
 
     Args:
-        step: one step; all its products with weights go through `models.layers.linear.matmul`.
+        step: one step, which multiplies by weights only with `models.layers.linear.matmul`.
         inputs: float32 `[batch, time, depth]`.
-        state: before the first step, any nest of `[batch, ...]`.
-        name: of what runs, for those who watch.
+        state: the initial state, any nest of `[batch, ...]`.
+        name: name of the recorded loop.
 
     Returns:
         The outputs, float32 `[batch, time, width]`.
     """
     inputs = tf.transpose(inputs, [1, 0, 2])
     products = _Products()
-    with linear.products_by(products.list_one):  # which kernels, and the shapes of their inputs
+    with linear.override_matmul(products.record):  # find the kernels and their inputs' shapes
         output, _ = step(inputs[0], state)
     steps = tf.shape(inputs)[0]
-    taps, zeros = products.taps(steps), _zeros(steps, state) if _watched else ()
+    taps = products.make_taps(steps)
+    state_taps = _make_state_taps(steps, state) if _recording else ()
 
     def body(carry: Any, elements: Any) -> Any:
-        input_t, taps_t, zeros_t = elements
-        before = tf.nest.map_structure(tf.add, carry[1], zeros_t) if zeros_t else carry[1]
-        with linear.products_by(products.within(taps_t)):
-            output, after = step(input_t, before)
-        return output, after, products.seen
+        input_t, taps_t, state_taps_t = elements
+        state = tf.nest.map_structure(tf.add, carry[1], state_taps_t) if state_taps_t else carry[1]
+        with linear.override_matmul(products.replay(taps_t)):
+            output, state = step(input_t, state)
+        return output, state, products.step_inputs
 
-    first = tf.zeros_like(output), state, [tf.zeros_like(x) for x in products.inputs]
-    outputs, _, products.inputs = tf.scan(body, (inputs, taps, zeros), first)
+    initial = tf.zeros_like(output), state, [tf.zeros_like(x) for x in products.inputs]
+    outputs, _, products.inputs = tf.scan(body, (inputs, taps, state_taps), initial)
     outputs = tf.transpose(outputs, [1, 0, 2])
-    if _watched:
-        _watched[1].append(Loop(name, step, inputs, state, zeros, outputs))
+    if _recording:
+        _recording[1].append(RecordedLoop(name, step, inputs, state, state_taps, outputs))
     return outputs
 
 
-def _zeros(steps: tf.Tensor, state: Any) -> Any:
-    """Return watched zeros like the state, `[steps, batch, ...]`."""
-    assert _watched
+def _make_state_taps(steps: tf.Tensor, state: Any) -> Any:
+    """Return zeros like the state, `[steps, batch, ...]`, watched by the tape."""
+    assert _recording
 
-    def like(part: tf.Tensor) -> tf.Tensor:
-        return tf.zeros(tf.concat([[steps], tf.shape(part)], axis=0))
-
-    zeros = tf.nest.map_structure(like, state)
-    _watched[0].watch(tf.nest.flatten(zeros))
-    return zeros
+    state_taps = tf.nest.map_structure(
+        lambda part: tf.zeros(tf.concat([[steps], tf.shape(part)], axis=0)), state
+    )
+    _recording[0].watch(tf.nest.flatten(state_taps))
+    return state_taps
 
 
 class _Products:
-    """The products of one step, in the order in which it takes them.
+    """The products x W of one step, in the order of their computation.
 
     Attributes:
-        kernels: what is multiplied by: `[depth, width]`, or `[batch, depth, width]`.
-        inputs: what they multiply; after the loop with a leading time axis.
-        seen: the inputs of the step being traced.
+        kernels: each W, `[depth, width]` or `[batch, depth, width]`.
+        constants: the same in the precision of products, without gradient.
+        inputs: each x; after the loop with a leading time axis.
+        step_inputs: each x of the step being traced.
     """
 
     def __init__(self) -> None:
         self.kernels: list[Any] = []
         self.constants: list[tf.Tensor] = []
         self.inputs: list[tf.Tensor] = []
-        self.seen: list[tf.Tensor] = []
+        self.step_inputs: list[tf.Tensor] = []
 
-    def list_one(self, x: tf.Tensor, kernel: Any) -> tf.Tensor:
-        """Take a product as always, and note its factors."""
-        constant = tf.stop_gradient(linear.rounded(kernel))
+    def record(self, x: tf.Tensor, kernel: Any) -> tf.Tensor:
+        """Compute a product and record its factors."""
+        constant = tf.stop_gradient(linear.to_matmul_precision(kernel))
         self.kernels.append(kernel)
         self.constants.append(constant)
-        self.inputs.append(linear.rounded(x))
+        self.inputs.append(linear.to_matmul_precision(x))
         return linear.product(self.inputs[-1], constant)
 
-    def taps(self, steps: tf.Tensor) -> list[tf.Tensor]:
-        """Return zeros to add to each product, `[time, ..., width]`: through them flows ∂L/∂Z."""
-        return [self._tap(number, steps) for number in range(len(self.kernels))]
+    def make_taps(self, steps: tf.Tensor) -> list[tf.Tensor]:
+        """Return zeros to add to each product, `[time, ..., width]`, whose gradient is ∂L/∂Z."""
+        return [self._make_tap(number, steps) for number in range(len(self.kernels))]
 
-    def within(self, taps: list[tf.Tensor]) -> Callable[[tf.Tensor, Any], tf.Tensor]:
-        """Return how to take the products of a step inside the loop."""
-        self.seen = []
+    def replay(self, taps: list[tf.Tensor]) -> Callable[[tf.Tensor, Any], tf.Tensor]:
+        """Return the `matmul` for a step inside the loop."""
+        self.step_inputs = []
 
-        def take(x: tf.Tensor, kernel: Any) -> tf.Tensor:
-            del kernel  # its constant stands in for it: the loop has no gradient to sum
-            number = len(self.seen)
-            self.seen.append(linear.rounded(x))
-            return linear.product(self.seen[-1], self.constants[number]) + taps[number]
+        def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+            del kernel  # the constant replaces it: the loop has no gradient to accumulate
+            number = len(self.step_inputs)
+            self.step_inputs.append(linear.to_matmul_precision(x))
+            return linear.product(self.step_inputs[-1], self.constants[number]) + taps[number]
 
-        return take
+        return matmul
 
-    def _tap(self, number: int, steps: tf.Tensor) -> tf.Tensor:
+    def _make_tap(self, number: int, steps: tf.Tensor) -> tf.Tensor:
         kernel = tf.convert_to_tensor(self.kernels[number])
         rows = tf.shape(self.inputs[number])[:-1]
         shape = tf.concat([[steps], rows, [kernel.shape[-1]]], axis=0)

@@ -1,24 +1,24 @@
-"""What every search shares: the step function, the options, the admitted words, the result.
+"""What every search shares: the step function, the options, the allowed tokens, the result.
 
-A search knows nothing of the model. It sees a function of one step,
+A search does not depend on a model, only on a function of one decoding step,
 `step(tokens, state, memory) -> (logits, state, attention)`:
 
-    tokens     int32 [N], the last word of each hypothesis (START at first)
+    tokens     int32 [N], the last token of each hypothesis (START at first)
     state      any nest of tensors [N, ...]
-    memory     any nest of tensors [batch, ...], what is the same at every step
+    memory     any nest of tensors [batch, ...], the same at every step
     logits     float32 [N, V]
-    attention  float32 [N, M], where the step looked in the memory
+    attention  float32 [N, M], the attention weights over the memory
 
 N is batch * hypotheses per row, batch-major (row = b * hypotheses + k). Both may change between
-calls: a beam opens at one hypothesis, and leaves out the rows of the batch that are done. V is
-static; batch may be None in a graph. The whole search is one
-`tf.while_loop` of stock ops: it runs eagerly, in a `tf.function` and in a SavedModel.
+calls: a beam starts with one hypothesis, and finished rows leave the batch. V is static; batch may
+be None in a graph. The whole search is one `tf.while_loop` of stock ops: it runs eagerly, in a
+`tf.function` and in a SavedModel.
 
-The sentences searched are those of at most `max_words` words, each followed by END: at the last
-step only END is left, so a caption that would not end is cut there and pays what END costs. PAD
-and START are never chosen; `SearchOptions` may forbid more. Forbidding leaves the probabilities of
-the other words as they are. Where nothing is left, END is chosen after all. Logits with a NaN or
-+inf (or -inf alone) end their hypothesis at once, at the log-probability `IMPOSSIBLE`.
+The search space is all sentences of at most `max_words` words, each followed by END: at the last
+step only END is allowed, so a longer caption is truncated there and its score includes END. PAD and
+START are never chosen; `SearchOptions` may forbid more tokens. Forbidding a token does not change
+the probabilities of the others. If no token is allowed, END is chosen. Logits with a NaN or +inf
+(or only -inf) end their hypothesis at once, with the log-probability `IMPOSSIBLE`.
 
 The searches are in `models.search.sampling` and `models.search.beam_search`.
 """
@@ -34,22 +34,23 @@ import tensorflow as tf
 
 from models.tokens import END, PAD, UNKNOWN
 
-IMPOSSIBLE = -1e4  # log-probability of an END the model rules out: finite, below any real one
+IMPOSSIBLE = -1e4  # log-probability of END where the model excludes it: finite, below any other
 
 Step = Callable[[tf.Tensor, Any, Any], tuple[tf.Tensor, Any, tf.Tensor]]
 
 
 class Hypotheses(NamedTuple):
-    """Sentences found: n per row; T = max_words + 1, room for END.
+    """Decoded sentences: n per row; T = max_words + 1, with room for END.
 
-    A row with fewer than n possible sentences is filled up with empty ones of score -inf.
+    A row with fewer than n possible sentences is padded with empty ones of score -inf.
 
     Attributes:
-        tokens: int32 [batch, n, T], without START; END closes a sentence, PAD follows.
-        lengths: int32 [batch, n], words, END not counted.
+        tokens: int32 [batch, n, T], without START; END, then PAD after the last word.
+        lengths: int32 [batch, n], number of words without END.
         scores: float32 [batch, n], log_probs / length penalty.
         log_probs: float32 [batch, n], the model's own log P(words, END).
-        attention: float32 [batch, n, T, M], of the step that chose each token; 0 after END.
+        attention: float32 [batch, n, T, M], attention weights of the step that chose each
+            token; 0 after END.
     """
 
     tokens: tf.Tensor
@@ -61,20 +62,20 @@ class Hypotheses(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """What a search may return.
+    """Options of a search.
 
     Attributes:
         beams: hypotheses kept at each step (beam search only).
-        max_words: most words in a sentence.
-        min_words: fewest words, if any sentence can have them.
+        max_words: maximum number of words in a sentence.
+        min_words: minimum number of words, where such a sentence exists.
         length_penalty: alpha >= 0 of score = log P / ((5 + words) / 6) ** alpha (Wu et al. 2016,
             "Google's Neural Machine Translation System", eq. 14); 0 ranks by probability alone.
-        no_repeat_ngram: n-grams of this size occur at most once in a sentence; 0 for no limit.
+        no_repeat_ngram_size: n-grams of this size occur at most once in a sentence; 0: no limit.
         suppress_unknown: never choose UNKNOWN.
         n_best: sentences returned per row (beam search only), at most `beams`.
 
     Raises:
-        ValueError: naming the option, the rule and what came.
+        ValueError: if a value is out of its range.
 
     >>> SearchOptions(n_best=8)
     Traceback (most recent call last):
@@ -90,12 +91,12 @@ class SearchOptions:
     n_best: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what no search can do."""
-        check_whole("beams", self.beams, 1)
-        check_whole("max_words", self.max_words, 1)
-        check_whole("min_words", self.min_words, 0, ("max_words", self.max_words))
-        check_whole("no_repeat_ngram_size", self.no_repeat_ngram_size, 0)
-        check_whole("n_best", self.n_best, 1, ("beams", self.beams))
+        """Check the values."""
+        check_integer("beams", self.beams, 1)
+        check_integer("max_words", self.max_words, 1)
+        check_integer("min_words", self.min_words, 0, ("max_words", self.max_words))
+        check_integer("no_repeat_ngram_size", self.no_repeat_ngram_size, 0)
+        check_integer("n_best", self.n_best, 1, ("beams", self.beams))
         if not 0 <= self.length_penalty < math.inf:
             raise ValueError(f"length_penalty must be finite and >= 0, not {self.length_penalty!r}")
         if not isinstance(self.suppress_unknown, bool):
@@ -104,23 +105,23 @@ class SearchOptions:
             )
 
     @property
-    def columns(self) -> int:
-        """Tokens in a history: START, the words and END."""
+    def history_length(self) -> int:
+        """Number of tokens in a history: START, the words and END."""
         return self.max_words + 2
 
     def score(self, log_probs: tf.Tensor, lengths: tf.Tensor | int) -> tf.Tensor:
-        """Return log_probs [...] over the length penalty of sentences of `lengths` [...] words."""
+        """Divide log_probs [...] by the length penalty of sentences of `lengths` [...] words."""
         return log_probs / ((5.0 + tf.cast(lengths, tf.float32)) / 6.0) ** self.length_penalty
 
 
 class Paths(NamedTuple):
-    """Hypotheses under way.
+    """Hypotheses during the search.
 
     Attributes:
-        history: int32 [batch, k, 2, columns]: tokens, START first, PAD where nothing stands yet;
-            and for each token the row of attention that belongs to it, counted over all steps.
-            Ancestry is kept here, so attention itself never moves.
-        log_probs: float32 [batch, k]; -inf where there is no hypothesis.
+        history: int32 [batch, k, 2, history_length]: tokens, START first, PAD after the
+            last; and for each token the index of its attention row among those of all steps. The
+            indices are reordered with the beam, so the attention itself never moves.
+        log_probs: float32 [batch, k]; -inf for an empty slot.
     """
 
     history: tf.Tensor
@@ -128,65 +129,65 @@ class Paths(NamedTuple):
 
     @property
     def tokens(self) -> tf.Tensor:
-        """Int32 [batch, k, columns]."""
+        """The tokens so far, int32 [batch, k, history_length]."""
         return self.history[:, :, 0]
 
 
-def candidates(
+def next_token_candidates(
     logits: tf.Tensor,
     tokens: tf.Tensor,
     time: tf.Tensor,
     options: SearchOptions,
     count: int | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the best next tokens that the options admit, best first, ties by id.
+    """Return the most likely allowed next tokens, best first, ties by id.
 
     Args:
         logits: float32 [N, V].
-        tokens: int32 [N, columns], START and the words so far.
+        tokens: int32 [N, history_length], START and the words so far.
         time: int32 scalar, the number of words so far.
         options: see `SearchOptions`.
-        count: how many, at most V; None for all V in the order of their ids, which is sooner done.
+        count: how many, at most V; None for all V in the order of their ids, which is faster.
 
     Returns:
-        log_probs: float32 [N, count], -inf for what is not admitted; one is always finite, the
-            first if there is a count.
+        log_probs: float32 [N, count], -inf for forbidden tokens; at least one is finite, the
+            first if `count` is given.
         ids: int32 [N, count].
     """
     log_probs = tf.nn.log_softmax(logits)
     end = log_probs[:, END : END + 1]
-    ranked = tf.where(_admitted(logits.shape[1], time, options), log_probs, -math.inf)
-    ranked = _ban_repeats(ranked, tokens, time, options)
+    ranked = tf.where(_allowed_tokens(logits.shape[1], time, options), log_probs, -math.inf)
+    ranked = _forbid_repeated_ngrams(ranked, tokens, time, options)
     if count is None:
         only, ids = END, tf.broadcast_to(tf.range(logits.shape[1]), tf.shape(ranked))
     else:
         only, (ranked, ids) = 0, tf.math.top_k(ranked, count)
 
-    # Where one log-probability is no number, none of the row is.
+    # If one log-probability is NaN, all of its row are.
     stuck = ~tf.math.is_finite(tf.reduce_max(ranked, axis=1, keepdims=True))
     end = tf.where(tf.math.is_finite(end), end, IMPOSSIBLE)
     end_alone = tf.where(tf.range(ranked.shape[1]) == only, end, -math.inf)
     return tf.where(stuck, end_alone, ranked), tf.where(stuck, END, ids)
 
 
-def _admitted(size: int, time: tf.Tensor, options: SearchOptions) -> tf.Tensor:
-    """Return which ids may follow `time` words: bool [V]."""
+def _allowed_tokens(size: int, time: tf.Tensor, options: SearchOptions) -> tf.Tensor:
+    """Return which tokens may follow `time` words, bool [V]."""
     ids = tf.range(size)
     words = ids > (UNKNOWN if options.suppress_unknown else END)
     return tf.where(ids == END, time >= options.min_words, words & (time < options.max_words))
 
 
-def _ban_repeats(
+def _forbid_repeated_ngrams(
     logits: tf.Tensor, tokens: tf.Tensor, time: tf.Tensor, options: SearchOptions
 ) -> tf.Tensor:
-    """Return logits [N, V] with -inf for words that would complete an n-gram a second time."""
+    """Return logits [N, V] with -inf for words that would repeat an n-gram."""
     size = options.no_repeat_ngram_size
     if size == 0 or size >= options.max_words:
         return logits
-    starts = options.columns - size + 1
+    starts = options.history_length - size + 1
     newest = tf.maximum(time - size + 2 + tf.range(size - 1), 0)
-    newest = tf.gather(tokens, newest, axis=1)  # the size - 1 words the next one will follow
-    repeated = tf.range(starts) + size - 1 <= time  # only n-grams already complete
+    newest = tf.gather(tokens, newest, axis=1)  # the last size - 1 words
+    repeated = tf.range(starts) + size - 1 <= time  # only complete n-grams
     for offset in range(size - 1):
         repeated &= tokens[:, offset : offset + starts] == newest[:, offset : offset + 1]
     completing = tokens[:, size - 1 :]
@@ -196,28 +197,30 @@ def _ban_repeats(
     return tf.tensor_scatter_nd_min(logits, tf.stack([row, completing], axis=-1), lowest)
 
 
-def attention_log() -> tf.TensorArray:
-    """Return the list that takes each step's attention [N, M]; N may change."""
+def new_attention_array() -> tf.TensorArray:
+    """Return an empty TensorArray for the attention [N, M] of each step; N may change."""
     return tf.TensorArray(
         tf.float32, size=0, dynamic_size=True, infer_shape=False, element_shape=[None, None]
     )
 
 
-def state_shapes(state: Any) -> Any:
-    """Return the loop's shape invariants of a state: the leading dimension is free."""
+def loop_shapes(state: Any) -> Any:
+    """Return the shape invariants of a state in a loop: the leading dimension is free."""
     return tf.nest.map_structure(lambda part: tf.TensorShape([None, *part.shape[1:]]), state)
 
 
-def write(history: tf.Tensor, column: tf.Tensor | int, new: tf.Tensor | int) -> tf.Tensor:
-    """Return `history` [..., columns] with `new` [..., 1] in one column."""
+def set_column(history: tf.Tensor, column: tf.Tensor | int, new: tf.Tensor | int) -> tf.Tensor:
+    """Return `history` [..., history_length] with `new` [..., 1] in one column."""
     return tf.where(tf.range(history.shape[-1]) == column, new, history)
 
 
-def hypotheses(paths: Paths, seen: tf.TensorArray, options: SearchOptions) -> Hypotheses:
-    """Return finished paths with their scores, and attention gathered by their ancestry."""
+def finished_hypotheses(
+    paths: Paths, attentions: tf.TensorArray, options: SearchOptions
+) -> Hypotheses:
+    """Return finished hypotheses with their scores and the attention of each of their tokens."""
     tokens, rows = tf.unstack(paths.history[..., 1:], axis=2)
     lengths = count_words(tokens)
-    attention = tf.gather(seen.concat(), rows)
+    attention = tf.gather(attentions.concat(), rows)
     return Hypotheses(
         tokens=tokens,
         lengths=lengths,
@@ -228,12 +231,14 @@ def hypotheses(paths: Paths, seen: tf.TensorArray, options: SearchOptions) -> Hy
 
 
 def count_words(tokens: tf.Tensor) -> tf.Tensor:
-    """Return int32 [...]: how many of the tokens [..., T] are words, UNKNOWN among them."""
+    """Return the number of words, UNKNOWN included, among the tokens [..., T]: int32 [...]."""
     return tf.reduce_sum(tf.cast(tokens > END, tf.int32), axis=-1)
 
 
-def check_whole(name: str, value: Any, lowest: int, highest: tuple[str, int] | None = None) -> None:
-    """Refuse what is not a whole number in its range."""
+def check_integer(
+    name: str, value: Any, lowest: int, highest: tuple[str, int] | None = None
+) -> None:
+    """Raise ValueError unless `value` is an integer in its range."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or value < lowest or (highest is not None and value > highest[1]):
         rule = (

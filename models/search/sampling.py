@@ -1,4 +1,4 @@
-"""Greedy and sampled search over a step function; the contract is in `models.search.hypotheses`."""
+"""Greedy search and sampling. See `models.search.hypotheses` for the step function."""
 
 from __future__ import annotations
 
@@ -8,38 +8,35 @@ from typing import Any
 
 import tensorflow as tf
 
-from models.search.beam_search import beam_search
 from models.search.hypotheses import (
     Hypotheses,
     Paths,
     SearchOptions,
     Step,
-    attention_log,
-    candidates,
-    check_whole,
-    hypotheses,
-    state_shapes,
-    write,
+    check_integer,
+    finished_hypotheses,
+    loop_shapes,
+    new_attention_array,
+    next_token_candidates,
+    set_column,
 )
 from models.tokens import END, PAD, START
 
-__all__ = ["Hypotheses", "SearchOptions", "Step", "beam_search", "greedy", "sample"]
-
-ALL = 2**31 - 1  # words, however many there are
+ALL_TOKENS = 2**31 - 1  # more than any vocabulary has
 
 
 def greedy(
     step: Step, state: Any, memory: Any, batch: tf.Tensor | int, options: SearchOptions
 ) -> Hypotheses:
-    """Return the sentence of the likeliest next words (n = 1); ties go to the lower id.
+    """Return the sentence of the most likely next words (n = 1); ties go to the lower id.
 
-    `state` and `memory` have leading dimension batch. `beam_search` with one beam finds the same.
+    `state` and `memory` have leading dimension batch. `beam_search` with one beam returns the same.
     """
 
-    def likeliest(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
+    def most_likely(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
         return tf.zeros_like(log_probs[:, :1], tf.int32)
 
-    return _follow(step, state, memory, batch, options, likeliest, samples=1, choices=1)
+    return _generate(step, state, memory, batch, options, most_likely, samples=1, choices=1)
 
 
 def sample(
@@ -54,87 +51,87 @@ def sample(
     top_p: tf.Tensor | float = 1.0,
     samples: int = 1,
 ) -> Hypotheses:
-    """Draw `samples` sentences per row, word by word; they stand in the order drawn.
+    """Sample `samples` sentences per row, word by word, in the order drawn.
 
-    The probabilities of the words that the options admit are raised to 1 / temperature. The `top_k`
-    likeliest remain (0: all); of these, renormalised, the fewest that hold `top_p` of the
-    probability (Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"). One is
-    drawn. The log-probabilities returned are the model's own, whatever the temperature.
+    The probabilities of the allowed words are raised to 1 / temperature. The `top_k` most likely
+    remain (0: all); of these, renormalized, the fewest that hold `top_p` of the probability
+    (nucleus sampling: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration"). The
+    returned log-probabilities are the model's own, whatever the temperature.
 
     Args:
         step: see `models.search.hypotheses`.
         state: nest of tensors [batch, ...].
-        memory: another.
-        batch: rows, an int or an int32 scalar.
+        memory: nest of tensors [batch, ...].
+        batch: number of rows, an int or an int32 scalar.
         options: see `SearchOptions`.
-        seed: whole number. A scalar is the batch's: the same on the same batch draws the same
-            sentences. Of a tensor [batch] each is its row's, which then draws the same sentences
-            in whatever batch it stands.
-        temperature: > 0, scalar or [batch]; 1 leaves the probabilities as they are.
+        seed: integer. A scalar seeds the batch: the same batch gives the same sentences. A tensor
+            [batch] seeds each row, which then gives the same sentences in any batch.
+        temperature: > 0, scalar or [batch]; 1 leaves the probabilities unchanged.
         top_k: >= 0, scalar or [batch].
         top_p: in (0, 1], scalar or [batch].
         samples: sentences per row; a Python int.
 
     Raises:
-        ValueError: for a Python value out of its range.
-        tf.errors.InvalidArgumentError: for a tensor out of its range, when the graph runs.
+        ValueError: if a Python value is out of its range.
+        tf.errors.InvalidArgumentError: if a tensor is out of its range, when the graph runs.
     """
-    check_whole("samples", samples, 1)
-    # Without limits no order of the words is needed, and sorting them takes most of the time.
-    free = not tf.is_tensor(top_k) and not tf.is_tensor(top_p) and top_k == 0 and top_p == 1
+    check_integer("samples", samples, 1)
+    # Without limits the words need no order, and sorting them takes most of the time.
+    unlimited = not tf.is_tensor(top_k) and not tf.is_tensor(top_p) and top_k == 0 and top_p == 1
 
-    def each(value: tf.Tensor) -> tf.Tensor:
-        """Return [batch * samples, 1]."""
+    def per_sample(value: tf.Tensor) -> tf.Tensor:
+        """Repeat a scalar or [batch] as [batch * samples, 1]."""
         return tf.repeat(tf.broadcast_to(value, [batch]), samples)[:, None]
 
-    heat = each(
-        _within(
-            "temperature",
-            temperature,
-            tf.float32,
-            "> 0 and finite",
-            lambda x: (x > 0) & (x < math.inf),
-        )
-    )
-    limit = each(
-        _within("top_k", top_k, tf.int32, "whole and >= 0", lambda x: (x >= 0) & (x % 1 == 0))
-    )
-    mass = each(_within("top_p", top_p, tf.float32, "> 0 and <= 1", lambda x: (x > 0) & (x <= 1)))
-    chance = tf.reshape(_chance(seed, batch, samples, options.columns), [-1, options.columns])
-
-    def limited(logits: tf.Tensor) -> tf.Tensor:
-        rank = tf.range(tf.shape(logits)[1])
-        logits = tf.where((rank < limit) | (limit == 0), logits, -math.inf)
-        before = tf.cumsum(tf.nn.softmax(logits), axis=1, exclusive=True)  # 0 for the first
-        # A sum rounds to 1 before the last word is in it, so 1 is no limit of its own.
-        return tf.where((before < mass) | (mass >= 1), logits, -math.inf)
+    temperatures = per_sample(_check_range("temperature", temperature, tf.float32))
+    top_ks = per_sample(_check_range("top_k", top_k, tf.int32))
+    top_ps = per_sample(_check_range("top_p", top_p, tf.float32))
+    draws = _uniform_draws(seed, batch, samples, options.history_length)
 
     def draw(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
-        # At most 0: no temperature makes all of them -inf.
-        logits = (log_probs - tf.reduce_max(log_probs, axis=1, keepdims=True)) / heat
-        share = tf.nn.softmax(logits if free else limited(logits))
-        up_to = tf.cumsum(share, axis=1)
+        # Subtracting the maximum keeps a low temperature from making all of them -inf.
+        logits = (log_probs - tf.reduce_max(log_probs, axis=1, keepdims=True)) / temperatures
+        if not unlimited:
+            logits = _limit_candidates(logits, top_ks, top_ps)
+        cumulative = tf.cumsum(tf.nn.softmax(logits), axis=1)
         passed = tf.math.count_nonzero(
-            up_to <= chance[:, time, None] * up_to[:, -1:], axis=1, keepdims=True, dtype=tf.int32
+            cumulative <= draws[:, time, None] * cumulative[:, -1:],
+            axis=1,
+            keepdims=True,
+            dtype=tf.int32,
         )
-        return tf.minimum(passed, tf.shape(share)[1] - 1)
+        return tf.minimum(passed, tf.shape(logits)[1] - 1)
 
-    return _follow(step, state, memory, batch, options, draw, samples, None if free else ALL)
+    choices = None if unlimited else ALL_TOKENS
+    return _generate(step, state, memory, batch, options, draw, samples, choices)
 
 
-def _chance(seed: tf.Tensor | int, batch: tf.Tensor | int, samples: int, steps: int) -> tf.Tensor:
-    """Return float32 [batch, samples, steps] in [0, 1): what decides each draw."""
+def _limit_candidates(logits: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
+    """Return logits [N, count], best first, with -inf outside top-k (0: all) and top-p, [N, 1]."""
+    rank = tf.range(tf.shape(logits)[1])
+    logits = tf.where((rank < top_k) | (top_k == 0), logits, -math.inf)
+    before = tf.cumsum(tf.nn.softmax(logits), axis=1, exclusive=True)  # 0 for the first
+    # A cumulative sum may round to 1 before the last word, so 1 means no limit.
+    return tf.where((before < top_p) | (top_p >= 1), logits, -math.inf)
+
+
+def _uniform_draws(
+    seed: tf.Tensor | int, batch: tf.Tensor | int, samples: int, steps: int
+) -> tf.Tensor:
+    """Return a uniform random number in [0, 1) for each word, float32 [batch * samples, steps]."""
     seed = tf.cast(seed, tf.int64)
     if not seed.shape.rank:
-        return tf.random.stateless_uniform([batch, samples, steps], tf.stack([seed, 0]))
-    return tf.map_fn(
-        lambda own: tf.random.stateless_uniform([samples, steps], tf.stack([own, 0])),
-        tf.broadcast_to(seed, [batch]),
-        fn_output_signature=tf.TensorSpec([samples, steps]),
-    )
+        draws = tf.random.stateless_uniform([batch, samples, steps], tf.stack([seed, 0]))
+    else:
+        draws = tf.map_fn(
+            lambda own: tf.random.stateless_uniform([samples, steps], tf.stack([own, 0])),
+            tf.broadcast_to(seed, [batch]),
+            fn_output_signature=tf.TensorSpec([samples, steps]),
+        )
+    return tf.reshape(draws, [-1, steps])
 
 
-def _follow(
+def _generate(
     step: Step,
     state: Any,
     memory: Any,
@@ -144,51 +141,74 @@ def _follow(
     samples: int,
     choices: int | None,
 ) -> Hypotheses:
-    """Grow `samples` independent hypotheses per row by what `choose` picks.
+    """Generate `samples` independent hypotheses per row, each next word selected by `choose`.
 
-    `choose(time, log_probs [N, choices])` returns int32 [N, 1], a column of the likeliest words,
-    best first; None offers all V in the order of their ids.
+    `choose(time, log_probs [N, choices])` returns int32 [N, 1], an index into the `choices` most
+    likely words, best first; None means all V in the order of their ids.
     """
     count = batch * samples
     state = tf.nest.map_structure(lambda part: tf.repeat(part, samples, axis=0), state)
-    tokens = write(tf.zeros([count, options.columns], tf.int32), 0, START)
+    tokens = set_column(tf.zeros([count, options.history_length], tf.int32), 0, START)
 
     def unfinished(time: tf.Tensor, tokens: tf.Tensor, done: tf.Tensor, *_: Any) -> tf.Tensor:
         return (time == 0) | ~tf.reduce_all(done)
 
     def body(
-        time: tf.Tensor, tokens: tf.Tensor, done: tf.Tensor, sums: tf.Tensor, state: Any, seen: Any
+        time: tf.Tensor,
+        tokens: tf.Tensor,
+        done: tf.Tensor,
+        sums: tf.Tensor,
+        state: Any,
+        attentions: Any,
     ) -> tuple[Any, ...]:
         logits, state, attention = step(tokens[:, time], state, memory)
         count = None if choices is None else min(choices, logits.shape[1])
-        log_probs, ids = candidates(logits, tokens, time, options, count)
+        log_probs, ids = next_token_candidates(logits, tokens, time, options, count)
         column = choose(time, log_probs)
         chosen = tf.where(done, PAD, tf.gather(ids, column, batch_dims=1)[:, 0])
         sums += tf.where(done, 0.0, tf.gather(log_probs, column, batch_dims=1)[:, 0])
-        tokens = write(tokens, time + 1, chosen[:, None])
-        return time + 1, tokens, done | (chosen == END), sums, state, seen.write(time, attention)
+        tokens = set_column(tokens, time + 1, chosen[:, None])
+        return (
+            time + 1,
+            tokens,
+            done | (chosen == END),
+            sums,
+            state,
+            attentions.write(time, attention),
+        )
 
     each = tf.TensorShape([None])
-    _, tokens, _, sums, _, seen = tf.while_loop(
+    _, tokens, _, sums, _, attentions = tf.while_loop(
         unfinished,
         body,
-        (0, tokens, tf.zeros([count], tf.bool), tf.zeros([count]), state, attention_log()),
-        (tf.TensorShape([]), tokens.shape, each, each, state_shapes(state), None),
+        (0, tokens, tf.zeros([count], tf.bool), tf.zeros([count]), state, new_attention_array()),
+        (tf.TensorShape([]), tokens.shape, each, each, loop_shapes(state), None),
     )
-    rows = (tf.range(options.columns) - 1) * count + tf.range(count)[:, None]
-    rows = tf.where(tokens == PAD, 0, rows)  # steps past the last were not taken
-    history = tf.reshape(tf.stack([tokens, rows], axis=1), [batch, samples, 2, options.columns])
-    return hypotheses(Paths(history, tf.reshape(sums, [batch, samples])), seen, options)
+    rows = (tf.range(options.history_length) - 1) * count + tf.range(count)[:, None]
+    rows = tf.where(tokens == PAD, 0, rows)  # there is no attention after the last step
+    history = tf.reshape(
+        tf.stack([tokens, rows], axis=1), [batch, samples, 2, options.history_length]
+    )
+    return finished_hypotheses(
+        Paths(history, tf.reshape(sums, [batch, samples])), attentions, options
+    )
 
 
-def _within(
-    name: str, value: Any, dtype: tf.DType, rule: str, holds: Callable[[Any], Any]
-) -> tf.Tensor:
-    """Return a tensor; refuse what breaks the rule: Python's now, a tensor's in the run."""
+_RANGES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "temperature": ("> 0 and finite", lambda x: (x > 0) & (x < math.inf)),
+    "top_k": ("whole and >= 0", lambda x: (x >= 0) & (x % 1 == 0)),
+    "top_p": ("> 0 and <= 1", lambda x: (x > 0) & (x <= 1)),
+}
+
+
+def _check_range(name: str, value: Any, dtype: tf.DType) -> tf.Tensor:
+    """Return a tensor; a Python value out of range raises now, a tensor when the graph runs."""
+    rule, holds = _RANGES[name]
     if tf.is_tensor(value):
-        held = tf.reduce_all(holds(value))
-        kept = tf.debugging.Assert(held, [f"{name} must be {rule}, not", value])
-        with tf.control_dependencies([kept]):
+        valid = tf.debugging.Assert(
+            tf.reduce_all(holds(value)), [f"{name} must be {rule}, not", value]
+        )
+        with tf.control_dependencies([valid]):
             return tf.identity(tf.cast(value, dtype))
     if isinstance(value, str) or not holds(value):
         raise ValueError(f"{name} must be {rule}, not {value!r}")

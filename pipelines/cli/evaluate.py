@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.common.errors import UserError, unknown
-from data.storage.dataset_info import info_of, is_known, source_folder
+from data.storage.dataset_info import find_dataset, is_known, source_folder
 from pipelines.cli.caption import EXPORT_HELP
 from pipelines.config.config import Config
 from pipelines.config.run_directory import predictions_name
@@ -18,6 +18,7 @@ from pipelines.evaluation.metrics.java import JAVA_METRICS, check_java, java_sco
 from pipelines.runtime.console import number, quiet_tensorflow
 
 if TYPE_CHECKING:
+    from pipelines.evaluation.metrics import Metrics
     from pipelines.serving.client.exported_model import Export
 
 SUMMARY = "score a model, or captions in a file, on a split of a dataset"
@@ -71,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
         raise UserError("evaluate takes one of the two: a run or export, or --results FILE")
     known = {name: info for task in TASKS.values() for name, info in task.datasets.items()}
     if given.data is not None:
-        info_of(given.data, known)
+        find_dataset(given.data, known)
     for name in given.also:
         check_java(name)
     return _score_export(given) if given.results is None else _score_results(given)
@@ -94,7 +95,7 @@ def _score_export(given: argparse.Namespace) -> int:
             raise UserError(f"--also {given.also[0]} scores captions; {given.model} gives labels")
         _score_labels(export, task, prepared, given.split, given.out or Path(f"{name}.csv"))
     else:
-        out = given.out or Path(f"{name}{task.metrics().suffix}")
+        out = given.out or Path(f"{name}{_metrics(task).suffix}")
         _score_sentences(export, task, prepared, given.split, out, given.also)
     return 0
 
@@ -111,7 +112,7 @@ def _score_sentences(
         name: "" if isinstance(found, str) else found[best].decode()
         for name, found in answers.items()
     }
-    task.metrics().write(out, candidates)  # before the scores, of which Java's may fail
+    _metrics(task).write(out, candidates)  # before the scores, of which Java's may fail
     search = search_name(SearchOptions(**export.info["search"]))
     _print_scores(task, prepared, split, candidates, search, also)
     print(f"{best}s in {out}")
@@ -143,12 +144,13 @@ def _answers(
 ) -> dict[str, dict[str, Any] | str]:
     """Return the outputs for each input that is wanted; say which could not be read, and why."""
     from data.common.progress import progress
+    from pipelines.tasks.assembly import raw_inputs
 
     names: list[str] = []
     bar = progress(len(wanted), split)
 
     def inputs() -> Iterator[Any]:
-        for name, value in task.source_class().inputs(prepared, split):
+        for name, value in raw_inputs(prepared, split):
             if name in wanted:
                 names.append(name)
                 yield value
@@ -173,7 +175,7 @@ def _score_results(given: argparse.Namespace) -> int:
     task = next((each for each in tasks if is_known(given.data, each.datasets)), None)
     if task is None:
         raise UserError(f"{given.data} has no captions to compare with")
-    source_folder(info_of(given.data, task.datasets), given.source)
+    source_folder(find_dataset(given.data, task.datasets), given.source)
     quiet_tensorflow()
     from pipelines.evaluation.metrics import read_results
 
@@ -192,7 +194,7 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
         raise unknown(f"dataset of {task.name}", name, task.datasets)
     own = config if name == config.get("data") else {}
     source = given.source or own.get("source")
-    source_folder(info_of(name, task.datasets), source)
+    source_folder(find_dataset(name, task.datasets), source)
     options = {key: own[key] for key in ("max_bad", "seed", "fold", "languages") if key in own}
     if given.max_bad is not None:
         options["max_bad"] = given.max_bad
@@ -200,7 +202,15 @@ def _prepare(given: argparse.Namespace, task: Task, info: Mapping[str, Any]) -> 
         options |= {"sample_frames": sampling["count"], "sample_rate": sampling["rate"]}
     source = None if source is None else str(source)
     config = Config(task=task.name, data=name, source=source, **options)
-    return task.source_class().prepare(config)
+    from pipelines.tasks.assembly import prepare
+
+    return prepare(config)
+
+
+def _metrics(task: Task) -> Metrics:
+    from pipelines.tasks.caption_head import METRICS
+
+    return METRICS[task.answer]
 
 
 def _print_scores(
@@ -213,7 +223,7 @@ def _print_scores(
 ) -> None:
     from pipelines.evaluation.captions import check_truth
 
-    references, metrics = dict(prepared.captions(split)), task.metrics()
+    references, metrics = dict(prepared.captions(split)), _metrics(task)
     print(f"{prepared.name} {split}: {metrics.evaluate(candidates, references)}")
     truth = check_truth(prepared, candidates)
     if truth is not None:

@@ -1,4 +1,4 @@
-"""`wordreel prepare`: build a dataset once, as sharded records that plain TFDS reads."""
+"""`wordreel prepare`: write a dataset once, as sharded records that TFDS reads."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from data.common.errors import UserError
-from data.sharding.dataset_kinds import kind_of, preparable
+from data.sharding.datasets import PREPARABLE, preparable
+from data.storage.dataset_info import check_max_bad
 from pipelines.config.config import flag
 from pipelines.runtime.console import number, quiet_tensorflow
 
-SUMMARY = "build a dataset as sharded records, on all cores or on a cluster; resumable"
+SUMMARY = "write a dataset as sharded records, on all cores or on a cluster; resumable"
 EPILOG = """\
 Options that are not listed here go to Apache Beam:
   --direct_num_workers=2 (default: all cores), --runner=FlinkRunner --flink_master=HOST:8081 …"""
@@ -22,27 +23,25 @@ OWN = ("image_size", "frames", "rate", "languages", "seed")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EPILOG
-    names = ", ".join(preparable())
+    names = ", ".join(PREPARABLE)
     parser.add_argument("dataset", metavar="DATASET", nargs="?", help=f"one of {names}")
-    parser.add_argument("--source", metavar="DIR", help="the folder it lies in")
-    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="where it goes")
+    parser.add_argument("--source", metavar="DIR", help="the folder of the dataset")
+    parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="the output folder")
     parser.add_argument(
         "--check",
         action="store_true",
-        help="compare what lies in --out with its manifest, and name what is damaged",
+        help="compare the files in --out with their manifest, and name the damaged ones",
     )
     whole = number(int, "a whole number")
     parser.add_argument(
-        "--image-size", type=whole, metavar="N", help="longest side of what is stored, pixels"
+        "--image-size", type=whole, metavar="N", help="longest side of stored images, pixels"
     )
-    parser.add_argument("--frames", type=whole, metavar="N", help="frames of a clip")
+    parser.add_argument("--frames", type=whole, metavar="N", help="frames per clip")
     parser.add_argument(
-        "--rate", type=number(float, "a number"), metavar="X", help="frames a second instead"
+        "--rate", type=number(float, "a number"), metavar="X", help="frames per second instead"
     )
-    parser.add_argument(
-        "--languages", metavar="A-B", help="of texts with translations: from which to which"
-    )
-    parser.add_argument("--seed", type=whole, metavar="N", help="of what is made on the spot")
+    parser.add_argument("--languages", metavar="A-B", help="languages of translations, from A to B")
+    parser.add_argument("--seed", type=whole, metavar="N", help="seed of generated datasets")
     parser.add_argument(
         "--max-bad",
         type=number(float, "a number"),
@@ -53,50 +52,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--features",
         metavar="BACKBONE",
-        help="store what a frozen backbone makes of each picture or frame as well, float16",
+        help="also store the features of a frozen backbone, float16",
     )
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        default="auto",
-        help="the backbone's weights: 'auto', 'imagenet' or a file",
+        help="the backbone's weights: 'auto' (default), 'imagenet' or a file",
     )
     parser.add_argument(
-        "--feature-size", type=whole, metavar="N", help="pixels a side that the backbone sees"
+        "--feature-size", type=whole, metavar="N", help="side of the backbone's input, pixels"
     )
     parser.add_argument(
-        "--flips", action="store_true", help="store features of mirrored pictures as well"
+        "--flips", action="store_true", help="also store the features of mirrored images"
     )
     parser.add_argument(
-        "--pooled", action="store_true", help="store the mean of the grid, not the grid"
+        "--pooled", action="store_true", help="store the mean over the feature grid, not the grid"
     )
-    parser.add_argument(
-        "--no-pixels", action="store_true", help="store features only, without pictures"
-    )
+    parser.add_argument("--no-pixels", action="store_true", help="store features only, no images")
 
 
 def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
-    """Prepare, or check what was prepared; return 0, or 1 if something is damaged."""
+    """Prepare a dataset, or check a prepared one; return 0, or 1 if files are damaged."""
     if given.check:
         return _check(given.out)
     if given.dataset is None:
-        raise UserError(f"prepare what? One of {', '.join(preparable())}")
-    kind = kind_of(given.dataset)
+        raise UserError(f"no dataset given: name one of {', '.join(PREPARABLE)}")
+    dataset = preparable(given.dataset)
     own: dict[str, Any] = {
         name: value for name in OWN if (value := getattr(given, name)) is not None
     }
     for name in own:
-        if name not in kind.flags:
+        if name not in dataset.flags:
             raise UserError(f"{given.dataset} has no option {flag(name)}")
     if given.features is None:
         for name in ("weights", "feature_size", "flips", "pooled", "no_pixels"):
             if getattr(given, name):
-                raise UserError(f"{flag(name)} goes with --features")
-    elif not kind.field:
-        raise UserError(f"--features is for pictures and clips; {given.dataset} has {kind.unit}")
-    if not 0 <= given.max_bad <= 1:
-        raise UserError(f"--max-bad is a share between 0 and 1, not {given.max_bad}")
-    options = kind.options(given.dataset, {**own, "pixels": not given.no_pixels})
+                raise UserError(f"{flag(name)} requires --features")
+    elif not dataset.content:
+        raise UserError(f"--features is for images and clips; {given.dataset} has {dataset.unit}")
+    check_max_bad(given.max_bad)
+    options = dataset.options({**own, "pixels": not given.no_pixels})
     try:
         from pipelines.jobs.beam import check_options
     except ImportError:
@@ -117,7 +112,7 @@ def _prepare(
 
         encoder = settings(
             given.features,
-            given.weights,
+            given.weights or "auto",
             given.feature_size,
             pooled=given.pooled,
             flips=given.flips,
@@ -143,7 +138,7 @@ def _check(out: Path) -> int:
     for line in damaged:
         print(line)
     if damaged:
-        print("remove what is damaged, and the same `wordreel prepare` makes it anew")
+        print("remove the damaged files, and the same `wordreel prepare` makes them again")
     else:
-        print(f"{out}: all is as it was prepared")
+        print(f"{out}: all files are intact")
     return int(bool(damaged))

@@ -1,7 +1,7 @@
-"""`python train.py`: from words on the command line to a configuration that a run can use.
+"""`python train.py`: parse the command line into the configuration of a run.
 
-Every field of `Config` is an option. A recipe gives their values, options given override it.
-Nothing heavy is imported, so that mistakes and `--help` are answered at once.
+Every field of `Config` is an option. A recipe supplies the defaults. This module imports nothing
+heavy, so that `--help` and error messages appear immediately.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import importlib
 import os
 import pkgutil
 import shutil
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,106 +20,156 @@ from textwrap import fill
 from typing import Any, NamedTuple
 
 from data.common.errors import UserError, unknown
-from data.storage.dataset_info import info_of, is_known, source_folder
-from models.backbones.names import resolve
+from data.storage.dataset_info import find_dataset, is_known, source_folder
+from models.backbones.names import resolve_name
 from pipelines.config import recipes
 from pipelines.config.config import Config, flag
 from pipelines.config.renamed import (
+    DATASETS,
+    RECIPES,
     TASK_ALIASES,
-    refuse_renamed_dataset,
+    refuse_renamed,
     refuse_renamed_options,
 )
 from pipelines.config.task import TASKS, Task
 from pipelines.runtime.console import Parser, number
 
+# The options that `--help` lists; `--help-all` lists every option.
+COMMON_OPTIONS = frozenset(
+    (
+        *("data", "source", "languages", "embedding_dim", "word_vectors"),
+        *("backbone", "fine_tune_from", "sample_frames", "layers", "decoder", "cell", "units"),
+        *("dropout", "pooling", "epochs", "batch_size", "learning_rate", "scst_epochs"),
+        *("seed", "beams"),
+    )
+)
+
 
 class Recipe(NamedTuple):
-    """A named configuration: its values, and what the module's first line says of it."""
+    """A preset: a named configuration.
+
+    Attributes:
+        name: the module's name with hyphens, as `--recipe` takes it.
+        config: the values.
+        description: the module's docstring.
+    """
 
     name: str
     config: Config
-    summary: str
+    description: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the description."""
+        return self.description.partition("\n")[0]
 
 
-def parse(words: Sequence[str]) -> tuple[Config, Path | None]:
-    """Return the configuration and the run directory (None: to be chosen) that `words` ask for.
+def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
+    """Parse the arguments of `train.py`.
+
+    Args:
+        arguments: the command line without the program.
+
+    Returns:
+        The configuration, and the run directory or None for the default.
 
     Raises:
-        UserError: for a name, option or value that does not exist or cannot be used.
-        SystemExit: after printing the help that `--help` asks for.
+        UserError: for an unknown task, dataset, recipe, option or value.
+        SystemExit: after `--help` or `--help-all`.
     """
-    refuse_renamed_options(words)
-    task, recipe = _choose_recipe(words)
-    given = vars(_parser(task, recipe).parse(words))
-    del given["recipe"]
-    run_dir = given.pop("run_dir")
-    given.setdefault("data", recipe.config.data)
-    _check_names(given)
-    if "beams" in given and "n_best" not in given:  # the default need not be overridden twice
-        given["n_best"] = min(recipe.config.n_best, given["beams"])
-    return _with_absolute_paths(dataclasses.replace(recipe.config, **given)), run_dir
+    refuse_renamed_options(arguments)
+    task, recipe = _choose_recipe(arguments)
+    parser = _parser(task, recipe, all_options="--help-all" in arguments)
+    values = vars(parser.parse(arguments))
+    del values["recipe"]
+    run_dir = values.pop("run_dir")
+    values.setdefault("data", recipe.config.data)
+    _check_names(values)
+    if "beams" in values and "n_best" not in values:  # a smaller beam also limits the n-best list
+        values["n_best"] = min(recipe.config.n_best, values["beams"])
+    return _with_absolute_paths(dataclasses.replace(recipe.config, **values)), run_dir
 
 
 def find_recipes() -> dict[str, Recipe]:
-    """Return the recipes: the modules of `pipelines.config.recipes`, by name."""
+    """Return the recipes, the modules below `pipelines.config.recipes`, by name."""
     found = {}
     for module in pkgutil.walk_packages(recipes.__path__, f"{recipes.__name__}."):
         if not module.ispkg:
-            recipe = importlib.import_module(module.name)
-            name = module.name.rpartition(".")[2]
-            summary = (recipe.__doc__ or "").partition("\n")[0]
-            found[name] = Recipe(name, recipe.CONFIG, summary)
+            content = importlib.import_module(module.name)
+            name = module.name.rpartition(".")[2].replace("_", "-")
+            found[name] = Recipe(name, content.CONFIG, content.__doc__ or "")
     return found
 
 
-def _choose_recipe(words: Sequence[str]) -> tuple[Task, Recipe]:
-    """Return the task, and the recipe named, else that of the dataset's name, else the task's."""
-    first = Parser(add_help=False, prog="train.py")
-    types = typing.get_type_hints(Config)
-    for name in ("recipe", "run_dir", *(types.keys() - {"task"})):  # all, for their values
-        reader = _reader(bool, "") if types.get(name) is bool else {}
-        first.add_argument(flag(name), **reader)
-    given, others = first.parse_known_args(words)
+def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
+    """Return the task and its recipe: by `--recipe`, else by `--data`, else the task's default."""
+    given, others = _first_pass(arguments)
     known = find_recipes()
     if given.recipe is not None and given.recipe not in known:
+        refuse_renamed("recipe", given.recipe, RECIPES)
         raise unknown("recipe", given.recipe, known)
     task = _choose_task(others, known.get(given.recipe))
     if given.data is not None and not is_known(given.data, task.datasets):
-        refuse_renamed_dataset(given.data)
-        others = [each.name for each in TASKS.values() if is_known(given.data, each.datasets)]
-        if others:
-            raise UserError(
-                f"{given.data} is a dataset of {' or '.join(others)}, not of {task.name}: "
-                f"train.py {others[0]} --data {given.data}"
-            )
-        raise unknown(f"dataset of {task.name}", given.data, task.datasets)
+        raise _wrong_dataset(given.data, task)
     if given.recipe is not None:
         recipe = known[given.recipe]
         if recipe.config.task != task.name:
-            raise UserError(f"the recipe {recipe.name} is one of {recipe.config.task}")
+            raise UserError(
+                f"the recipe {recipe.name} is for {recipe.config.task}, not for {task.name}"
+            )
         return task, recipe
     if given.data is None and given.source is not None:
-        own = [name for name, info in task.datasets.items() if not info.made]
-        raise UserError(f"--source needs --data, which says what lies there: {', '.join(own)}")
+        own = [name for name, info in task.datasets.items() if not info.generated]
+        raise UserError(f"--source needs --data with the type of the dataset: {', '.join(own)}")
     wanted = task.name, given.data or task.data
     fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
     return task, next(fitting, known[task.recipe])
 
 
+def _first_pass(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the values of all options as texts, and the arguments that are no option's value."""
+    parser = Parser(add_help=False, prog="train.py")
+    types = typing.get_type_hints(Config)
+    for name in ("recipe", "run_dir", *(types.keys() - {"task"})):
+        settings = _argparse_settings(bool, "") if types.get(name) is bool else {}
+        parser.add_argument(flag(name), **settings)
+    return parser.parse_known_args(arguments)
+
+
 def _choose_task(words: Sequence[str], recipe: Recipe | None) -> Task:
-    """Return the task among words that are no option's, else the recipe's, else captioning."""
+    """Return the first task among `words`, else the recipe's, else image captioning."""
     for word in words:
-        if (name := TASK_ALIASES.get(word, word)) in TASKS:
+        name = TASK_ALIASES.get(word, word)
+        if name in TASKS:
+            if name != word:
+                print(f"note: the task {word} is now called {name}", file=sys.stderr)
             return TASKS[name]
     return TASKS[recipe.config.task if recipe else "image-captioning"]
 
 
-def _parser(task: Task, recipe: Recipe) -> Parser:
+def _wrong_dataset(name: str, task: Task) -> UserError:
+    """Return the error for a dataset that a task does not have.
+
+    Raises:
+        UserError: with the new name, if the dataset was renamed.
+    """
+    refuse_renamed("dataset", name, DATASETS)
+    others = [each.name for each in TASKS.values() if is_known(name, each.datasets)]
+    if not others:
+        return unknown(f"dataset of {task.name}", name, task.datasets)
+    return UserError(
+        f"{name} is a dataset of {' or '.join(others)}, not of {task.name}: "
+        f"train.py {others[0]} --data {name}"
+    )
+
+
+def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
+    """Return the parser of a task, with the recipe's values as the defaults in its help."""
     parser = Parser(
         prog="train.py",
         usage="python train.py [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
         description=_description(task, recipe),
-        epilog=f"examples:\n{task.examples}",
+        epilog=_epilog(task, all_options),
     )
     parser.add_argument(
         "task",
@@ -126,21 +177,21 @@ def _parser(task: Task, recipe: Recipe) -> Parser:
         default=task.name,
         metavar="TASK",
         type=lambda name: TASK_ALIASES.get(name, name),
-        help="what to learn, with options of its own: see train.py TASK --help "
+        help="task to train for; each has its own options, see train.py TASK --help "
         "(default: image-captioning)",
     )
+    parser.add_argument("--help-all", action="help", help="show every option and exit")
     parser.add_argument(
         "--recipe",
         metavar="NAME",
-        help="where values come from that no option gives "
-        f"(default: the dataset's own, else {task.recipe})",
+        help="preset that supplies the defaults "
+        f"(default: the one for the dataset, else {task.recipe})",
     )
     parser.add_argument(
         "--run-dir",
         type=Path,
         metavar="DIR",
-        help="where everything goes; the same command goes on with what is there "
-        "(default: runs/TASK-DATA-HASH)",
+        help="output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)",
     )
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
@@ -150,21 +201,26 @@ def _parser(task: Task, recipe: Recipe) -> Parser:
         name = field.metadata["group"]
         if name not in groups:
             groups[name] = parser.add_argument_group(name)
-        value = getattr(recipe.config, field.name)
+        listed = all_options or field.name in COMMON_OPTIONS
         groups[name].add_argument(
             flag(field.name),
             default=argparse.SUPPRESS,
-            help=_help(field, value),
-            **_reader(types[field.name], "DIR" if field.name == "source" else "NAME"),
+            help=_help(field, getattr(recipe.config, field.name)) if listed else argparse.SUPPRESS,
+            **_argparse_settings(types[field.name], "DIR" if field.name == "source" else "NAME"),
         )
     return parser
 
 
-def _reader(annotation: Any, word: str) -> dict[str, Any]:
-    """Return how argparse reads a field of this type; `word` stands for a text in the help.
+def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:
+    """Return the settings of `add_argument` for a field of this type.
 
-    >>> _reader(int | None, "")["type"]("none"), _reader(float, "")["type"]("1e-3")
-    (None, 0.001)
+    Args:
+        annotation: the field's type.
+        metavar: placeholder in the help for a text.
+
+    >>> _argparse_settings(int | None, "")["type"]("none")
+    >>> _argparse_settings(float, "")["type"]("1e-3")
+    0.001
     """
     if annotation is bool:
         return {"action": argparse.BooleanOptionalAction}
@@ -174,14 +230,14 @@ def _reader(annotation: Any, word: str) -> dict[str, Any]:
     if float in options:
         return {"type": number(float, "a number", type(None) in options), "metavar": "X"}
     optional = type(None) in options
-    return {"type": lambda text: None if optional and text == "none" else text, "metavar": word}
+    return {"type": lambda text: None if optional and text == "none" else text, "metavar": metavar}
 
 
 def _help(field: dataclasses.Field[Any], value: Any) -> str:
-    """Return a field's explanation with its choices and the value it has if not given."""
+    """Return the help of a field with its choices and its default."""
     text = field.metadata["help"].replace("%", "%%")
-    if field.metadata["known"]:
-        text += ": " + ", ".join(field.metadata["known"])
+    if field.metadata["choices"]:
+        text += ": " + ", ".join(field.metadata["choices"])
     if isinstance(value, bool):
         value = flag(field.name if value else f"no_{field.name}")
     if value is None and field.name == "source":
@@ -189,26 +245,34 @@ def _help(field: dataclasses.Field[Any], value: Any) -> str:
     return f"{text} (default: {'none' if value is None else value})"
 
 
-def _check_names(given: Mapping[str, Any]) -> None:
-    """Refuse unknown names, and a source that is not there."""
-    task = given["task"]
+def _check_names(values: Mapping[str, Any]) -> None:
+    """Check names and the source folder.
+
+    Raises:
+        UserError: for a name that does not exist, with the nearest that does; for a missing source.
+    """
+    task = values["task"]
     if task not in TASKS:
         raise unknown("task", task, TASKS)
     for field in dataclasses.fields(Config):
-        known, value = field.metadata["known"], given.get(field.name)
-        if known and value is not None and value not in known:
-            raise unknown(flag(field.name), value, known)
-    backbone = given.get("backbone")
+        choices, value = field.metadata["choices"], values.get(field.name)
+        if choices and value is not None and value not in choices:
+            raise unknown(flag(field.name), value, choices)
+    backbone = values.get("backbone")
     if backbone is not None and not backbone.endswith(".keras"):
         try:
-            resolve(backbone)
+            resolve_name(backbone)
         except ValueError as error:
             raise UserError(f"{flag('backbone')}: {error}") from None
-    source_folder(info_of(given["data"], TASKS[task].datasets), given.get("source"))
+    source_folder(find_dataset(values["data"], TASKS[task].datasets), values.get("source"))
 
 
 def _with_absolute_paths(config: Config) -> Config:
-    """Let paths mean the same from every folder, and be there."""
+    """Return the configuration with absolute paths.
+
+    Raises:
+        UserError: for a file that does not exist.
+    """
     paths: dict[str, Any] = {}
     if config.source is not None:
         paths["source"] = _absolute(config.source)
@@ -229,10 +293,12 @@ def _absolute(path: str) -> str:
 
 
 def _description(task: Task, recipe: Recipe) -> str:
+    """Return the text above the options: tasks, and the datasets and recipes of one of them."""
     sections = {
         "tasks": [(each.name, each.summary) for each in TASKS.values()],
         f"datasets of {task.name}": [
-            (each.name, f"{each.summary}. Wants {each.layout}") for each in task.datasets.values()
+            (each.name, f"{each.summary}. Requires {each.layout}")
+            for each in task.datasets.values()
         ],
         f"recipes of {task.name}": [
             (each.name, each.summary)
@@ -240,15 +306,21 @@ def _description(task: Task, recipe: Recipe) -> str:
             if each.config.task == task.name
         ],
     }
-    lines = ["Train a model, score it, export it as a SavedModel and write a report."]
+    lines = ["Train and evaluate a model, export it as a SavedModel and write a report."]
     for title, rows in sections.items():
         lines += ["", f"{title}:", *(_entry(name, text) for name, text in rows)]
-    lines += ["", f"The defaults below are those of the recipe {recipe.name}."]
+    lines += ["", f"Defaults are those of the recipe {recipe.name}."]
     return "\n".join(lines)
 
 
+def _epilog(task: Task, all_options: bool) -> str:
+    """Return the text below the options."""
+    more = "" if all_options else f"train.py {task.name} --help-all shows every option.\n\n"
+    return f"{more}examples:\n{task.examples}"
+
+
 def _entry(name: str, text: str) -> str:
-    """Lay out one row as argparse does its options."""
+    """Format one row in the columns of argparse."""
     indent = " " * 24
     width = min(96, shutil.get_terminal_size().columns - 2)
     return fill(text, width, initial_indent=f"  {name:22}", subsequent_indent=indent)

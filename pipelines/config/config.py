@@ -1,282 +1,302 @@
-"""Every choice of a run, with its default: what recipes set and flags override."""
+"""The configuration of a run: every option with its default, constraint and help text."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
 
 from data.common.errors import UserError
 from models.backbones.names import SMALL_CNN
 from pipelines.config.crop import crop_box
-
-
-class Rule(NamedTuple):
-    """What a number has to be: in words, and whether one is."""
-
-    text: str
-    holds: Callable[[Any], bool]
-
-
-POSITIVE = Rule("at least 1", lambda x: x >= 1)
-COUNT = Rule("0 or more", lambda x: x >= 0)
-ABOVE_ZERO = Rule("above 0", lambda x: x > 0)
-SHARE = Rule("at least 0 and below 1", lambda x: 0 <= x < 1)
-WHOLE_SHARE = Rule("between 0 and 1", lambda x: 0 <= x <= 1)
-
-
-def choice(
-    group: str,
-    default: Any,
-    help: str,
-    known: tuple[str, ...] | None = None,
-    *,
-    rule: Rule | None = None,
-    parts: str = "",
-) -> Any:
-    """Declare a field of a dataclass.
-
-    Args:
-        group: of its flag in the help.
-        default: its value if neither recipe nor flag gives one.
-        help: what it is.
-        known: the values it may have, if these are few.
-        rule: what it has to be, if it is a number and not None.
-        parts: of which a task must have one for the field to be its option, of "image+captions"
-            both; none: all tasks.
-    """
-    metadata = {"group": group, "help": help, "known": known, "rule": rule, "parts": parts}
-    return dataclasses.field(default=default, metadata=metadata)
-
+from pipelines.config.option import (
+    ABOVE_ZERO,
+    BELOW_ONE,
+    NON_NEGATIVE,
+    POSITIVE,
+    ZERO_TO_ONE,
+    Constraint,
+    option,
+)
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "max", "attention")
 FRAME_POOLINGS = ("mean", "spatial", "spatial+cells")
 MOTIONS = ("none", "features", "pixels")
 CELLS = ("rnn", "lstm", "gru")
-_words = partial(choice, "words", parts="text captions")
-_text = partial(choice, "words", parts="text")
-_seen = partial(choice, "encoder", parts="image video")
-_clips = partial(choice, "encoder", parts="video")
-_read = partial(choice, "encoder", parts="text video")
-_training = partial(choice, "training")
-_search = partial(choice, "search", parts="captions")
+_data_option = partial(option, "data")
+_vocabulary_option = partial(option, "text", requires="text captions")
+_text_option = partial(option, "text", requires="text")
+_image_option = partial(option, "encoder", requires="image video")
+_video_option = partial(option, "encoder", requires="video")
+_recurrent_encoder_option = partial(option, "encoder", requires="text video")
+_model_option = partial(option, "model")
+_training_option = partial(option, "training")
+_search_option = partial(option, "search", requires="captions")
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """The resolved configuration of a run; written to its directory as `config.json`."""
+    """The resolved configuration of a run, stored as `config.json` in the run directory."""
 
-    task: str = choice("data", "image-captioning", "what to learn")
-    data: str = choice("data", "synthetic-scenes", "dataset: one of those listed above")
-    source: str | None = choice("data", None, "folder with the dataset as its distributors ship it")
-    train_split: str = choice("data", "train", "split to learn from, TFDS slices allowed")
-    validation_split: str = choice("data", "validation", "split that picks the best epoch")
-    test_splits: str = choice("data", "test", "splits scored at the end, with commas")
-    max_bad: float = choice(
-        "data", 0.01, "largest share of examples that may be unusable", rule=WHOLE_SHARE
+    task: str = _data_option("image-captioning", "task to train for")
+    data: str = _data_option("synthetic-scenes", "name of the dataset")
+    source: str | None = _data_option(None, "folder with the dataset in its original layout")
+    train_split: str = _data_option("train", "training split; TFDS slices such as train[:90%] work")
+    validation_split: str = _data_option("validation", "split that selects the best epoch")
+    test_splits: str = _data_option("test", "comma-separated splits to evaluate after training")
+    max_bad: float = _data_option(
+        0.01, "largest share of unusable examples before the job stops", constraint=ZERO_TO_ONE
     )
 
-    fold: int | None = choice(
-        "data",
+    fold: int | None = _data_option(
         None,
-        "which official split of ucf101 or hmdb51; others are split anew by groups: which of five "
-        "folds is tested on",
-        rule=Rule("1 to 5", lambda x: 1 <= x <= 5),
-        parts="video",
+        "number of the official split of ucf101 or hmdb51; for other datasets, the test fold of a "
+        "5-fold split by group",
+        constraint=Constraint("1 to 5", lambda x: 1 <= x <= 5),
+        requires="video",
     )
-    languages: str | None = choice(
-        "data", None, "from which to which, as the files' names end: en-de", parts="pairs"
-    )
-
-    keep_punctuation: bool = _words(False, "let punctuation marks be words")
-    min_count: int = _words(5, "a word seen less often in training becomes <unk>", rule=POSITIVE)
-    max_words: int = _words(20, "what is longer is cut: sentences to learn, texts", rule=POSITIVE)
-    embedding_dim: int = _text(128, "width of a word vector", rule=POSITIVE)
-    affix_embeddings: bool = _text(
-        False, "let words that begin or end alike share a part of their vector"
-    )
-    word_dropout: float = _text(0.0, "share of words hidden in training", rule=SHARE)
-    embedding_dropout: float | None = _text(
-        None, "share of word vectors' values dropped; none: as --dropout", rule=SHARE
-    )
-    variational_dropout: bool = _text(False, "drop the same values of all words of a text")
-    word_vectors: str | None = _text(
-        None, "a text file of word vectors to start from, as GloVe or fastText writes them"
+    languages: str | None = _data_option(
+        None, "source and target language, as in the file names: en-de", requires="pairs"
     )
 
-    backbone: str = _seen(
+    keep_punctuation: bool = _vocabulary_option(False, "keep punctuation marks as tokens")
+    min_count: int = _vocabulary_option(
+        5, "replace words that occur less often in training by <unk>", constraint=POSITIVE
+    )
+    max_words: int = _vocabulary_option(
+        20, "maximum length in words; longer texts are truncated", constraint=POSITIVE
+    )
+    embedding_dim: int = _text_option(128, "dimension of the word embeddings", constraint=POSITIVE)
+    affix_embeddings: bool = _text_option(False, "add embeddings of each word's prefix and suffix")
+    word_dropout: float = _text_option(
+        0.0, "share of input words replaced by <unk> in training", constraint=BELOW_ONE
+    )
+    embedding_dropout: float | None = _text_option(
+        None, "dropout rate of the word embeddings; none: as --dropout", constraint=BELOW_ONE
+    )
+    variational_dropout: bool = _text_option(
+        False, "use the same dropout mask at every time step of a text"
+    )
+    word_vectors: str | None = _text_option(
+        None, "text file of pretrained word vectors (GloVe or fastText format)"
+    )
+
+    backbone: str = _image_option(
         "efficientnet-lite0",
         "dct, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
     )
-    weights: str = _seen(
+    weights: str = _image_option(
         "auto",
-        "the backbone's weights: 'imagenet', 'random' or a weights file; 'auto' is ImageNet, but "
-        "random for small-cnn; a .keras file has its own",
+        "backbone weights: 'imagenet', 'random' or a weights file; 'auto' is ImageNet, but random "
+        "for small-cnn; a .keras file contains its own",
     )
-    image_size: int | None = _seen(
-        None, "pixels a side; none: the backbone's own", rule=Rule("at least 8", lambda x: x >= 8)
+    image_size: int | None = _image_option(
+        None,
+        "input height and width in pixels; none: the backbone's default",
+        constraint=Constraint("at least 8", lambda x: x >= 8),
     )
-    flips: bool = _seen(
-        False, "learn from mirrored pictures as well, of clips those not told of left or right"
+    flips: bool = _image_option(
+        False,
+        "augmentation: random horizontal flips; not of clips whose captions mention left or right",
     )
-    fine_tune_from: int | None = _seen(
-        None, "epoch (from 1) at which the backbone starts to learn; none: frozen", rule=POSITIVE
+    fine_tune_from: int | None = _image_option(
+        None,
+        "first epoch (from 1) in which the backbone is trained; none: frozen",
+        constraint=POSITIVE,
     )
-    fine_tune_layers: str = choice(
+    fine_tune_layers: str = option(
         "encoder",
         "all",
-        "how much of the backbone then learns: all, or what is above its last halving (faster)",
+        "backbone layers to fine-tune: all, or only those after the last downsampling (faster)",
         ("all", "top"),
-        parts="image",
+        requires="image",
     )
-    fine_tune_learning_rate: float = _seen(
-        1e-5, "the backbone's own highest learning rate", rule=ABOVE_ZERO
+    fine_tune_learning_rate: float = _image_option(
+        1e-5, "peak learning rate of the backbone", constraint=ABOVE_ZERO
     )
-    translation: int = _seen(
-        0, "while the backbone learns, move pictures by up to so many pixels", rule=COUNT
+    translation: int = _image_option(
+        0,
+        "augmentation while the backbone is trained: translate by up to N pixels",
+        constraint=NON_NEGATIVE,
     )
-    rotation: float = _seen(0.0, "while it learns, turn them by up to so many degrees", rule=COUNT)
-    zoom: float = _seen(
-        0.0, "while it learns, 0.2: let them grow or shrink by up to 1.2", rule=COUNT
+    rotation: float = _image_option(
+        0.0,
+        "augmentation while the backbone is trained: rotate by up to X degrees",
+        constraint=NON_NEGATIVE,
     )
-    brightness: float = _seen(
-        0.0, "while it learns, change their light by up to this share", rule=SHARE
+    zoom: float = _image_option(
+        0.0,
+        "augmentation while the backbone is trained: scale by up to 1 + X, in or out",
+        constraint=NON_NEGATIVE,
     )
-    captions_per_image: int = choice(
+    brightness: float = _image_option(
+        0.0,
+        "augmentation while the backbone is trained: change brightness by up to this share",
+        constraint=BELOW_ONE,
+    )
+    captions_per_image: int = option(
         "encoder",
         5,
-        "captions that share a pass of their picture through a backbone that learns",
-        rule=POSITIVE,
-        parts="image+captions video+captions",
+        "captions that share one forward pass of their image while the backbone is trained",
+        constraint=POSITIVE,
+        requires="image+captions video+captions",
     )
-    position_init: bool = choice(
+    position_init: bool = option(
         "encoder",
         False,
-        "let grid cells know their place from the start, for telling left from right",
-        parts="image",
+        "larger random initialization of the position embeddings of grid cells",
+        requires="image",
     )
-    sample_frames: int | None = _clips(
-        None, "frames stored of a clip, evenly spread; none: see --sample-rate", rule=POSITIVE
+    sample_frames: int | None = _video_option(
+        None, "evenly spaced frames to store per clip; none: see --sample-rate", constraint=POSITIVE
     )
-    sample_rate: float | None = _clips(
+    sample_rate: float | None = _video_option(
         None,
-        "frames stored a second of a clip; with neither: as suits the dataset",
-        rule=ABOVE_ZERO,
+        "frames to store per second; default without --sample-frames: set by the dataset",
+        constraint=ABOVE_ZERO,
     )
-    clip_frames: int | None = _clips(
+    clip_frames: int | None = _video_option(
         None,
-        "frames that the model sees of those stored, other ones each epoch; none: all",
-        rule=POSITIVE,
+        "frames per clip that the model reads, resampled in each epoch; none: all stored frames",
+        constraint=POSITIVE,
     )
-    speed_jitter: float = _clips(
-        0.0, "while learning, let clips go up to so large a share slower or faster", rule=SHARE
+    speed_jitter: float = _video_option(
+        0.0,
+        "augmentation: change the speed of a clip by up to this share",
+        constraint=BELOW_ONE,
     )
-    crop: str | None = _clips(
-        None, "the part of each frame that counts, as shares of its height and width: 'T:B,L:R'"
+    crop: str | None = _video_option(
+        None, "crop of every frame, as shares of its height and width: 'T:B,L:R'"
     )
-    frame_pooling: str = _clips(
+    frame_pooling: str = _video_option(
         "mean",
-        "what is kept of the grid of a frame: its mean, what is where (places), or that and the "
-        "cells themselves, for words to look at",
+        "pooling of a frame's feature grid: mean; spatial (keeps positions); spatial+cells (also "
+        "keeps the cells for attention)",
         FRAME_POOLINGS,
     )
-    motion: str = _clips(
-        "none",
-        "see how each frame differs from the last: in its features, or as a picture, in its pixels",
-        MOTIONS,
+    motion: str = _video_option(
+        "none", "also encode differences of consecutive frames, of features or pixels", MOTIONS
     )
-    frame_normalization: bool = _clips(
-        False, "take features from their mean over the clip, and scale them: what moves, not who"
+    frame_normalization: bool = _video_option(
+        False, "subtract the clip's mean from the frame features and scale them"
     )
-    frame_time_embedding: bool = _clips(False, "tell each frame when it is, for words to look for")
-    layers: int = _read(1, "recurrent layers that stand upon each other; 0: the mean", rule=COUNT)
-    bidirectional: bool = _read(True, "read backwards as well")
+    frame_time_embedding: bool = _video_option(
+        False, "add a sinusoidal time embedding to every frame"
+    )
+    layers: int = _recurrent_encoder_option(
+        1,
+        "number of stacked recurrent layers; 0: average without recurrence",
+        constraint=NON_NEGATIVE,
+    )
+    bidirectional: bool = _recurrent_encoder_option(True, "encode in both directions")
 
-    decoder: str = choice(
-        "decoder", "show-attend-tell", "how words look at the input", DECODERS, parts="captions"
+    decoder: str = option(
+        "decoder", "show-attend-tell", "decoder architecture", DECODERS, requires="captions"
     )
-    cell: str = choice(
-        "model", "lstm", "what reads and writes sequences", CELLS, parts="text video captions"
-    )
-    units: int = choice("model", 512, "hidden units of a cell; attention has half", rule=POSITIVE)
-    dropout: float = choice("model", 0.5, "share of values dropped while training", rule=SHARE)
-    pooling: str = choice(
-        "model",
+    cell: str = _model_option("lstm", "recurrent cell", CELLS, requires="text video captions")
+    units: int = _model_option(512, "hidden units; attention has half as many", constraint=POSITIVE)
+    dropout: float = _model_option(0.5, "dropout rate", constraint=BELOW_ONE)
+    pooling: str = _model_option(
         "summary",
-        "what stands for the whole: the end, or all items' mean, highest values or weighted mean",
+        "classifier input: final state, or mean, maximum or attention-weighted mean of all items",
         POOLINGS,
-        parts="labels",
+        requires="labels",
     )
-    class_weights: bool = choice("model", False, "let rare classes count as much", parts="labels")
+    class_weights: bool = _model_option(
+        False, "weight the loss by inverse class frequency", requires="labels"
+    )
 
-    epochs: int = _training(10, "passes over the training examples, at most", rule=POSITIVE)
-    batch_size: int = _training(64, "sentences, texts or pictures in a step", rule=POSITIVE)
-    micro_batches: int = _training(
-        1, "parts of a batch taken one after the other, where memory is short", rule=POSITIVE
+    epochs: int = _training_option(10, "maximum number of training epochs", constraint=POSITIVE)
+    batch_size: int = _training_option(64, "examples per training step", constraint=POSITIVE)
+    micro_batches: int = _training_option(
+        1,
+        "gradient accumulation: split each batch into N parts to save memory",
+        constraint=POSITIVE,
     )
-    learning_rate: float = _training(
-        1e-3, "AdamW's highest rate, after the warm-up", rule=ABOVE_ZERO
+    learning_rate: float = _training_option(
+        1e-3, "peak learning rate of AdamW", constraint=ABOVE_ZERO
     )
-    warmup_steps: int = _training(200, "steps of rising rate before the cosine falls", rule=COUNT)
-    weight_decay: float = _training(
-        0.01, "AdamW's decay, on all but biases, norms and firm places", rule=COUNT
+    warmup_steps: int = _training_option(
+        200, "steps of linear warm-up before the cosine decay", constraint=NON_NEGATIVE
     )
-    clip_norm: float = _training(5.0, "largest global norm of the gradients", rule=ABOVE_ZERO)
-    label_smoothing: float = _training(
-        0.1, "share of the target spread over all words or classes", rule=SHARE
+    weight_decay: float = _training_option(
+        0.01,
+        "weight decay of AdamW; not of biases, normalization and initialized positions",
+        constraint=NON_NEGATIVE,
     )
-    scheduled_sampling: float = _training(
+    clip_norm: float = _training_option(
+        5.0, "maximum global norm of the gradient", constraint=ABOVE_ZERO
+    )
+    label_smoothing: float = _training_option(
+        0.1, "label smoothing: share of the target spread over all classes", constraint=BELOW_ONE
+    )
+    scheduled_sampling: float = _training_option(
         0.0,
-        "share of input words taken from the model itself, reached at the end",
-        rule=WHOLE_SHARE,
-        parts="captions",
+        "probability, reached in the last step, of feeding a predicted word to the decoder",
+        constraint=ZERO_TO_ONE,
+        requires="captions",
     )
-    ema_decay: float = _training(
-        0.999, "decay of the averaged weights that are evaluated", rule=SHARE
+    ema_decay: float = _training_option(
+        0.999, "decay of the exponential moving average of the weights", constraint=BELOW_ONE
     )
-    precision: str = _training("auto", "of matrix products", ("auto", "float32", "bfloat16"))
-    scst_epochs: int = _training(
+    precision: str = _training_option(
+        "auto", "data type of matrix products", ("auto", "float32", "bfloat16")
+    )
+    scst_epochs: int = _training_option(
         0,
-        "then so many epochs that raise the score of the model's own captions",
-        rule=COUNT,
-        parts="captions",
+        "additional epochs of self-critical training (SCST) on CIDEr-D + BLEU-4",
+        constraint=NON_NEGATIVE,
+        requires="captions",
     )
-    scst_learning_rate: float = _training(
-        2e-5, "AdamW's highest rate in those epochs", rule=ABOVE_ZERO, parts="captions"
+    scst_learning_rate: float = _training_option(
+        2e-5,
+        "peak learning rate of self-critical training",
+        constraint=ABOVE_ZERO,
+        requires="captions",
     )
-    patience: int = _training(3, "stop after so many epochs without a better score", rule=POSITIVE)
-    seed: int = _training(
+    patience: int = _training_option(
+        3, "early stopping: epochs without a better score", constraint=POSITIVE
+    )
+    seed: int = _training_option(
         0,
-        "of weights, order, dropout and mirrors",
-        rule=Rule("0 to 2147483647", lambda x: 0 <= x < 2**31),
+        "random seed of weights, order, dropout and augmentation",
+        constraint=Constraint("0 to 2147483647", lambda x: 0 <= x < 2**31),
     )
 
-    beams: int = _search(5, "width of the beam search; 1 is greedy", rule=POSITIVE)
-    length_penalty: float = _search(1.0, "exponent of the length a score is divided by", rule=COUNT)
-    min_words: int = _search(0, "shortest sentence", rule=COUNT)
-    no_repeat_ngram_size: int = _search(0, "no run of so many words twice; 0: allowed", rule=COUNT)
-    n_best: int = _search(5, "sentences returned for an input", rule=POSITIVE)
+    beams: int = _search_option(5, "beam width; 1 is greedy search", constraint=POSITIVE)
+    length_penalty: float = _search_option(
+        1.0, "a score is divided by the length to the power of X", constraint=NON_NEGATIVE
+    )
+    min_words: int = _search_option(
+        0, "minimum length of a sentence in words", constraint=NON_NEGATIVE
+    )
+    no_repeat_ngram_size: int = _search_option(
+        0, "no n-gram of this size occurs twice; 0: no restriction", constraint=NON_NEGATIVE
+    )
+    n_best: int = _search_option(
+        5, "sentences returned for each input, best first", constraint=POSITIVE
+    )
 
     def __post_init__(self) -> None:
-        """Refuse values no run could use.
+        """Check every value.
 
         Raises:
-            UserError: naming the option, its rule and what came.
+            UserError: names the option, its constraint and the invalid value.
         """
         for field in dataclasses.fields(self):
-            known, rule = field.metadata["known"], field.metadata["rule"]
+            choices, constraint = field.metadata["choices"], field.metadata["constraint"]
             name, value = flag(field.name), getattr(self, field.name)
-            if known and value not in known:
-                raise UserError(f"{name} is one of {', '.join(known)}, not {value!r}")
-            if rule and value is not None and not rule.holds(value):
-                raise UserError(f"{name} must be {rule.text}, not {value}")
+            if choices and value not in choices:
+                raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+            if constraint and value is not None and not constraint.is_met(value):
+                raise UserError(f"{name} must be {constraint.description}, not {value}")
         crop_box(self.crop)
         if self.sample_frames and self.sample_rate:
-            raise UserError("--sample-frames and --sample-rate: give one of the two")
+            raise UserError(
+                "--sample-frames and --sample-rate exclude each other: give one of them"
+            )
         if self.min_words > self.max_words:
             raise UserError(
                 f"--min-words must be at most --max-words ({self.max_words}), not {self.min_words}"
@@ -285,31 +305,31 @@ class Config:
             raise UserError(f"--n-best must be at most --beams ({self.beams}), not {self.n_best}")
 
     def tunes(self, epoch: int) -> bool:
-        """Say whether the backbone learns in an epoch, counted from 0."""
+        """Return whether the backbone is trained in an epoch, counted from 0."""
         return self.fine_tune_from is not None and epoch + 1 >= self.fine_tune_from
 
     @property
     def from_scratch(self) -> bool:
-        """Say whether the backbone's weights have been learned nowhere else."""
+        """Whether the backbone starts from random weights."""
         return self.weights == "random" or (self.backbone == SMALL_CNN and self.weights == "auto")
 
     def to_json(self) -> str:
-        """Return the fields as JSON, one a line."""
+        """Return the fields as JSON, one per line."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Config:
-        """Read what `to_json` wrote."""
+        """Return the configuration that `to_json` wrote."""
         return cls(**json.loads(text))
 
     @property
     def hash(self) -> str:
-        """Return 8 hex digits that differ for different configurations."""
+        """Return 8 hexadecimal digits that identify the configuration."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
 
 
 def flag(name: str) -> str:
-    """Return a field's command-line flag.
+    """Return the command-line option of a field.
 
     >>> flag("batch_size")
     '--batch-size'

@@ -1,4 +1,4 @@
-"""The part of a picture that counts, as the command line names it."""
+"""The value of `--crop`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from data.common.errors import UserError
 
 
 class Box(NamedTuple):
-    """A part of a picture: shares of its height and width."""
+    """A region of an image, as shares of its height and width."""
 
     top: float
     bottom: float
@@ -18,13 +18,13 @@ class Box(NamedTuple):
 
 
 def crop_box(crop: str | None) -> Box | None:
-    """Read a `--crop`.
+    """Parse a `--crop`.
 
     >>> crop_box("0.5:1,.25:.75")
     Box(top=0.5, bottom=1.0, left=0.25, right=0.75)
 
     Raises:
-        UserError: if it does not read so, or is no part of a picture.
+        UserError: if the text is malformed or not a region of the image.
     """
     if crop is None:
         return None

@@ -1,4 +1,4 @@
-"""Names of version 0.1 that are called otherwise now: each is refused with its new name."""
+"""Names of version 0.1 that have changed; an old name is refused with the new one."""
 
 from __future__ import annotations
 
@@ -36,11 +36,20 @@ DATASETS: Mapping[str, str] = {
     "pictures": "labelled-images",
     "scenes": "synthetic-scenes",
 }
+RECIPES: Mapping[str, str] = {
+    "drawn_actions": "synthetic-actions",
+    "drawn_clips": "synthetic-clips",
+    "grid_verbs": "grid-verbs",
+    "opinions": "synthetic-reviews",
+    "phrasebook": "synthetic-pairs",
+    "pictures": "labelled-images",
+    "scenes": "synthetic-scenes",
+}
 TASK_ALIASES: Mapping[str, str] = {"sentiment": "text-classification"}
 
 
-def refuse_renamed_options(words: Sequence[str]) -> None:
-    """Refuse an option that has another name now.
+def refuse_renamed_options(arguments: Sequence[str]) -> None:
+    """Check that no option is used by its old name.
 
     Raises:
         UserError: with the new name.
@@ -50,8 +59,8 @@ def refuse_renamed_options(words: Sequence[str]) -> None:
     ...
     data.common.errors.UserError: --no-two-way is now called --no-bidirectional
     """
-    for word in words:
-        name = word.partition("=")[0]
+    for argument in arguments:
+        name = argument.partition("=")[0]
         negated = name.startswith("--no-") and name not in OPTIONS
         old = "--" + name.removeprefix("--no-") if negated else name
         if old in OPTIONS:
@@ -60,11 +69,16 @@ def refuse_renamed_options(words: Sequence[str]) -> None:
             raise UserError(f"{name} is now called {new}")
 
 
-def refuse_renamed_dataset(name: str) -> None:
-    """Refuse a dataset that has another name now.
+def refuse_renamed(kind: str, name: str, renamed: Mapping[str, str]) -> None:
+    """Check that something is not named by its old name.
+
+    Args:
+        kind: what the name is of, for the message.
+        name: the name given.
+        renamed: the new names by the old ones.
 
     Raises:
         UserError: with the new name.
     """
-    if name in DATASETS:
-        raise UserError(f"the dataset {name} is now called {DATASETS[name]}")
+    if name in renamed:
+        raise UserError(f"the {kind} {name} is now called {renamed[name]}")

@@ -1,31 +1,30 @@
-"""The directory of a run: opened before anything heavy is imported, so that mistakes are quick."""
+"""The directory of a run: opened before heavy imports, so that mistakes are reported at once."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import re
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from pipelines.config.config import Config, flag
 from pipelines.runtime import cluster
 
-_held: dict[tuple[int, int], int] = {}  # open locks of this process, by device and inode
+_locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
 
 
 def open_run(config: Config, run_dir: Path | None) -> Path:
-    """Make a run's directory, or check that it holds a run of the same configuration.
+    """Create a run's directory, or check that it holds a run of the same configuration.
 
-    Of a cluster's workers, only the chief makes it. It then holds it as long as its process lives.
-    A run that ended before it learned, by a mistake in its options for one, leaves the directory
-    free for others.
+    In a cluster only the chief creates it, and locks it until its process ends. A run that stopped
+    before training started, for example because of a wrong option, does not block the directory.
 
     Raises:
-        UserError: naming the options that differ, or why the directory cannot be used.
+        UserError: if options differ, or the directory cannot be used.
     """
     data = re.sub(r"[^\w.-]+", "-", config.data)
     folder = run_dir or Path("runs") / f"{config.task}-{data}-{config.hash}"
@@ -48,41 +47,41 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     if differences and (_data_note(folder).exists() or not chief):
         raise UserError(
             f"{folder} holds a run with other options ({'; '.join(differences)}). "
-            "Repeat them to go on with it, or choose another --run-dir."
+            "Repeat its options to resume it, or choose another --run-dir."
         )
     if chief:
         _lock(folder)
     if differences:
-        for words in _words(folder):
-            words.unlink()
-        with atomic_write(path) as file:
-            file.write(config.to_json())
+        for vocabulary in _vocabularies(folder):
+            vocabulary.unlink()
+        with atomic_write(path) as out:
+            out.write(config.to_json())
     return folder
 
 
 def predictions_name(split: str) -> str:
-    """Return what a split's predictions are called, without a suffix: of each slice another.
+    """Return the file name of a split's predictions, without suffix; each slice has its own.
 
     >>> predictions_name("test"), predictions_name("train[:95%]"), predictions_name("train[95%:]")
     ('predictions-test', 'predictions-train-to-95%', 'predictions-train-95%-to')
     """
-    words = re.findall(r"-?\w+%?|:", split)
-    return "-".join(["predictions", *("to" if word == ":" else word for word in words)])
+    parts = re.findall(r"-?\w+%?|:", split)
+    return "-".join(["predictions", *("to" if part == ":" else part for part in parts)])
 
 
 def check_data(folder: Path, fingerprint: str) -> None:
-    """Keep what a run learns from in `data.json`; on a later start refuse anything else.
+    """Store fingerprints of a run's training data in `data.json`; later refuse other data.
 
     Args:
-        folder: of the run, the words or labels in it.
+        folder: of the run, with its vocabulary or labels.
         fingerprint: of the dataset.
 
     Raises:
-        UserError: naming what has changed.
+        UserError: if the data have changed.
     """
     path = _data_note(folder)
     now = {"the dataset": fingerprint}
-    for file in _words(folder):
+    for file in _vocabularies(folder):
         now[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
     if not path.exists():
         with atomic_write(path) as out:
@@ -91,48 +90,46 @@ def check_data(folder: Path, fingerprint: str) -> None:
     changed = [name for name in before | now if before.get(name) != now.get(name)]
     if changed:
         raise UserError(
-            f"{folder} holds a run that learned from something else: {' and '.join(changed)} "
-            "changed since it began. Put back what it was to go on, or choose another --run-dir."
+            f"{folder} holds a run with other training data: {' and '.join(changed)} changed since "
+            "it began. Restore the data to resume it, or choose another --run-dir."
         )
 
 
 def _data_note(folder: Path) -> Path:
-    """Return the file that is there once a run has something to learn from."""
+    """Return the file that exists once the training data of a run are fixed."""
     return folder / "data.json"
 
 
-def _words(folder: Path) -> list[Path]:
-    """Return the files of words or labels that a run's directory holds."""
+def _vocabularies(folder: Path) -> list[Path]:
+    """Return the vocabularies and label lists in a run's directory."""
     return sorted(folder.glob("*vocabulary.txt")) + sorted(folder.glob("labels.txt"))
 
 
 def _lock(folder: Path) -> None:
-    """Hold a run's directory until this process ends.
+    """Lock a run's directory until this process ends.
 
     Raises:
-        UserError: if another process holds it.
+        UserError: if another process holds the lock.
     """
-    file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT)
-    status = os.fstat(file)
-    key = status.st_dev, status.st_ino
-    if key in _held:
-        os.close(file)
-        return
+    # A singleton: the second call of a process gets the same lock, and may acquire it again. No
+    # fallback to a lock by existence, which a killed process would leave behind.
+    lock = FileLock(
+        folder / ".lock", timeout=0, thread_local=False, is_singleton=True, fallback_to_soft=False
+    )
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(file)
+        lock.acquire()
+    except Timeout:
         raise UserError(
             f"another process is at work in {folder}: wait for it, or choose another --run-dir"
         ) from None
-    _held[key] = file
+    _locks.append(lock)
 
 
 def _read(path: Path) -> dict[str, object]:
-    """Read a JSON object that an earlier start wrote.
+    """Read a JSON object written by an earlier start.
 
     Raises:
-        UserError: if it is none.
+        UserError: if it is damaged.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -140,7 +137,7 @@ def _read(path: Path) -> dict[str, object]:
         content = None
     if not isinstance(content, dict):
         raise UserError(
-            f"{path} is damaged: it is not what a run writes. Remove {path.parent} to train anew, "
-            "or choose another --run-dir."
+            f"{path} is damaged: it is not a JSON object. Remove {path.parent} to train again, or "
+            "choose another --run-dir."
         )
     return content

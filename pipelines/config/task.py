@@ -1,20 +1,18 @@
-"""A task is a declared value: a source of inputs and a head that answers.
+"""The six tasks: which input a task reads, how it answers, and what it can be trained on.
 
-Three sources (image, video, text) × two heads (classifier, captions) are the six tasks. The
-training loop, evaluation, export, report and command line know only this declaration. Sources and
-heads are named, not imported, so that the command line answers at once.
+Three inputs (image, video, text) times two kinds of answer (captions, labels). The classes behind
+these names stand in `pipelines.tasks.assembly`, so that the command line answers without
+TensorFlow.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import pkgutil
 from collections.abc import Mapping
 from typing import Any
 
-from data.images.captioned import DATASETS
-from data.images.labelled import LABELLED_PICTURES
-from data.storage.dataset_info import DatasetInfo
+from data.images.datasets import IMAGE_DATASETS
+from data.storage.dataset_info import Dataset, serving
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
 from data.video.datasets import CLIP_DATASETS
 
@@ -25,49 +23,41 @@ class Task:
 
     Attributes:
         name: as on the command line.
-        summary: what goes in and what comes out.
-        source: names the class that reads inputs and builds the encoder from them to a Memory.
-        head: names the class that builds the layer from a Memory to answers, and scores them.
-        parts: whose options it has, see `pipelines.config.config.choice`.
-        datasets: what it can learn from.
-        data: the dataset if none is named.
-        recipe: where values come from for a dataset without a recipe of its own.
+        summary: input and output, in a few words.
+        input: a key of `pipelines.tasks.assembly.SOURCES`: "image", "video" or "text".
+        head: a key of `pipelines.tasks.assembly.HEADS`: "captions" or "labels".
+        datasets: what it can be trained on.
+        data: the default dataset.
+        recipe: the default recipe, for datasets without one of their own.
         examples: commands, each with what it does.
-        answer: what an export calls its answer.
-        ask: how to ask an export, with `{export}` for its folder.
-        scores: names how answers are judged, a `pipelines.evaluation.metrics.Metrics`; labels
-        need none.
+        answer: the name of an export's main output.
+        ask: a command that runs an export, with `{export}` for its folder.
+        pairs: whether each text of a dataset comes with its translation.
     """
 
     name: str
     summary: str
-    source: str
+    input: str
     head: str
-    parts: frozenset[str]
-    datasets: Mapping[str, DatasetInfo]
+    datasets: Mapping[str, Dataset]
     data: str
     recipe: str
     examples: str
     answer: str
     ask: str
-    scores: str = ""
+    pairs: bool = False
 
-    def source_class(self) -> Any:
-        """Import the source."""
-        return pkgutil.resolve_name(self.source)
-
-    def head_class(self) -> Any:
-        """Import the head."""
-        return pkgutil.resolve_name(self.head)
-
-    def metrics(self) -> Any:
-        """Import how answers are judged."""
-        return pkgutil.resolve_name(self.scores)
+    @property
+    def parts(self) -> frozenset[str]:
+        """The groups of options that the task has, see `pipelines.config.option.option`."""
+        return frozenset({self.input, self.head, *(["pairs"] if self.pairs else [])})
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
-        """Say whether a field of `Config` is an option of this task."""
-        parts: list[str] = field.metadata["parts"].split()
-        return not parts or any(self.parts.issuperset(part.split("+")) for part in parts)
+        """Return whether a field of `Config` is an option of this task."""
+        requirements: list[str] = field.metadata["requires"].split()
+        return not requirements or any(
+            self.parts.issuperset(each.split("+")) for each in requirements
+        )
 
 
 TASKS = {
@@ -75,74 +65,68 @@ TASKS = {
     for task in (
         Task(
             "image-captioning",
-            "picture → sentence",
-            source="pipelines.tasks.image_source:ImageSource",
-            head="pipelines.tasks.caption_head:CaptionHead",
-            parts=frozenset({"image", "captions"}),
-            datasets=DATASETS,
+            "image → sentence",
+            input="image",
+            head="captions",
+            datasets=serving(IMAGE_DATASETS, "captions"),
             data="synthetic-scenes",
             recipe="photos",
             examples="""\
   python train.py
-      the drawn scenes: minutes, no download
+      synthetic scenes: minutes, no download
   python train.py image-captioning --data folder --source holiday
-      your own pictures: holiday/images/ and holiday/captions.csv
+      your own images: holiday/images/ and holiday/captions.csv
   python train.py image-captioning --data flickr8k --source Flickr8k --seed 1 --run-dir runs/second
-      Flickr8k by its recipe, but for the seed""",
+      Flickr8k with its recipe and another seed""",
             answer="caption",
-            ask="wordreel caption {export} picture.jpg",
-            scores="pipelines.evaluation.metrics:CAPTIONS",
+            ask="wordreel caption {export} image.jpg",
         ),
         Task(
             "translation",
             "sentence → sentence",
-            source="pipelines.tasks.text_source:TextSource",
-            head="pipelines.tasks.caption_head:CaptionHead",
-            parts=frozenset({"text", "captions", "pairs"}),
-            datasets=PAIR_DATASETS,
+            input="text",
+            head="captions",
+            pairs=True,
+            datasets=serving(PAIR_DATASETS, "translations"),
             data="synthetic-pairs",
             recipe="pairs",
             examples="""\
   python train.py translation
-      English to German in a small grammar: minutes, no download
+      synthetic English-German pairs: minutes, no download
   python train.py translation --data pairs --source corpus --languages en-de
-      your own texts: corpus/train.en and corpus/train.de, a sentence a line
+      your own texts: corpus/train.en and corpus/train.de, one sentence a line
   python train.py translation --data multi30k --source multi30k --languages de-fr
-      captions, from German to French""",
+      image captions, from German to French""",
             answer="translation",
-            ask='wordreel translate {export} "…" --attention looked.png',
-            scores="pipelines.evaluation.metrics.translation:TRANSLATIONS",
+            ask='wordreel translate {export} "…" --attention attention.png',
         ),
         Task(
             "video-captioning",
             "clip → sentence",
-            source="pipelines.tasks.video_source:VideoSource",
-            head="pipelines.tasks.caption_head:CaptionHead",
-            parts=frozenset({"video", "captions"}),
-            datasets={name: info for name, info in CLIP_DATASETS.items() if "captions" in info.has},
+            input="video",
+            head="captions",
+            datasets=serving(CLIP_DATASETS, "captions"),
             data="synthetic-clips",
             recipe="clips",
             examples="""\
   python train.py video-captioning
-      drawn shapes that move: minutes, no download
+      synthetic clips of moving shapes: minutes, no download
   python train.py video-captioning --data clip-folder --source holiday
       your own clips: holiday/clips/ and holiday/captions.csv""",
             answer="caption",
             ask="wordreel caption {export} clip.mp4",
-            scores="pipelines.evaluation.metrics:CAPTIONS",
         ),
         Task(
             "action-recognition",
             "clip → label",
-            source="pipelines.tasks.video_source:VideoSource",
-            head="pipelines.tasks.label_head:LabelHead",
-            parts=frozenset({"video", "labels"}),
-            datasets={name: info for name, info in CLIP_DATASETS.items() if "labels" in info.has},
+            input="video",
+            head="labels",
+            datasets=serving(CLIP_DATASETS, "labels"),
             data="synthetic-clips",
             recipe="actions",
             examples="""\
   python train.py action-recognition
-      drawn shapes that move: minutes, no download
+      synthetic clips of moving shapes: minutes, no download
   python train.py action-recognition --data clip-folder --source sports
       your own clips: sports/clips/ and sports/labels.csv""",
             answer="label",
@@ -150,39 +134,37 @@ TASKS = {
         ),
         Task(
             "image-classification",
-            "picture → label",
-            source="pipelines.tasks.image_source:ImageSource",
-            head="pipelines.tasks.label_head:LabelHead",
-            parts=frozenset({"image", "labels"}),
-            datasets=LABELLED_PICTURES,
+            "image → label",
+            input="image",
+            head="labels",
+            datasets=serving(IMAGE_DATASETS, "labels"),
             data="digits",
             recipe="labelled-images",
             examples="""\
   python train.py image-classification
-      real hand-written digits: a minute or two, no download
+      handwritten digits: a minute or two, no download
   python train.py image-classification --data labelled-images --source flowers
-      your own pictures: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
+      your own images: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
   python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
       a dataset of TensorFlow Datasets""",
             answer="label",
-            ask="wordreel classify {export} picture.jpg",
+            ask="wordreel classify {export} image.jpg",
         ),
         Task(
             "text-classification",
             "sentence → label",
-            source="pipelines.tasks.text_source:TextSource",
-            head="pipelines.tasks.label_head:LabelHead",
-            parts=frozenset({"text", "labels"}),
-            datasets=TEXT_DATASETS,
+            input="text",
+            head="labels",
+            datasets=serving(TEXT_DATASETS, "labels"),
             data="synthetic-reviews",
             recipe="texts",
             examples="""\
   python train.py text-classification
-      made-up reviews: a minute, no download
+      synthetic reviews: a minute, no download
   python train.py text-classification --data texts --source letters --cell gru
       your own texts: letters/texts.csv with the columns text and label
   python train.py text-classification --data sst2 --source SST-2 --seed 1 --run-dir runs/second
-      film reviews with another seed""",
+      film reviews, with another seed""",
             answer="label",
             ask='wordreel classify {export} "…"',
         ),

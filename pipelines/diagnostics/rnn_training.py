@@ -12,7 +12,7 @@ import tensorflow as tf
 from models.layers.cells import CELLS
 from models.layers.linear import Linear
 from models.layers.rnn import run_cell
-from models.layers.unroll import state_gradients, watching
+from models.layers.unroll import record_loops, state_gradients
 from pipelines.diagnostics.rnn_tasks import CLASSIC_TASKS, ClassicTask
 
 CHECK_EVERY = 100  # steps
@@ -138,7 +138,7 @@ def _left(trial: Trial, network: _Network, inputs: np.ndarray) -> float:
     directions = np.random.default_rng(trial.seed).normal(size=(MEASURED, trial.units))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
     some = tf.constant(inputs[:MEASURED])
-    with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
+    with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
         h = run_cell(network.cell, some, tf.ones(tf.shape(some)[:2], tf.bool))
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
     (gradients,) = state_gradients(tape, loss, loops)

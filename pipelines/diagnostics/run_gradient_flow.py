@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.layers.unroll import Loop, main_state, state_gradients, watching
+from models.layers.unroll import RecordedLoop, output_state, record_loops, state_gradients
 from pipelines.diagnostics.gradient_flow import Flow
 from pipelines.tasks.assembly import load_run
 
@@ -33,10 +33,10 @@ def measure_run(folder: Path, examples: int) -> list[Flow]:
     Raises:
         UserError: if there is no run with weights, or nothing in it is recurrent.
     """
-    model, head, source = load_run(folder, batch_size=examples)
-    inputs, targets = _longest(head.batches(source, 0, 0))
-    with tf.GradientTape(watch_accessed_variables=False) as tape, watching(tape) as loops:
-        loss = model.loss(inputs, targets)
+    experiment = load_run(folder, batch_size=examples)
+    inputs, targets = _longest(experiment.batches(0))
+    with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
+        loss = experiment.model.loss(inputs, targets)
     if not loops:
         raise UserError(f"nothing in the model of {folder} is recurrent")
     found = state_gradients(tape, loss, loops)
@@ -56,17 +56,17 @@ def _longest(batches: Any) -> Any:
     return max(batches.take(SEARCHED), key=rank)
 
 
-def _flow(loop: Loop, gradient: Any) -> Flow:
+def _flow(loop: RecordedLoop, gradient: Any) -> Flow:
     norms = {
         name: np.median(np.linalg.norm(part.numpy().astype(float), axis=-1), axis=1)
-        for name, part in main_state(gradient)._asdict().items()
+        for name, part in output_state(gradient)._asdict().items()
     }
     return Flow(loop.name, norms, _singular(loop))
 
 
-def _singular(loop: Loop) -> np.ndarray:
+def _singular(loop: RecordedLoop) -> np.ndarray:
     """Return the singular values of ∂h_t/∂h_{t-1}, the mean over examples: `[time, units]`."""
-    values, state = [], loop.first
+    values, state = [], loop.initial_state
     step = tf.function(functools.partial(_jacobian, loop), reduce_retracing=True)
     for each in loop.inputs:
         jacobian, state = step(each, state)
@@ -74,10 +74,10 @@ def _singular(loop: Loop) -> np.ndarray:
     return np.stack(values).astype(float)
 
 
-def _jacobian(loop: Loop, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
+def _jacobian(loop: RecordedLoop, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
     """Return ∂h_t/∂h_{t-1}, `[examples, units, units]`, and the state after the step."""
     with tf.GradientTape() as tape:
-        h = main_state(state).h
+        h = output_state(state).h
         tape.watch(h)
         _, after = loop.step(inputs, state)
-    return tape.batch_jacobian(main_state(after).h, h), after
+    return tape.batch_jacobian(output_state(after).h, h), after

@@ -11,13 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import END, Vocabulary
-from data.storage.prepared import Drawn
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.run_directory import predictions_name
 from pipelines.evaluation.metrics import CAPTIONS, Metrics, Scores
-from pipelines.inputs.batches import by_form
+from pipelines.inputs.batches import compile_by_rank
 from pipelines.inputs.tables import Table
 
 BATCH = 100
@@ -137,10 +136,10 @@ class Decoder:
         """Take a model, its words, and how to search."""
         self.vocabulary = vocabulary
 
-        @by_form
+        @compile_by_rank
         def search(inputs: Any) -> Any:
-            memory = model.remember(inputs)
-            step, state, cache = model.head.start(memory)
+            memory = model.encode(inputs)
+            step, state, cache = model.head.prepare_search(memory)
             batch = tf.shape(memory.summary)[0]
             return beam_search(step, state, cache, batch, options), memory.mask
 
@@ -211,6 +210,6 @@ def evaluate(
 
 def check_truth(prepared: Any, candidates: Mapping[str, str]) -> dict[str, bool] | None:
     """Say of each caption whether all it states is so; None where nobody can know."""
-    if not isinstance(prepared, Drawn):
+    if prepared.is_true is None:
         return None
     return {name: prepared.is_true(name, caption) for name, caption in candidates.items()}

@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from data.media.vocabulary import CLOSING, OPENING, Vocabulary
-from models.search.sampling import Hypotheses, SearchOptions, beam_search, greedy, sample
+from models.search.beam_search import beam_search
+from models.search.hypotheses import Hypotheses, SearchOptions
+from models.search.sampling import greedy, sample
 from models.tokens import END, PAD
 from pipelines.export.version import at_least_one_row, more_signatures, taken, write_version
 
@@ -94,7 +96,7 @@ def _save(
     words = folder.with_name("vocabulary.txt")
     vocabulary.save(words)
     files = [words, *source.write_assets(folder.parent)]
-    model = model.folded()
+    model = model.optimize_for_inference()
     module = tf.Module()
     module.files = [tf.saved_model.Asset(str(path)) for path in files]
     answer = functools.partial(_answer, model, vocabulary, options, name)
@@ -163,7 +165,7 @@ def _answer(
 ) -> dict[str, tf.Tensor]:
     """Return the outputs of a signature for a batch of what `read` reads."""
     rows, valid = read(at_least_one_row(given))
-    step, state, cache = model.head.start(model.remember(rows))
+    step, state, cache = model.head.prepare_search(model.encode(rows))
     found = search(step, state, cache, tf.size(valid), options)
     tokens = tf.where(valid[:, None, None], found.tokens, PAD)
     scores = tf.where(valid[:, None], found.scores, 0.0)
@@ -185,7 +187,7 @@ def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
     words = tf.gather(tf.constant(vocabulary.words), tokens)
     separators = tf.constant(["", *[vocabulary.separator] * (tokens.shape[-1] - 1)])
     texts = tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
-    for space in (CLOSING, OPENING) if vocabulary.marks else ():
+    for space in (CLOSING, OPENING) if vocabulary.punctuation else ():
         texts = tf.strings.regex_replace(texts, space, r"\1")
     return texts
 

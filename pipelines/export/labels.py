@@ -67,7 +67,7 @@ def _save(
     """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
     labels = folder.with_name("labels.txt")
     labels.write_text("\n".join(classes) + "\n", encoding="utf-8")
-    model = model.folded()
+    model = model.optimize_for_inference()
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
     module.files = [
@@ -93,7 +93,7 @@ def _answer(
 ) -> dict[str, tf.Tensor]:
     """Return the outputs of a signature for a batch of what `read` reads."""
     rows, valid = read(at_least_one_row(given))
-    memory = model.remember(rows)
+    memory = model.encode(rows)
     probabilities = tf.nn.softmax(model.head(memory))
     likeliest = tf.gather(tf.constant(list(classes)), tf.argmax(probabilities, axis=-1))
     outputs = {
@@ -102,5 +102,5 @@ def _answer(
         "valid": valid,
     }
     if model.head.pooling in ("max", "attention"):
-        outputs["attention"] = tf.where(valid[:, None], model.head.attention(memory), 0.0)
+        outputs["attention"] = tf.where(valid[:, None], model.head.attention_weights(memory), 0.0)
     return {name: output[: tf.shape(given)[0]] for name, output in outputs.items()}

@@ -1,7 +1,7 @@
-"""Captions and picture rows → training batches, in an order that is a function of the seed.
+"""Training batches, in an order that is a function of the seed.
 
-The order of an epoch depends on (seed, epoch) alone, so a run that was interrupted goes on in
-the middle of an epoch by skipping the batches it has seen, without reading them.
+The order of an epoch depends on (seed, epoch) alone, so an interrupted run resumes in the middle
+of an epoch by skipping the batches it has seen, without reading them.
 """
 
 from __future__ import annotations
@@ -11,39 +11,43 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
-from data.media.vocabulary import PAD, Vocabulary, tokenize
-from pipelines.config.config import Config
-from pipelines.inputs.tables import Table
+from data.media.vocabulary import Vocabulary, tokenize
+from pipelines.inputs.tables import Table, pad
 
-POOL = 50  # batches sorted by length together: little padding, yet no two epochs alike
+Output = TypeVar("Output")
+
+POOL = 50  # batches sorted by length together: little padding, and a new order each epoch
+
+# The inputs of a model and the targets of its head, each a tensor or a tuple of tensors.
+Batch = tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor | tuple[tf.Tensor, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Captions:
-    """Every caption of a split as word ids, and the row of its picture.
+    """Every caption of a split as word ids, and the table row of its input.
 
     Attributes:
         tokens: int32 arrays `[START, words…, END]`.
-        rows: int64 `[captions]`, positions in the picture table.
+        rows: int64 `[captions]`, positions in the table.
     """
 
     tokens: Sequence[np.ndarray]
     rows: np.ndarray
 
     @classmethod
-    def of(
+    def encode(
         cls,
         examples: Sequence[tuple[str, Sequence[str]]],
         vocabulary: Vocabulary,
         positions: dict[str, int],
         max_words: int,
     ) -> Captions:
-        """Encode `(image_id, captions)` pairs."""
+        """Encode `(id, captions)` pairs."""
         pairs = [(name, caption) for name, captions in examples for caption in captions]
         return cls(
             [np.array(vocabulary.encode(text, max_words), np.int32) for _, text in pairs],
@@ -56,28 +60,32 @@ class Captions:
         seed: int,
         epoch: int,
         *,
-        together: int = 0,
-        inputs: Sequence[int] | None = None,
+        per_row: int = 0,
+        input_lengths: Sequence[int] | None = None,
     ) -> list[np.ndarray]:
         """Return the caption numbers of each batch of an epoch; at most one batch is smaller.
 
-        By length (`together` is 0), see `batches_by_length`: that of a caption and, where `inputs`
-        says how long the rows of the table are, of what it is about. Else by picture: pictures are
-        shuffled and `together` captions of each stand side by side.
+        Args:
+            batch_size: captions in a batch.
+            seed: of the run.
+            epoch: counted from 0.
+            per_row: 0 sorts captions by length, see `batches_by_length`; otherwise rows are
+                shuffled, and up to so many captions of a row stand next to each other.
+            input_lengths: the length of each table row, added when sorting.
         """
         rng = np.random.default_rng([seed, epoch])
-        if together:
-            visit = self._number_within_picture(rng) // together
+        if per_row:
+            visit = self._number_within_row(rng) // per_row
             rank = rng.random((visit.max() + 1, self.rows.max() + 1))[visit, self.rows]
             order = np.lexsort((rank, visit))
             return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
         lengths = np.array([len(tokens) for tokens in self.tokens])
-        if inputs is not None:
-            lengths += np.array(inputs)[self.rows]
+        if input_lengths is not None:
+            lengths += np.array(input_lengths)[self.rows]
         return batches_by_length(lengths.tolist(), batch_size, rng)
 
-    def _number_within_picture(self, rng: np.random.Generator) -> np.ndarray:
-        """Number the captions of each picture from 0 in an order of chance: int64 `[captions]`."""
+    def _number_within_row(self, rng: np.random.Generator) -> np.ndarray:
+        """Number the captions of each row from 0 in a random order: int64 `[captions]`."""
         order = np.lexsort((rng.random(len(self.rows)), self.rows))
         first = np.searchsorted(self.rows[order], self.rows[order])
         numbers = np.empty(len(order), np.int64)
@@ -103,61 +111,91 @@ def batches_by_length(
     return batches
 
 
-def training_batches(
+def caption_batches(
     captions: Captions,
     table: Table,
     batch_size: int,
     *,
-    together: int,
+    per_row: int,
     seed: int,
     epoch: int,
     skip: int = 0,
 ) -> tf.data.Dataset:
-    """Return an epoch's batches from number `skip` on.
+    """Return an epoch's batches of captions from number `skip` on.
 
-    Where rows are features, batches go by length, so that little is padding. A backbone that
-    learns needs pictures of all kinds in a batch, lest its norms see only those that are told in
-    nine words; several captions can share its pass over a picture: see `together`.
+    Where rows are features, batches are sorted by length, so that there is little padding. While
+    the backbone is fine-tuned, batches are random, because its batch norms would otherwise see
+    only images whose captions have the same length; several captions then share one pass of their
+    image through the backbone.
 
-    Yields:
-        `(rows, (tokens, owners))`: rows of pictures, mirrored at random if `flips`, uint8
-        `[pictures, height, width, 3]` or float16 `[pictures, cells, depth]`; int32
-        `[captions, time]`, padded with PAD; and int32 `[captions]`, the row each belongs to.
+    Args: see `Captions.batches`.
+
+    Returns:
+        Batches `(rows, (tokens, example_index))`: what `table.read` returns; int32
+        `[captions, time]`, padded with PAD; and int32 `[captions]`, the row of each caption.
     """
-    batches = captions.batches(batch_size, seed, epoch, together=together, inputs=table.lengths)
 
-    def generate() -> Iterator[tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-        for number in range(skip, len(batches)):
-            chosen = batches[number]
-            rows = captions.rows[chosen]
-            owners = np.arange(len(rows))
-            if together:
-                rows, owners = np.unique(rows, return_inverse=True)
-            chance = np.random.default_rng([seed, epoch, number])
-            tokens = pad([captions.tokens[i] for i in chosen])
-            yield table.read(rows, chance), (tokens, owners.astype(np.int32))
+    def select(chosen: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        rows = captions.rows[chosen]
+        example_index = np.arange(len(rows))
+        if per_row:
+            rows, example_index = np.unique(rows, return_inverse=True)
+        tokens = pad([captions.tokens[i] for i in chosen])
+        return rows, (tokens, example_index.astype(np.int32))
 
-    signature = (
-        table.spec,
-        (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
+    batches = captions.batches(
+        batch_size, seed, epoch, per_row=per_row, input_lengths=table.lengths
     )
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+    spec = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
+    return read_batches(table, batches, select, spec, seed=seed, epoch=epoch, skip=skip)
 
 
-class Timed:
-    """Hands batches on and counts the seconds that who takes them has waited.
+def read_batches(
+    table: Table,
+    batches: Sequence[np.ndarray],
+    select: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | tuple[np.ndarray, ...]]],
+    target_spec: tf.TensorSpec | tuple[tf.TensorSpec, ...],
+    *,
+    seed: int,
+    epoch: int,
+    skip: int,
+) -> tf.data.Dataset:
+    """Read batches from number `skip` on; augmentation depends on (seed, epoch, number) alone.
+
+    Args:
+        table: the inputs.
+        batches: the example numbers of each batch.
+        select: example numbers → table rows and targets.
+        target_spec: of the targets.
+        seed: of the run.
+        epoch: counted from 0.
+        skip: the number of batches to leave out.
+    """
+
+    def generate() -> Iterator[tuple[object, object]]:
+        for number in range(skip, len(batches)):
+            rows, targets = select(batches[number])
+            rng = np.random.default_rng([seed, epoch, number])
+            yield table.read(rows, rng), targets
+
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=(table.spec, target_spec))
+    return dataset.prefetch(4)
+
+
+class Timed(Generic[Output]):
+    """Yields batches and measures how long the consumer waits for them.
 
     Attributes:
-        seconds: so far; the first batch is not counted, for which everything has to start.
+        seconds: the waiting time; the first batch does not count, because everything starts then.
     """
 
     def __init__(
-        self, batches: Iterable[Any], clock: Callable[[], float] = time.perf_counter
+        self, batches: Iterable[Output], clock: Callable[[], float] = time.perf_counter
     ) -> None:
         """Take the batches, and a clock."""
         self.batches, self.clock, self.seconds = batches, clock, 0.0
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Output]:
         """Yield the batches."""
         batches = iter(self.batches)
         yield from itertools.islice(batches, 1)
@@ -170,44 +208,33 @@ class Timed:
             yield batch
 
 
-def by_form(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Compile a function of a nest of arrays: a graph for each form, whatever the sizes.
+def compile_by_rank(function: Callable[..., Output]) -> Callable[..., Output]:
+    """Compile a function of a nest of arrays, one graph for each combination of ranks.
 
-    One graph for features `[batch, cells, depth]` and for maps `[batch, height, width, channels]`
-    would know nothing of the shape of either.
+    One graph for both features `[batch, cells, depth]` and feature maps `[batch, height, width,
+    channels]` would know the shape of neither.
     """
 
     @functools.cache
-    def compiled(ranks: tuple[int, ...]) -> Any:
+    def compiled(ranks: tuple[int, ...]) -> Callable[..., Output]:
         del ranks
-        return tf.function(function, reduce_retracing=True)
+        compiled: Callable[..., Output] = tf.function(function, reduce_retracing=True)
+        return compiled
 
     return lambda inputs: compiled(tuple(map(np.ndim, tf.nest.flatten(inputs))))(inputs)
 
 
-def note_cut(texts: Sequence[str], vocabulary: Vocabulary, config: Config, what: str) -> list[str]:
-    """Say, on the screen too, how many texts are longer than is read; return no or one line."""
-    most = config.max_words
-    lengths = [len(tokenize(text, vocabulary.marks)) for text in texts]
-    long = [length for length in lengths if length > most]
+def note_truncation(
+    texts: Sequence[str], vocabulary: Vocabulary, max_words: int, what: str
+) -> list[str]:
+    """Print how many texts are longer than `max_words`; return that line, or no line."""
+    lengths = [len(tokenize(text, vocabulary.punctuation)) for text in texts]
+    long = [length for length in lengths if length > max_words]
     if not long:
         return []
     note = (
-        f"{len(long):,} of {len(texts):,} {what} have more than {most} words, the longest "
+        f"{len(long):,} of {len(texts):,} {what} have more than {max_words} words, the longest "
         f"{max(long):,}; the rest of each is cut: see --max-words"
     )
     print(note)
     return [note]
-
-
-def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:
-    """Stack sequences of different lengths, PAD behind the shorter ones.
-
-    >>> pad([np.array([1, 2]), np.array([1, 7, 2])])
-    array([[1, 2, 0],
-           [1, 7, 2]], dtype=int32)
-    """
-    padded = np.full((len(sequences), max(map(len, sequences))), PAD, np.int32)
-    for row, sequence in zip(padded, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return padded

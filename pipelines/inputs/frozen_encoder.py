@@ -1,4 +1,4 @@
-"""A frozen backbone as a job runs it: encoded pictures → float16 rows, the same as in training."""
+"""A frozen backbone as `wordreel prepare` runs it: encoded images → the rows that training uses."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.backbones.factory import build_backbone, default_image_size, fingerprint, to_vector
+from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
 from pipelines.inputs.feature_cache import VERSION, row_function
 from pipelines.preprocessing.resize import decode_picture
 
-BATCH = 8  # pictures in a call: with one thread, what lies between layers then stays in its cache
+BATCH = 8  # images in a call: with one thread, activations then stay in the processor's cache
 
 
 def settings(
@@ -24,14 +24,14 @@ def settings(
     pooled: bool = False,
     flips: bool = False,
 ) -> dict[str, Any]:
-    """Return what a job says of its encoder, JSON.
+    """Return the description of an encoder that a job stores, as JSON values.
 
     Args:
         backbone: a name that `build_backbone` knows.
         weights: see there.
-        size: pixels a side that it sees; None: its own.
-        pooled: whether the mean of its grid is stored, not the grid.
-        flips: whether what it says of the mirrored picture is stored as well.
+        size: pixels per side; None: the backbone's default.
+        pooled: whether to store the mean of its grid, not the grid.
+        flips: whether to store the features of the mirrored image as well.
 
     Raises:
         UserError: for a backbone that does not exist or cannot be loaded.
@@ -42,7 +42,10 @@ def settings(
     except ValueError as error:
         raise UserError(f"--features {backbone}: {error}") from error
     if weights == "random" or (weights == "auto" and model.name == "small_cnn"):
-        raise UserError(f"--features {backbone}: random weights, other ones in every process")
+        raise UserError(
+            f"--features {backbone}: random weights differ in every process; name a backbone with "
+            "pretrained weights"
+        )
     _, rows, columns, depth = model.compute_output_shape((1, size, size, 3))
     stored = [depth] if pooled else [rows * columns, depth]
     return {
@@ -58,33 +61,36 @@ def settings(
 
 
 class FrozenEncoder:
-    """Encoded pictures → their rows."""
+    """Encoded images → rows of features."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         """Load the backbone.
 
         Raises:
-            UserError: if it is not the one that the job began with.
+            UserError: if its weights are not those that the job started with.
         """
         self.size = settings["size"]
         self.backbone = build_backbone(
             settings["backbone"], weights=settings["weights"], image_size=self.size
         )
         if fingerprint(self.backbone) != settings["fingerprint"]:
-            raise UserError(f"{settings['backbone']} has other weights here than where it began")
+            raise UserError(
+                f"{settings['backbone']} has other weights on this machine than where the job "
+                "started: use the same weights file on all machines"
+            )
         self.flips = settings["flips"]
-        model = to_vector(self.backbone) if settings["pooled"] else self.backbone
+        model = add_pooling(self.backbone) if settings["pooled"] else self.backbone
         self.rows = row_function(self.size, self.flips, model).compute
-        # One call for all: each takes as long as it takes to decode a small picture.
+        # One call for a batch: a call takes as long as decoding a small image.
         self._rows_of = tf.function(
             lambda encoded: self.rows(self._decoded(encoded)),
             input_signature=[tf.TensorSpec([None], tf.string)],
         )
 
     def __call__(self, encoded: Sequence[bytes]) -> np.ndarray:
-        """Return the rows of pictures, float16 `[pictures, cells, depth]`.
+        """Return the rows of images, float16 `[images, cells, depth]`.
 
-        Pooled ones have no cells; of mirrored pictures as well, `[pictures, 2, ...]`.
+        Pooled features are `[images, depth]`; with mirrored images, `[images, 2, ...]`.
         """
         starts = range(0, len(encoded), BATCH)
         rows = np.concatenate([self._rows_of(encoded[at : at + BATCH]).numpy() for at in starts])
@@ -94,6 +100,6 @@ class FrozenEncoder:
         return tf.map_fn(
             lambda one: decode_picture(one, self.size),
             encoded,
-            parallel_iterations=1,  # a large picture at a time
+            parallel_iterations=1,  # one large image at a time
             fn_output_signature=tf.TensorSpec([self.size, self.size, 3], tf.uint8),
         )

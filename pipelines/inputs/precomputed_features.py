@@ -1,7 +1,4 @@
-"""Features that a dataset brings: whether they are those that a run wants, and what to say if not.
-
-`wordreel prepare --features` stores what a frozen backbone says of each picture, or frame.
-"""
+"""Features that `wordreel prepare --features` has stored in a dataset: can a run use them?"""
 
 from __future__ import annotations
 
@@ -11,54 +8,54 @@ from data.storage.prepared import Stored
 from pipelines.inputs.feature_cache import VERSION
 
 
-def brings_rows(
+def can_use_stored_features(
     prepared: Stored,
     *,
     size: int,
     fingerprint: str,
     flips: bool,
+    fine_tuned: bool,
     pooled: bool = False,
     cropped: bool = False,
-    changing: bool = False,
-    learns: bool = False,
+    pairs: bool = False,
 ) -> bool:
-    """Say whether a dataset has the rows that a run wants; tell the user where it has others.
+    """Return whether a dataset has stored the rows that a run needs; print a note if not.
 
     Args:
         prepared: the dataset.
-        size: pixels a side that the backbone sees.
+        size: pixels per side that the backbone takes.
         fingerprint: of the backbone, up to its grid.
-        flips: whether mirrored pictures are wanted as well.
+        flips: whether mirrored images are needed as well.
+        fine_tuned: whether the backbone, or its top, is trained: then it needs images.
         pooled: whether the mean of a grid is enough.
-        cropped: whether the backbone sees a part of each picture only.
-        changing: whether it sees how frames change as well.
-        learns: whether the backbone, or its top, learns: then it wants pictures.
+        cropped: whether the backbone gets only a part of each image.
+        pairs: whether it gets frame differences as well.
 
     Raises:
-        UserError: if it has other rows, and no pictures to compute those that are wanted.
+        UserError: if it has other features, and no images to compute those that are needed.
     """
     encoder = prepared.encoder
     if encoder is None:
         return False
     made_by = [encoder[name] for name in ("version", "size", "fingerprint")]
-    missing = {
-        f"this backbone at {size} pixels": made_by != [VERSION, size, fingerprint],
-        "single cells": encoder["pooled"] and not pooled,
-        "mirrored pictures": flips and not encoder["flips"],
-        "a part of each frame": cropped,
-        "what changes from frame to frame": changing,
+    required = {
+        f"features of this backbone at {size} pixels": made_by != [VERSION, size, fingerprint],
+        "grid cells": encoder["pooled"] and not pooled,
+        "mirrored images": flips and not encoder["flips"],
+        "cropped frames": cropped,
+        "frame differences": pairs,
     }
-    lacks = " or ".join(what for what, missed in missing.items() if missed)
-    if not lacks and not learns:
+    missing = " or ".join(what for what, is_missing in required.items() if is_missing)
+    if not missing and not fine_tuned:
         return True
     has = f"{prepared.directory} has features of {encoder['backbone']} at {encoder['size']} pixels"
     if prepared.has_pixels():
-        if not learns:
-            say(f"{has}, none of {lacks}: those are computed from its pictures")
+        if not fine_tuned:
+            say(f"{has}, without {missing}: the run computes features from its images")
         return False
-    lacks = "no pictures, which a backbone that learns needs" if learns else f"none of {lacks}"
+    problem = "but no images, which fine-tuning needs" if fine_tuned else f"without {missing}"
     raise UserError(
-        f"{has}, {lacks}: train with --backbone {encoder['backbone']} --image-size "
-        f"{encoder['size']}{' --no-flips' * (not encoder['flips'])} and nothing that tunes or "
-        "crops, or prepare it anew, with pictures"
+        f"{has}, {problem}: train with --backbone {encoder['backbone']} --image-size "
+        f"{encoder['size']}{' --no-flips' * (not encoder['flips'])} and without fine-tuning or "
+        "--crop, or prepare the dataset again with images"
     )

@@ -1,143 +1,210 @@
-"""What heads read their inputs from: rows of pictures or of the frames of clips, by position."""
+"""The model inputs of a split, by row: images, clips or texts."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from models.tokens import PAD
 from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.preprocessing.frame_selection import select_frames
 
+Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]
+
 
 @dataclasses.dataclass(frozen=True)
-class Table:
-    """One row a picture.
-
-    That is uint8 `[height, width, 3]` pixels, float16 `[cells, depth]` features, or float16
-    `[height, width, channels]` from the frozen part of a backbone.
+class Table(abc.ABC):
+    """The model inputs of a split, one row per example.
 
     Attributes:
-        ids: the pictures' ids, in the order of the rows.
-        rows: memory-mapped `[pictures, 1 or 2, ...]`; the second of two is mirrored.
-        flips: whether half of the pictures are mirrored, by chance, while learning.
-        variation: how else pixels, not features, are varied while learning.
+        ids: the examples' ids, in the order of the rows.
     """
 
     ids: tuple[str, ...]
-    rows: np.ndarray
-    flips: bool = False
-    augmentation: Augmentation | None = None
 
     @property
-    def spec(self) -> tf.TensorSpec:
-        """What `read` returns, with any number of rows."""
-        return tf.TensorSpec([None, *self.rows.shape[2:]], self.rows.dtype)
+    @abc.abstractmethod
+    def spec(self) -> tf.TensorSpec | tuple[tf.TensorSpec, ...]:
+        """The shape and type of what `read` returns, for any number of rows."""
 
     @property
+    @abc.abstractmethod
     def lengths(self) -> list[int]:
-        """Return how long each row is: all alike."""
-        return [1] * len(self.ids)
+        """The number of time steps of each row, 1 for images."""
+
+    @abc.abstractmethod
+    def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> Inputs:
+        """Return the model inputs of some rows.
+
+        Args:
+            positions: the rows, int `[batch]`.
+            rng: for training, the generator that augmentation uses; None: no augmentation.
+
+        Returns:
+            `[batch, ...]`; for clips, frames `[batch, time, ...]`, zero after the end of shorter
+            clips, and a mask, bool `[batch, time]`, true where a frame is real.
+        """
 
     def positions(self) -> dict[str, int]:
         """Return the row of each id."""
         return {name: row for row, name in enumerate(self.ids)}
 
-    def read(self, positions: np.ndarray, chance: np.random.Generator | None = None) -> np.ndarray:
-        """Return some pictures' rows, `[len(positions), ...]`; for learning, varied by chance."""
-        mirror = mirrored(len(positions), self.flips, chance)
-        if self.rows.shape[1] == 2:
-            return self.rows[positions, mirror.astype(int)]
-        rows = self.rows[positions, 0]
-        rows[mirror] = rows[mirror, :, ::-1]
-        if self.augmentation and chance and rows.dtype == np.uint8:
-            rows = self.augmentation.apply(rows, chance)
-        return rows
-
 
 @dataclasses.dataclass(frozen=True)
-class ClipTable:
-    """The frames of clips, one row a frame: uint8 pixels or float16 features.
+class FrameTable(Table):
+    """What images and clips share; an image is a clip of one frame.
+
+    A frame is uint8 `[height, width, 3]` pixels, float16 `[cells, depth]` or `[depth]` features, or
+    float16 `[height, width, channels]` from the frozen part of a backbone.
 
     Attributes:
-        ids: the clips' ids.
-        frames: of each clip, how many are stored.
-        rows: memory-mapped `[frames of all clips, 1 or 2, ...]`; the second of two is mirrored.
-        pairs: whether the pixels of the frame before come with each, behind its own channels.
-        flips: which clips are mirrored half of the times while learning, bool `[clips]`; or all.
-        most: frames of a clip that are read; None for all.
-        jitter: how much slower or faster a clip goes while learning, at most, as a share.
-        variation: how else the pixels of a clip are varied while learning, all frames alike.
+        rows: memory-mapped `[frames, 1 or 2, ...]`; the second of two is mirrored.
+        flips: which examples are mirrored with probability 0.5 in training, bool `[examples]`, or
+            one value for all.
+        augmentation: of pixels, in training.
     """
 
-    ids: tuple[str, ...]
-    frames: np.ndarray
     rows: np.ndarray
-    pairs: bool = False
     flips: np.ndarray | bool = False
-    most: int | None = None
-    speed_jitter: float = 0.0
     augmentation: Augmentation | None = None
+
+    def _choose_mirrored(
+        self, positions: np.ndarray, rng: np.random.Generator | None
+    ) -> np.ndarray:
+        """Return which examples to mirror, bool `[len(positions)]`."""
+        if rng is None:
+            return np.zeros(len(positions), bool)
+        flips = np.broadcast_to(self.flips, len(self.ids))[positions]
+        return flips & (rng.random(len(positions)) < 0.5)
+
+
+class ImageTable(FrameTable):
+    """Images, one row of `rows` each."""
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """The shape and type of what `read` returns."""
+        return tf.TensorSpec([None, *self.rows.shape[2:]], self.rows.dtype)
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of frames of each image."""
+        return [1] * len(self.ids)
+
+    def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Return some images, `[len(positions), ...]`."""
+        mirror = self._choose_mirrored(positions, rng)
+        if self.rows.shape[1] == 2:
+            return self.rows[positions, mirror.astype(int)]
+        images = self.rows[positions, 0]
+        images[mirror] = images[mirror, :, ::-1]
+        if self.augmentation and rng and images.dtype == np.uint8:
+            images = self.augmentation.apply(images, rng)
+        return images
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClipTable(FrameTable):
+    """Clips, one row of `rows` per frame.
+
+    Attributes:
+        frames: the number of stored frames of each clip, int `[clips]`.
+        pairs: whether each frame's pixels come with those of the frame before, as more channels.
+        max_frames: the number of frames read of a clip; None: all.
+        speed_jitter: the largest change of a clip's speed in training, as a share.
+    """
+
+    frames: np.ndarray
+    pairs: bool = False
+    max_frames: int | None = None
+    speed_jitter: float = 0.0
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
-        """What `read` returns."""
-        frames = tf.TensorSpec([None, None, *self._shape], self.rows.dtype)
+        """The shapes and types of the frames and the mask that `read` returns."""
+        frames = tf.TensorSpec([None, None, *self._frame_shape], self.rows.dtype)
         return frames, tf.TensorSpec([None, None], tf.bool)
 
     @property
-    def _shape(self) -> list[int]:
-        """Return the shape of a frame that is read."""
+    def _frame_shape(self) -> list[int]:
         return [*self.rows.shape[2:-1], self.rows.shape[-1] * (1 + self.pairs)]
 
     @property
     def lengths(self) -> list[int]:
-        """Return how many frames of each clip are read."""
-        lengths: list[int] = np.minimum(self.frames, self.most or self.frames).tolist()
+        """The number of frames read of each clip."""
+        lengths: list[int] = np.minimum(self.frames, self.max_frames or self.frames).tolist()
         return lengths
 
-    def positions(self) -> dict[str, int]:
-        """Return the number of each clip."""
-        return {name: number for number, name in enumerate(self.ids)}
-
     def read(
-        self, positions: np.ndarray, chance: np.random.Generator | None = None
+        self, positions: np.ndarray, rng: np.random.Generator | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return some clips.
-
-        Args:
-            positions: their numbers.
-            chance: for learning, mirrors clips and moves moments, pixels and light; None: nothing
-                does.
-
-        Returns:
-            Frames `[clips, time, ...]`, zeros behind the shorter clips, and what is a frame, bool
-            `[clips, time]`.
-        """
-        flips = np.broadcast_to(self.flips, len(self.ids))[positions]
-        mirror = mirrored(len(positions), flips, chance)
-        chosen, mask = select_frames(self.frames[positions], self.most, chance, self.speed_jitter)
-        first = (np.cumsum(self.frames) - self.frames)[positions]
-        features = self.rows.shape[1] == 2
-        clips = np.zeros([*mask.shape, *self._shape], self.rows.dtype)
-        for number in range(len(positions)):
+        """Return the frames of some clips, `[clips, time, ...]`, and the mask `[clips, time]`."""
+        mirror = self._choose_mirrored(positions, rng)
+        chosen, mask = select_frames(
+            self.frames[positions], self.max_frames, rng, self.speed_jitter
+        )
+        starts = (np.cumsum(self.frames) - self.frames)[positions]
+        clips = np.zeros([*mask.shape, *self._frame_shape], self.rows.dtype)
+        for number, start in enumerate(starts):
             real = mask[number]
-            view = int(features and mirror[number])
             frames = chosen[number, real]
             if self.pairs:
                 frames = np.concatenate([frames, np.maximum(frames - 1, 0)])
-            clip = self.rows[first[number] + frames, view]
-            if clip.dtype == np.uint8:
-                clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror[number] else clip
-                if self.augmentation and chance:
-                    clip = self.augmentation.apply(clip, chance, alike=True)
+            clip = self._read_clip(start + frames, mirror[number], rng)
             clips[number, real] = np.concatenate(np.split(clip, 1 + self.pairs), axis=-1)
         return clips, mask
 
+    def _read_clip(
+        self, frames: np.ndarray, mirror: bool, rng: np.random.Generator | None
+    ) -> np.ndarray:
+        """Return some rows; all frames of a clip are augmented alike."""
+        if self.rows.shape[1] == 2:
+            return self.rows[frames, int(mirror)]
+        clip = self.rows[frames, 0]
+        if clip.dtype == np.uint8:
+            clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror else clip
+            if self.augmentation and rng:
+                clip = self.augmentation.apply(clip, rng, alike=True)
+        return clip
 
-def mirrored(
-    count: int, flips: np.ndarray | bool, chance: np.random.Generator | None
-) -> np.ndarray:
-    """Choose which examples are mirrored: half of them where that is asked for, bool `[count]`."""
-    return flips & (chance.random(count) < 0.5) if chance else np.zeros(count, bool)
+
+@dataclasses.dataclass(frozen=True)
+class TextTable(Table):
+    """Texts as word ids.
+
+    Attributes:
+        rows: int32 arrays `[START, words…, END]`.
+    """
+
+    rows: Sequence[np.ndarray]
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """The shape and type of what `read` returns."""
+        return tf.TensorSpec([None, None], tf.int32)
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of word ids of each text."""
+        return [len(row) for row in self.rows]
+
+    def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Return some texts, int32 `[len(positions), time]`, padded; `rng` is not used."""
+        return pad([self.rows[position] for position in positions])
+
+
+def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Stack sequences of different lengths, int32 `[sequences, time]`, with PAD at the end.
+
+    >>> pad([np.array([1, 2]), np.array([1, 7, 2])])
+    array([[1, 2, 0],
+           [1, 7, 2]], dtype=int32)
+    """
+    padded = np.full((len(sequences), max(map(len, sequences))), PAD, np.int32)
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return padded

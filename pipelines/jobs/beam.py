@@ -1,9 +1,9 @@
-"""Shards as the work units of a Beam pipeline, on any runner that shares a disk with this machine.
+"""A Beam pipeline whose elements are shards, on any runner that shares a disk with this machine.
 
     Create(keys) | Reshuffle | BuildShard
 
-Nothing but keys travels: what a shard is made of, and what becomes of it, lies in the folder that
-all workers see. How one is made, and what happens when it crashes: `pipelines.jobs.worker`.
+Only keys are sent: the items of a shard and its result are in the folder that all workers share.
+`pipelines.jobs.worker` makes a shard and handles crashes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from data.common.progress import progress
 from data.sharding.shards import Shard
 from pipelines.jobs.worker import FAILED, Worker
 
-logging.disable(logging.WARNING)  # of Google's services, which Beam misses when it is imported
+logging.disable(logging.WARNING)  # Beam's import warns that Google's libraries are missing
 import apache_beam as beam  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 
@@ -29,18 +29,18 @@ logging.disable(logging.NOTSET)
 
 
 class BuildShard(beam.DoFn):
-    """Makes the shards of keys."""
+    """Makes the shard of each key."""
 
     def __init__(self, work: str) -> None:
-        """Take the folder that all workers see."""
+        """Take the folder that all workers share."""
         self.work = work
 
     def setup(self) -> None:
-        """Prepare a process, which the first shard starts."""
+        """Create the worker; its process starts with the first shard."""
         self.worker = Worker(self.work)
 
     def process(self, key: str) -> Iterator[str]:
-        """Yield the key when its shard is there."""
+        """Yield the key if its shard was made."""
         if self.worker.build(key):
             yield key
 
@@ -54,19 +54,19 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
 
     Args:
         work: the folder with `job.json` and their items.
-        shards: those that are missing.
-        unit: what is counted on the screen.
-        beam_options: of the command line; without a runner all cores of this machine work.
+        shards: the missing ones.
+        unit: of the progress bar.
+        beam_options: of the command line; without a runner all cores of this machine are used.
 
     Raises:
-        UserError: if a worker met what a user can mend, or a runner that was asked for gave up.
+        UserError: if a worker found an error that the user can fix, or the chosen runner failed.
     """
     if not shards:
         return
     (work / FAILED).unlink(missing_ok=True)
     total = sum(shard.size for shard in shards)
-    with progress(total, "preparing", unit) as bar, _watched(work, shards, bar):
-        # The largest first, dealt in turn: all workers get about as much.
+    with progress(total, "preparing", unit) as bar, _Watched(work, shards, bar):
+        # The largest first, in turn: all workers get about the same.
         keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
         try:
             with beam.Pipeline(options=_options(beam_options, len(keys))) as pipeline:
@@ -76,15 +76,15 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
                     | beam.Reshuffle()
                     | beam.ParDo(BuildShard(str(work.absolute())))
                 )
-        except KeyboardInterrupt:  # workers finish the shard in hand, and begin no other
+        except KeyboardInterrupt:  # workers finish the current shard and start no other
             (work / FAILED).touch()
             raise
         except Exception as error:
             if "--runner" not in _names(beam_options):
                 raise
             raise UserError(
-                f"the runner gave up: {str(error) or repr(error)}\n"
-                "What is finished stays: the same command goes on from there"
+                f"the runner failed: {str(error) or repr(error)}\n"
+                "Finished shards are kept: the same command resumes from there"
             ) from error
     if (work / FAILED).exists():
         text = (work / FAILED).read_text(encoding="utf-8")
@@ -92,16 +92,16 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
     lost = [shard for shard in shards if not (work / f"{shard.key}.json").exists()]
     if lost:
         raise UserError(
-            f"{len(lost):,} of {len(shards):,} shards did not come: do all workers see {work}, and "
-            "is there room on its disk?"
+            f"{len(lost):,} of {len(shards):,} shards are missing: do all workers share {work}, "
+            "and is there space on its disk?"
         )
 
 
 def check_options(words: Sequence[str]) -> None:
-    """Refuse options that Beam does not know: it would leave them out without a word.
+    """Refuse options that Beam does not know: it would ignore them silently.
 
     Raises:
-        UserError: naming the first.
+        UserError: that names the first.
     """
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     known.add_value_provider_argument = known.add_argument  # type: ignore[attr-defined]
@@ -117,11 +117,11 @@ def check_options(words: Sequence[str]) -> None:
 
 
 def _options(given: Sequence[str], shards: int) -> PipelineOptions:
-    # DirectRunner would look for Prism first, a program that Beam downloads: its engine will do.
+    # DirectRunner would first look for Prism, which Beam downloads; its own engine is enough.
     words, named = list(given), _names(given)
     if "--runner" not in named:
         words.append("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner")
-        # Threads wait for the processes that work.
+        # The threads only wait for worker processes.
         words += ["--direct_running_mode=multi_threading"] * ("--direct_running_mode" not in named)
         if "--direct_num_workers" not in named:
             words.append(f"--direct_num_workers={min(len(os.sched_getaffinity(0)), shards)}")
@@ -132,27 +132,27 @@ def _names(words: Sequence[str]) -> set[str]:
     return {word.partition("=")[0] for word in words}
 
 
-class _watched:
-    """Moves a bar while shards are finished, whoever makes them."""
+class _Watched:
+    """Moves a progress bar as workers finish shards."""
 
     def __init__(self, work: Path, shards: Iterable[Shard], bar: Any) -> None:
         self.work, self.bar = work, bar
         self.waiting = {shard.key: shard.size for shard in shards}
-        self.over = threading.Event()
+        self.done = threading.Event()
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> None:
         self.thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self.over.set()
+        self.done.set()
         self.thread.join()
-        self._look()
+        self._update()
 
     def _watch(self) -> None:
-        while not self.over.wait(0.5):
-            self._look()
+        while not self.done.wait(0.5):
+            self._update()
 
-    def _look(self) -> None:
+    def _update(self) -> None:
         for key in [key for key in self.waiting if (self.work / f"{key}.json").exists()]:
             self.bar.update(self.waiting.pop(key))

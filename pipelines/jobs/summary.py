@@ -1,4 +1,4 @@
-"""What a prepared dataset holds: counts, sizes, words and labels as text, samples as a page."""
+"""Summary of a prepared dataset: counts, sizes, words and labels as text, samples as a page."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import itertools
 import os
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data.annotations.entries import Problem
 from data.media.vocabulary import tokenize
-from data.sharding.dataset_kinds import kind_of
-from data.sharding.shards import Shard, Workplace
+from data.sharding.datasets import preparable
+from data.sharding.shards import Workplace
 from data.sharding.work_items import read_items
+from data.sharding.write_dataset import Written
 from pipelines.reports.gallery import Card, Section, page
 from pipelines.reports.thumbnails import thumbnail
 
-SAMPLES, FRAMES = 12, 4  # of a split, of a clip
-LABELS, SHAPES = 30, 5  # lines at most
-MIN_COUNT = 5  # as a run's, unless told otherwise
+SAMPLES, FRAMES = 12, 4  # samples per split, frames per clip
+LABELS, SHAPES = 30, 5  # the largest numbers of lines
+MIN_COUNT = 5  # the default of a run
 
 
-class _Told:
-    """Captions (or texts) of a split, counted: how often each word comes, the length of each."""
+class _Counts:
+    """Word frequencies and lengths of the captions (or texts) of a split."""
 
     def __init__(self, captions: Iterable[str] = ()) -> None:
         self.words, self.lengths = Counter[str](), array("I")
@@ -40,77 +40,69 @@ class _Told:
         self.lengths.append(len(words))
 
 
-def describe(
-    place: Workplace,
-    dataset: str,
-    shards: Sequence[Shard],
-    notes: Sequence[Mapping[str, Any]],
-    problems: Iterable[Problem],
-) -> str:
+def describe(place: Workplace, written: Written) -> str:
     """Return the summary: a line for each split, then for shapes, words and labels.
 
     Args:
-        place: where the items of the shards are written down.
-        dataset: its name.
-        shards: what was to be stored.
-        notes: what became of each.
-        problems: what was left out.
+        place: the folder with the items of the shards.
+        written: what was made.
     """
-    kind, left_out = kind_of(dataset), {problem.file for problem in problems if problem.bad}
-    lines = [dataset]
-    splits = dict.fromkeys(shard.split for shard in shards)
-    told = {side: {split: _Told() for split in splits} for side in kind.sides}
+    dataset, notes = preparable(written.job["dataset"]), written.notes
+    left_out = {problem.file for problem in written.problems if problem.bad}
+    lines = [dataset.name]
+    splits = dict.fromkeys(shard.split for shard in written.shards)
+    texts = {text: {split: _Counts() for split in splits} for text in dataset.texts}
     labels = {split: Counter[str]() for split in splits}
     for split in splits:
         own = [note for note in notes if note["split"] == split]
         count = sum(note["examples"] for note in own)
         megabytes = sum(note["size"] for note in own) / 1e6
-        lines.append(f"{split}: {count:,} {kind.unit}, {megabytes:,.1f} MB, {len(own)} shards")
-    for shard in shards:
+        lines.append(f"{split}: {count:,} {dataset.unit}, {megabytes:,.1f} MB, {len(own)} shards")
+    for shard in written.shards:
         for entry in (item.entry for item in read_items(place.path(shard.key, ".items"))[1]):
             if entry.file in left_out:
                 continue
-            for number, side in enumerate(kind.sides):
-                for caption in entry.captions[number :: len(kind.sides)]:
-                    told[side][shard.split].add(caption)
+            for number, text in enumerate(dataset.texts):
+                for caption in entry.captions[number :: len(dataset.texts)]:
+                    texts[text][shard.split].add(caption)
             if entry.label:
                 labels[shard.split][entry.label] += 1
     lines += _shapes(notes)
-    for side, by_split in told.items():
-        lines += _words(f"{side}s", by_split)
+    for text, by_split in texts.items():
+        lines += _words(f"{text}s", by_split)
     lines += _labels(labels)
     return "\n".join(lines) + "\n"
 
 
 def _shapes(notes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Say how large most pictures are, or how many frames most clips have."""
+    """Yield a line with the most frequent sizes of images, or of frames and their number."""
     shapes = Counter[str]()
     for note in notes:
         shapes.update(note["shapes"])
-    most = [f"{shape} ({count:,})" for shape, count in shapes.most_common(SHAPES)]
-    if most:
-        others = len(shapes) - len(most)
-        yield f"sizes: {', '.join(most)}{f' and {others:,} others' * bool(others)}"
+    frequent = [f"{shape} ({count:,})" for shape, count in shapes.most_common(SHAPES)]
+    if frequent:
+        others = len(shapes) - len(frequent)
+        yield f"sizes: {', '.join(frequent)}{f' and {others:,} others' * bool(others)}"
 
 
-def _words(side: str, told: Mapping[str, _Told]) -> Iterator[str]:
-    """Say how long captions (or texts) are, and how many of their words a model would know."""
-    train = told.get("train", _Told())
-    often = {word for word, count in train.words.items() if count >= MIN_COUNT}
-    for split, its in told.items():
+def _words(kind: str, counts: Mapping[str, _Counts]) -> Iterator[str]:
+    """Yield a line per split: the lengths of captions (or texts), the share of known words."""
+    train = counts.get("train", _Counts())
+    vocabulary = {word for word, count in train.words.items() if count >= MIN_COUNT}
+    for split, its in counts.items():
         if not its.lengths:
             continue
         low, middle, high, top = np.percentile(its.lengths, [0, 50, 95, 100]).astype(int)
-        known = sum(count for word, count in its.words.items() if word in often)
+        known = sum(count for word, count in its.words.items() if word in vocabulary)
         yield (
-            f"words in {split}: {len(its.lengths):,} {side} of {low} to {top} words, half of at "
-            f"most {middle}, 95 % of at most {high}; {known / max(1, its.words.total()):.1%} "
-            f"of the words are among the {len(often):,} that training has {MIN_COUNT} times"
+            f"words in {split}: {len(its.lengths):,} {kind} of {low} to {top} words, median "
+            f"{middle}, 95th percentile {high}; {known / max(1, its.words.total()):.1%} of the "
+            f"words are among the {len(vocabulary):,} that occur {MIN_COUNT} times in train"
         )
 
 
 def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
-    """Draw a bar for the share of each label in each split."""
+    """Yield a line with a bar for the share of each label in each split."""
     for split, counts in labels.items():
         total = counts.total()
         for number, (label, count) in enumerate(counts.most_common()):
@@ -121,24 +113,25 @@ def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
             yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
 
 
-def sheet(place: Workplace, job: Mapping[str, Any], shards: Sequence[Shard], text: str) -> str:
-    """Return a page with the summary and, of each split, the first examples: random ones.
+def sheet(place: Workplace, written: Written, text: str) -> str:
+    """Return a page with the summary and the first examples of each split.
 
-    The order of a split is that of the hashes of its ids.
+    They are random: the order of a split is that of the hashes of its ids.
     """
-    kind, sections = kind_of(job["dataset"]), []
+    dataset, shards = preparable(written.job["dataset"]), written.shards
+    sections = []
     for split in dict.fromkeys(shard.split for shard in shards):
         own = [place.path(shard.key, ".tfrecord") for shard in shards if shard.split == split]
         records = itertools.islice(itertools.chain.from_iterable(map(_records, own)), SAMPLES)
-        cards = [_card(record, kind.name, kind.field) for record in records]
+        cards = [_card(record, dataset.id_feature, dataset.content) for record in records]
         sections.append(Section(f"{split}: samples", cards))
-    return page(f"{job['dataset']}: what was prepared", text, sections)
+    return page(f"{dataset.name}: prepared dataset", text, sections)
 
 
 def _records(path: Path) -> Iterator[bytes]:
-    """Yield the records of a TFRecord file: TensorFlow, which has a reader, takes seconds to load.
+    """Yield the records of a TFRecord file; TensorFlow's own reader would take seconds to load.
 
-    Each is its length, 8 bytes, a checksum of that, 4 bytes, the record, and its checksum.
+    Each is a length (8 bytes), its checksum (4 bytes), the record, and its checksum (4 bytes).
     """
     with path.open("rb") as file:
         while head := file.read(12):
@@ -146,19 +139,19 @@ def _records(path: Path) -> Iterator[bytes]:
             file.seek(4, os.SEEK_CUR)
 
 
-def _card(record: bytes, name: str, field: str) -> Card:
+def _card(record: bytes, id_feature: str, content: str) -> Card:
     stored = tf_example_pb2.Example.FromString(record).features.feature
 
     def values(name: str) -> list[bytes]:
         return list(stored[name].bytes_list.value) if name in stored else []
 
-    pictures = values(field)
-    chosen = np.unique(np.linspace(0, len(pictures) - 1, min(FRAMES, len(pictures))).astype(int))
+    images = values(content)
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(FRAMES, len(images))).astype(int))
     lines = [
         text.decode()
         for kind in ("label", "text", "translation", "captions")
         for text in values(kind)
     ]
     return Card(
-        values(name)[0].decode(), [thumbnail(pictures[number]).uri for number in chosen], lines
+        values(id_feature)[0].decode(), [thumbnail(images[number]).uri for number in chosen], lines
     )

@@ -1,6 +1,6 @@
-"""Making shards in a process of its own: what crashes there is named and left out.
+"""Make shards in a separate process: a file that crashes it is reported and left out.
 
-Nothing of Beam is imported here, lest every such process load it.
+Beam is not imported here, so that these processes need not load it.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from typing import Any
 from data.common.errors import UserError
 from pipelines.runtime.console import explanation, quiet_tensorflow
 
-FAILED = "failed"  # a file that says why a worker gave up; who finds it stops as well
-TRIALS = 5  # processes that may die over a shard; each names a picture
+FAILED = "failed"  # a file with the reason why a worker stopped; the others then stop as well
+TRIALS = 5  # processes that may crash over a shard; each finds one bad file
 
 
 class Sandbox:
-    """A process in which functions are called; it dies alone, and with this process."""
+    """A process that calls functions; its crash does not end this one, which ends it."""
 
     _pool: ProcessPoolExecutor | None = None
 
     def call(self, function: Any, *given: Any) -> Any:
-        """Return what `function`, of a module's top level, returns there.
+        """Call a function of a module's top level there and return its result.
 
         Raises:
-            BrokenProcessPool: if the process dies of it; the next call gets a new one.
-            Exception: what the function raises.
+            BrokenProcessPool: if the process crashes; the next call gets a new one.
+            Exception: any that the function raises.
         """
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
@@ -48,19 +48,19 @@ class Sandbox:
             raise
 
     def close(self) -> None:
-        """Let the process end; TensorFlow takes a while, for which nobody waits."""
+        """Let the process end without waiting for it: TensorFlow takes a while."""
         if self._pool is not None:
             self._pool.shutdown(wait=False)
             self._pool = None
 
 
 def _begin() -> None:
-    """Set up a process of a sandbox: quiet, a single thread of computing, no orphan."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
+    """Set up a process of a sandbox: no logs, one compute thread, ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
-    # Sums in the same order for any number of workers; the workers are what runs in parallel.
+    # The same order of summation for any number of workers; the workers run in parallel.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     os.environ.pop("TF_CONFIG", None)
 
@@ -70,12 +70,12 @@ def _die_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def make(work: str, key: str, deadly: dict[int, str]) -> None:
+def make(work: str, key: str, crashing: dict[int, str]) -> None:
     """Make a shard: see `data.sharding.shard_writer.write_shard`."""
     _load_tensorflow()
     from data.sharding.shard_writer import write_shard
 
-    write_shard(Path(work), key, deadly, _encoder(work))
+    write_shard(Path(work), key, crashing, _encoder(work))
 
 
 @functools.cache
@@ -86,7 +86,7 @@ def _load_tensorflow() -> None:
 
 @functools.cache
 def _encoder(work: str) -> Any:
-    """Load the encoder of a job, once in a process."""
+    """Load the encoder of a job, once per process."""
     settings = json.loads((Path(work) / "job.json").read_text())["encoder"]
     if settings is None:
         return None
@@ -96,28 +96,28 @@ def _encoder(work: str) -> Any:
 
 
 def attempt(work: str, key: str, number: int) -> None:
-    """Read one item of a shard, to see whether the process lives through it."""
+    """Read one item of a shard, to find out whether it crashes the process."""
     _load_tensorflow()
-    from data.sharding.dataset_kinds import kind_of
+    from data.sharding.datasets import preparable
     from data.sharding.work_items import read_items
 
     job = json.loads((Path(work) / "job.json").read_text())
     _, items = read_items(Path(work) / f"{key}.items")
-    with contextlib.suppress(UserError, OSError):  # it has a reason and lives
-        kind_of(job["dataset"]).load(items[number].entry, job["options"])
+    with contextlib.suppress(UserError, OSError):  # an error is not a crash
+        preparable(job["dataset"]).load(items[number].entry, job["options"])
 
 
 class Worker:
-    """Makes shards of a job; a picture that ends the process which reads it is left out."""
+    """Makes shards of a job; a file that crashes the process which reads it is left out."""
 
     def __init__(self, work: str) -> None:
-        """Take the folder that all workers see."""
+        """Take the folder that all workers share."""
         self.work, self.sandbox = work, Sandbox()
 
     def build(self, key: str) -> bool:
-        """Make the shard of a key, unless a worker has given up; say whether it is there.
+        """Make the shard of a key, unless a worker has stopped; return whether it was made.
 
-        What a user can mend is written to the folder, not raised: no runner needs to try again.
+        An error that the user can fix is written to the folder, not raised: runners would retry.
         """
         failed = Path(self.work) / FAILED
         if failed.exists():
@@ -128,7 +128,7 @@ class Worker:
             text = explanation(error)
             if text is None:
                 raise
-            with contextlib.suppress(OSError):  # a full disk may take the file, and not the text
+            with contextlib.suppress(OSError):  # on a full disk there may be room for the file only
                 failed.write_text(text, encoding="utf-8")
             return False
         return True
@@ -138,22 +138,22 @@ class Worker:
         self.sandbox.close()
 
     def _make(self, key: str) -> None:
-        deadly: dict[int, str] = {}
+        crashing: dict[int, str] = {}
         for _ in range(TRIALS):
             try:
-                self.sandbox.call(make, self.work, key, deadly)
+                self.sandbox.call(make, self.work, key, crashing)
                 return
             except BrokenProcessPool:
-                number = _in_hand(Path(self.work) / f"{key}.hand")
-                if number is not None and number not in deadly and self._kills(key, number):
-                    deadly[number] = "whatever reads it crashes"
+                number = _current_item(Path(self.work) / f"{key}.hand")
+                if number is not None and number not in crashing and self._crashes(key, number):
+                    crashing[number] = "it crashes the decoder"
         raise UserError(
-            f"{TRIALS} processes have died over one shard, of no picture in particular: is there "
-            "memory enough? Fewer workers (--direct_num_workers) need less"
+            f"{TRIALS} processes have crashed over one shard, but not because of one file: is "
+            "there enough memory? Fewer workers (--direct_num_workers) need less"
         )
 
-    def _kills(self, key: str, number: int) -> bool:
-        """Say whether an item ends a process that reads nothing else: no bystander is blamed."""
+    def _crashes(self, key: str, number: int) -> bool:
+        """Return whether an item crashes a process that reads nothing else."""
         try:
             self.sandbox.call(attempt, self.work, key, number)
         except BrokenProcessPool:
@@ -161,7 +161,7 @@ class Worker:
         return False
 
 
-def _in_hand(path: Path) -> int | None:
-    """Return the number of the item that a dead process had in hand."""
+def _current_item(path: Path) -> int | None:
+    """Return the number of the item that a crashed process was reading."""
     number = int(path.read_bytes() or b"-1") if path.exists() else -1
     return number if number >= 0 else None

@@ -1,4 +1,4 @@
-"""Pictures varied by chance while they are learned from: no two epochs see the same pixels."""
+"""Random augmentation of images and clips during training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIDED = re.compile(r"(?<![a-z])((left|right)(wards?)?|(anti|counter)?-?clockwis
 
 
 def tells_sides(text: str) -> bool:
-    """Say whether a label or a caption, in English, would be false in a mirror.
+    """Return whether an English label or caption would be wrong for the mirrored image.
 
     >>> tells_sides("turn_left"), tells_sides("bright leftovers"), tells_sides("Rightwards!")
     (True, False, True)
@@ -22,15 +22,15 @@ def tells_sides(text: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """How far pictures are moved and changed; each draws its own amounts.
+    """Limits of a random augmentation; each image gets its own random amounts.
 
-    What comes in from outside repeats the edge.
+    Pixels from outside the image repeat its edge.
 
     Attributes:
-        shift: pixels in either direction.
-        turn: degrees in either direction.
-        zoom: 0.2 for between 1 / 1.2 and 1.2 times as large.
-        tint: 0.2 for contrast and brightness changed by up to a fifth.
+        translation: pixels in either direction.
+        rotation: degrees in either direction.
+        zoom: 0.2 for a scale between 1 / 1.2 and 1.2.
+        brightness: 0.2 for contrast and brightness changed by up to a fifth.
     """
 
     translation: int = 0
@@ -39,55 +39,55 @@ class Augmentation:
     brightness: float = 0.0
 
     def __bool__(self) -> bool:
-        """Say whether anything changes."""
+        """Return whether anything changes."""
         return any(dataclasses.astuple(self))
 
     def apply(
-        self, pictures: np.ndarray, chance: np.random.Generator, *, alike: bool = False
+        self, images: np.ndarray, rng: np.random.Generator, *, alike: bool = False
     ) -> np.ndarray:
-        """Vary pictures.
+        """Return augmented images.
 
         Args:
-            pictures: uint8 `[pictures, height, width, 3]`.
-            chance: what is drawn from; the same state, the same variation.
-            alike: whether all change in the same way, as the frames of a clip do.
+            images: uint8 `[images, height, width, 3]`.
+            rng: the same state gives the same augmentation.
+            alike: whether all images change in the same way, as the frames of a clip do.
 
         Returns:
-            As many, new.
+            uint8, of the shape of `images`.
 
-        >>> picture = np.zeros([1, 3, 3, 3], np.uint8)
-        >>> picture[0, 1, 1] = 200
-        >>> moved = Variation(shift=1).apply(picture, np.random.default_rng(0))
+        >>> image = np.zeros([1, 3, 3, 3], np.uint8)
+        >>> image[0, 1, 1] = 200
+        >>> moved = Augmentation(translation=1).apply(image, np.random.default_rng(0))
         >>> np.argwhere(moved[0, :, :, 0]).tolist()
         [[1, 2]]
         """
-        height, width = pictures.shape[1:3]
-        centre = ((width - 1) / 2, (height - 1) / 2)
-        varied = np.empty_like(pictures)
-        moves, draws = self._draw(1 if alike else len(pictures), chance)
+        height, width = images.shape[1:3]
+        center = ((width - 1) / 2, (height - 1) / 2)
+        augmented = np.empty_like(images)
+        shifts, amounts = self._sample(1 if alike else len(images), rng)
         if alike:
-            moves, draws = (np.repeat(each, len(pictures), axis=0) for each in (moves, draws))
-        for number, (angle, size, contrast, light) in enumerate(draws):
-            matrix = cv2.getRotationMatrix2D(centre, angle, size)
-            matrix[:, 2] += moves[number]
-            picture = cv2.warpAffine(
-                pictures[number],
+            shifts, amounts = (np.repeat(each, len(images), axis=0) for each in (shifts, amounts))
+        for index, (angle, scale, contrast, brightness) in enumerate(amounts):
+            matrix = cv2.getRotationMatrix2D(center, angle, scale)
+            matrix[:, 2] += shifts[index]
+            image = cv2.warpAffine(
+                images[index],
                 matrix,
                 (width, height),
                 flags=cv2.INTER_LINEAR,
                 borderMode=cv2.BORDER_REPLICATE,
             )
             if self.brightness:
-                shades = np.arange(256)
-                changed = (shades - 127.5) * contrast + 127.5 + light
-                picture = cv2.LUT(picture, changed.round().clip(0, 255).astype(np.uint8))
-            varied[number] = picture
-        return varied
+                values = (np.arange(256) - 127.5) * contrast + 127.5 + brightness
+                image = cv2.LUT(image, values.round().clip(0, 255).astype(np.uint8))
+            augmented[index] = image
+        return augmented
 
-    def _draw(self, count: int, chance: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return moves in whole pixels, `[count, 2]`; angles, sizes, contrasts, lights."""
-        moves = chance.integers(-self.translation, self.translation, (count, 2), endpoint=True)
-        share = chance.uniform(-1, 1, (count, 4))
-        angles, sizes = share[:, 0] * self.rotation, (1 + self.zoom) ** share[:, 1]
-        contrasts, lights = 1 + share[:, 2] * self.brightness, 127.5 * share[:, 3] * self.brightness
-        return moves, np.stack([angles, sizes, contrasts, lights], axis=1)
+    def _sample(self, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return shifts in pixels, `[count, 2]`; angles, scales, contrasts, brightness changes."""
+        shifts = rng.integers(-self.translation, self.translation, (count, 2), endpoint=True)
+        share = rng.uniform(-1, 1, (count, 4))
+        angles, scales = share[:, 0] * self.rotation, (1 + self.zoom) ** share[:, 1]
+        contrasts = 1 + share[:, 2] * self.brightness
+        changes = 127.5 * share[:, 3] * self.brightness
+        return shifts, np.stack([angles, scales, contrasts, changes], axis=1)

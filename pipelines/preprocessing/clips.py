@@ -1,4 +1,4 @@
-"""Clips from bytes or pixels that nobody has checked, with stock TensorFlow ops."""
+"""Preprocess clips from untrusted bytes or pixels in TensorFlow ops, as part of an export."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
 
 
 class ClipBytes:
-    """What an export takes where the input is a clip.
+    """The input of an export whose model takes a clip.
 
     Attributes:
-        size: pixels a side that the backbone takes.
-        box: the part of a frame that counts; None for all of it.
-        most: frames that the model sees, one of each of so many equal segments; None: all.
-        sampling: which frames of a clip are to be sent, the fields of
-        `data.media.sampling.Sampling`.
-        views: 2 where each frame comes with the one sent before it, in channels behind its own.
-        cells: of a frame, that attention falls on.
+        size: pixels per side that the backbone takes.
+        box: crop of each frame; None: the whole frame.
+        most: number of equal segments of which the model sees one frame each; None: all frames.
+        sampling: which frames of a clip to send: the fields of `data.media.sampling.Sampling`.
+        views: 2 if each frame is stacked with the frame sent before it, along the channels.
+        cells: attention weights per frame.
     """
 
     signature = tf.TensorSpec([None, None], tf.string, "frame_bytes")
@@ -39,70 +38,70 @@ class ClipBytes:
         views: int = 1,
         cells: int = 1,
     ) -> None:
-        """Say what the backbone takes and how clips are sampled."""
+        """Set what the backbone takes and how clips are sampled."""
         self.size, self.box, self.most, self.sampling = size, box, most, sampling
         self.views, self.cells = views, cells
 
     @property
     def more_signatures(self) -> dict[str, tuple[tf.TensorSpec, Read]]:
-        """Other inputs that an export takes, and how each is read."""
+        """Other inputs that an export accepts, and how each is read."""
         frames = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "frames")
         return {"frames": (frames, self.read_pixels)}
 
     def read_in_graph(self, frame_bytes: tf.Tensor) -> tuple[Any, tf.Tensor]:
-        """Turn an export's input into the model's; say which clips have a usable frame.
+        """Return the model's input and which clips have a valid frame.
 
         Args:
-            frame_bytes: string `[batch, time]`, encoded pictures; "" is padding, wherever it is.
+            frame_bytes: string `[batch, time]`, encoded images; "" is padding, at any position.
 
         Returns:
-            uint8 `[batch, frames, size, size, 3 * views]` with what is a frame, bool
-            `[batch, frames]`, both for the model: what cannot be decoded is no frame, and one
-            before it that cannot counts as the same. And bool `[batch]`.
+            The model's input: uint8 `[batch, frames, size, size, 3 * views]` and the mask of its
+            valid frames, bool `[batch, frames]`; an invalid previous frame is replaced by the frame
+            itself. And which clips are valid, bool `[batch]`.
         """
-        chosen, mask = self._choose(frame_bytes, tf.not_equal(frame_bytes, ""))
+        selected, mask = self._select(frame_bytes, tf.not_equal(frame_bytes, ""))
         places = tf.where(mask)
-        encoded = tf.reshape(tf.boolean_mask(chosen, mask), [-1])
-        pictures, usable = decode_or_flag(encoded, self.size, box=self.box)
-        pictures = tf.reshape(pictures, [-1, self.views, self.size, self.size, 3])
-        usable = tf.reshape(usable, [-1, self.views])
-        pictures = tf.where(usable[..., None, None, None], pictures, pictures[:, :1])
+        encoded = tf.reshape(tf.boolean_mask(selected, mask), [-1])
+        images, valid = decode_or_flag(encoded, self.size, box=self.box)
+        images = tf.reshape(images, [-1, self.views, self.size, self.size, 3])
+        valid = tf.reshape(valid, [-1, self.views])
+        images = tf.where(valid[..., None, None, None], images, images[:, :1])
         shape, pixels = tf.shape(mask, tf.int64), [self.size, self.size, 3 * self.views]
         frames = tf.concat([shape, pixels], axis=0)
-        frames = tf.scatter_nd(places, self._beside(pictures), frames)
-        frames, mask = _in_front(frames, tf.scatter_nd(places, usable[:, 0], shape))
+        frames = tf.scatter_nd(places, self._stack_views(images), frames)
+        frames, mask = _real_first(frames, tf.scatter_nd(places, valid[:, 0], shape))
         return (tf.ensure_shape(frames, [None, None, *pixels]), mask), tf.reduce_any(mask, axis=1)
 
     def read_pixels(self, frames: tf.Tensor) -> tuple[Any, tf.Tensor]:
-        """Do the same with decoded frames, uint8 `[batch, time, height, width, 3]`, all real."""
-        chosen, mask = self._choose(frames, tf.ones(tf.shape(frames)[:2], tf.bool))
-        shape, pixels = tf.shape(chosen), [self.size, self.size, 3]
-        pictures = tf.reshape(chosen, tf.concat([[-1], shape[3:]], axis=0))
-        pictures = resized(pictures, self.size, self.box)
-        pictures = tf.reshape(pictures, tf.concat([shape[:2], [self.views, *pixels]], axis=0))
-        return (self._beside(pictures), mask), tf.reduce_any(mask, axis=1)
+        """Do the same for decoded frames, uint8 `[batch, time, height, width, 3]`, all valid."""
+        selected, mask = self._select(frames, tf.ones(tf.shape(frames)[:2], tf.bool))
+        shape, pixels = tf.shape(selected), [self.size, self.size, 3]
+        images = tf.reshape(selected, tf.concat([[-1], shape[3:]], axis=0))
+        images = resized(images, self.size, self.box)
+        images = tf.reshape(images, tf.concat([shape[:2], [self.views, *pixels]], axis=0))
+        return (self._stack_views(images), mask), tf.reduce_any(mask, axis=1)
 
-    def _beside(self, pictures: tf.Tensor) -> tf.Tensor:
-        """Bring `[..., views, size, size, 3]` into `[..., size, size, 3 * views]`."""
-        views = [pictures[..., view, :, :, :] for view in range(self.views)]
+    def _stack_views(self, images: tf.Tensor) -> tf.Tensor:
+        """Reshape `[..., views, size, size, 3]` to `[..., size, size, 3 * views]`."""
+        views = [images[..., view, :, :, :] for view in range(self.views)]
         return tf.concat(views, axis=-1)
 
-    def _choose(self, frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Select the frames that `frame_selection` selects without chance, at least one.
+    def _select(self, frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Select the frames that `select_frames` selects without `rng`, at least one.
 
         Args:
             frames: `[batch, time, ...]`.
-            real: bool `[batch, time]`.
+            real: bool `[batch, time]`, false for padding.
 
         Returns:
-            `[batch, frames, views, ...]`, and bool `[batch, frames]`: the padding follows.
+            `[batch, frames, views, ...]`, and bool `[batch, frames]`: the padding comes last.
         """
         shape = tf.shape(frames)
-        none = tf.cast(shape[1:2] == 0, tf.int32)  # not every op takes a clip without any frame
+        none = tf.cast(shape[1:2] == 0, tf.int32)  # some ops fail for a clip without frames
         blank = tf.zeros(tf.concat([shape[:1], none, shape[2:]], axis=0), frames.dtype)
         frames = tf.concat([frames, blank], axis=1)
         real = tf.concat([real, tf.zeros(tf.shape(blank)[:2], tf.bool)], axis=1)
-        frames, real = _in_front(frames, real)
+        frames, real = _real_first(frames, real)
         lengths = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
         counts = lengths if self.most is None else tf.minimum(lengths, self.most)
         steps = tf.range(tf.maximum(tf.reduce_max(counts), 1))
@@ -114,12 +113,12 @@ class ClipBytes:
         return tf.gather(frames, tf.stack(views, axis=-1), batch_dims=1), mask
 
     def write_assets(self, folder: Path) -> list[Path]:
-        """Return what an export carries of the source beside its graph: nothing."""
+        """Return the files that an export needs beside its graph: none."""
         del folder
         return []
 
     def description(self) -> dict[str, Any]:
-        """Return what an export's wordreel.json says of the input."""
+        """Return the `input` entry of an export's wordreel.json."""
         return {
             "image_size": self.size,
             "crop": self.box,
@@ -129,7 +128,7 @@ class ClipBytes:
         }
 
 
-def _in_front(frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Move what is real to the front of each row, in its order."""
+def _real_first(frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Move the real frames to the front of each row, in order."""
     order = tf.argsort(tf.where(real, 0, 1), axis=1, stable=True)
     return tf.gather(frames, order, batch_dims=1), tf.gather(real, order, batch_dims=1)

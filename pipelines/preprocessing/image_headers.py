@@ -1,58 +1,77 @@
-"""What a picture's first bytes announce, read with stock TensorFlow ops before any decoding."""
+"""Read the header of an image in TensorFlow ops, before any decoding.
+
+The markers of a JPEG are those of its standard (ITU-T T.81, annex B); the orientation tag is that
+of Exif 2.3, in TIFF 6.0's layout.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
-_HEAD = 2048  # bytes; a BMP's header with its palette is the longest read here
-# Parts of a file that are passed one after the other; a hostile file can have millions of a byte.
+_HEAD = 2048  # bytes; a BMP's header with its palette is the longest header read here
+_EXIF_HEAD = 1 << 17  # bytes; EXIF comes first, in a segment of at most 64 KB
+# Parts of a file that are skipped one by one; a hostile file can have millions of a byte each.
 MAX_PARTS = 4096
-MAX_SCANS = 64  # of a JPEG; 80 bytes can be one that goes over all pixels once more
+MAX_SCANS = 64  # of a JPEG; 80 bytes can be one that visits all pixels once more
 MAX_TEXTS = 16  # compressed ones of a PNG; 8 kB of them take 8 MB
-_AHEAD = 64  # full data blocks of a GIF passed at once
+_AHEAD = 64  # full data blocks of a GIF skipped at once
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SOUGHT = [int.from_bytes(name) for name in (b"tRNS", b"IDAT")]
-_GRAPHIC_CONTROL = 0xF9  # a GIF's extension that names its transparent colour
+_GRAPHIC_CONTROL = 0xF9  # a GIF's extension that names its transparent color
+_EXIF = b"Exif\0\0"
+_APP1, _SCAN = 0xE1, 0xDA  # JPEG markers: of EXIF, of the first scan
+_ORIENTATION, _SHORT = 0x0112, 3
 
-Announced = tuple[tf.Tensor, tf.Tensor]
+
+class Header(NamedTuple):
+    """The facts in an image's header.
+
+    Attributes:
+        encoded: scalar string, the bytes to decode. Of a GIF only the first frame is left, because
+            TensorFlow would decode all; its transparent color, black to TensorFlow, is an opaque
+            white.
+        pixels: int64 scalar; 0 for bytes that are not a JPEG, PNG, GIF or BMP, that TensorFlow
+            decodes wrongly, or that need far more work or memory than their pixels.
+        transparent: bool scalar, whether it is a PNG with transparency.
+        orientation: int32 scalar, EXIF's 1 (upright) to 8, of a JPEG; else 1.
+    """
+
+    encoded: tf.Tensor
+    pixels: tf.Tensor
+    transparent: tf.Tensor | bool = False
+    orientation: tf.Tensor | int = 1
 
 
-def announced(encoded: tf.Tensor) -> Announced:
-    """Return the bytes to decode and the number of pixels that they announce.
-
-    Of a GIF only the first frame is left: TensorFlow would decode all the others as well. Its
-    transparent colour, black to TensorFlow, is made an opaque white.
+def read_header(encoded: tf.Tensor) -> Header:
+    """Return the header of an image.
 
     Args:
-        encoded: scalar string, any bytes. An op fails if they begin as a JPEG but are none.
-
-    Returns:
-        encoded: scalar string.
-        pixels: int64 scalar; 0 for what is no JPEG, PNG, GIF or BMP, or for none that TensorFlow
-            decodes rightly, or only with far more work or memory than its pixels take.
+        encoded: scalar string, any bytes. An op fails if they only begin like a JPEG.
     """
-    readers: dict[bytes, Callable[[tf.Tensor], Announced]] = {
+    readers: dict[bytes, Callable[[tf.Tensor], Header]] = {
         b"\xff\xd8\xff": _jpeg,
         _PNG: _png,
         b"GIF8": _gif,
         b"BM": _bmp,
     }
     fits = [tf.strings.substr(encoded, 0, len(magic)) == magic for magic in readers]
-    return tf.switch_case(
+    header: Header = tf.switch_case(
         tf.argmax([*fits, True], output_type=tf.int32),
         [functools.partial(read, encoded) for read in (*readers.values(), _unknown)],
     )
+    return header
 
 
 def is_transparent(encoded: tf.Tensor) -> tf.Tensor:
-    """Return whether a picture is a PNG with an alpha channel or a transparent colour.
+    """Return whether an image is a PNG with an alpha channel or a transparent color.
 
-    Asked of any other PNG for four channels, TensorFlow can make up an alpha that is not opaque;
-    asked for them of any other format, it fails.
+    Decoding another PNG with four channels, TensorFlow may return an alpha that is not opaque;
+    decoding any other format with four channels fails.
 
     Args:
         encoded: scalar string, any bytes.
@@ -60,15 +79,31 @@ def is_transparent(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         bool scalar.
     """
-    return tf.cond(
-        tf.strings.substr(encoded, 0, len(_PNG)) == _PNG,
-        lambda: _has_alpha(to_bytes(encoded)),
-        lambda: False,
-    )
+
+    def is_transparent_png() -> tf.Tensor:
+        png = to_bytes(encoded)
+        return _has_alpha(png, _chunk(png))
+
+    is_png = tf.strings.substr(encoded, 0, len(_PNG)) == _PNG
+    return tf.cond(is_png, is_transparent_png, lambda: False)
+
+
+def orientation(jpeg: tf.Tensor) -> tf.Tensor:
+    """Return the EXIF orientation of a JPEG.
+
+    Args:
+        jpeg: scalar string, any bytes.
+
+    Returns:
+        int32 scalar, 1..8; 1, upright, if there is no valid EXIF.
+    """
+    has_exif = tf.size(tf.strings.split(tf.strings.substr(jpeg, 0, _EXIF_HEAD), _EXIF)) > 1
+    # Most JPEGs have none, and walking through their segments takes longer than decoding them.
+    return tf.cond(has_exif, lambda: _orientation(to_bytes(jpeg, _EXIF_HEAD)), lambda: 1)
 
 
 def to_bytes(encoded: tf.Tensor, limit: int = -1) -> tf.Tensor:
-    """Return a scalar string's bytes, at most `limit`, and a 0 for what is read past the end."""
+    """Return a scalar string's bytes, at most `limit`, and a 0 for reads past the end."""
     data = tf.io.decode_raw(tf.strings.substr(encoded, 0, limit), tf.uint8)
     return tf.concat([data, [0]], axis=0)
 
@@ -79,9 +114,9 @@ def number(
     """Read unsigned numbers.
 
     Args:
-        data: uint8 `[bytes]` that ends with a 0, which stands for all that lies past the end.
+        data: uint8 `[bytes]` that ends with a 0, which is read for all positions past the end.
         at: int64 `[...]`, where each number begins.
-        width: of a number, in bytes.
+        width: bytes of a number.
         big: whether the most significant byte comes first.
 
     Returns:
@@ -94,26 +129,62 @@ def number(
     return tf.reduce_sum(tf.cast(digits, tf.int64) * 256**exponents, axis=-1)
 
 
-def _jpeg(encoded: tf.Tensor) -> Announced:
+def _jpeg(encoded: tf.Tensor) -> Header:
     height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(encoded, tf.int64))
-    return encoded, tf.where(_count(encoded, b"\xff\xda") <= MAX_SCANS, height * width, 0)
+    pixels = tf.where(_count(encoded, b"\xff\xda") <= MAX_SCANS, height * width, 0)
+    return Header(encoded, pixels, False, orientation(encoded))
 
 
-def _png(encoded: tf.Tensor) -> Announced:
+def _orientation(data: tf.Tensor) -> tf.Tensor:
+    start = _exif_start(data)
+    big = number(data, start, 1) == ord("M")  # "MM"; "II": the least significant byte first
+    directory = start + number(data, start + 4, 4, big)
+    entries = directory + 2 + 12 * tf.range(number(data, directory, 2, big))
+    found = (number(data, entries, 2, big) == _ORIENTATION) & (
+        number(data, entries + 2, 2, big) == _SHORT
+    )
+    value = tf.reduce_max(tf.where(found, number(data, entries + 8, 2, big), 0))
+    valid = (number(data, start + 2, 2, big) == 42) & (value >= 1) & (value <= 8)
+    return tf.cast(tf.where(valid, value, 1), tf.int32)
+
+
+def _exif_start(data: tf.Tensor) -> tf.Tensor:
+    """Return where EXIF's TIFF header begins; past the end if there is none."""
+
+    def is_exif(at: tf.Tensor) -> tf.Tensor:
+        name = number(data, at + 4, 6)
+        return (number(data, at + 1, 1) == _APP1) & (name == int.from_bytes(_EXIF))
+
+    def is_other(at: tf.Tensor) -> tf.Tensor:
+        segment = (number(data, at, 1) == 0xFF) & (number(data, at + 1, 1) != _SCAN)
+        return segment & ~is_exif(at)
+
+    (at,) = tf.while_loop(
+        is_other,
+        lambda at: [at + 2 + number(data, at + 2, 2)],
+        [tf.constant(2, tf.int64)],
+        maximum_iterations=MAX_PARTS,
+    )
+    return tf.where(is_exif(at), at + 10, tf.size(data, tf.int64))
+
+
+def _png(encoded: tf.Tensor) -> Header:
     png = to_bytes(encoded)
     width, height = tf.unstack(number(png, [16, 20], 4))
-    found = tf.reduce_any(_chunk(png) == _SOUGHT)  # else there are too many others before it
+    chunk = _chunk(png)
+    found = tf.reduce_any(chunk == _SOUGHT)  # else there are too many others before it
     texts = _count(encoded, b"zTXt") + _count(encoded, b"iTXt")
-    return encoded, tf.where(found & (texts <= MAX_TEXTS), height * width, 0)
+    pixels = tf.where(found & (texts <= MAX_TEXTS), height * width, 0)
+    return Header(encoded, pixels, _has_alpha(png, chunk))
 
 
 def _count(encoded: tf.Tensor, mark: bytes) -> tf.Tensor:
-    """Return how often a mark stands in a scalar string, int32."""
+    """Return how often `mark` occurs in a scalar string, int32."""
     return tf.size(tf.raw_ops.StringSplitV2(input=encoded[tf.newaxis], sep=mark).values) - 1
 
 
 def _chunk(png: tf.Tensor) -> tf.Tensor:
-    """Return the name of a PNG's first chunk that is tRNS or IDAT; 0 or another: not found."""
+    """Return the name of a PNG's first tRNS or IDAT chunk; any other value: not found."""
     end = tf.size(png, tf.int64)
     (at,) = tf.while_loop(
         lambda at: (at < end) & ~tf.reduce_any(number(png, at + 4, 4) == _SOUGHT),
@@ -124,74 +195,75 @@ def _chunk(png: tf.Tensor) -> tf.Tensor:
     return number(png, at + 4, 4)
 
 
-def _has_alpha(png: tf.Tensor) -> tf.Tensor:
-    """Look at a PNG's type of colour, and for a chunk tRNS before the pixels."""
+def _has_alpha(png: tf.Tensor, chunk: tf.Tensor) -> tf.Tensor:
+    """Return whether a PNG has an alpha channel or, before the pixels, a tRNS chunk."""
     with_alpha = tf.reduce_any(number(png, 25, 1) == tf.constant([4, 6], tf.int64))
-    return with_alpha | (_chunk(png) == _SOUGHT[0])
+    return with_alpha | (chunk == _SOUGHT[0])
 
 
-def _bmp(encoded: tf.Tensor) -> Announced:
-    """Read a BMP's header; TensorFlow takes 8-bit ones for grey, so a palette of colours is no."""
+def _bmp(encoded: tf.Tensor) -> Header:
+    """Read a BMP's header; TensorFlow decodes 8-bit ones as gray: a color palette is not valid."""
     head = to_bytes(encoded, _HEAD)
     sides = number(head, [18, 22], 4, big=False)
-    width, height = tf.unstack(tf.minimum(sides, (1 << 32) - sides))  # rows from the top: negative
+    width, height = tf.unstack(tf.minimum(sides, (1 << 32) - sides))  # negative: rows from the top
     palette = 14 + number(head, 14, 4, big=False)
-    greys = tf.range(256, dtype=tf.int64)
-    grey = tf.reduce_all(number(head, palette + 4 * greys, 3) == 0x010101 * greys)
-    sound = grey | (number(head, 28, 2, big=False) != 8)
-    return encoded, tf.where(sound, height * width, 0)
+    grays = tf.range(256, dtype=tf.int64)
+    gray = tf.reduce_all(number(head, palette + 4 * grays, 3) == 0x010101 * grays)
+    valid = gray | (number(head, 28, 2, big=False) != 8)
+    return Header(encoded, tf.where(valid, height * width, 0))
 
 
-def _gif(encoded: tf.Tensor) -> Announced:
-    """Cut a GIF after its first frame, whose own size counts, not that of the screen.
+def _gif(encoded: tf.Tensor) -> Header:
+    """Cut a GIF after its first frame; the size is that of the frame, not of the screen.
 
-    All loops share `left`, the parts that may still be passed; at 0 they stop wherever they are.
+    All loops share `left`, the number of parts that may still be skipped; at 0 they stop.
     """
     data = to_bytes(encoded)
     none = tf.size(data, tf.int64)  # past the end, where all numbers are 0
-    colours = 13 + _palette(data, 10)
+    colors = 13 + _palette(data, 10)
 
-    def pass_extension(at: tf.Tensor, control: tf.Tensor, left: tf.Tensor) -> list[tf.Tensor]:
+    def skip_extension(at: tf.Tensor, control: tf.Tensor, left: tf.Tensor) -> list[tf.Tensor]:
         is_control = number(data, at + 1, 1) == _GRAPHIC_CONTROL
         after, left = _after_blocks(data, at + 2, left - 1)
         return [after, tf.where(is_control, at, control), left]
 
     frame, control, left = tf.while_loop(
         lambda at, _, left: (number(data, at, 1) == ord("!")) & (left > 0),
-        pass_extension,
-        [colours, none, tf.constant(MAX_PARTS)],
+        skip_extension,
+        [colors, none, tf.constant(MAX_PARTS)],
     )
     width, height = tf.unstack(number(data, tf.stack([frame + 5, frame + 7]), 2, big=False))
-    own_colours = _palette(data, frame + 9)
-    end, left = _after_blocks(data, frame + 10 + own_colours + 1, left)
+    own_colors = _palette(data, frame + 9)
+    end, left = _after_blocks(data, frame + 10 + own_colors + 1, left)
     first = tf.strings.substr(encoded, tf.zeros_like(end), end) + ";"
-    palette = tf.where(own_colours > 0, frame + 10, 13)
+    palette = tf.where(own_colors > 0, frame + 10, 13)
     entry = palette + 3 * number(data, control + 6, 1)
     is_transparent = number(data, control + 3, 1) % 2 == 1
-    has_entry = entry < tf.where(own_colours > 0, frame + 10 + own_colours, colours)
-    return tf.cond(
+    has_entry = entry < tf.where(own_colors > 0, frame + 10 + own_colors, colors)
+    first = tf.cond(
         is_transparent & has_entry,
         lambda: _replace(_replace(first, control + 3, b"\0"), entry, b"\xff\xff\xff"),
         lambda: first,
-    ), tf.where(left > 0, height * width, 0)
+    )
+    return Header(first, tf.where(left > 0, height * width, 0))
 
 
 def _replace(text: tf.Tensor, at: tf.Tensor, new: bytes) -> tf.Tensor:
-    """Put `new` in the place of as many bytes of a scalar string, from `at` on."""
+    """Overwrite the bytes of a scalar string from `at` on with `new`."""
     rest = tf.strings.substr(text, at + len(new), tf.cast(tf.strings.length(text), tf.int64))
     return tf.strings.substr(text, tf.zeros_like(at), at) + new + rest
 
 
 def _palette(data: tf.Tensor, at: tf.Tensor | int) -> tf.Tensor:
-    """Return the size of a GIF's colour table, in bytes, from the flags at `at`."""
+    """Return the size of a GIF's color table, in bytes, from the flags at `at`."""
     flags = number(data, at, 1)
     return tf.where(flags >= 128, 3 * 2 ** (flags % 8 + 1), 0)
 
 
 def _after_blocks(data: tf.Tensor, at: tf.Tensor, left: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return where a GIF goes on after the data blocks at `at`, and how many parts are left.
+    """Return the position after the data blocks at `at`, and how many parts are left.
 
-    A block of length 0 ends them. The blocks of a picture are full, 255 bytes, but for the last.
+    A block of length 0 ends them. The blocks of an image are full, 255 bytes, except for the last.
     """
     following = 256 * tf.range(_AHEAD, dtype=tf.int64)
 
@@ -207,5 +279,5 @@ def _after_blocks(data: tf.Tensor, at: tf.Tensor, left: tf.Tensor) -> tuple[tf.T
     return end + 1, left
 
 
-def _unknown(encoded: tf.Tensor) -> Announced:
-    return encoded, tf.constant(0, tf.int64)
+def _unknown(encoded: tf.Tensor) -> Header:
+    return Header(encoded, tf.constant(0, tf.int64))

@@ -1,7 +1,7 @@
-"""Pictures from bytes that nobody has checked, with stock TensorFlow ops: what an export runs.
+"""Preprocess images from untrusted bytes in TensorFlow ops, as part of an export.
 
-A server is sent empty files, HTML, half a JPEG, a gigapixel. None of it may fail the other rows
-of a batch, or be given memory before its header has been read.
+A server receives empty files, HTML, half a JPEG, a gigapixel. None of it may fail the other rows of
+a batch, or get memory before its header is checked.
 """
 
 from __future__ import annotations
@@ -11,39 +11,37 @@ from typing import Any
 
 import tensorflow as tf
 
+from data.media.limits import MAX_PIXELS
 from pipelines.config.crop import Box
-from pipelines.preprocessing.exif import orientation, upright
-from pipelines.preprocessing.image_headers import announced
-from pipelines.preprocessing.resize import decode_picture
-
-MAX_PIXELS = 50_000_000  # 150 MB once decoded; the cameras of 2024 stay below
+from pipelines.preprocessing.image_headers import read_header
+from pipelines.preprocessing.resize import decode_picture, upright
 
 
 class PictureBytes:
-    """What an export takes where the input is a picture.
+    """The input of an export whose model takes an image.
 
     Attributes:
-        size: pixels a side that the backbone takes.
-        grid: rows and columns of its features.
+        size: pixels per side that the backbone takes.
+        grid: rows and columns of its feature map.
     """
 
     signature = tf.TensorSpec([None], tf.string, "image_bytes")
 
     def __init__(self, size: int, grid: tuple[int, int]) -> None:
-        """Say what the backbone takes and gives."""
+        """Set what the backbone takes and returns."""
         self.size, self.grid = size, grid
 
     def read_in_graph(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Turn an export's input into the model's; say which rows are usable."""
+        """Return the model's input and which rows are valid, see `decode_or_flag`."""
         return decode_or_flag(image_bytes, self.size)
 
     def write_assets(self, folder: Path) -> list[Path]:
-        """Return what an export carries of the source beside its graph: nothing."""
+        """Return the files that an export needs beside its graph: none."""
         del folder
         return []
 
     def description(self) -> dict[str, Any]:
-        """Return what an export's wordreel.json says of the input."""
+        """Return the `input` entry of an export's wordreel.json."""
         return {"image_size": self.size, "grid": list(self.grid)}
 
 
@@ -54,47 +52,45 @@ def decode_or_flag(
     *,
     box: Box | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decode a batch of pictures in parallel; flag what is no usable picture.
+    """Decode a batch of images in parallel; flag those that are not valid.
 
-    Usable are whole JPEG, PNG, GIF (the first frame) and BMP files, formats and sizes mixed.
-    They are decoded and resized as in training, JPEGs turned as their EXIF says.
+    Valid are complete JPEG, PNG, GIF (the first frame) and BMP files; formats and sizes may be
+    mixed. They are decoded and resized as in training; JPEGs are turned by their EXIF orientation.
 
     Args:
         image_bytes: string `[batch]`, any bytes.
-        size: pixels a side of what is returned; the whole picture is kept, squashed.
-        max_pixels: a picture whose header announces more is flagged, and never decoded.
-        box: the part of each that counts; None for all of it.
+        size: pixels per side of the output, whatever the aspect ratio.
+        max_pixels: an image whose header gives more is flagged and never decoded.
+        box: crop; None: the whole image.
 
     Returns:
-        pictures: uint8 `[batch, size, size, 3]`; zeros where there is none.
+        images: uint8 `[batch, size, size, 3]`; zeros where not valid.
         valid: bool `[batch]`.
     """
     batch = tf.size(image_bytes, tf.int64)
-    pictures = (
+    images = (
         tf.data.Dataset.from_tensor_slices((tf.range(batch), image_bytes))
         .map(
             lambda row, encoded: (row, _decode(encoded, size, max_pixels, box)),
             num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=False,  # each picture carries its row
+            deterministic=False,  # each image carries its row
         )
         .ignore_errors()
     )
-    # One row more, so that there is something to return if no picture is usable.
+    # One extra row, so that there is an element even if no image is valid.
     spare = tf.data.Dataset.from_tensors((batch, tf.zeros([size, size, 3], tf.uint8)))
-    rows, pictures = pictures.concatenate(spare).batch(batch + 1).get_single_element()
-    last = tf.size(rows) - 1  # where the spare one is, which stands for all that are missing
+    rows, images = images.concatenate(spare).batch(batch + 1).get_single_element()
+    last = tf.size(rows) - 1  # the place of the extra row, used for all missing rows
     places = tf.tensor_scatter_nd_update(
         tf.fill([batch + 1], last), rows[:, tf.newaxis], tf.range(last + 1)
     )[:batch]
-    pictures = tf.gather(pictures, places)
-    return tf.ensure_shape(pictures, [None, size, size, 3]), places < last
+    images = tf.gather(images, places)
+    return tf.ensure_shape(images, [None, size, size, 3]), places < last
 
 
 def _decode(encoded: tf.Tensor, size: int, max_pixels: int, box: Box | None) -> tf.Tensor:
-    """Return one upright picture, uint8 `[size, size, 3]`; an op fails if there is none."""
-    whole, pixels = announced(encoded)
-    fits = (pixels > 0) & (pixels <= max_pixels)
-    picture = decode_picture(
-        tf.where(fits, whole, ""), size, box
-    )  # the decoder refuses empty strings
-    return upright(picture, orientation(encoded))
+    """Return one upright image, uint8 `[size, size, 3]`; an op fails if it is not valid."""
+    header = read_header(encoded)
+    fits = (header.pixels > 0) & (header.pixels <= max_pixels)
+    allowed = tf.where(fits, header.encoded, "")  # the decoder refuses empty strings
+    return upright(decode_picture(allowed, size, box, header.transparent), header.orientation)

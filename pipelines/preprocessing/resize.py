@@ -1,6 +1,8 @@
-"""Decode and resize images in TensorFlow ops, as training and serving both do."""
+"""Decode, resize and turn images in TensorFlow ops, in training and serving alike."""
 
 from __future__ import annotations
+
+import functools
 
 import tensorflow as tf
 
@@ -8,63 +10,90 @@ from pipelines.config.crop import Box
 from pipelines.preprocessing.image_headers import is_transparent
 
 
-def decode_picture(encoded: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
-    """Decode and resize one picture as training and serving both do; what is transparent is white.
+def decode_picture(
+    encoded: tf.Tensor, size: int, box: Box | None = None, transparent: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Decode and resize one image; transparent pixels become white.
 
-    Training sees what `data.media.images` stored: pictures above `MAX_SIDE` are shrunk and encoded
-    anew there, and come here as they are when served. Resized to 224 or 300 pixels, the two
-    differed by 0.3 to 1.1 grey levels a pixel on average, 99 of 100 values by at most 4, on drawn
-    pictures with edges and noise of 1024 × 768 to 2400 × 1600 pixels (JPEG and PNG): a picture
-    served is not encoded anew to lose as much. Features prepared without pixels are of plain JPEGs
-    up to twice as long as they are, so the same as when served.
+    Training reads what `data.media.images` stored: images larger than its `MAX_SIDE` are shrunk and
+    re-encoded there, but served as they are. Resized to 224 or 300 pixels, the two differed by 0.3
+    to 1.1 gray levels per pixel on average, 99 % of the values by at most 4 (synthetic images with
+    edges and noise, 1024 × 768 to 2400 × 1600 pixels, JPEG and PNG). Features prepared without
+    pixels come from plain JPEGs up to twice as long as `MAX_SIDE`, as they are: no difference.
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
-        size: pixels a side; the whole picture, or the box, is kept, squashed.
-        box: what is cut out of it.
+        size: pixels per side of the output, whatever the aspect ratio.
+        box: crop; None: the whole image.
+        transparent: whether the image has transparent pixels, bool scalar; None: read it.
 
     Returns:
         uint8 `[size, size, 3]`.
     """
-    picture = tf.cond(
-        is_transparent(encoded),
+    image = tf.cond(
+        is_transparent(encoded) if transparent is None else transparent,
         lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
-    picture.set_shape([None, None, 3])
-    return resized(picture, size, box)
+    image.set_shape([None, None, 3])
+    return resized(image, size, box)
 
 
-def resized(pictures: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
-    """Cut out the box and resize one picture or a batch.
+def resized(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
+    """Crop and resize one image or a batch.
 
     Args:
-        pictures: uint8 `[height, width, 3]` or `[batch, height, width, 3]`.
-        size: pixels a side of what is returned.
-        box: the part that counts; None for all.
+        images: uint8 `[height, width, 3]` or `[batch, height, width, 3]`.
+        size: pixels per side of the output.
+        box: crop; None: the whole image.
 
     Returns:
         uint8 `[size, size, 3]` or `[batch, size, size, 3]`.
     """
     if box is not None:
-        height, width = tf.unstack(tf.cast(tf.shape(pictures)[-3:-1], tf.float32))
+        height, width = tf.unstack(tf.cast(tf.shape(images)[-3:-1], tf.float32))
         top, bottom = (tf.cast(tf.round(share * height), tf.int32) for share in box[:2])
         left, right = (tf.cast(tf.round(share * width), tf.int32) for share in box[2:])
-        # A picture of a few pixels keeps one.
-        pictures = pictures[..., top : tf.maximum(bottom, top + 1), :, :]
-        pictures = pictures[..., left : tf.maximum(right, left + 1), :]
-    fits = tf.reduce_all(tf.shape(pictures)[-3:-1] == size)  # then nothing would change, slowly
-    found = tf.cond(fits, lambda: pictures, lambda: _resize(pictures, size))
-    return tf.ensure_shape(found, [*pictures.shape[:-3], size, size, 3])
+        # At least one pixel, also of a tiny image.
+        images = images[..., top : tf.maximum(bottom, top + 1), :, :]
+        images = images[..., left : tf.maximum(right, left + 1), :]
+    fits = tf.reduce_all(tf.shape(images)[-3:-1] == size)  # resizing would change nothing, slowly
+    found = tf.cond(fits, lambda: images, lambda: _resize(images, size))
+    return tf.ensure_shape(found, [*images.shape[:-3], size, size, 3])
 
 
-def _resize(pictures: tf.Tensor, size: int) -> tf.Tensor:
-    pictures = tf.image.resize(pictures, [size, size], antialias=True)
-    return tf.cast(tf.round(pictures), tf.uint8)  # means of pixels: none lies outside 0..255
+def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Turn a square image by its EXIF orientation.
+
+    Turning after the resizing to a square is cheaper than before, with the same result.
+
+    Args:
+        image: `[size, size, channels]`.
+        orientation: int32 scalar, 1 (upright) to 8.
+
+    Returns:
+        `[size, size, channels]`.
+    """
+    for needed, turn in (
+        (orientation >= 5, lambda image: tf.transpose(image, [1, 0, 2])),
+        (_is_any(orientation, 2, 3, 6, 7), lambda image: image[:, ::-1]),
+        (_is_any(orientation, 3, 4, 7, 8), lambda image: image[::-1]),
+    ):  # most images need none of it, and turning takes longer than resizing
+        image = tf.cond(needed, functools.partial(turn, image), lambda same=image: same)
+    return image
 
 
-def _on_white(picture: tf.Tensor) -> tf.Tensor:
-    """Lay a picture, uint8 `[height, width, 4]`, on white; return uint8 `[height, width, 3]`."""
-    # 16 bits hold it: 255 · 255 + 127. Floats would take twice the memory.
-    colours, opacity = tf.cast(picture[..., :3], tf.uint16), tf.cast(picture[..., 3:], tf.uint16)
-    return tf.cast((opacity * colours + (255 - opacity) * 255 + 127) // 255, tf.uint8)
+def _is_any(value: tf.Tensor, *values: int) -> tf.Tensor:
+    return tf.reduce_any(value == tf.constant(values, value.dtype))
+
+
+def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
+    images = tf.image.resize(images, [size, size], antialias=True)
+    return tf.cast(tf.round(images), tf.uint8)  # weighted means stay within 0..255
+
+
+def _on_white(image: tf.Tensor) -> tf.Tensor:
+    """Blend an RGBA image, uint8 `[height, width, 4]`, with white; return `[height, width, 3]`."""
+    # 16 bits suffice: 255 · 255 + 127. Floats would take twice the memory.
+    colors, alpha = tf.cast(image[..., :3], tf.uint16), tf.cast(image[..., 3:], tf.uint16)
+    return tf.cast((alpha * colors + (255 - alpha) * 255 + 127) // 255, tf.uint8)

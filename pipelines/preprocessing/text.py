@@ -1,9 +1,11 @@
-"""`data.media.vocabulary.tokenize` in TensorFlow's own ops, for exports that need no Python.
+"""`data.media.vocabulary.tokenize` in TensorFlow ops, for exports that run without Python.
 
-The graph works as the function does: normalise (NFC), lower, find the words. Normalising and
-lowering happen on code points, with tables taken from Python's own Unicode data, so that both
-know the same version of it. The words are found by the same expression, spelled for RE2, which has
-no look-ahead and another idea of a letter: every class is written out.
+The graph does the same as the function: normalize (NFC), lower-case, find the words. The first two
+work on code points, with tables from Python's Unicode data, so that both use the same version of
+Unicode. `tf.strings.lower` would know fewer letters (41 code points) and, worse, follow the locale
+of the process: under LANG=tr_TR an export would lower-case "I" to a dotless "ı". The words are
+found by the same expression for RE2, which has no look-ahead and other classes of letters: every
+class is written out.
 """
 
 from __future__ import annotations
@@ -19,24 +21,24 @@ import tensorflow as tf
 
 from data.media.vocabulary import CLASSES, END, START, UNKNOWN, Vocabulary
 
-# Between two texts where all stand in one row; no text holds it. Nothing composes across it.
+# Separates the texts of a batch in one row of code points. In no text; composes with nothing.
 _WALL = sys.maxunicode + 1
 _SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C2
-_FIRST_MARK = 0x300  # below it, every text is normalised already
+_FIRST_MARK = 0x300  # a text of lower code points is already normalized
 
 
 def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tensor:
-    """Do what `vocabulary.encode` does to each text, padded with PAD.
+    """Encode each text as `vocabulary.encode` does, padded with PAD.
 
     Args:
-        texts: string `[batch]`, at least one; what is not UTF-8 in it counts as punctuation.
-        vocabulary: the words, which become constants of the graph.
-        max_words: words past it are cut.
+        texts: string `[batch]`, at least one; bytes that are not UTF-8 count as punctuation.
+        vocabulary: its words become constants of the graph.
+        max_words: further words are truncated.
 
     Returns:
         int32 `[batch, time]`.
     """
-    words = tokenize(texts, vocabulary.marks)[:, :max_words]
+    words = tokenize(texts, vocabulary.punctuation)[:, :max_words]
     ids = tf.ragged.map_flat_values(functools.partial(_look_up, vocabulary), words)
     rows = ids.nrows()
     start, end = (tf.fill([rows, 1], tf.constant(token, tf.int32)) for token in (START, END))
@@ -44,25 +46,28 @@ def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tenso
 
 
 def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
-    """Return the ids of words, `[n]`: a hash finds the only word it can be, which is compared."""
+    """Return the ids of words, `[n]`: a hash finds the only candidate, which is compared."""
     buckets = 2**62
-    with tf.init_scope():  # values, not nodes of the graph
+    with tf.init_scope():  # values, not ops of the graph
         hashes = tf.strings.to_hash_bucket_fast(list(vocabulary.words), buckets).numpy()
     order = np.argsort(hashes)
     if len(np.unique(hashes)) < len(hashes):
         raise ValueError("two words of the vocabulary have the same hash")
-    place = tf.searchsorted(
-        tf.constant(hashes[order]), tf.strings.to_hash_bucket_fast(words, buckets)
-    )
-    ids = tf.gather(tf.constant(order, tf.int32), tf.minimum(place, len(order) - 1))
-    right = tf.equal(tf.gather(tf.constant(vocabulary.words), ids), words)
-    return tf.where(right, ids, UNKNOWN)
+    place, _ = _find(hashes[order], tf.strings.to_hash_bucket_fast(words, buckets))
+    ids = tf.gather(tf.constant(order, tf.int32), place)
+    known = tf.equal(tf.gather(tf.constant(vocabulary.words), ids), words)
+    return tf.where(known, ids, UNKNOWN)
 
 
-def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
-    """Split texts, string `[batch]`, into lower-case words: ragged string `[batch, (words)]`.
+def tokenize(texts: tf.Tensor, punctuation: bool = False) -> tf.RaggedTensor:
+    """Split texts into lower-case words.
 
-    With `marks`, punctuation is kept.
+    Args:
+        texts: string `[batch]`.
+        punctuation: whether to keep punctuation.
+
+    Returns:
+        Ragged string `[batch, (words)]`.
     """
     points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
     walls = tf.fill([points.nrows(), 1], tf.constant(_WALL, tf.int32))
@@ -75,13 +80,13 @@ def tokenize(texts: tf.Tensor, marks: bool = False) -> tf.RaggedTensor:
     within = tf.not_equal(row, _WALL)
     points = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(row, within), ends - starts)
     lower = tf.strings.unicode_encode(points, "UTF-8")
-    return tf.strings.split(tf.strings.regex_replace(lower, _expression(marks), r"\1 "))
+    return tf.strings.split(tf.strings.regex_replace(lower, _expression(punctuation), r"\1 "))
 
 
 def lowered(row: tf.Tensor) -> tf.Tensor:
-    """Lower code points, int32 `[n]`, as `str.lower` does, a final sigma included."""
+    """Lower-case code points, int32 `[n]`, as `str.lower` does, including the final sigma."""
     letters, hidden = (_is_in(row, ranges) for ranges in _case_ranges())
-    # Whether the nearest character before (after) that is not case-ignorable has case.
+    # Whether the nearest character before (after) that is not case-ignorable is cased.
     seen = tf.boolean_mask(letters, ~hidden)
     before = tf.math.cumsum(tf.cast(~hidden, tf.int32), exclusive=True)
     around = tf.concat([[False], seen, [False]], axis=0)
@@ -92,7 +97,7 @@ def lowered(row: tf.Tensor) -> tf.Tensor:
 
 
 def normalized(row: tf.Tensor) -> tf.Tensor:
-    """Normalise code points, int32 `[n]`, to NFC (Unicode Standard Annex 15).
+    """Normalize code points, int32 `[n]`, to NFC (Unicode Standard Annex 15).
 
     Characters are decomposed, sorted by class within each run of marks, and composed again.
     """
@@ -101,12 +106,12 @@ def normalized(row: tf.Tensor) -> tf.Tensor:
     run = tf.cumsum(tf.cast(tf.equal(kind, 0), tf.int64))
     key = run * 256 + tf.cast(kind, tf.int64)
     count = tf.size(row, tf.int64)
-    row = tf.gather(row, tf.argsort(key * count + tf.range(count)))  # equal ones keep their order
+    row = tf.gather(row, tf.argsort(key * count + tf.range(count)))  # a stable sort
     return _composed(row)
 
 
 def _composed(row: tf.Tensor) -> tf.Tensor:
-    """Compose: groups that cannot join each other side by side, one character after the other."""
+    """Compose, one character after the other, in parallel for groups that cannot interact."""
     opens = tf.equal(_classes(row), 0) & ~_is_in(row, _second_ranges())
     opens = tf.concat([[True], opens[1:]], axis=0)
     lengths = tf.math.segment_sum(tf.ones_like(row), tf.cumsum(tf.cast(opens, tf.int32)) - 1)
@@ -121,7 +126,7 @@ def _composed(row: tf.Tensor) -> tf.Tensor:
         point, kind = groups[:, at], kinds[:, at]
         own = tf.gather(done, starter, axis=1, batch_dims=1)
         joined = _pair(own, point)
-        # Blocked by a mark of the same class or a higher one in between.
+        # Blocked by a mark of the same or a higher class in between.
         free = tf.equal(last, -1) | (last < kind)
         joins = (joined >= 0) & free & tf.equal(tf.gather(kinds, starter, axis=1, batch_dims=1), 0)
         places = tf.stack([numbers, tf.where(joins, starter, at)], axis=1)
@@ -138,45 +143,48 @@ def _composed(row: tf.Tensor) -> tf.Tensor:
 
 
 def _pair(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Return what two code points compose to, -1 for nothing."""
+    """Return the composition of two code points; -1: none."""
     keys, values = _tables()["pairs"]
-    asked = tf.cast(first, tf.int64) * 2**21 + tf.cast(second, tf.int64)
-    place = tf.minimum(tf.searchsorted(tf.constant(keys), asked), len(keys) - 1)
-    found = tf.equal(tf.gather(tf.constant(keys), place), asked) & (second >= 0)
-    return tf.where(found, tf.gather(tf.constant(values[:, 0]), place), -1)
+    pair = tf.cast(first, tf.int64) * 2**21 + tf.cast(second, tf.int64)
+    place, found = _find(keys, pair)
+    return tf.where(found & (second >= 0), tf.gather(tf.constant(values[:, 0]), place), -1)
 
 
 def _replace(row: tf.Tensor, table: tuple[np.ndarray, np.ndarray]) -> tf.Tensor:
-    """Put a few code points, `values [keys, most]` padded with -1, in the place of each key."""
-    keys, values = (tf.constant(each) for each in table)
-    place = tf.minimum(tf.searchsorted(keys, tf.cast(row, tf.int64)), len(table[0]) - 1)
-    found = tf.equal(tf.gather(keys, place), tf.cast(row, tf.int64))
+    """Replace each key of a table by its code points, `[keys, length]`, padded with -1."""
+    keys, values = table
+    place, found = _find(keys, row)
     same = tf.pad(row[:, tf.newaxis], [[0, 0], [0, values.shape[1] - 1]], constant_values=-1)
-    new = tf.where(found[:, tf.newaxis], tf.gather(values, place), same)
+    new = tf.where(found[:, tf.newaxis], tf.gather(tf.constant(values), place), same)
     return tf.boolean_mask(new, new >= 0)
 
 
 def _classes(points: tf.Tensor) -> tf.Tensor:
     """Return the canonical combining class of each code point, int32 of the same shape."""
-    keys, values = (tf.constant(each) for each in _tables()["classes"])
-    asked = tf.cast(tf.reshape(points, [-1]), tf.int64)
-    place = tf.minimum(tf.searchsorted(keys, asked), keys.shape[0] - 1)
-    found = tf.equal(tf.gather(keys, place), asked)
-    kinds = tf.where(found, tf.gather(values[:, 0], place), 0)
-    return tf.reshape(kinds, tf.shape(points))
+    keys, values = _tables()["classes"]
+    place, found = _find(keys, points)
+    return tf.where(found, tf.gather(tf.constant(values[:, 0]), place), 0)
+
+
+def _find(keys: np.ndarray, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the place of each value among sorted keys, and whether it is one of them."""
+    sought = tf.cast(values, tf.int64)
+    place = tf.searchsorted(tf.constant(keys), tf.reshape(sought, [-1]))
+    place = tf.reshape(tf.minimum(place, len(keys) - 1), tf.shape(values))
+    return place, tf.equal(tf.gather(tf.constant(keys), place), sought)
 
 
 def _is_in(points: tf.Tensor, ranges: Iterable[tuple[int, int]]) -> tf.Tensor:
-    """Say of each code point whether one of the ranges, sorted, holds it."""
+    """Return whether each code point is in one of the sorted ranges."""
     bounds = np.array([(first, last + 1) for first, last in ranges], np.int32).ravel()
     return tf.equal(tf.searchsorted(bounds, points, side="right") % 2, 1)
 
 
-# What Python knows of Unicode, as tables.
+# Python's Unicode data as tables.
 
 
 def _every_character() -> Iterable[str]:
-    """Yield all code points but the surrogates, which no UTF-8 holds."""
+    """Yield all code points except the surrogates, which UTF-8 cannot encode."""
     for point in range(sys.maxunicode + 1):
         if not 0xD800 <= point < 0xE000:
             yield chr(point)
@@ -184,7 +192,7 @@ def _every_character() -> Iterable[str]:
 
 @functools.cache
 def _tables() -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
-    """Return sorted keys, int64 `[n]`, and values, int32 `[n, most]` padded with -1, by name."""
+    """Return sorted keys, int64 `[n]`, and values, int32 `[n, length]` padded with -1."""
     lower, decomposed, classes, pairs = {}, {}, {}, {}
     for char in _every_character():
         if char.lower() != char:
@@ -210,17 +218,17 @@ def _as_arrays(table: Mapping[int, str]) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.cache
 def _second_ranges() -> tuple[tuple[int, int], ...]:
-    """Return the characters that can be composed with one before them."""
+    """Return the characters that can compose with a preceding one."""
     seconds = {int(key) % 2**21 for key in _tables()["pairs"][0]}
     return tuple((point, point) for point in sorted(seconds))
 
 
 @functools.cache
 def _case_ranges() -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """Return the characters that have case, and those that `str.lower` looks past for a sigma.
+    """Return the cased and the case-ignorable characters, which decide about a final sigma.
 
-    Python does not tell them, but a sigma does: "xΣ" ends in a final one only where x has case,
-    and "aΣx" has a final one in spite of x, "aΣxa" not, where x is looked past.
+    Python does not expose these properties, but `str.lower` reveals them: "xΣ" gets a final sigma
+    if x is cased, "axΣ" but not " xΣ" if x is case-ignorable.
     """
     cased, ignorable = [], []
     for char in _every_character():
@@ -232,7 +240,7 @@ def _case_ranges() -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], 
 
 
 def _ranges(points: Iterable[int]) -> Iterable[tuple[int, int]]:
-    """Join neighbours.
+    """Merge consecutive code points into ranges.
 
     >>> list(_ranges([1, 2, 3, 7]))
     [(1, 3), (7, 7)]
@@ -250,17 +258,17 @@ def _ranges(points: Iterable[int]) -> Iterable[tuple[int, int]]:
 
 
 @functools.cache
-def _expression(marks: bool) -> str:
-    """Return the tokens' expression for RE2, which drops on the way what is in none."""
-    unspaced, letter, inner, sign, mark = (_class(CLASSES[name]) for name in CLASSES)
-    single = [sign, mark] if marks else [sign]
+def _expression(punctuation: bool) -> str:
+    """Return the expression of a token for RE2, with the skipped characters around it."""
+    unspaced, letter, inner, emoji, mark = (_class(CLASSES[name]) for name in CLASSES)
+    single = [emoji, mark] if punctuation else [emoji]
     token = "|".join([unspaced, f"{letter}+(?:['’-]{inner}+)*", *single])
     junk = "[^" + "".join(each[1:-1] for each in (unspaced, letter, *single)) + "]"
     return f"{junk}*({token})|{junk}+"
 
 
 def _class(pattern: str) -> str:
-    """Write out what characters a class of Python's expressions holds."""
+    """Write out all characters of a class of Python's regular expressions."""
     matches = re.compile(pattern).fullmatch
     held = _ranges(ord(char) for char in _every_character() if matches(char))
     return "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in held) + "]"

@@ -15,7 +15,7 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from data.common.errors import UserError
-from data.media.images import load_picture
+from data.media.images import load_image
 from pipelines.reports.thumbnails import strip
 
 TILE = 200  # pixels of a copy's longer side
@@ -166,7 +166,7 @@ def _label(word: str) -> Image.Image:
 
 def _upright(picture: Image.Image | bytes) -> Image.Image:
     if isinstance(picture, bytes):
-        picture = Image.open(io.BytesIO(load_picture(picture).jpeg))
+        picture = Image.open(io.BytesIO(load_image(picture).jpeg))
     return ImageOps.exif_transpose(picture).convert("RGB")
 
 

@@ -1,4 +1,4 @@
-"""The cluster that a process belongs to, as `TF_CONFIG` says: read without TensorFlow.
+"""The cluster of a process, read from `TF_CONFIG` without TensorFlow.
 
 >>> read('{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 1}}')
 Cluster(workers=2, chief=False)
@@ -14,17 +14,17 @@ from data.common.errors import UserError
 
 
 class Cluster(NamedTuple):
-    """How many workers train together, and whether this process is the one that writes."""
+    """The number of workers, and whether this process is the chief, which writes files."""
 
     workers: int
     chief: bool
 
 
 def read(text: str | None = None) -> Cluster:
-    """Return what `TF_CONFIG` says; without it a process is alone.
+    """Return the cluster in `TF_CONFIG`; without it, one worker.
 
     Raises:
-        UserError: if it is not JSON with a cluster of workers and a task that is one of them.
+        UserError: if it is not JSON with a cluster of workers and a task in it.
     """
     text = os.environ.get("TF_CONFIG", "") if text is None else text
     if not text.strip():
@@ -36,7 +36,7 @@ def read(text: str | None = None) -> Cluster:
         workers = len(cluster.get("chief", ())) + len(cluster["worker"])
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise UserError(
-            "TF_CONFIG is JSON like "
+            "TF_CONFIG must be JSON like "
             '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}'
             f", not {text!r:.200} ({type(error).__name__}: {error})"
         ) from None

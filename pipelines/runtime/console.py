@@ -1,4 +1,4 @@
-"""What both commands share: a parser with short errors, exit codes, TensorFlow kept quiet."""
+"""Shared by all commands: a parser with short errors, exit codes, TensorFlow's log silenced."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from typing import Any, NoReturn
 
 from data.common.errors import UserError
 
-MISTAKE, STOPPED = 2, 130  # exit codes: as argparse's own; as a shell's for SIGINT (128 + 2)
+MISTAKE, STOPPED = 2, 130  # exit codes of argparse and, for SIGINT, of a shell (128 + 2)
 
 
 class Parser(argparse.ArgumentParser):
-    """An `ArgumentParser` that raises UserErrors, a line long, and never guesses an option."""
+    """An `ArgumentParser` that raises one-line UserErrors and accepts no abbreviations."""
 
     def __init__(self, **settings: Any) -> None:
-        """Take what `ArgumentParser` takes."""
+        """Accept the settings of `ArgumentParser`."""
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse all words.
+        """Parse all arguments.
 
         Raises:
-            UserError: for an option that does not exist, with the nearest that does; a value that
-                is missing or of the wrong type; a word too many.
+            UserError: for an unknown option, with the most similar known one; for a missing value
+                or one of the wrong type; for an extra argument.
         """
         found, extra = self.parse_known_args(words)
         for word in extra:
@@ -41,15 +41,11 @@ class Parser(argparse.ArgumentParser):
             if name.startswith("-"):
                 raise self._unknown_option(name, words)
         if extra:
-            raise UserError(f"one word too many: {extra[0]!r}; see {self.prog} --help")
+            raise UserError(f"unexpected argument {extra[0]!r}; see {self.prog} --help")
         return found
 
     def error(self, message: str) -> NoReturn:
-        """Raise argparse's message as a UserError.
-
-        Raises:
-            UserError: always.
-        """
+        """Raise argparse's message as a UserError."""
         message = re.sub(r"^argument (.+?): ", r"\1 ", message)
         message = message.replace("expected one argument", "needs a value")
         raise UserError(f"{message}; see {self.prog} --help")
@@ -73,9 +69,9 @@ def _options(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]
 
 
 def number(kind: type, rule: str, optional: bool = False) -> Callable[[str], Any]:
-    """Return a reader of numbers for `add_argument(type=…)`; `none` is read if `optional`."""
+    """Return a converter for `add_argument(type=…)`: finite numbers and, if `optional`, `none`."""
 
-    def read(text: str) -> Any:
+    def convert(text: str) -> Any:
         if optional and text == "none":
             return None
         try:
@@ -89,18 +85,18 @@ def number(kind: type, rule: str, optional: bool = False) -> Callable[[str], Any
             )
         return value
 
-    return read
+    return convert
 
 
 def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
-    """Do a command's work; turn what a user can mend into a line on stderr and an exit code.
+    """Run a command; turn errors that a user can fix into a line on stderr and an exit code.
 
     Args:
-        work: returns the exit code if all went well.
-        stopped: said after Ctrl-C.
+        work: the command; returns its exit code.
+        stopped: printed after Ctrl-C.
 
     Raises:
-        Exception: whatever is a fault of the program.
+        Exception: a bug of the program.
     """
     try:
         return work()
@@ -108,7 +104,8 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
         print(f"\n{stopped}", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:  # `wordreel caption … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing left to flush
+        # Nothing is left to flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
         text = explanation(error)
@@ -119,7 +116,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
 
 
 def explanation(error: Exception) -> str | None:
-    """Return what to tell the user of an error, or None if it is a fault of the program.
+    """Return the message for the user, or None if the error is a bug of the program.
 
     >>> explanation(PermissionError(errno.EACCES, "Permission denied", "runs/a"))
     "cannot write or read 'runs/a': permission denied"
@@ -127,11 +124,11 @@ def explanation(error: Exception) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
-    # TensorFlow writes files of its own and has its own classes for what happens then.
+    # TensorFlow writes files itself and raises its own exceptions.
     foreign = type(error).__module__.startswith("tensorflow")
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT) or (foreign and "No space left on device" in text):
-        return f"the disk is full{_where(error)}: make room, then give the same command again"
+        return f"the disk is full{_where(error)}: free some space, then run the same command again"
     if number in (errno.EACCES, errno.EPERM):
         return f"cannot write or read{_where(error)}: permission denied"
     if number == errno.EROFS:
@@ -144,33 +141,33 @@ def explanation(error: Exception) -> str | None:
 
 
 def _where(error: Exception) -> str:
-    # Of two names the second is where a file was to go; the first is a temporary one.
+    # With two names, the second is the target of a move; the first is temporary.
     name = getattr(error, "filename2", None) or getattr(error, "filename", None)
     return f" {str(name)!r}" if name else ""
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow without what its C++ says of itself; its errors are kept.
+    """Import TensorFlow without its informational log; errors are kept.
 
-    `TF_CPP_MIN_LOG_LEVEL` hides information and warnings, but not before TensorFlow has set up
-    its log: those lines are held back here. Whoever sets the variable to 0 sees all of it.
+    `TF_CPP_MIN_LOG_LEVEL` hides information and warnings, but not the lines before TensorFlow has
+    set up its log: this function filters those. With the variable set to 0, nothing is hidden.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
         return
-    with _filtered_stderr(_worth_saying):
+    with _filtered_stderr(_without_noise):
         import tensorflow as tf
 
-        if os.environ.get("TF_CONFIG"):  # a cluster is joined before anything else is done
+        if os.environ.get("TF_CONFIG"):  # a cluster must be joined before any other call
             return
-        # The search for a GPU speaks too, and on many processors the first function of each type
-        # that oneDNN does not know there.
+        # The search for a GPU also logs and, on many processors, the first op of each type that
+        # oneDNN does not support there.
         tf.config.list_physical_devices()
         kinds = tf.float16, tf.uint8
         tf.function(lambda x: [tf.transpose(tf.cast(x, kind)) for kind in kinds])(tf.zeros([2, 2]))
 
 
-def _worth_saying(text: str) -> list[str]:
-    """Return the lines of TensorFlow's early log that are not noise."""
+def _without_noise(text: str) -> list[str]:
+    """Return the lines of TensorFlow's early log except the usual noise."""
     noise = r"[IW]\d{4} |WARNING: All log messages before absl|E\d{4} .*oneDNN supports DT_"
     if "Could not find cuda drivers" in text:
         noise += r"|E\d{4} .*cuInit"
@@ -179,19 +176,19 @@ def _worth_saying(text: str) -> list[str]:
 
 @contextlib.contextmanager
 def _filtered_stderr(select: Callable[[str], list[str]]) -> Iterator[None]:
-    """Hold back what anyone writes to file descriptor 2; let the selected lines by at the end."""
+    """Capture file descriptor 2; print the selected lines at the end."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb", buffering=0) as real:
-        # A crash in there would take the held lines with it: let it speak past them.
+    with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "wb", buffering=0) as real:
+        # A crash would lose the captured lines: let the crash reporter bypass them.
         crash_reporter = faulthandler.is_enabled()
         faulthandler.enable(file=real)
-        os.dup2(held.fileno(), 2)
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(real.fileno(), 2)
             faulthandler.enable() if crash_reporter else faulthandler.disable()
-            held.seek(0)
-            for line in select(held.read().decode(errors="replace")):
+            captured.seek(0)
+            for line in select(captured.read().decode(errors="replace")):
                 print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How the process keeps its memory between the steps of training."""
+"""Memory allocation between training steps."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MEBIBYTE = 2**20
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep what is freed, where it is glibc; return whether it does.
+    """Make glibc keep freed memory; return whether it does (false for other C libraries).
 
-    Each step of training takes and frees the same large blocks. By default glibc gives them back
-    to the kernel, which clears every page before it lends it again.
+    Each training step allocates and frees the same large blocks. By default glibc returns them to
+    the kernel, which clears every page before the next allocation.
     """
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return False

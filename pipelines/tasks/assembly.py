@@ -1,8 +1,9 @@
-"""A configuration to the model, the source and the head of a run; a run directory to the same."""
+"""From a configuration, or a run directory, to an experiment: data, model, source and head."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,38 +12,127 @@ import tensorflow as tf
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError, unknown
+from data.storage.prepared import StoredImages
+from data.text.prepared import Texts
+from data.video.prepared import StoredClips
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
-from pipelines.config.task import TASKS
+from pipelines.config.task import TASKS, Task
+from pipelines.inputs.batches import Batch
+from pipelines.tasks.caption_head import CaptionHead
+from pipelines.tasks.image_source import ImageSource
+from pipelines.tasks.label_head import LabelHead
+from pipelines.tasks.protocols import Evaluation, Head, PreparedDataset, RunFacts, Source
+from pipelines.tasks.text_source import TextSource
+from pipelines.tasks.video_source import VideoSource
+
+SOURCES: Mapping[str, type[Source]] = {
+    "image": ImageSource,
+    "video": VideoSource,
+    "text": TextSource,
+}
+HEADS: Mapping[str, type[Head]] = {"captions": CaptionHead, "labels": LabelHead}
+
+RawInput = bytes | list[bytes] | str  # an encoded image, the encoded frames of a clip, or a text
 
 SPLITS = ("train", "validation", "test", "unseen")  # that a recipe may name; not all datasets have
 
 
-def assemble(config: Config, folder: Path) -> tuple[Any, Any, Any]:
-    """Return the model of a run, with random weights, its head and its source."""
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A model with the inputs it reads and the outputs it is trained for.
+
+    Attributes:
+        config: every choice.
+        task: what it learns.
+        model: backbone, encoder and head layer, joined.
+        source: of the inputs.
+        head: for the outputs.
+        test_splits: the splits to score at the end.
+    """
+
+    config: Config
+    task: Task
+    model: EncoderHead
+    source: Source
+    head: Head
+    test_splits: Sequence[str] = ()
+
+    def steps_per_epoch(self) -> int:
+        """Return the number of batches of an epoch."""
+        return self.head.steps_per_epoch(self.source.table(self.config.train_split, 0))
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterable[Batch]:
+        """Return the training batches of an epoch, counted from 0, from number `skip` on."""
+        table = self.source.table(self.config.train_split, epoch)
+        return self.head.batches(table, epoch, skip)
+
+    def evaluate(self, split: str, epoch: int | None = None) -> Evaluation:
+        """Score a split with the model as it is after an epoch; None is the last."""
+        epoch = self.config.epochs - 1 if epoch is None else epoch
+        return self.head.evaluate(self.model, self.source.table(split, epoch), split)
+
+    def export(self, directory: Path, info: Mapping[str, object]) -> Path:
+        """Write the next version of an export; `info` goes into its wordreel.json."""
+        return self.head.export(self.model, self.source.preprocessing, directory, info)
+
+    def report(self, path: Path, evaluations: Sequence[Evaluation], facts: RunFacts) -> None:
+        """Write the report of a run."""
+        self.head.report(path, self.source.preview, evaluations, facts)
+
+
+def prepare(config: Config) -> PreparedDataset:
+    """Return the dataset of a run, prepared first if it is not yet."""
+    return SOURCES[TASKS[config.task].input].prepare(config)
+
+
+def raw_inputs(prepared: PreparedDataset, split: str) -> Iterable[tuple[str, RawInput]]:
+    """Yield the id of each example of a split, and the input that an export takes."""
+    if isinstance(prepared, StoredImages):
+        return prepared.images(split)
+    if isinstance(prepared, StoredClips):
+        return prepared.frames(split)
+    if isinstance(prepared, Texts):
+        return prepared.texts(split)
+    raise TypeError(f"no source reads a {type(prepared).__name__}")
+
+
+def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment:
+    """Return the experiment of a run, whose model has random weights.
+
+    Args:
+        config: every choice.
+        prepared: the dataset that `prepare` returned.
+        folder: the run directory, for the vocabulary or labels.
+
+    Raises:
+        UserError: for a split without examples to score, a model that cannot be built, or a folder
+            whose run was trained on other data.
+    """
     task = TASKS[config.task]
-    source_class, head_class = task.source_class(), task.head_class()
-    prepared = source_class.prepare(config)
-    _check_splits(config, prepared.splits)
+    test_splits = check_splits(
+        config.train_split, config.validation_split, config.test_splits, prepared.splits
+    )
     keras.utils.set_random_seed(config.seed)
-    head = head_class(config, prepared, folder)
-    for split in {config.validation_split, *_test_splits(config, prepared.splits)}:
-        if not head.told(split):
+    head = HEADS[task.head](config, prepared, folder)
+    for split in {config.validation_split, *test_splits}:
+        if not head.has_references(split):
             raise UserError(
                 f"{prepared.name}: no example of {split!r} has a {task.answer} that can be scored"
             )
-    source = source_class(config, prepared, folder)
+    source = SOURCES[task.input](config, prepared, folder)
     check_data(folder, prepared.fingerprint)
-    return EncoderHead(source.backbone, source.encoder, head.layer, source.top), head, source
+    model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
+    return Experiment(config, task, model, source, head, test_splits)
 
 
-def load_run(folder: Path, **changes: Any) -> tuple[Any, Any, Any]:
-    """Return the best model of a run, its head and its source.
+def load_run(folder: Path, **changes: Any) -> Experiment:
+    """Return the experiment of a run, with the weights of its best epoch.
 
     Args:
         folder: of the run.
-        changes: of its configuration, that leave the weights as they are.
+        changes: fields of its configuration that do not change the weights.
 
     Raises:
         UserError: if there is no run with weights.
@@ -50,43 +140,40 @@ def load_run(folder: Path, **changes: Any) -> tuple[Any, Any, Any]:
     try:
         config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{folder} is no run directory: config.json: {error.strerror}") from None
+        raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
     except (TypeError, ValueError) as error:
-        raise UserError(f"{folder} is no run directory: config.json: {error}") from None
-    model, head, source = assemble(dataclasses.replace(config, **changes), folder)
+        raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
+    config = dataclasses.replace(config, **changes)
+    experiment = build(config, prepare(config), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
     if best is None:
-        raise UserError(f"{folder} has no weights yet: it keeps the best after each epoch")
-    tf.train.Checkpoint(model=model).restore(best).expect_partial()
-    return model, head, source
+        raise UserError(f"{folder} has no weights yet: the first epoch of its run has not ended")
+    tf.train.Checkpoint(model=experiment.model).restore(best).expect_partial()
+    return experiment
 
 
-def _check_splits(config: Config, splits: Any) -> None:
-    """Refuse a split that cannot be used before any work is done; name tests that are missing."""
-    for name in ("train_split", "validation_split", "test_splits"):
-        if "+" in getattr(config, name):
+def check_splits(train: str, validation: str, tests: str, available: Collection[str]) -> list[str]:
+    """Check the options that name splits; return the test splits to score, else `validation`.
+
+    Raises:
+        UserError: for a split that cannot be used, or is not among those `available`.
+    """
+    options = {"train_split": train, "validation_split": validation, "test_splits": tests}
+    for name, value in options.items():
+        if "+" in value:
             raise UserError(
-                f"{flag(name)} {getattr(config, name)!r}: a sum of splits cannot be used, for "
-                "rows are kept split by split; name one split or a slice of one"
+                f"{flag(name)} {value!r}: splits cannot be added; name one split or a slice of one"
             )
     for name in ("train_split", "validation_split"):
-        if whole_split(getattr(config, name)) not in splits:
+        if whole_split(options[name]) not in available:
             raise UserError(
-                f"{flag(name)} {getattr(config, name)!r}: the dataset has {', '.join(splits)}; "
+                f"{flag(name)} {options[name]!r}: the dataset has {', '.join(available)}; "
                 "name one of these, or a part such as 'train[90%:]'"
             )
-    for name in _asked_tests(config):
-        if (whole := whole_split(name)) not in {*splits, *SPLITS}:
-            raise unknown("split", name, {*splits, *SPLITS})
-        if whole not in splits:
-            print(f"There is no split {whole!r} to score: the dataset has {', '.join(splits)}.")
-
-
-def _asked_tests(config: Config) -> list[str]:
-    return [name.strip() for name in config.test_splits.split(",")]
-
-
-def _test_splits(config: Config, splits: Any) -> list[str]:
-    """Return the splits to score at the end: those asked for that exist, else validation."""
-    found = [name for name in _asked_tests(config) if whole_split(name) in splits]
-    return found or [config.validation_split]
+    requested = [name.strip() for name in tests.split(",")]
+    for name in requested:
+        if (whole := whole_split(name)) not in {*available, *SPLITS}:
+            raise unknown("split", name, {*available, *SPLITS})
+        if whole not in available:
+            print(f"There is no split {whole!r} to score: the dataset has {', '.join(available)}.")
+    return [name for name in requested if whole_split(name) in available] or [validation]

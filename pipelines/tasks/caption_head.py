@@ -1,53 +1,60 @@
-"""Sentences as the output of a task: their words, batches, scores and search."""
+"""Captions or translations as the output of a task: vocabulary, batches, scores and search."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
-from data.storage.prepared import Drawn
+from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
-from pipelines.evaluation.captions import Decoder, Evaluation, evaluate, search_options
+from pipelines.evaluation.captions import Decoder, evaluate, search_options
+from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
+from pipelines.evaluation.metrics import CAPTIONS, Metrics
+from pipelines.evaluation.metrics.translation import TRANSLATIONS
 from pipelines.export.captions import export
-from pipelines.inputs.batches import Captions, note_cut, training_batches
+from pipelines.inputs.batches import Batch, Captions, caption_batches, note_truncation
+from pipelines.inputs.tables import Table
 from pipelines.reports.captions import write_report
+from pipelines.reports.thumbnails import Show
+from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Preprocessing, RunFacts
+
+METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
 
 class CaptionHead:
-    """The sentences of a prepared dataset, and the part of the model that makes them.
+    """The captions of a prepared dataset, and the part of the model that generates them.
 
     Attributes:
-        vocabulary: the words of the training sentences.
+        vocabulary: the words of the training captions.
+        options: of the beam search.
         layer: Memory → words.
-        monitor: the score by which the best epoch is chosen.
+        monitor: the score that selects the best epoch.
+        notes: lines for the report.
     """
 
-    def __init__(self, config: Config, prepared: Any, run_dir: Path) -> None:
-        """Collect the words, or read those that an earlier start of this run collected."""
+    def __init__(self, config: Config, prepared: CaptionedDataset, run_dir: Path) -> None:
+        """Build the vocabulary, or read the one that an earlier start of this run has built.
+
+        Raises:
+            UserError: if the training split has no captions.
+        """
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
-        self.metrics = TASKS[config.task].metrics()
-        self.monitor = "true" if isinstance(prepared, Drawn) else self.metrics.monitor
-        self._notes: list[str] = []
-        if self.monitor == "CIDEr-D" and len(prepared.captions(config.validation_split)) == 1:
-            self.monitor = "ROUGE-L"  # a word that occurs in every picture weighs nothing in CIDEr
-            self._notes.append(
-                f"{config.validation_split!r} has one example, of which CIDEr-D is always 0: "
-                "ROUGE-L picks the best epoch"
-            )
-            print(self._notes[0])
+        self.metrics = METRICS[TASKS[config.task].answer]
+        self.notes: list[str] = []
+        self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"
         if not path.exists():
-            examples = prepared.captions(config.train_split)
-            captions = [text for _, texts in examples for text in texts]
+            captions = self._training_captions()
             if not captions:
                 raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            Vocabulary.build(captions, config.min_count, marks=config.keep_punctuation).save(path)
+            Vocabulary.build(captions, config.min_count, punctuation=config.keep_punctuation).save(
+                path
+            )
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
@@ -60,53 +67,86 @@ class CaptionHead:
         self._examples: Captions | None = None
         self._decoder: Decoder | None = None
 
-    def told(self, split: str) -> list[tuple[str, list[str]]]:
-        """Return the id and the sentences of each example of a split that has some."""
-        captions: list[tuple[str, list[str]]] = self.prepared.captions(split)
-        return captions
+    def has_references(self, split: str) -> bool:
+        """Return whether a split has an example with captions."""
+        return bool(self.prepared.captions(split))
 
-    def examples(self, source: Any) -> Captions:
-        """Return the training sentences as ids, with the rows of their inputs."""
+    def examples(self, table: Table) -> Captions:
+        """Return the training captions as word ids, with the table rows of their inputs."""
         if self._examples is None:
-            config = self.config
-            positions = source.table(config.train_split, source.tuned(0)).positions()
-            captions = self.prepared.captions(config.train_split)
-            sentences = [text for _, texts in captions for text in texts]
-            source.notes += self._notes
-            source.notes += note_cut(sentences, self.vocabulary, config, "sentences to learn")
-            self._examples = Captions.of(captions, self.vocabulary, positions, config.max_words)
+            max_words = self.config.max_words
+            self.notes += note_truncation(
+                self._training_captions(), self.vocabulary, max_words, "training captions"
+            )
+            captions = self.prepared.captions(self.config.train_split)
+            positions = table.positions()
+            self._examples = Captions.encode(captions, self.vocabulary, positions, max_words)
         return self._examples
 
-    def steps_per_epoch(self, source: Any) -> int:
-        """Return the number of batches in an epoch."""
-        return -(-len(self.examples(source).tokens) // self.config.batch_size)
+    def steps_per_epoch(self, table: Table) -> int:
+        """Return the number of batches of an epoch."""
+        return -(-len(self.examples(table).tokens) // self.config.batch_size)
 
-    def batches(self, source: Any, epoch: int, skip: int) -> Iterable[Any]:
-        """Return the batches of an epoch from number `skip` on."""
+    def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
+        """Return the training batches of an epoch from number `skip` on."""
         config = self.config
-        return training_batches(
-            self.examples(source),
-            source.table(config.train_split, source.tuned(epoch)),
+        return caption_batches(
+            self.examples(table),
+            table,
             config.batch_size,
-            together=config.captions_per_image if source.tuned(epoch) else 0,
+            per_row=config.captions_per_image if config.tunes(epoch) else 0,
             seed=config.seed,
             epoch=epoch,
             skip=skip,
         )
 
-    def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> Evaluation:
-        """Decode a split with the model as it is after an epoch, and score it."""
+    def evaluate(self, model: EncoderHead, table: Table, split: str) -> CaptionEvaluation:
+        """Return the captions that beam search finds for a split, and their scores."""
         if self._decoder is None:
             self._decoder = Decoder(model, self.vocabulary, self.options)
-        table = source.table(split, source.tuned(epoch))
         return evaluate(self._decoder, self.options, table, self.prepared, split, self.metrics)
 
-    def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
-        """Write the model with its search as a SavedModel; return its folder."""
+    def export(
+        self,
+        model: EncoderHead,
+        preprocessing: Preprocessing,
+        directory: Path,
+        info: Mapping[str, object],
+    ) -> Path:
+        """Write the next version of an export, with its search; return its folder."""
         info = {"task": self.config.task, **info}
         answer = TASKS[self.config.task].answer
-        return export(model, source, self.vocabulary, self.options, directory, info, answer)
+        return export(model, preprocessing, self.vocabulary, self.options, directory, info, answer)
 
-    def report(self, path: Path, source: Any, **facts: Any) -> None:
-        """Write the report; `facts` are those that `write_report` takes of any head."""
-        write_report(path, shown=source.shown, metrics=self.metrics, **facts)
+    def report(
+        self, path: Path, show: Show, evaluations: Sequence[Evaluation], facts: RunFacts
+    ) -> None:
+        """Write the report of a run."""
+        write_report(
+            path,
+            config=facts.config,
+            history=facts.history,
+            evaluations=[each for each in evaluations if isinstance(each, CaptionEvaluation)],
+            shown=show,
+            notes=facts.notes,
+            command=facts.command,
+            export=facts.export,
+            metrics=self.metrics,
+        )
+
+    def _training_captions(self) -> list[str]:
+        examples = self.prepared.captions(self.config.train_split)
+        return [text for _, texts in examples for text in texts]
+
+    def _choose_monitor(self) -> str:
+        """Return the score that selects the best epoch."""
+        if self.prepared.is_true:
+            return "true"
+        split = self.config.validation_split
+        if self.metrics.monitor != "CIDEr-D" or len(self.prepared.captions(split)) > 1:
+            return self.metrics.monitor
+        # The document frequencies of one image give every n-gram a weight of 0.
+        note = f"{split!r} has one example, whose CIDEr-D is always 0: ROUGE-L selects the epoch"
+        self.notes.append(note)
+        print(note)
+        return "ROUGE-L"

@@ -4,51 +4,55 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
 from data.common.files import atomic_write
+from models.encoder_head import EncoderHead
 from models.heads.classifier import Classifier
 from pipelines.config.config import Config
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.export.labels import export_labels
-from pipelines.inputs.batches import batches_by_length, by_form
+from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
+from pipelines.inputs.tables import Table
 from pipelines.reports.labels import write_label_report
+from pipelines.reports.thumbnails import Show
+from pipelines.tasks.protocols import Evaluation, LabeledDataset, Preprocessing, RunFacts
 
 BATCH = 100  # examples evaluated at once
 
 
 class LabelHead:
-    """The classes of a prepared dataset, and the part of the model that tells them apart.
+    """The classes of a prepared dataset, and the part of the model that predicts them.
 
     Attributes:
         classes: the labels, in the order of the logits.
         layer: Memory → logits.
-        monitor: the score by which the best epoch is chosen.
+        monitor: the score that selects the best epoch.
+        notes: lines for the report.
     """
 
     monitor = "accuracy"
 
-    def __init__(self, config: Config, prepared: Any, run_dir: Path) -> None:
-        """Take the dataset's classes.
+    def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
+        """Take the dataset's classes, and write them to `run_dir`.
 
         Raises:
-            UserError: if there are none to tell apart, or one has no example in what is learned
-                from.
+            UserError: if there are fewer than two, or one has no training example.
         """
-        self.config, self.prepared = config, prepared
+        self.config = config
+        self.notes: list[str] = []
         self.classes = tuple(prepared.classes)
         if len(self.classes) < 2:
             raise UserError(
-                f"{prepared.name} has {len(self.classes)} classes in its training part: at least "
-                "two are needed to tell apart"
+                f"{prepared.name} has {len(self.classes)} classes in its training split: "
+                "classification needs at least two"
             )
-        self._labels = functools.cache(prepared.labels)  # of a split; some lie between pictures
+        self._labels = functools.cache(prepared.labels)  # some are stored between images
         counts = Counter(label for _, label in self._labels(config.train_split))
         for name in self.classes:
             if not counts[name]:
@@ -58,60 +62,80 @@ class LabelHead:
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
         self.layer = Classifier(len(self.classes), weights, config.pooling)
-        self._said: Any = None
+        self._predict: Callable[..., tf.Tensor] | None = None
 
-    def told(self, split: str) -> list[tuple[str, str]]:
-        """Return the id and the label of each example of a split that has one of the classes."""
-        labels: list[tuple[str, str]] = self._labels(split)
-        return labels
+    def has_references(self, split: str) -> bool:
+        """Return whether a split has an example with a label."""
+        return bool(self._labels(split))
 
-    def steps_per_epoch(self, source: Any) -> int:
-        """Return the number of batches in an epoch."""
-        del source
+    def steps_per_epoch(self, table: Table) -> int:
+        """Return the number of batches of an epoch."""
+        del table
         return -(-len(self._labels(self.config.train_split)) // self.config.batch_size)
 
-    def batches(self, source: Any, epoch: int, skip: int) -> Iterable[Any]:
-        """Return the batches of an epoch from number `skip` on: inputs, and classes int32."""
+    def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
+        """Return the training batches of an epoch from number `skip` on, sorted by length.
+
+        The targets are classes, int32 `[batch]`.
+        """
         config = self.config
-        table = source.table(config.train_split, source.tuned(epoch))
         rows, classes = self._rows(table, config.train_split)
-        rng = np.random.default_rng([config.seed, epoch])
-        lengths = [table.lengths[row] for row in rows]
-        batches = batches_by_length(lengths, config.batch_size, rng)
+        batches = batches_by_length(
+            np.array(table.lengths)[rows].tolist(),
+            config.batch_size,
+            np.random.default_rng([config.seed, epoch]),
+        )
+        return read_batches(
+            table,
+            batches,
+            lambda chosen: (rows[chosen], classes[chosen]),
+            tf.TensorSpec([None], tf.int32),
+            seed=config.seed,
+            epoch=epoch,
+            skip=skip,
+        )
 
-        def generate() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-            for number in range(skip, len(batches)):
-                chosen = batches[number]
-                chance = np.random.default_rng([config.seed, epoch, number])
-                yield table.read(rows[chosen], chance), classes[chosen]
-
-        signature = (table.spec, tf.TensorSpec([None], tf.int32))
-        return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
-
-    def evaluate(self, model: Any, source: Any, split: str, epoch: int) -> LabelEvaluation:
-        """Ask the model as it is after an epoch for the labels of a split."""
-        if self._said is None:
-            self._said = by_form(lambda inputs: tf.nn.softmax(self.layer(model.remember(inputs))))
-        table = source.table(split, source.tuned(epoch))
+    def evaluate(self, model: EncoderHead, table: Table, split: str) -> LabelEvaluation:
+        """Return the probabilities of the labels of a split, and their scores."""
+        if self._predict is None:
+            self._predict = compile_by_rank(
+                lambda inputs: tf.nn.softmax(self.layer(model.encode(inputs)))
+            )
         rows, _ = self._rows(table, split)
-        found = [
-            self._said(table.read(part)).numpy()
+        probabilities = [
+            self._predict(table.read(part)).numpy()
             for part in np.split(rows, range(BATCH, len(rows), BATCH))
         ]
         labels = self._labels(split)
-        return evaluation_of(split, self.classes, labels, np.concatenate(found))
+        return evaluation_of(split, self.classes, labels, np.concatenate(probabilities))
 
-    def export(self, model: Any, source: Any, directory: Path, info: Mapping[str, Any]) -> Path:
-        """Write the model as a SavedModel; return its folder."""
-        return export_labels(
-            model, source, self.classes, directory, {"task": self.config.task, **info}
+    def export(
+        self,
+        model: EncoderHead,
+        preprocessing: Preprocessing,
+        directory: Path,
+        info: Mapping[str, object],
+    ) -> Path:
+        """Write the next version of an export; return its folder."""
+        info = {"task": self.config.task, **info}
+        return export_labels(model, preprocessing, self.classes, directory, info)
+
+    def report(
+        self, path: Path, show: Show, evaluations: Sequence[Evaluation], facts: RunFacts
+    ) -> None:
+        """Write the report of a run."""
+        write_label_report(
+            path,
+            config=facts.config,
+            history=facts.history,
+            evaluations=[each for each in evaluations if isinstance(each, LabelEvaluation)],
+            shown=show,
+            notes=facts.notes,
+            command=facts.command,
+            export=facts.export,
         )
 
-    def report(self, path: Path, source: Any, **facts: Any) -> None:
-        """Write the report; `facts` are those that any head's report takes."""
-        write_label_report(path, shown=source.shown, **facts)
-
-    def _rows(self, table: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
+    def _rows(self, table: Table, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""
         positions, labels = table.positions(), self._labels(split)
         numbers = {name: number for number, name in enumerate(self.classes)}

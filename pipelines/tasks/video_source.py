@@ -2,66 +2,54 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from data.annotations.splits import whole_split
-from data.media.sampling import Sampling
-from data.storage.cache import data_home
-from data.video.datasets import default_sampling, prepare_clips
-from data.video.prepared import PreparedClips
-from models.backbones.factory import as_vector, fingerprint, to_vector, with_changes
+from data.sharding.prepare import prepare_clips
+from data.video.prepared import StoredClips
+from models.backbones.factory import add_frame_differences, add_pooling, fingerprint, pool_grid
 from models.encoders.video import VideoEncoder
 from pipelines.config.config import Config
 from pipelines.config.crop import crop_box
 from pipelines.config.task import TASKS
-from pipelines.inputs.feature_cache import EncodedPictures, stored_rows
-from pipelines.inputs.precomputed_features import brings_rows
+from pipelines.inputs.feature_cache import EncodedImages, cached_rows
+from pipelines.inputs.precomputed_features import can_use_stored_features
 from pipelines.inputs.tables import ClipTable
 from pipelines.preprocessing.augmentation import tells_sides
 from pipelines.preprocessing.clips import ClipBytes
 from pipelines.preprocessing.frame_selection import select_frames
 from pipelines.reports.thumbnails import Shown, strip
-from pipelines.tasks.image_source import augmentation_of, chosen_backbone
+from pipelines.tasks.media_source import MediaSource
 
 
-class VideoSource(ClipBytes):
-    """The clips of a prepared dataset, and the parts of the model that see them.
+class VideoSource(MediaSource[StoredClips, list[bytes]]):
+    """The clips of a prepared dataset, and the parts of the model that encode them.
 
     Attributes:
-        backbone: pixels of a frame → a vector of features.
-        top: None; all of it learns or nothing.
         encoder: the frames' features → Memory.
-        notes: what the report has to say of the inputs.
+        preprocessing: of an export.
     """
 
-    top = None
-
-    def __init__(self, config: Config, prepared: PreparedClips, run_dir: Path) -> None:
-        """Build the backbone; no frame is read yet, and nothing of it lies in `run_dir`."""
-        self.config, self.prepared = config, prepared
-        self.cache = data_home() / "tables"  # all runs share them
-        self.notes: list[str] = []
-        self.augmentation = augmentation_of(config)
-        grid, size = chosen_backbone(config)
-        pairs = config.motion == "pixels"
-        self._grid = fingerprint(grid) if prepared.encoder else ""
+    def __init__(self, config: Config, prepared: StoredClips, run_dir: Path) -> None:
+        """Build the backbone and the encoder; no frame is read yet, and `run_dir` is not used."""
+        del run_dir
+        super().__init__(config, prepared)
+        self._grid_fingerprint = fingerprint(self.backbone) if prepared.encoder else ""
         if config.frame_pooling != "spatial+cells":
-            grid = to_vector(grid, places=config.frame_pooling == "spatial")
-        self.backbone = with_changes(grid) if pairs else grid
+            self.backbone = add_pooling(self.backbone, spatial=config.frame_pooling == "spatial")
+        self._pairs = config.motion == "pixels"
+        if self._pairs:
+            self.backbone = add_frame_differences(self.backbone)
         *cells, depth = self.backbone.output_shape[1:]
-        super().__init__(
-            size,
+        self.preprocessing = ClipBytes(
+            self.size,
             crop_box(config.crop),
             config.clip_frames,
             prepared.sampling,
-            views=1 + pairs,
+            views=1 + self._pairs,
             cells=math.prod(cells),
         )
         self.encoder = VideoEncoder(
@@ -74,113 +62,105 @@ class VideoSource(ClipBytes):
             times=config.frame_time_embedding,
             dropout=config.dropout,
         )
-        self.encoder.build(depth, self.cells if cells else None)
+        self.encoder.build(depth, math.prod(cells) if cells else None)
         self._fingerprint = fingerprint(self.backbone)
-        self.table = functools.cache(self._table)  # of (split, tuned)
-        self._clips = functools.cache(lambda split: dict(prepared.frames(split)))
 
     @staticmethod
-    def prepare(config: Config) -> PreparedClips:
+    def prepare(config: Config) -> StoredClips:
         """Return the dataset of a run, its frames stored first unless they are there."""
-        sampling = None
-        if config.sample_frames or config.sample_rate:
-            usual = default_sampling(config.data)
-            sampling = Sampling(config.sample_frames, config.sample_rate, max_side=usual.max_side)
         return prepare_clips(
             config.data,
             config.source,
-            sampling=sampling,
+            frames=config.sample_frames,
+            rate=config.sample_rate,
             fold=config.fold,
             max_bad=config.max_bad,
             seed=config.seed,
         )
 
-    @staticmethod
-    def inputs(prepared: Any, split: str) -> Iterable[tuple[str, Any]]:
-        """Return the id of each example of a split, and what an export is asked of it."""
-        return prepared.frames(split)
+    def _inputs(self, split: str) -> Iterable[tuple[str, list[bytes]]]:
+        return self.prepared.frames(split)
 
-    def tuned(self, epoch: int) -> bool:
-        """Say whether the backbone learns in this epoch, counted from 0."""
-        return self.config.tunes(epoch)
+    def _preview(self, encoded: list[bytes]) -> Shown:
+        """Return the frames that the model reads, side by side."""
+        chosen, _ = select_frames(np.array([len(encoded)]), self.config.clip_frames)
+        frames = [encoded[number] for number in chosen[0]]
+        return Shown(picture=strip(frames), grid=(1, len(frames)))
 
-    def shown(self, split: str, name: str) -> Shown:
-        """Return what the report shows of an example: frames side by side, as they are stored."""
-        if not self.prepared.has_pixels():
-            return Shown(text=name)
-        frames = self._clips(split)[name]
-        chosen, _ = select_frames(np.array([len(frames)]), self.most)
-        seen = [frames[number] for number in chosen[0]]
-        return Shown(picture=strip(seen), grid=(1, len(seen)))
-
-    def _table(self, split: str, tuned: bool) -> ClipTable:
-        """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""
-        config, prepared, split = self.config, self.prepared, whole_split(split)
-        pairs, flips = self.views == 2, config.flips and split == whole_split(config.train_split)
-        brought = brings_rows(
+    def _table(self, split: str, fine_tuned: bool) -> ClipTable:
+        config, prepared, flips = self.config, self.prepared, self._flips(split)
+        box, encode_pairs = crop_box(config.crop), self._pairs and not fine_tuned
+        stored = can_use_stored_features(
             prepared,
             size=self.size,
-            fingerprint=self._grid,
+            fingerprint=self._grid_fingerprint,
             flips=flips,
+            fine_tuned=fine_tuned,
             pooled=config.frame_pooling == "mean",
-            cropped=self.box is not None,
-            changing=pairs,
-            learns=tuned,
+            cropped=box is not None,
+            pairs=self._pairs,
         )
-        pictures = EncodedPictures(
+        images = EncodedImages(
             f"{prepared.name}-{split}",
             (prepared.fingerprint, split, "frames"),
-            lambda: sum(count for _, count in prepared.lengths(split)),
-            lambda: self._encoded(split, pairs and not tuned),
-            lambda: prepared.lengths(split),
-            (lambda: self._stored(split, 1 + flips)) if brought else None,
-            pairs=pairs and not tuned,
+            count=lambda: sum(count for _, count in prepared.lengths(split)),
+            encoded=lambda: self._frames(split, encode_pairs),
+            index=lambda: prepared.lengths(split),
+            features=(lambda: self._stored_rows(split, 1 + flips)) if stored else None,
+            pairs=encode_pairs,
         )
-        clips, rows = stored_rows(
-            pictures,
+        clips, rows = cached_rows(
+            images,
             self.cache,
             size=self.size,
-            box=self.box,
+            box=box,
             flips=flips,
-            backbone=None if tuned else self.backbone,
-            backbone_fingerprint="" if tuned else self._fingerprint,
+            backbone=None if fine_tuned else self.backbone,
+            backbone_fingerprint="" if fine_tuned else self._fingerprint,
         )
-        names, frames = zip(*clips, strict=True)
+        names = tuple(name for name, _ in clips)
         return ClipTable(
             names,
-            np.array(frames),
             rows,
-            pairs=pairs and tuned,
-            flips=flips and self._may_flip(split, names),
-            most=self.most,
+            flips and self._can_flip(split, names),
+            self.augmentation,
+            frames=np.array([count for _, count in clips]),
+            pairs=self._pairs and fine_tuned,
+            max_frames=config.clip_frames,
             speed_jitter=config.speed_jitter,
-            augmentation=self.augmentation,
         )
 
-    def _encoded(self, split: str, pairs: bool) -> Iterator[Any]:
-        """Go through the frames of all clips, or through each with the one before it."""
+    def _frames(self, split: str, pairs: bool) -> Iterator[bytes | list[bytes]]:
+        """Yield the frames of all clips, each paired with the one before it if asked."""
         for _, frames in self.prepared.frames(split):
-            before = [frames[0], *frames[:-1]]
-            yield from map(list, zip(frames, before, strict=True)) if pairs else frames
+            for before, frame in zip([frames[0], *frames], frames, strict=False):
+                yield [frame, before] if pairs else frame
 
-    def _may_flip(self, split: str, names: Sequence[str]) -> np.ndarray:
-        """Say of which clips a mirror image shows what is told of them, bool `[clips]`."""
-        captions = "captions" in TASKS[self.config.task].parts
-        told = self.prepared.captions(split) if captions else self.prepared.labels(split)
-        sided = {name for name, texts in told if any(map(tells_sides, tf.nest.flatten(texts)))}
-        note = f"{len(sided):,} clips of {split} are not mirrored: left or right is told of them"
+    def _can_flip(self, split: str, names: Sequence[str]) -> np.ndarray:
+        """Return which clips keep their captions or label when mirrored, bool `[clips]`."""
+        references: list[tuple[str, list[str]]] = (
+            self.prepared.captions(split)
+            if TASKS[self.config.task].head == "captions"
+            else [(name, [label]) for name, label in self.prepared.labels(split)]
+        )
+        sided = {name for name, texts in references if any(map(tells_sides, texts))}
+        note = (
+            f"{len(sided):,} clips of {split} are not mirrored: their captions or labels name "
+            "left or right"
+        )
         if sided and note not in self.notes:
             self.notes.append(note)
             print(note)
         return np.array([name not in sided for name in names])
 
-    def _stored(self, split: str, views: int) -> Iterator[np.ndarray]:
-        """Yield a row a frame, float16 `[views, features]`, of the features that are stored."""
+    def _stored_rows(self, split: str, views: int) -> Iterator[np.ndarray]:
+        """Yield the stored features of each frame, float16 `[views, features]`."""
+        spatial = self.config.frame_pooling == "spatial"
         for clip in self.prepared.features(split):
             frames, _, cells, depth = clip.shape
             clip = clip[:, :views]
             if self.config.frame_pooling != "spatial+cells":
                 grids = clip.reshape(-1, cells, 1, depth).astype(np.float32)
-                vectors = as_vector(grids, places=self.config.frame_pooling == "spatial").numpy()
+                vectors = pool_grid(grids, spatial=spatial).numpy()
                 clip = vectors.astype(np.float16).reshape(frames, views, -1)
             yield from clip

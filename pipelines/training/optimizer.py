@@ -1,25 +1,25 @@
-"""How weights move: AdamW under a warm-up and a cosine, their running average beside them."""
+"""The optimizer: AdamW with warm-up and cosine decay, and a moving average of the weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from pipelines.config.config import Config
 
+def compute_dtype(precision: str) -> tf.DType:
+    """Return the type of matrix products in training: bfloat16 if the hardware multiplies it.
 
-def precision(config: Config) -> tf.DType:
-    """Return the type of matrix products in training: bfloat16 where hardware multiplies it.
+    "auto" depends on what the processor supports, not on a measurement, so that an interrupted run
+    resumes with the same numbers. Exports always compute in float32.
 
-    Decided by what the processor says of itself, not by a race, so that a run that is interrupted
-    goes on with the same numbers. Exports always compute in float32.
+    Args:
+        precision: "float32", "bfloat16" or "auto".
     """
-    if config.precision != "auto":
-        return tf.as_dtype(config.precision)
+    if precision != "auto":
+        return tf.as_dtype(precision)
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
@@ -32,31 +32,44 @@ def precision(config: Config) -> tf.DType:
 
 
 def adamw(
-    config: Config, rate: float, steps: int, weight_decay: float
+    learning_rate: float,
+    steps: int,
+    *,
+    warmup_steps: int,
+    weight_decay: float,
+    decay_positions: bool = True,
 ) -> keras.optimizers.Optimizer:
-    """Return AdamW (Loshchilov & Hutter 2019): linear warm-up, then a cosine to 2 % at `steps`."""
-    warmup = min(config.warmup_steps, steps // 2)
+    """Return AdamW (Loshchilov & Hutter 2019): linear warm-up, then a cosine to 2 % at `steps`.
+
+    Args:
+        learning_rate: the peak.
+        steps: of the whole run.
+        warmup_steps: at most half of `steps`.
+        weight_decay: of all weights but biases and norms.
+        decay_positions: whether it applies to position embeddings.
+    """
+    warmup = min(warmup_steps, steps // 2)
     schedule = keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else rate,
+        0.0 if warmup else learning_rate,
         max(1, steps - warmup),
         alpha=0.02,
-        warmup_target=rate if warmup else None,
+        warmup_target=learning_rate if warmup else None,
         warmup_steps=warmup,
     )
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=weight_decay)
-    kept = ["bias", "gamma", "beta"] + ["place"] * config.position_init
-    optimizer.exclude_from_weight_decay(var_names=kept)
+    without_decay = ["bias", "gamma", "beta"] + ["place"] * (not decay_positions)
+    optimizer.exclude_from_weight_decay(var_names=without_decay)
     return optimizer
 
 
 class MovingAverage(tf.Module):
     """An exponential moving average of weights (Polyak & Juditsky 1992).
 
-    The decay grows as (1 + n) / (10 + n) up to `decay`, so that the first average is not the
-    random start.
+    The decay grows as (1 + n) / (10 + n) up to `decay`, so that the random initial weights soon
+    count for nothing.
     """
 
-    def __init__(self, variables: Sequence[Any], decay: float) -> None:
+    def __init__(self, variables: Sequence[keras.Variable], decay: float) -> None:
         """Start from the variables' values."""
         super().__init__()
         self.decay = decay
@@ -64,7 +77,7 @@ class MovingAverage(tf.Module):
         self.averages = [tf.Variable(v.value, trainable=False) for v in variables]
 
     def update(self, step: tf.Tensor) -> None:
-        """Move towards the present values, after step number `step` (from 1)."""
+        """Update the averages after step number `step`, counted from 1."""
         n = tf.cast(step, tf.float32)
         decay = tf.minimum(self.decay, (1.0 + n) / (10.0 + n))
         for average, variable in zip(self.averages, self.variables_, strict=True):

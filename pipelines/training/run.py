@@ -1,157 +1,156 @@
-"""A run from data to export; started again, it goes on where it was."""
+"""A run from data to export; the same command resumes it."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from data.annotations.problems import read_report, summary
 from data.common.errors import UserError
 from data.common.files import atomic_write
-from data.storage.dataset_info import licence_of
+from data.sharding.datasets import license_of
 from pipelines.config.config import Config
-from pipelines.config.run_directory import open_run
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
-from pipelines.tasks.assembly import _test_splits, assemble
+from pipelines.tasks.assembly import Experiment, build, prepare
+from pipelines.tasks.protocols import Evaluation, RunFacts
 from pipelines.training import distribution
-from pipelines.training.self_critical import SelfCritical, stage
+from pipelines.training.self_critical import train_self_critical
 from pipelines.training.trainer import Trainer
 
 
-def run(config: Config, run_dir: Path | None = None, command: str = "") -> Path:
-    """Prepare, train, evaluate, export and report.
+def run(config: Config, folder: Path, command: str = "") -> None:
+    """Prepare the data, train, evaluate, export and report.
+
+    The run directory then has config.json, the vocabularies or labels, checkpoints/, best/,
+    tensorboard/, predictions-<split>.*, metrics.json, report.html and export/<version>/.
 
     Args:
         config: every choice.
-        run_dir: where all that the run makes is kept; by default a folder under `runs/` named by
-            the configuration, so that the same command finds it again.
-        command: what was typed, for the report.
-
-    Returns:
-        The run directory: config.json, the words or labels, checkpoints/, best/, tensorboard/,
-        predictions-<split>.*, metrics.json, report.html, export/<version>/.
+        folder: the run directory, as `open_run` returns it.
+        command: the command line, for the report.
 
     Raises:
         UserError: for data that cannot be used, a directory of another run or of other data, or a
             full disk.
     """
-    strategy = distribution.strategy()
-    folder = open_run(config, run_dir)
     if (folder / "metrics.json").exists():
-        print(f"This run is complete; remove {folder} to train anew.")
+        print(f"This run is complete; remove {folder} to train it again.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
-        return folder
+        return
+    strategy = _start(self_critical=config.scst_epochs > 0)
+    prepared = prepare(config)
+    with distribution.writable_folder(folder) as own, distribution.scope(strategy):
+        experiment = build(config, prepared, own)
+    history = train(experiment, folder, strategy)
+    if not cluster.read().chief:
+        return
+    evaluations = [experiment.evaluate(split) for split in experiment.test_splits]
+    export = _export(experiment, folder, evaluations, command)
+    _report(experiment, folder, evaluations, history, command, export)
+    _write_metrics(folder, evaluations, history, export)
+
+
+def _start(*, self_critical: bool) -> tf.distribute.Strategy:
+    """Return how this process trains, and set TensorFlow up for a run that can be repeated."""
+    strategy = distribution.make_strategy()
     keep_freed_memory()
     tf.config.experimental.enable_op_determinism()
-    if config.scst_epochs and strategy.num_replicas_in_sync > 1:
-        raise UserError("--scst-epochs learns on one machine with one GPU: go on there with it")
-    with distribution.writable(folder) as own, distribution.scope(strategy):
-        model, head, source = assemble(config, own)
-    history = _train(config, folder, model, head, source, strategy)
-    if not cluster.read().chief:
-        return folder
-    evaluations = [
-        head.evaluate(model, source, split, config.epochs - 1)
-        for split in _test_splits(config, source.prepared.splits)
-    ]
-    return _finish(config, folder, model, head, source, history, evaluations, command)
+    if self_critical and strategy.num_replicas_in_sync > 1:
+        raise UserError(
+            "--scst-epochs needs one machine with one GPU: resume the run there with it"
+        )
+    return strategy
 
 
-def _train(
-    config: Config, folder: Path, model: Any, head: Any, source: Any, strategy: Any
+def train(
+    experiment: Experiment, folder: Path, strategy: tf.distribute.Strategy
 ) -> list[dict[str, float]]:
-    """Train, with the self-critical stage if asked; return the history, leave the best weights."""
+    """Train, with the self-critical stage if asked for; return the history, load the best weights.
 
-    def validate(epoch: int) -> dict[str, float]:
-        evaluation = head.evaluate(model, source, config.validation_split, epoch)
+    Args:
+        experiment: what to train.
+        folder: the run directory.
+        strategy: see `pipelines.training.distribution`.
+    """
+
+    def validate(epoch: int) -> Mapping[str, float]:
+        evaluation = experiment.evaluate(experiment.config.validation_split, epoch)
         print(f"  validation: {evaluation}")
-        if epoch:  # after one epoch a model may well say little
-            _warnings([evaluation])
+        if epoch:  # after one epoch a model may well predict the same for all
+            _print_warnings([evaluation])
         return evaluation.summary()
 
-    first = Trainer(model, config, folder, head.steps_per_epoch(source), strategy)
-    first.fit(
-        lambda epoch, skip: head.batches(source, epoch, skip),
-        lambda: validate(len(first.history)),
-        head.monitor,
-    )
-    if not config.scst_epochs:
-        return first.history
-    last = len(first.history) - 1
-    print("  now from captions of its own, by their CIDEr-D and BLEU-4")
-    table = source.table(config.train_split, source.tuned(last))
-    critic = SelfCritical(model, head.examples(source), table, config)
-    second = Trainer(model, stage(config), folder / "self-critical", critic.steps_per_epoch)
-    second.fit(critic.batches, lambda: validate(last), head.monitor)
-    best = [max(record[head.monitor] for record in it.history) for it in (first, second)]
-    if best[0] > best[1]:
-        first.load_best()
-    else:
-        first.best.save()  # where all look for a run's best weights
-    polished = [{**record, "epoch": record["epoch"] + last + 1} for record in second.history]
-    for record in polished:
-        del record["loss"]  # of advantages: around 0, whatever is learned
-    return first.history + polished
+    steps = experiment.steps_per_epoch()
+    trainer = Trainer(experiment.model, experiment.config, folder, steps, strategy)
+    trainer.fit(experiment.batches, validate, experiment.head.monitor)
+    history = trainer.history
+    if experiment.config.scst_epochs:
+        history += train_self_critical(experiment, folder, trainer, validate)
+    return history
 
 
-def _warnings(evaluations: list[Any]) -> list[str]:
-    """Return, and print, what is wrong with what the model says."""
-    texts = [text for evaluation in evaluations for text in evaluation.warnings()]
-    for text in texts:
+def _print_warnings(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Print and return the warnings of evaluations."""
+    warnings = [text for evaluation in evaluations for text in evaluation.warnings()]
+    for text in warnings:
         print(text)
-    return texts
+    return warnings
 
 
-def _finish(
-    config: Config,
-    folder: Path,
-    model: Any,
-    head: Any,
-    source: Any,
-    history: list[dict[str, float]],
-    evaluations: list[Any],
-    command: str,
+def _export(
+    experiment: Experiment, folder: Path, evaluations: Sequence[Evaluation], command: str
 ) -> Path:
-    """Write what a finished run leaves: predictions, export, report, metrics, in that order."""
+    """Write the predictions and the export; return the version's folder."""
     for evaluation in evaluations:
         evaluation.write(folder)
-    metrics = {e.split: {**e.summary(), "signature": e.signature} for e in evaluations}
     info = {
-        "config": json.loads(config.to_json()),
-        "metrics": metrics,
+        "config": dataclasses.asdict(experiment.config),
+        "metrics": _scores(evaluations),
         "command": command,
-        "licence": licence_of(config.data),
+        "licence": license_of(experiment.config.data),
     }
-    exported = head.export(model, source, folder / "export", info)
-    problems = source.prepared.problems
-    notes = [*_warnings(evaluations), *source.notes]
+    return experiment.export(folder / "export", info)
+
+
+def _report(
+    experiment: Experiment,
+    folder: Path,
+    evaluations: Sequence[Evaluation],
+    history: Sequence[Mapping[str, float]],
+    command: str,
+    export: Path,
+) -> None:
+    """Write report.html, with all notes and warnings."""
+    problems = experiment.source.prepared.problems
+    notes = [*_print_warnings(evaluations), *experiment.source.notes, *experiment.head.notes]
     if problems.exists() and (found := read_report(problems)):
         notes.append(f"Problems in the data: {summary(found)}; see {problems}")
-    head.report(
-        folder / "report.html",
-        source,
-        config=config,
-        history=history,
-        evaluations=evaluations,
-        notes=notes,
-        command=command,
-        export=exported,
-    )
-    text = _summary(evaluations, folder, exported)
+    facts = RunFacts(experiment.config, history, notes, command, export)
+    experiment.report(folder / "report.html", evaluations, facts)
+
+
+def _write_metrics(
+    folder: Path,
+    evaluations: Sequence[Evaluation],
+    history: Sequence[Mapping[str, float]],
+    export: Path,
+) -> None:
+    """Write summary.txt and metrics.json, and print the summary."""
+    lines = [line for evaluation in evaluations for line in ("", *evaluation.lines())]
+    lines += ["", f"report  {folder / 'report.html'}", f"export  {export}", ""]
+    text = "\n".join(lines)
     with atomic_write(folder / "summary.txt") as file:
         file.write(text)
-    with atomic_write(folder / "metrics.json") as file:  # last: its presence says the run is over
-        json.dump({"history": history, "splits": metrics}, file, indent=2)
+    with atomic_write(folder / "metrics.json") as file:  # last: it marks the run as complete
+        json.dump({"history": history, "splits": _scores(evaluations)}, file, indent=2)
     print(text, end="")
-    return folder
 
 
-def _summary(evaluations: list[Any], folder: Path, exported: Path) -> str:
-    """Return what a person wants to see at the end."""
-    lines = [line for evaluation in evaluations for line in ("", *evaluation.lines())]
-    lines += ["", f"report  {folder / 'report.html'}", f"export  {exported}", ""]
-    return "\n".join(lines)
+def _scores(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, float | str]]:
+    """Return the scores of each split, as metrics.json and wordreel.json have them."""
+    return {each.split: {**each.summary(), "signature": each.signature} for each in evaluations}

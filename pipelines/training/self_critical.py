@@ -1,45 +1,73 @@
-"""Self-critical training: captions that the model draws, weighed against each other.
+"""Self-critical training: captions sampled from the model, weighted by their rewards.
 
-Cross-entropy teaches the next word of somebody else's sentence; scores judge whole sentences of
-the model's own. Rennie et al. (2017, "Self-critical Sequence Training") follow the gradient of the
-expected score itself (Williams 1992): draw captions w of a picture, and weigh each one's
-log-likelihood by its advantage, its reward less what the other draws had (Luo 2020):
+Cross-entropy teaches the next word of a reference; scores judge whole captions of the model.
+Rennie et al. (2017, "Self-critical Sequence Training") follow the gradient of the expected score
+itself (Williams 1992): sample captions w of an image, and weight the log-likelihood of each by its
+advantage, its reward less the mean reward of the other samples (Luo 2020):
 
     L = -Σ_k A_k log p(w_k),    A_k = r_k - mean of r_j, j ≠ k
 
-That is the training loss on other captions with a weight each, so the training loop is the same.
-Captions are drawn from sharpened probabilities, p^(1/τ) with τ = 0.5: from p itself, most of what
-is drawn is poor, each further word makes it poorer, and captions shrink.
+This is the training loss on sampled captions with a weight each, so the training loop is the same.
+Captions are sampled from sharpened probabilities, p^(1/τ) with τ = 0.5: most samples of p itself
+are poor, each further word makes them poorer, and captions become shorter.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import PAD, START
+from models.encoder_head import EncoderHead
 from models.layers.linear import matmul_precision
 from models.search.hypotheses import SearchOptions
 from models.search.sampling import sample
-from pipelines.config.config import Config
 from pipelines.evaluation.metrics.bleu import sentence_bleu
 from pipelines.evaluation.metrics.cider import CiderScorer
-from pipelines.inputs.batches import Captions
+from pipelines.inputs.batches import Batch, Captions
 from pipelines.inputs.tables import Table
-from pipelines.training.optimizer import precision
+from pipelines.tasks.assembly import Experiment
+from pipelines.tasks.caption_head import CaptionHead
+from pipelines.training.optimizer import compute_dtype
+from pipelines.training.trainer import Trainer, Validate
 
-PICTURES = 50  # a step
-SAMPLES = 5  # captions drawn of a picture
+EXAMPLES = 50  # images or clips per step
+SAMPLES = 5  # captions sampled per example
 TEMPERATURE = 0.5
 
 
-def stage(config: Config) -> Config:
-    """Return how the trainer runs this stage, after the one with cross-entropy."""
-    return dataclasses.replace(
+def train_self_critical(
+    experiment: Experiment, folder: Path, trainer: Trainer, validate: Validate
+) -> list[dict[str, float]]:
+    """Train on rewards after the cross-entropy stage, and load the best weights of both.
+
+    Args:
+        experiment: of a task that answers with captions.
+        folder: the run directory.
+        trainer: of the cross-entropy stage, which is over.
+        validate: see `Trainer.fit`.
+
+    Returns:
+        The records of this stage's epochs.
+    """
+    config, head = experiment.config, experiment.head
+    assert isinstance(head, CaptionHead)  # other tasks do not have the option
+    print("  self-critical training (SCST) on CIDEr-D + BLEU-4")
+    last = len(trainer.history) - 1
+    table = experiment.source.table(config.train_split, last)
+    sampler = SelfCritical(
+        experiment.model,
+        head.examples(table),
+        table,
+        head.options,
+        seed=config.seed,
+        dtype=compute_dtype(config.precision),
+    )
+    stage_config = dataclasses.replace(
         config,
         epochs=config.scst_epochs,
         patience=config.scst_epochs,
@@ -48,70 +76,92 @@ def stage(config: Config) -> Config:
         scheduled_sampling=0.0,
         label_smoothing=0.0,
     )
+    stage = Trainer(
+        experiment.model, stage_config, folder / "self-critical", sampler.steps_per_epoch
+    )
+    stage.fit(sampler.batches, lambda _: validate(last), head.monitor)
+    best = [max(record[head.monitor] for record in it.history) for it in (trainer, stage)]
+    if best[0] > best[1]:
+        trainer.load_best()
+    else:
+        trainer.best.save()  # `load_run` reads it
+    records = [{**record, "epoch": record["epoch"] + last + 1} for record in stage.history]
+    for record in records:
+        del record["loss"]  # the loss of advantages stays around 0
+    return records
 
 
 class SelfCritical:
-    """Draws captions of training pictures and weighs them."""
+    """Samples captions of training examples and computes their weights."""
 
-    def __init__(self, model: Any, captions: Captions, table: Table, config: Config) -> None:
-        """Index the true captions.
+    def __init__(
+        self,
+        model: EncoderHead,
+        captions: Captions,
+        table: Table,
+        options: SearchOptions,
+        *,
+        seed: int,
+        dtype: tf.DType,
+    ) -> None:
+        """Index the references.
 
         Args:
-            model: an `EncoderHead` whose head is a sequence decoder.
-            captions: the true ones, as ids.
-            table: the rows of their pictures.
-            config: of the run.
+            model: whose head is a sequence decoder.
+            captions: the references, as word ids.
+            table: the inputs they describe.
+            options: the lengths of captions.
+            seed: of the run.
+            dtype: of matrix products.
         """
-        self.model, self.table, self.config = model, table, config
+        self.model, self.table, self.seed = model, table, seed
         self.rows, items = np.unique(captions.rows, return_inverse=True)
         self.references: list[list[list[int]]] = [[] for _ in self.rows]
         for item, tokens in zip(items, captions.tokens, strict=True):
             self.references[item].append(tokens[1:].tolist())  # END is a word of the reward
         self.cider = CiderScorer(self.references)
-        self.steps_per_epoch = -(-len(self.rows) // PICTURES)
-        options = SearchOptions(max_words=config.max_words, min_words=config.min_words)
+        self.steps_per_epoch = -(-len(self.rows) // EXAMPLES)
+        lengths = SearchOptions(max_words=options.max_words, min_words=options.min_words)
 
         @tf.function(reduce_retracing=True)
-        def draw(rows: Any, seed: tf.Tensor) -> tf.Tensor:
-            with matmul_precision(precision(config)):
-                memory = model.remember(rows)
-                step, state, cache = model.head.start(memory)
+        def sample_captions(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+            with matmul_precision(dtype):
+                memory = model.encode(rows)
+                step, state, cache = model.head.prepare_search(memory)
                 batch = tf.shape(memory.summary)[0]
-                drawn = sample(
-                    step, state, cache, batch, options, seed, TEMPERATURE, samples=SAMPLES
+                sampled = sample(
+                    step, state, cache, batch, lengths, seed, TEMPERATURE, samples=SAMPLES
                 )
-                return drawn.tokens
+                return sampled.tokens
 
-        self.draw = draw
+        self._sample = sample_captions
 
-    def batches(self, epoch: int, skip: int) -> Iterator[tuple[Any, Any]]:
-        """Yield an epoch's batches from number `skip` on, drawn from the model as it then is.
+    def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
+        """Yield an epoch's batches from number `skip` on, sampled from the model as it then is.
 
         Yields:
-            `(rows, (tokens, owners, weights))` as `SequenceDecoder.loss` takes them: captions
-            drawn, int32 `[captions, time]`, and their advantages, float32 `[captions]`.
+            `(rows, (tokens, example_index, weights))` as `SequenceDecoder.loss` takes them: sampled
+            captions, int32 `[captions, time]`, and their advantages, float32 `[captions]`.
         """
-        seed = self.config.seed
-        order = np.random.default_rng([seed, epoch]).permutation(len(self.rows))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
         for number in range(skip, self.steps_per_epoch):
-            items = order[number * PICTURES : (number + 1) * PICTURES]
-            chance = np.random.default_rng([seed, epoch, number])
-            rows = self.table.read(self.rows[items], chance)
-            rows = tf.nest.map_structure(tf.constant, rows)
-            draws = (seed << 32) + epoch * self.steps_per_epoch + number
-            tokens = self.draw(rows, tf.constant(draws, tf.int64)).numpy()
+            items = order[number * EXAMPLES : (number + 1) * EXAMPLES]
+            rng = np.random.default_rng([self.seed, epoch, number])
+            rows = tf.nest.map_structure(tf.constant, self.table.read(self.rows[items], rng))
+            seed = (self.seed << 32) + epoch * self.steps_per_epoch + number
+            tokens = self._sample(rows, tf.constant(seed, tf.int64)).numpy()
             tokens = tokens.reshape(-1, tokens.shape[-1])
             tokens = tokens[:, : (tokens != PAD).any(axis=0).sum()]
             weights = advantages(self.reward(tokens, np.repeat(items, SAMPLES)))
             starts = np.full((len(tokens), 1), START, np.int32)
-            owners = np.repeat(np.arange(len(items), dtype=np.int32), SAMPLES)
-            targets = np.concatenate([starts, tokens], axis=1), owners, weights
+            example_index = np.repeat(np.arange(len(items), dtype=np.int32), SAMPLES)
+            targets = np.concatenate([starts, tokens], axis=1), example_index, weights
             yield rows, tuple(map(tf.constant, targets))
 
     def reward(self, tokens: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Return CIDEr-D plus BLEU-4 of each caption, both with END: float64 `[captions]`.
 
-        CIDEr-D alone is content with short captions; BLEU-4 punishes them.
+        CIDEr-D alone favors short captions; BLEU-4 penalizes them.
         """
         captions = [row[row != PAD].tolist() for row in tokens]
         _, cider = self.cider.score(captions, items.tolist())
@@ -120,7 +170,7 @@ class SelfCritical:
 
 
 def advantages(rewards: np.ndarray) -> np.ndarray:
-    """Return each reward less the mean of the other draws of its picture: float32.
+    """Return each reward less the mean of the other samples of its example: float32.
 
     >>> advantages(np.array([1.0, 0, 0, 0, 1, 2, 2, 2, 2, 2]))
     array([ 0.75, -0.5 , -0.5 , -0.5 ,  0.75,  0.  ,  0.  ,  0.  ,  0.  ,

@@ -1,38 +1,43 @@
-"""One step of training, in the graph: losses, gradients, weights, their average, and norms.
+"""One training step in the graph: loss, gradients, weight update, moving average, and norms.
 
-Under a strategy of `pipelines.training.distribution`, each replica has a part of every batch;
-`accumulate`
-cuts these parts further and takes one after the other, for batches that memory does not hold.
+Under a strategy of `pipelines.training.distribution`, each replica computes a part of every batch;
+`--micro-batches` splits these parts further and computes one after the other, for batches that do
+not fit into memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+import keras
 import tensorflow as tf
 
+from models.encoder_head import EncoderHead
 from models.layers.linear import matmul_precision
 from pipelines.config.config import Config
+from pipelines.inputs.batches import Batch
 from pipelines.training import distribution
-from pipelines.training.optimizer import MovingAverage, adamw, precision
+from pipelines.training.optimizer import MovingAverage, adamw, compute_dtype
+
+Part = tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]  # inputs, targets, share of the batch
+Result = tuple[tf.Tensor, dict[str, tf.Tensor]]  # the loss, and norms by name
 
 
 class Step:
-    """Moves a model's weights once a batch.
+    """Updates a model's weights, one batch at a time.
 
     Attributes:
         own: the variables of encoder and head.
-        tuned: those of the backbone, if it ever learns.
-        optimizer: of `own`; `backbone_optimizer` of `tuned`.
+        fine_tuned: those of the backbone, if it is ever fine-tuned.
+        optimizer: of `own`; `backbone_optimizer` of `fine_tuned`.
         average: of all of them.
         count: steps taken, int64.
-        loss_sum: of the epoch under way, float32.
+        loss_sum: of the current epoch, float32.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: EncoderHead,
         config: Config,
         steps_per_epoch: int,
         strategy: tf.distribute.Strategy | None = None,
@@ -40,7 +45,7 @@ class Step:
         """Build the optimizers.
 
         Args:
-            model: an `EncoderHead`, made in the scope of the strategy.
+            model: built in the scope of the strategy.
             config: of the run.
             steps_per_epoch: the number of batches.
             strategy: see `pipelines.training.distribution`; None for one replica.
@@ -48,27 +53,35 @@ class Step:
         self.strategy = strategy or tf.distribute.get_strategy()
         self.model, self.config = model, config
         self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
-        tunes = config.fine_tune_from is not None
-        self.tuned = list(model.backbone.trainable_variables) if tunes else []
-        steps = config.epochs * steps_per_epoch
-        tuned_epochs = max(1, config.epochs + 1 - (config.fine_tune_from or 1))
+        backbone: keras.Model = model.backbone
+        fine_tunes = config.fine_tune_from is not None
+        self.fine_tuned = list(backbone.trainable_variables) if fine_tunes else []
         with distribution.scope(self.strategy):
-            self.optimizer = adamw(config, config.learning_rate, steps, config.weight_decay)
-            self.optimizer.build(self.own)
-            # What was learned elsewhere is not to be pulled towards nothing.
-            decay = config.weight_decay if config.from_scratch else 0.0
-            self.backbone_optimizer = adamw(
-                config, config.fine_tune_learning_rate, tuned_epochs * steps_per_epoch, decay
+            self.optimizer = adamw(
+                config.learning_rate,
+                config.epochs * steps_per_epoch,
+                warmup_steps=config.warmup_steps,
+                weight_decay=config.weight_decay,
+                decay_positions=not config.position_init,
             )
-            self.backbone_optimizer.build(self.tuned)
-        self.average = MovingAverage(self.own + self.tuned, config.ema_decay)
+            self.optimizer.build(self.own)
+            self.backbone_optimizer = adamw(
+                config.fine_tune_learning_rate,
+                max(1, config.epochs + 1 - (config.fine_tune_from or 1)) * steps_per_epoch,
+                warmup_steps=config.warmup_steps,
+                # Pretrained weights should not decay to zero.
+                weight_decay=config.weight_decay if config.from_scratch else 0.0,
+                decay_positions=not config.position_init,
+            )
+            self.backbone_optimizer.build(self.fine_tuned)
+        self.average = MovingAverage(self.own + self.fine_tuned, config.ema_decay)
         self.count = tf.Variable(0, dtype=tf.int64)
         self.loss_sum = tf.Variable(0.0)
-        self.precision = precision(config)
-        self._functions: dict[bool, Any] = {}
+        self.dtype = compute_dtype(config.precision)
+        self._functions: dict[bool, tf.types.experimental.PolymorphicFunction] = {}
 
-    def tracked(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of it, by name."""
+    def tracked(self) -> dict[str, tf.Module | tf.Variable | keras.optimizers.Optimizer]:
+        """Return what a checkpoint stores of it, by name."""
         return {
             "optimizer": self.optimizer,
             "backbone_optimizer": self.backbone_optimizer,
@@ -77,109 +90,112 @@ class Step:
             "loss_sum": self.loss_sum,
         }
 
-    def variables(self, tune: bool) -> list[Any]:
-        """Return what a step moves, with the backbone or without."""
-        return self.own + (self.tuned if tune else [])
+    def variables(self, fine_tune: bool) -> list[keras.Variable]:
+        """Return what a step updates, with the backbone or without."""
+        return self.own + (self.fine_tuned if fine_tune else [])
 
-    def trace(self, batches: Iterable[tuple[Any, Any]], tune: bool) -> None:
-        """Make the graph ready, if it is not: for all sizes at once where the batches tell theirs.
+    def trace(self, batches: Iterable[Batch], fine_tune: bool) -> None:
+        """Build the graph, if it is not built yet: for all sizes if the batches declare a spec.
 
-        Else it is traced for the first batch, and again for all that differ from it.
+        Otherwise it is traced for the first batch, and again for each batch of another shape.
         """
-        if tune in self._functions:
+        if fine_tune in self._functions:
             return
-        self._functions[tune] = compiled = self._compiled(tune)
+        self._functions[fine_tune] = compiled = self._compile(fine_tune)
         if isinstance(batches, tf.data.Dataset) and self.strategy.num_replicas_in_sync == 1:
-            each = self.config.micro_batches
-            part = (*batches.element_spec, None if each == 1 else tf.TensorSpec([]))
+            count = self.config.micro_batches
+            part = (*batches.element_spec, None if count == 1 else tf.TensorSpec([]))
             scalars = tf.TensorSpec([]), tf.TensorSpec([], tf.bool)
-            compiled.get_concrete_function([part] * each, *scalars)
+            compiled.get_concrete_function([part] * count, *scalars)
 
-    def take(
-        self, batch: tuple[Any, Any], tune: bool, sampling: float, log: bool
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Move the weights once.
+    def run(self, batch: Batch, fine_tune: bool, sampling: float, log: bool) -> Result:
+        """Update the weights once.
 
         Args:
             batch: inputs and targets.
-            tune: whether the backbone learns; `trace` has been told so.
-            sampling: share of input words taken from the model itself.
-            log: whether the norms of weights and updates are wanted as well.
+            fine_tune: whether the backbone is trained; as in a call of `trace` before.
+            sampling: share of input words sampled from the model.
+            log: whether to compute the norms of weights and updates as well.
 
         Returns:
             The loss, and the norms "gradient", "weight" and "update" of each of
-            `variables(tune)`, float32 `[variables]`.
+            `variables(fine_tune)`, float32 `[variables]`.
         """
-        step = self._functions[tune]
-        return step(self._dealt(batch), tf.constant(sampling), tf.constant(log))
+        function = self._functions[fine_tune]
+        return function(self._split(batch), tf.constant(sampling), tf.constant(log))
 
-    def _compiled(self, tune: bool) -> Any:
+    def _compile(self, fine_tune: bool) -> tf.types.experimental.PolymorphicFunction:
         """Return the graph: parts, the share of sampled words, whether to log → loss and norms."""
         if self.strategy.num_replicas_in_sync == 1:
 
-            def step(parts: Any, sampling: tf.Tensor, log: tf.Tensor) -> Any:
-                return self._move(self._gradients(parts, sampling, tune), tune, log)
+            def step(parts: Sequence[Part], sampling: tf.Tensor, log: tf.Tensor) -> Result:
+                return self._update(self._gradients(parts, sampling, fine_tune), fine_tune, log)
 
             return tf.function(step, reduce_retracing=True)
-        # Graphs for new shapes are made when a worker meets them. So what workers do together is
-        # a graph of its own, with shapes that are always the same.
-        alone = tf.function(
-            lambda parts, sampling: self.strategy.run(self._gradients, (parts, sampling, tune)),
+        # A worker traces new shapes when they occur. So the part in which workers communicate is
+        # a graph of its own, whose shapes never change.
+        compute = tf.function(
+            lambda parts, sampling: self.strategy.run(
+                self._gradients, (parts, sampling, fine_tune)
+            ),
             reduce_retracing=True,
         )
 
         @tf.function
-        def together(found: list[Any], log: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        def update(gradients: list[tf.Tensor], log: tf.Tensor) -> Result:
             with self.strategy.scope():
-                summed = self.strategy.run(_summed, (found,))
-                return self._move(distribution.first(self.strategy, summed), tune, log)
+                summed = self.strategy.run(_sum_over_replicas, (gradients,))
+                local = distribution.local_value(self.strategy, summed)
+                return self._update(local, fine_tune, log)
 
-        return lambda parts, sampling, log: together(alone(parts, sampling), log)
+        return lambda parts, sampling, log: update(compute(parts, sampling), log)
 
-    def _dealt(self, batch: tuple[Any, Any]) -> Any:
-        """Return the parts of each replica: `(inputs, targets, share)`, whole without a share."""
-        replicas, each = self.strategy.num_replicas_in_sync, self.config.micro_batches
-        if replicas * each == 1:
+    def _split(self, batch: Batch) -> Sequence[Part]:
+        """Return the parts of each replica; a whole batch has no share."""
+        replicas, count = self.strategy.num_replicas_in_sync, self.config.micro_batches
+        if replicas * count == 1:
             return [(*batch, None)]
-        cut = distribution.parts(batch, replicas * each, self.model.head.mass)
+        parts = distribution.split_batch(batch, replicas * count, self.model.head.target_weight)
         if replicas == 1:
-            return cut
+            return parts
 
-        def own(context: Any) -> Any:
-            start = context.replica_id_in_sync_group * each
-            return cut[start : start + each]
+        def own(context: tf.distribute.ValueContext) -> Sequence[Part]:
+            start = context.replica_id_in_sync_group * count
+            return parts[start : start + count]
 
         return self.strategy.experimental_distribute_values_from_function(own)
 
-    def _gradients(self, parts: Any, sampling: tf.Tensor, tune: bool) -> list[tf.Tensor]:
-        """Return the loss and the gradient of each variable of a replica's parts."""
-        variables, total = self.variables(tune), list[tf.Tensor]()
+    def _gradients(
+        self, parts: Sequence[Part], sampling: tf.Tensor, fine_tune: bool
+    ) -> list[tf.Tensor]:
+        """Return the loss and the gradient of each variable, of a replica's parts."""
+        variables, total = self.variables(fine_tune), list[tf.Tensor]()
         for inputs, targets, share in parts:
-            # One part after the other: side by side they would need the memory of all.
+            # One part after the other: in parallel they would need the memory of all.
             with (
                 tf.control_dependencies(total),
-                matmul_precision(self.precision),
+                matmul_precision(self.dtype),
                 tf.GradientTape() as tape,
             ):
                 loss = self.model.loss(
                     inputs,
                     targets,
-                    tune_backbone=tune,
+                    tune_backbone=fine_tune,
                     smoothing=self.config.label_smoothing,
                     **({"sampling": sampling} if self.config.scheduled_sampling else {}),
                 )
                 if share is not None:
                     loss *= share
-            found = [loss, *(tf.convert_to_tensor(g) for g in tape.gradient(loss, variables))]
-            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+            own = [loss, *(tf.convert_to_tensor(g) for g in tape.gradient(loss, variables))]
+            total = [a + b for a, b in zip(total, own, strict=True)] if total else own
         return total
 
-    def _move(
-        self, found: list[tf.Tensor], tune: bool, log: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """Move the weights once; return the loss and the norms of each variable, most if asked."""
-        variables = self.variables(tune)
-        loss, *gradients = found
+    def _update(
+        self, loss_and_gradients: list[tf.Tensor], fine_tune: bool, log: tf.Tensor
+    ) -> Result:
+        """Update the weights once; weight and update norms are 0 unless `log`."""
+        variables = self.variables(fine_tune)
+        loss, *gradients = loss_and_gradients
         norms = _norms(gradients)
         before = tf.cond(
             log,
@@ -189,8 +205,8 @@ class Step:
         clipped, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm, tf.norm(norms))
         own = len(self.own)
         self._apply(self.optimizer, clipped[:own], self.own)
-        if tune:
-            self._apply(self.backbone_optimizer, clipped[own:], self.tuned)
+        if fine_tune:
+            self._apply(self.backbone_optimizer, clipped[own:], self.fine_tuned)
         self.count.assign_add(1)
         self.loss_sum.assign_add(loss)
         self.average.update(self.count)
@@ -202,21 +218,26 @@ class Step:
         )
         return loss, {"gradient": norms, "weight": weight, "update": update}
 
-    def _apply(self, optimizer: Any, gradients: list[tf.Tensor], variables: list[Any]) -> None:
+    def _apply(
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        gradients: list[tf.Tensor],
+        variables: list[keras.Variable],
+    ) -> None:
         replicas = self.strategy.num_replicas_in_sync
         if replicas == 1:
             optimizer.apply(gradients, variables)
             return
-        # Keras sums over the replicas, which all have the same.
+        # Keras sums the gradients over the replicas; here all have the same.
         self.strategy.run(
             lambda own: optimizer.apply([each / replicas for each in own], variables), (gradients,)
         )
 
 
-def _summed(found: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Return the sums over all replicas of what each has found."""
+def _sum_over_replicas(values: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Return the sum over all replicas of each value."""
     summed: list[tf.Tensor] = tf.distribute.get_replica_context().all_reduce(
-        tf.distribute.ReduceOp.SUM, [tf.identity(value) for value in found]
+        tf.distribute.ReduceOp.SUM, [tf.identity(value) for value in values]
     )
     return summed
 

@@ -1,4 +1,4 @@
-"""The tf.data service, as the documents have it: its readers share what was prepared."""
+"""The programs for the tf.data service in the documents: readers share a prepared dataset."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from tests.support.documents import DOCUMENTS, blocks
 
 made = prepared_folders.made  # a fixture
 PROGRAMS = ("dispatcher", "worker", "reader")
-LOOK = """
+CHECK = """
 for names, pixels, captions in batches:
     assert pixels.shape == (len(names), 224, 224, 3)
-    for name, told in zip(names.numpy().astype(str), captions.numpy().astype(str)):
-        assert told.tolist() == [f"a picture of {name.removesuffix('.jpg')}"]
+    for name, references in zip(names.numpy().astype(str), captions.numpy().astype(str)):
+        assert references.tolist() == [f"an image of {name.removesuffix('.jpg')}"]
         print(name)
 """
 
 
 class Cluster:
-    """Processes that run the documents' programs in a folder, until the context ends."""
+    """Processes that run the programs of the documents in a folder, until the context ends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.stack = folder, ExitStack()
@@ -42,7 +42,7 @@ class Cluster:
         self.stack.close()
 
     def run(self, program: str, more: str = "", **changed: str) -> subprocess.Popen[str]:
-        """Start a program with words changed, which have to be there, and more at its end."""
+        """Start a program with some words replaced and with more code at its end."""
         (text,) = named_blocks(program)
         for old, new in {"5050": self.port, **changed}.items():
             assert old in text
@@ -55,12 +55,12 @@ class Cluster:
             stderr=self.stack.enter_context((self.folder / f"{program}.log").open("a")),
             text=True,
         )
-        self.stack.enter_context(process)  # closes its pipe, after it has ended
+        self.stack.enter_context(process)  # closes its pipe at the end
         self.stack.callback(process.kill)
         return process
 
     def await_workers(self, count: int) -> None:
-        """Wait until so many workers are known to the dispatcher."""
+        """Wait until so many workers are registered with the dispatcher."""
         log = self.folder / "worker.log"
         for _ in range(3000):
             if log.read_text().count("registered with dispatcher") == count:
@@ -74,21 +74,21 @@ def named_blocks(program: str) -> list[str]:
     return [code for text in texts for _, code in blocks(text, f"python {program}")]
 
 
-def seen(*readers: subprocess.Popen[str]) -> Counter[str]:
-    """Return how often readers, together, have seen each picture."""
+def count_images(*readers: subprocess.Popen[str]) -> Counter[str]:
+    """Return how often each image arrived at all readers together."""
     names = [name for reader in readers for name in reader.communicate(timeout=300)[0].split()]
     assert not any(reader.returncode for reader in readers)
     return Counter(names)
 
 
-def test_no_program_of_the_documents_is_left_untried() -> None:
+def test_every_program_of_the_documents_is_run() -> None:
     texts = [document.read_text(encoding="utf-8") for document in DOCUMENTS]
     found = [name for text in texts for name in re.findall(r"^```python +(.+)$", text, re.M)]
     assert sorted(found) == sorted(PROGRAMS)
 
 
-def test_two_readers_of_two_workers_share_every_picture(tmp_path: Path, made: list[str]) -> None:
-    source = prepared_folders.picture_folder(tmp_path / "source", 100)
+def test_two_readers_of_two_workers_share_every_image(tmp_path: Path, made: list[str]) -> None:
+    source = prepared_folders.image_folder(tmp_path / "source", 100)
     text = prepared_folders.build(source, tmp_path / "prepared" / "flickr8k")
     train = int(re.findall(r"^train: (\d+) pictures", text, re.M)[0])
     assert len(made) > 10
@@ -96,9 +96,9 @@ def test_two_readers_of_two_workers_share_every_picture(tmp_path: Path, made: li
         cluster.run("dispatcher")
         cluster.run("worker"), cluster.run("worker")
         cluster.await_workers(2)
-        shared = seen(cluster.run("reader", LOOK), cluster.run("reader", LOOK))
+        shared = count_images(cluster.run("reader", CHECK), cluster.run("reader", CHECK))
         assert len(shared) == train and set(shared.values()) == {1}
-        late = cluster.run("reader", LOOK)
-        whole = cluster.run("reader", LOOK, DYNAMIC="OFF", first="second")
-        assert seen(late) == {}
-        assert seen(whole) == dict.fromkeys(shared, 2)
+        late = cluster.run("reader", CHECK)
+        whole = cluster.run("reader", CHECK, DYNAMIC="OFF", first="second")
+        assert count_images(late) == {}
+        assert count_images(whole) == dict.fromkeys(shared, 2)

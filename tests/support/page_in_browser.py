@@ -1,4 +1,4 @@
-"""The page of a server in a real browser: what its tests share."""
+"""Shared by the tests of a server's page in a real browser."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from data.media.vocabulary import END
 from tests.support import tiny_clips, tiny_pairs, tiny_reviews
 from tests.support.server_process import Server, serving
 
@@ -29,27 +30,27 @@ DROP = """([name, type, data]) => {
       new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
   }
 }"""
-VEIL = "document.querySelector('#veil').toDataURL()"
+OVERLAY = "document.querySelector('#overlay').toDataURL()"
 LIT = """(() => {
-  const veil = document.querySelector("#veil");
-  const pixels = veil.getContext("2d").getImageData(0, 0, veil.width, veil.height);
+  const overlay = document.querySelector("#overlay");
+  const pixels = overlay.getContext("2d").getImageData(0, 0, overlay.width, overlay.height);
   return pixels.data.some(Boolean);
 })()"""
 
 
 @pytest.fixture(scope="module")
 def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a model of each kind; others prove that their exports are sound."""
+    """A server with a model of each kind; other tests verify the exports."""
     scratch, folders = tmp_path_factory.mktemp("page"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.export.version.refuse_unless_sound", lambda folder: None)
-        for name, model, source, head in (
-            ("clips", *tiny_clips.tiny("video-captioning", made(scratch / "video"))),
-            ("pairs", *tiny_pairs.tiny(made(scratch / "text"))),
-            ("reviews", *tiny_reviews.tiny(made(scratch / "review"))),
+        for name, experiment in (
+            ("clips", tiny_clips.tiny("video-captioning", made(scratch / "video"))),
+            ("pairs", tiny_pairs.tiny(made(scratch / "text"))),
+            ("reviews", tiny_reviews.tiny(made(scratch / "review"))),
         ):
             folders.append(scratch / name)
-            head.export(model, source, folders[-1], {})
+            experiment.export(folders[-1], {})
     with serving(captioner_folder, *folders) as server:
         yield server.ready()
 
@@ -70,7 +71,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(server: Server, browser: Any) -> Iterator[Any]:
-    """A page that has been opened; what it asks of others, or complains of, fails the test."""
+    """An open page; a request to another site or a script error fails the test."""
     page = browser.new_page(viewport={"width": 1000, "height": 800})
     page.set_default_timeout(PATIENCE)
     strange: list[str] = []
@@ -91,6 +92,32 @@ def drop(page: Any, name: str, kind: str, data: bytes) -> None:
 def caption(page: Any) -> str:
     page.wait_for_selector("#result:not([hidden]):not([aria-busy])")
     return str(page.inner_text("#sentence"))
+
+
+def attention_map(place: int, cells: int) -> list[float]:
+    """Return the attention of a stubbed word: one clear maximum, in another cell for each word."""
+    peak = (3 * place + 1) % cells
+    return [0.8 if cell == peak else 0.2 / (cells - 1) for cell in range(cells)]
+
+
+def stub_caption(page: Any, server: Server, model: str, cells: int) -> str:
+    """Answer the page's requests to a model with a known caption; return the caption.
+
+    The page is under test, not the model: the attention of random weights is nearly flat, and its
+    maximum differs between processors. `attention_map` is the attention of each word.
+    """
+    ids = [4, 5, 6, 7]
+    words = server.ask(f"/wordreel/models/{model}/words")[2]
+    text = " ".join(words[each] for each in ids)
+    outputs = {
+        "caption": [text],
+        "captions": [[text]],
+        "scores": [[-1.5]],
+        "tokens": [[[*ids, END]]],
+        "attention": [[[attention_map(place, cells) for place in range(len(ids) + 1)]]],
+    }
+    page.route(f"**/models/{model}:predict", lambda route: route.fulfill(json={"outputs": outputs}))
+    return text
 
 
 def bars(page: Any) -> list[float]:

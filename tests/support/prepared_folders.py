@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import pipelines.jobs.beam
+from data.images.datasets import ImageDataset
 from data.sharding import shards
 from data.sharding.shard_writer import write_shard
 from pipelines.jobs.prepare import prepare
@@ -18,24 +19,24 @@ from pipelines.jobs.prepare import prepare
 OPTIONS = {"max_side": 64}
 
 
-def picture_folder(folder: Path, count: int) -> Path:
+def image_folder(folder: Path, count: int) -> Path:
     (folder / "images").mkdir(parents=True)
-    add_pictures(folder, range(count))
+    add_images(folder, range(count))
     return folder
 
 
-def add_pictures(folder: Path, numbers: range) -> None:
+def add_images(folder: Path, numbers: range) -> None:
     for number in numbers:
         rng = np.random.default_rng(number)
         pixels = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((50, 40)).save(folder / "images" / f"{number}.jpg")
-    rows = [f"{path.name},a picture of {path.stem}" for path in (folder / "images").iterdir()]
+    rows = [f"{path.name},an image of {path.stem}" for path in (folder / "images").iterdir()]
     (folder / "captions.csv").write_text("\n".join(["image,caption", *sorted(rows)]) + "\n")
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Make shards in this process; return the keys of those that were made, as they are."""
+    """Make shards in this process; return a list to which their keys are appended."""
     keys: list[str] = []
 
     def run(work: Path, missing: list[shards.Shard], unit: str, options: object) -> None:
@@ -44,7 +45,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             keys.append(shard.key)
 
     monkeypatch.setattr(pipelines.jobs.beam, "run", run)
-    monkeypatch.setattr("data.sharding.dataset_kinds.Pictures.most", 8)
+    monkeypatch.setattr(ImageDataset, "shard_size", 8)
     return keys
 
 

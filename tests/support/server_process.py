@@ -1,4 +1,4 @@
-"""`wordreel serve` in a process of its own, and requests to it."""
+"""`wordreel serve` in its own process, and requests to it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Server:
     """
 
     def __init__(self, *words: object, environment: dict[str, str] | None = None) -> None:
-        """Start it on a free port."""
+        """Start the server on a free port."""
         self.log: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cli.main", "serve", *map(str, words), "--port", "0"],
@@ -57,11 +57,11 @@ class Server:
     def ask(
         self, path: str, body: Any = None, headers: dict[str, str] | None = None, method: str = ""
     ) -> tuple[int, Any, Any]:
-        """Return status, headers and JSON (text where it is none) of an answer."""
+        """Return the status, headers and JSON (or text) of a response."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
-            with contextlib.suppress(ConnectionError):  # refused before it was all sent
+            with contextlib.suppress(ConnectionError):  # refused before all was sent
                 verb = method or ("GET" if data is None else "POST")
                 connection.request(verb, path, data, headers or {})
             with connection.getresponse() as answer:
@@ -72,7 +72,7 @@ class Server:
             return answer.status, answer.headers, text
 
     def until(self, path: str, holds: Any) -> Any:
-        """Ask until an answer is as wanted; return it."""
+        """Repeat a request until the response satisfies a condition; return it."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             answer = self.ask(path)
@@ -92,11 +92,11 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     def wait(self) -> int:
-        """Wait for its end; return the exit code."""
+        """Wait for the process to end; return its exit code."""
         return self._process.wait(PATIENCE)
 
     def kill(self) -> None:
-        """End it, if it still runs."""
+        """Stop the process."""
         with self._process:  # closes the pipes
             self._process.kill()
             self._reader.join()

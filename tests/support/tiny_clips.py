@@ -10,6 +10,8 @@ import keras
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
+from pipelines.tasks.assembly import HEADS, Experiment
+from pipelines.tasks.video_source import VideoSource
 from tests.support.source_files import fill
 from tests.support.video_files import write_clip
 
@@ -30,8 +32,8 @@ def clips(folder: Path) -> Path:
     return fill(folder, {"labels.csv": "\n".join(labels), "captions.csv": "\n".join(captions)})
 
 
-def tiny(task: str, folder: Path, **options: Any) -> tuple[Any, Any, Any]:
-    """Return a model of lively random weights, with its source and head."""
+def tiny(task: str, folder: Path, **options: Any) -> Any:
+    """Return an `Experiment` whose random weights give varied answers."""
     own = {"min_count": 1, "max_words": 5, "beams": 2, "n_best": 2}
     chosen: dict[str, Any] = {
         "backbone": "small-cnn",
@@ -48,13 +50,12 @@ def tiny(task: str, folder: Path, **options: Any) -> tuple[Any, Any, Any]:
     config = Config(task=task, **usual | chosen)
     if not (folder / "source").exists():
         clips(folder / "source")
-    source_class, head_class = TASKS[task].source_class(), TASKS[task].head_class()
-    prepared = source_class.prepare(config)
+    prepared = VideoSource.prepare(config)
     keras.utils.set_random_seed(5)
     (folder / "run").mkdir(exist_ok=True)
-    head = head_class(config, prepared, folder / "run")
-    source = source_class(config, prepared, folder / "run")
+    head = HEADS[TASKS[task].head](config, prepared, folder / "run")
+    source = VideoSource(config, prepared, folder / "run")
     model = EncoderHead(source.backbone, source.encoder, head.layer)
     for weight in [*model.encoder.weights, *model.head.weights]:
         weight.assign(3.0 * weight)
-    return model, source, head
+    return Experiment(config, TASKS[task], model, source, head)

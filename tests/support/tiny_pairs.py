@@ -10,9 +10,11 @@ import numpy as np
 
 from data.media.vocabulary import END
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedPairs
+from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.task import TASKS
+from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.text_source import TextSource
 from tests.support.source_files import fill
@@ -26,7 +28,7 @@ PAIRS = {
 }
 
 
-def pairs(folder: Path) -> PreparedPairs:
+def pairs(folder: Path) -> Texts:
     """Prepare the pairs, all of them in train and, with a word more, in validation."""
     files = {
         "train.en": "".join(f"{text}\n" for text in PAIRS),
@@ -35,13 +37,11 @@ def pairs(folder: Path) -> PreparedPairs:
         "val.de": "".join(f"Jetzt {text}\n" for text in PAIRS.values()),
     }
     source, home = fill(folder / "source", files), folder / "home"
-    prepared = prepare_texts("pairs", source, languages="en-de", data_dir=home)
-    assert isinstance(prepared, PreparedPairs)
-    return prepared
+    return prepare_texts("pairs", source, languages="en-de", data_dir=home)
 
 
-def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, CaptionHead]:
-    """Return a model with its source and head; its random weights make lively sentences."""
+def tiny(folder: Path, **options: Any) -> Any:
+    """Return an `Experiment` whose random weights generate varied sentences."""
     chosen: dict[str, Any] = {
         "min_count": 1,
         "max_words": 7,
@@ -61,4 +61,4 @@ def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, CaptionHead]:
     for weight in model.weights:
         weight.assign(3.0 * weight)
     head.layer.bias.assign(np.where(np.arange(len(head.vocabulary)) == END, 2.0, 0.0))
-    return model, source, head
+    return Experiment(config, TASKS[config.task], model, source, head)

@@ -8,9 +8,11 @@ from typing import Any
 import keras
 
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedTexts
+from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.task import TASKS
+from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.label_head import LabelHead
 from pipelines.tasks.text_source import TextSource
 from tests.support.source_files import fill
@@ -25,7 +27,7 @@ TEXTS = [
 ]
 
 
-def reviews(folder: Path) -> PreparedTexts:
+def reviews(folder: Path) -> Texts:
     """Prepare the texts, all of them in train and, with a word more, in validation."""
     files = {
         "train.tsv": "".join(f"{text}\t{label}\n" for text, label in TEXTS),
@@ -34,8 +36,8 @@ def reviews(folder: Path) -> PreparedTexts:
     return prepare_texts("texts", fill(folder / "source", files), data_dir=folder / "home")
 
 
-def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, LabelHead]:
-    """Return a model with its source and head."""
+def tiny(folder: Path, **options: Any) -> Any:
+    """Return an `Experiment` with random weights."""
     chosen = {"min_count": 1, "max_words": 5, "units": 6, "embedding_dim": 4, "batch_size": 2}
     config = Config(task="text-classification", data="texts", **(chosen | options))
     prepared = reviews(folder)
@@ -45,4 +47,4 @@ def tiny(folder: Path, **options: Any) -> tuple[Any, TextSource, LabelHead]:
     model = EncoderHead(None, source.encoder, head.layer)
     for weight in model.weights:
         weight.assign(3.0 * weight)
-    return model, source, head
+    return Experiment(config, TASKS[config.task], model, source, head)

@@ -67,7 +67,7 @@ def main(run_dir: str) -> None:
     pipelines.training.trainer.SAVE_EVERY = 0.0
     tf.config.experimental.enable_op_determinism()
     it = trainer(Path(run_dir), scheduled_sampling=0.3)
-    it.fit(batches, lambda: weight_sum(it), "score")
+    it.fit(batches, lambda _: weight_sum(it), "score")
 
 
 def newest(run_dir: Path) -> int:

@@ -15,8 +15,9 @@ import numpy as np
 import tensorflow as tf
 from hypothesis import strategies as st
 
-from models.search.hypotheses import IMPOSSIBLE
-from models.search.sampling import Hypotheses, SearchOptions, beam_search, greedy, sample
+from models.search.beam_search import beam_search
+from models.search.hypotheses import IMPOSSIBLE, Hypotheses, SearchOptions
+from models.search.sampling import greedy, sample
 from models.tokens import END, PAD, START, UNKNOWN
 
 INF = math.inf

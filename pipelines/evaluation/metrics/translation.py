@@ -40,9 +40,9 @@ def evaluate_translations(
     check(candidates, references)
     said, streams = list(candidates.values()), _streams(candidates, references)
     bleu, chrf = _bleu(references), CHRF(lowercase=True)
-    words = {name: tokenize(text, marks=True) for name, text in candidates.items()}
+    words = {name: tokenize(text, punctuation=True) for name, text in candidates.items()}
     exact = [
-        any(words[name] == tokenize(text, marks=True) for text in references[name])
+        any(words[name] == tokenize(text, punctuation=True) for text in references[name])
         for name in candidates
     ]
     corpus = {

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 
-from data.builtin.scenes import draw, scene_by_id
+from data.builtin.scenes import render, scene_by_id
 from data.media.vocabulary import SPECIAL, Vocabulary
 
 LARGEST_BATCH = 32  # what a server may put together, see `batching_parameters.txt`
@@ -96,7 +96,7 @@ def _pictures() -> list[bytes]:
     pictures = []
     for number in range(LARGEST_BATCH):
         buffer = io.BytesIO()
-        pixels = draw(scene_by_id(f"test-0-{number:05d}"), _PIXELS)
+        pixels = render(scene_by_id(f"test-0-{number:05d}"), _PIXELS)
         Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
         pictures.append(buffer.getvalue())
     return pictures
@@ -105,7 +105,7 @@ def _pictures() -> list[bytes]:
 def _pixels(shape: list[int]) -> np.ndarray:
     """Return different small drawn pictures, uint8 `[*shape, height, width, 3]`."""
     ids = (f"test-0-{number % LARGEST_BATCH:05d}" for number in range(int(np.prod(shape))))
-    pictures = np.stack([draw(scene_by_id(each), _FEW_PIXELS) for each in ids])
+    pictures = np.stack([render(scene_by_id(each), _FEW_PIXELS) for each in ids])
     return pictures.reshape(*shape, *pictures.shape[1:])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from data.media.images import BadPicture, frame_jpeg, load_picture
+from data.media.images import BadImage, frame_jpeg, load_image
 from data.media.sampling import Sampling
 from data.media.video import sample
 from pipelines.export.layout import find_version, read_info
@@ -92,8 +92,8 @@ class Export:
         for row, value in encoded.items():
             if isinstance(answers[row], str) and self.takes == "image_bytes":
                 try:
-                    converted[row] = load_picture(value).jpeg
-                except BadPicture as error:
+                    converted[row] = load_image(value).jpeg
+                except BadImage as error:
                     answers[row] = str(error)
         answers |= self._answers(converted)
         return [answers[row] for row in range(len(items))]

@@ -60,7 +60,7 @@ class Translator(Captioner):
         found = np.isfinite(output["scores"])
         words = [self.vocabulary.words[token] for token in output["tokens"][0] if token > END]
         most = self.info["input"]["max_words"]
-        read = [SPECIAL[START], *tokenize(text, self._read.marks)[:most], SPECIAL[END]]
+        read = [SPECIAL[START], *tokenize(text, self._read.punctuation)[:most], SPECIAL[END]]
         return Translation(
             [each.decode() for each in output[f"{self.info['answer']}s"][found]],
             output["scores"][found].tolist(),

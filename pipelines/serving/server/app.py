@@ -1,4 +1,4 @@
-"""The routes of a server: TensorFlow Serving's REST, the page, health and metrics."""
+"""The routes of a server: TensorFlow Serving's REST API, the page, health and metrics."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from data.media.vocabulary import tokenize
 from pipelines.serving.server import rest_json
-from pipelines.serving.server.clip_upload import frames_of
 from pipelines.serving.server.errors import RequestError
-from pipelines.serving.server.image_checks import check_sizes, refuse_unreadable
-from pipelines.serving.server.middleware import Gate, error_response
-from pipelines.serving.server.model_manager import Models
-from pipelines.serving.server.prometheus import Metrics
+from pipelines.serving.server.middleware import Gate, Metrics, error_response
+from pipelines.serving.server.model_manager import Model, Models, Served
 from pipelines.serving.server.request_body import Bodies
 from pipelines.serving.server.servable import Version
 from pipelines.serving.server.settings import Settings
+from pipelines.serving.server.uploads import check_any_row_valid, check_image_sizes, sample_clip
 
-START_MARK, END_MARK = "▸", "◂"  # what a model reads before and after a text
+START_MARK, END_MARK = "▸", "◂"  # the start and end tokens, as the page shows them
 PAGE = Path(__file__).parent / "static" / "page.html"
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]{1,18}))?"
@@ -42,8 +41,13 @@ _POLICY = (
 )
 
 
-def make_app(folders: Mapping[str, Path], settings: Settings) -> Any:
-    """Return the ASGI application that serves some folders of versions, by the models' names."""
+def make_app(folders: Mapping[str, Path], settings: Settings) -> ASGIApp:
+    """Return the ASGI application.
+
+    Args:
+        folders: of versions, by model name.
+        settings: the limits.
+    """
     metrics = Metrics()
     routes = _Routes(Models(dict(folders), settings, metrics), settings, metrics)
     middleware = [
@@ -77,7 +81,7 @@ def make_app(folders: Mapping[str, Path], settings: Settings) -> Any:
         },
         lifespan=routes.lifespan,
     )
-    app.router.redirect_slashes = False  # clients of TensorFlow Serving know no redirects
+    app.router.redirect_slashes = False  # clients of TensorFlow Serving do not follow redirects
     return app
 
 
@@ -87,17 +91,17 @@ def _malformed(request: Request, status: int) -> Response:
 
 
 class _Routes:
-    """Answers to each route."""
+    """A method for each route."""
 
     def __init__(self, models: Models, settings: Settings, metrics: Metrics) -> None:
         self.models, self.settings, self._metrics = models, settings, metrics
         self.bodies = Bodies(settings)
-        self._one_clip = asyncio.Semaphore()  # decoded at a time: it takes memory
+        self._clip_slot = asyncio.Semaphore()  # one clip is decoded at a time: it takes memory
         self._page = PAGE.read_bytes()
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Watch the models while the server runs; at its end answer what waits."""
+        """Watch the models while the server runs; at its end answer waiting requests."""
         watching = asyncio.create_task(self.models.watch())
         try:
             yield
@@ -119,11 +123,11 @@ class _Routes:
         return Response(self._page, media_type="text/html; charset=utf-8", headers=headers)
 
     async def health(self, request: Request) -> Response:
-        """Say that the process answers."""
+        """Report that the process is alive."""
         return JSONResponse({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """Say whether every model has a version that answers."""
+        """Report whether every model has a loaded version."""
         ready = self.models.ready
         return JSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
 
@@ -132,51 +136,51 @@ class _Routes:
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def describe(self, request: Request) -> Response:
-        """Return what the page has to know of the models that answer."""
-        shown = ("task", "answer", "input", "labels", "search", "signatures")
-        found = []
+        """Return what the page needs about the loaded models."""
+        keys = ("task", "answer", "input", "labels", "search", "signatures")
+        loaded = []
         for model in self.models:
             if model.served is not None:
                 version = model.served.version
                 specs = {name: list(inputs) for name, inputs in version.specs.items()}
-                info = {key: version.info[key] for key in shown if key in version.info}
-                found.append(
+                info = {key: version.info[key] for key in keys if key in version.info}
+                loaded.append(
                     {"name": model.name, "version": version.number, "takes": specs, **info}
                 )
         limits = {"body": self.settings.max_body, "rows": self.settings.max_rows}
-        return JSONResponse({"models": found, "limits": limits})
+        return JSONResponse({"models": loaded, "limits": limits})
 
     async def words(self, request: Request) -> Response:
-        """Return the words of a model, by the ids in its `tokens`."""
+        """Return a model's vocabulary: the words by the ids in its `tokens`."""
         served = self.models.find(request.path_params["name"]).find()
         return JSONResponse(served.version.words)
 
     async def frames(self, request: Request) -> Response:
-        """Sample an uploaded clip as in training; return its frames, to be asked about."""
+        """Sample an uploaded clip as in training; return the frames for a predict request."""
         served = self.models.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
             try:
-                await asyncio.wait_for(self._one_clip.acquire(), self.settings.timeout)
+                await asyncio.wait_for(self._clip_slot.acquire(), self.settings.timeout)
             except TimeoutError:
-                raise RequestError(429, "Too busy: other clips are being read", 1) from None
+                raise RequestError(429, "Too busy: other clips are being decoded", 1) from None
             try:
-                found = await asyncio.to_thread(frames_of, body, served.version.info)
+                sampled = await asyncio.to_thread(sample_clip, body, served.version.info)
             finally:
-                self._one_clip.release()
-        return JSONResponse(found)
+                self._clip_slot.release()
+        return JSONResponse(sampled)
 
     async def split(self, request: Request) -> Response:
-        """Split a text into the words that a model reads, so that the page can show which."""
+        """Split a text into a model's tokens, for the page."""
         served = self.models.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
-            found = await asyncio.to_thread(_split, body, served.version)
-        return JSONResponse({"tokens": [START_MARK, *found, END_MARK]})
+            tokens = await asyncio.to_thread(_split, body, served.version)
+        return JSONResponse({"tokens": [START_MARK, *tokens, END_MARK]})
 
     async def serving(self, request: Request) -> Response:
-        """Answer a request of TensorFlow Serving's REST."""
+        """Answer a request of TensorFlow Serving's REST API."""
         match = _PATH.fullmatch(request.url.path.rstrip("/") or "/")
-        wanted = None if match is None else ("POST" if match["verb"] else "GET")
-        if match is None or request.method != wanted:
+        method = None if match is None else ("POST" if match["verb"] else "GET")
+        if match is None or request.method != method:
             return _malformed(request, 400)
         model = self.models.find(match["name"])
         request.state.model = model.name
@@ -192,28 +196,28 @@ class _Routes:
             raise RequestError(501, f"Only predict is served, not {match['verb']}")
         return await self._predict(request, model.find(number))
 
-    async def _predict(self, request: Request, served: Any) -> Response:
+    async def _predict(self, request: Request, served: Served) -> Response:
         with served.in_use():
-            async with self.bodies.read(request) as body:  # counted until there is an answer
-                asked = await asyncio.to_thread(self._read, body, served.version.specs)
+            async with self.bodies.read(request) as body:  # its memory counts until the answer
+                query = await asyncio.to_thread(self._parse, body, served.version)
                 request.state.rows = max(
-                    (len(array) for array in asked.inputs.values() if array.ndim), default=1
+                    (len(array) for array in query.inputs.values() if array.ndim), default=1
                 )
                 try:
                     async with asyncio.timeout(self.settings.timeout):
-                        outputs = await served.answer(asked.signature, asked.inputs)
+                        outputs = await served.batcher.answer(query.signature, query.inputs)
                 except TimeoutError:
                     raise RequestError(
                         504, f"Deadline exceeded: no answer within {self.settings.timeout:g} s"
                     ) from None
-        refuse_unreadable(asked.inputs, outputs)
-        text = await asyncio.to_thread(rest_json.answer, outputs, asked.rows)
+        check_any_row_valid(query.inputs, outputs)
+        text = await asyncio.to_thread(rest_json.answer, outputs, query.rows)
         return Response(text, media_type="application/json")
 
-    def _read(self, body: bytes, specs: Any) -> rest_json.Request:
-        asked = rest_json.parse(body, specs)
-        check_sizes(asked.inputs, self.settings.max_pixels)
-        return asked
+    def _parse(self, body: bytes, version: Version) -> rest_json.Query:
+        query = rest_json.parse(body, version.specs)
+        check_image_sizes(query.inputs, self.settings.max_pixels)
+        return query
 
 
 def _split(body: bytes, version: Version) -> list[str]:
@@ -221,19 +225,19 @@ def _split(body: bytes, version: Version) -> list[str]:
     if not isinstance(text, str):
         raise RequestError(400, "Expecting a string as 'text'")
     rest_json.check_text("text", len(text.encode()))
-    most = version.info.get("input", {}).get("max_words")
-    return tokenize(text, version.marks)[:most]
+    limit = version.info.get("input", {}).get("max_words")
+    return tokenize(text, version.marks)[:limit]
 
 
-def _status(model: Any, number: int | None) -> dict[str, Any]:
-    """Return a model's status as TensorFlow Serving shows it."""
+def _status(model: Model, number: int | None) -> dict[str, Any]:
+    """Return a model's status in TensorFlow Serving's form."""
     states = {each: ("END", "UNKNOWN", problem) for each, (problem, _) in model.failed.items()}
     if model.served is not None:
         states[model.served.version.number] = ("AVAILABLE", "OK", "")
     chosen = {each: states[each] for each in sorted(states) if number in (None, each)}
     if not chosen:
-        wanted = "no version is loaded" if number is None else f"there is no version {number}"
-        raise RequestError(404, f"Could not find any versions of model {model.name}: {wanted}")
+        reason = "no version is loaded" if number is None else f"there is no version {number}"
+        raise RequestError(404, f"Could not find any versions of model {model.name}: {reason}")
     return {
         "model_version_status": [
             {

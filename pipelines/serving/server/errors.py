@@ -1,16 +1,16 @@
-"""What is refused, in TensorFlow Serving's words where it has any."""
+"""Errors that are answers: an HTTP status and a message, in TensorFlow Serving's words."""
 
 from __future__ import annotations
 
 
 class RequestError(Exception):
-    """A request that gets no answer.
+    """A request that is refused.
 
     Attributes:
         status: of HTTP.
-        message: what is wrong, for `{"error": …}`.
-        retry_after: seconds after which the same request may be answered; None: never.
-        close: whether the connection has to end, since the rest of the request is not read.
+        message: for `{"error": …}`.
+        retry_after: seconds after which a retry may succeed; None: never.
+        close: whether the connection must close because the rest of the request is not read.
     """
 
     def __init__(
@@ -22,6 +22,6 @@ class RequestError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer."""
+        """The headers of the response."""
         headers = {"Retry-After": str(self.retry_after)} if self.retry_after else {}
         return headers | ({"Connection": "close"} if self.close else {})

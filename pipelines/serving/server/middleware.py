@@ -1,4 +1,4 @@
-"""What surrounds every request: the key, the log, the metrics, errors in one form."""
+"""Around every request: the API key, the log, the Prometheus metrics, errors in one form."""
 
 from __future__ import annotations
 
@@ -8,41 +8,84 @@ import logging
 import sys
 import time
 import traceback
-from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.serving.server.errors import RequestError
-from pipelines.serving.server.prometheus import Metrics
 from pipelines.serving.server.settings import Settings
 
 LOG = logging.getLogger("wordreel.server")
-_OPEN = frozenset(("/", "/healthz", "/readyz"))  # shown to whoever has no key
-_ROUTES = frozenset((*_OPEN, "/metrics", "/monitoring/prometheus/metrics", "/wordreel/models"))
+_PUBLIC = frozenset(("/", "/healthz", "/readyz"))  # served without a key
+_ROUTES = frozenset((*_PUBLIC, "/metrics", "/monitoring/prometheus/metrics", "/wordreel/models"))
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
-def error_response(request: Request, error: Any) -> Response:
+class Metrics:
+    """The counters of a server, with a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "wordreel_requests", "Requests", ["model", "route", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "wordreel_request_seconds",
+            "Latency of a request, in seconds",
+            ["model", "route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.batch_rows = Histogram(
+            "wordreel_batch_rows", "Rows per batch", ["model"], buckets=_SIZES, registry=registry
+        )
+        self.batch_requests = Histogram(
+            "wordreel_batch_requests",
+            "Requests per batch",
+            ["model"],
+            buckets=_SIZES,
+            registry=registry,
+        )
+        self.queue = Gauge("wordreel_queue_rows", "Rows waiting", ["model"], registry=registry)
+        self.version = Gauge(
+            "wordreel_model_version", "Version being served", ["model"], registry=registry
+        )
+        self.loads = Counter(
+            "wordreel_model_loads", "Attempts to load", ["model", "outcome"], registry=registry
+        )
+        self.active = Gauge(
+            "wordreel_requests_under_way", "Requests being processed", registry=registry
+        )
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+def error_response(request: Request, error: Exception) -> Response:
     """Return an error in TensorFlow Serving's form."""
+    assert isinstance(error, RequestError)
     return JSONResponse({"error": error.message}, error.status, headers=error.headers)
 
 
 class Gate:
-    """Asks for the key, counts and logs requests, and answers for what has failed."""
+    """Checks the API key, counts and logs requests, and turns exceptions into responses."""
 
     def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
         self._key = settings.api_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Process a request as an ASGI application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started, status = time.monotonic(), 0
 
-        async def watched(message: Message) -> None:
+        async def send_counted(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -50,27 +93,27 @@ class Gate:
             await send(message)
 
         request = Request(scope, receive)
-        self._metrics.under_way.inc()
+        self._metrics.active.inc()
         try:
-            if self._may(request):
-                await self._app(scope, receive, watched)
+            if self._is_authorized(request):
+                await self._app(scope, receive, send_counted)
             else:
                 error = RequestError(401, "The API key is missing or wrong: Authorization: Bearer")
-                await error_response(request, error)(scope, receive, watched)
+                await error_response(request, error)(scope, receive, send_counted)
         except Exception as error:
             LOG.error("fault", extra={"problem": repr(error), "trace": traceback.format_exc()})
             if not status:
                 failed = RequestError(500, f"Internal: {type(error).__name__}", close=True)
-                await error_response(request, failed)(scope, receive, watched)
+                await error_response(request, failed)(scope, receive, send_counted)
         finally:
-            self._metrics.under_way.dec()
+            self._metrics.active.dec()
             self._count(request, status, time.monotonic() - started)
 
-    def _may(self, request: Request) -> bool:
-        if self._key is None or request.url.path in _OPEN:
+    def _is_authorized(self, request: Request) -> bool:
+        if self._key is None or request.url.path in _PUBLIC:
             return True
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        return hmac.compare_digest(given.encode(), self._key.encode())
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(key.encode(), self._key.encode())
 
     def _count(self, request: Request, status: int, seconds: float) -> None:
         state = request.scope.get("state", {})
@@ -91,13 +134,13 @@ class Gate:
 
 
 class JsonLines(logging.Formatter):
-    """Writes a record as a line of JSON."""
+    """Formats a record as a line of JSON."""
 
-    _known = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
-        facts = {key: value for key, value in vars(record).items() if key not in self._known}
+        facts = {key: value for key, value in vars(record).items() if key not in self._standard}
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{stamp}.{int(record.msecs):03}Z",
@@ -111,10 +154,10 @@ class JsonLines(logging.Formatter):
 
 
 def start_log() -> None:
-    """Send the log to stderr, a line of JSON a record."""
+    """Write the log to stderr as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
-    for name in ("wordreel.server", "uvicorn"):
+    for name, level in (("wordreel.server", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO if name == "wordreel.server" else logging.WARNING)
+        logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""The models of a server: each folder of versions is watched, the newest version answers."""
+"""The models of a server: each folder of versions is watched, the newest version is served."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import contextlib
 import gc
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from pipelines.export.layout import versions
-from pipelines.serving.server.batching import Arrays, Batcher
+from pipelines.serving.server.batching import Batcher
 from pipelines.serving.server.errors import RequestError
-from pipelines.serving.server.prometheus import Metrics
+from pipelines.serving.server.middleware import Metrics
 from pipelines.serving.server.servable import Version
 from pipelines.serving.server.settings import Settings
 
@@ -23,21 +20,22 @@ LOG = logging.getLogger("wordreel.server")
 
 
 class Served:
-    """A version with the batcher that answers for it.
+    """A loaded version with its batcher.
 
     Attributes:
-        version: what is asked.
+        version: the version.
+        batcher: runs the requests to it.
     """
 
-    def __init__(self, version: Version, batcher: Batcher, executor: ThreadPoolExecutor) -> None:
-        self.version, self._batcher, self._executor = version, batcher, executor
+    def __init__(self, version: Version, batcher: Batcher) -> None:
+        self.version, self.batcher = version, batcher
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
-        """Keep the version from going while a request is read and answered."""
+        """Keep the version loaded while a request is read and answered."""
         self._users += 1
         self._unused.clear()
         try:
@@ -47,27 +45,22 @@ class Served:
             if not self._users:
                 self._unused.set()
 
-    async def answer(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
-        """Answer a request, see `Batcher.answer`."""
-        return await self._batcher.answer(signature, inputs)
-
     async def close(self) -> None:
-        """Let the version go once nobody uses it."""
+        """Unload the version once no request uses it."""
         await self._unused.wait()
-        await self._batcher.close()
-        self._executor.shutdown(wait=False)
+        await self.batcher.close()
 
 
 class Model:
-    """A folder of versions of which the newest answers that can be loaded.
+    """A folder of versions; the newest one that can be loaded is served.
 
-    One that cannot is reported and left alone until its files change. Where a folder has been
-    emptied, the last one goes on.
+    A version that cannot be loaded is logged and not tried again until its files change. If the
+    folder becomes empty, the last version stays.
 
     Attributes:
         name: of the model.
-        served: the version that answers; None until one is loaded.
-        failed: why others cannot be loaded, and the state of their files.
+        served: the version that is served; None until one is loaded.
+        failed: why other versions cannot be loaded, and the state of their files.
     """
 
     def __init__(self, name: str, folder: Path, settings: Settings, metrics: Metrics) -> None:
@@ -79,7 +72,7 @@ class Model:
         self._leaving: set[asyncio.Task[None]] = set()
 
     def find(self, number: int | None = None) -> Served:
-        """Return the version that answers, or refuse a number that is not its.
+        """Return the version that is served; `number`, if given, must be its number.
 
         Raises:
             RequestError: 404 or, while none is loaded, 503.
@@ -94,20 +87,20 @@ class Model:
             )
         return self.served
 
-    async def look(self) -> None:
-        """Load the newest version that can be, unless it is the one that answers."""
+    async def update(self) -> None:
+        """Load the newest version that can be loaded, unless it is already served."""
         found = await asyncio.to_thread(versions, self.folder)
         if not found and not self._empty:
             LOG.warning("no version left", extra={"model": self.name})
         self._empty = not found
         self.failed = {number: why for number, why in self.failed.items() if number in found}
         for number in sorted(found, reverse=True):
-            answers = self.served is not None and self.served.version.number == number
-            if answers or await self._loads(number, found[number]):
+            current = self.served is not None and self.served.version.number == number
+            if current or await self._try_load(number, found[number]):
                 return
 
-    async def _loads(self, number: int, folder: Path) -> bool:
-        """Load a version, if that did not fail before with the same files; say whether it did."""
+    async def _try_load(self, number: int, folder: Path) -> bool:
+        """Load a version unless it failed before with the same files; return the success."""
         state = await asyncio.to_thread(_state, folder)
         if number in self.failed and self.failed[number][1] == state:
             return False
@@ -127,27 +120,29 @@ class Model:
 
     async def _load(self, number: int, folder: Path) -> None:
         version = await asyncio.to_thread(Version, number, folder)
-        executor = ThreadPoolExecutor(1, f"{self.name}-{number}")
         batcher = Batcher(
-            version.ask,
-            executor,
+            version.run,
             max_rows=self._settings.max_rows,
             max_queue=self._settings.max_queue,
             delay=self._settings.delay,
-            observe=lambda requests, rows: self._metrics.batch(self.name, requests, rows),
+            observe=self._observe,
         )
-        before, self.served = self.served, Served(version, batcher, executor)
+        before, self.served = self.served, Served(version, batcher)
         self._metrics.version.labels(self.name).set(number)
         self._metrics.loads.labels(self.name, "loaded").inc()
         self._metrics.queue.labels(self.name).set_function(lambda: batcher.rows)
         LOG.info("version loaded", extra={"model": self.name, "version": number})
-        if before is not None:  # whoever got it before this moment is answered by it
-            task = asyncio.create_task(_leave(before))
+        if before is not None:  # it still answers requests that arrived before this moment
+            task = asyncio.create_task(_unload(before))
             self._leaving.add(task)
             task.add_done_callback(self._leaving.discard)
 
+    def _observe(self, requests: int, rows: int) -> None:
+        self._metrics.batch_requests.labels(self.name).observe(requests)
+        self._metrics.batch_rows.labels(self.name).observe(rows)
+
     async def close(self) -> None:
-        """Answer what waits, then let all versions go."""
+        """Answer waiting requests, then unload all versions."""
         if self.served is not None:
             await self.served.close()
         await asyncio.gather(*self._leaving)
@@ -177,32 +172,35 @@ class Models:
 
     @property
     def ready(self) -> bool:
-        """Whether every model has a version that answers."""
+        """Whether every model has a loaded version."""
         return all(model.served is not None for model in self)
 
     async def watch(self) -> None:
-        """Look for new versions until cancelled."""
+        """Load new versions until cancelled."""
         while True:
             for model in self:
                 try:
-                    await model.look()
-                except Exception as error:  # such as files that go while they are looked at
-                    LOG.warning("cannot look", extra={"model": model.name, "problem": repr(error)})
+                    await model.update()
+                except Exception as error:  # for example files deleted during the check
+                    LOG.warning(
+                        "cannot check for versions",
+                        extra={"model": model.name, "problem": repr(error)},
+                    )
             await asyncio.sleep(self._poll)
 
     async def close(self) -> None:
-        """Answer what waits, then let all models go."""
+        """Answer waiting requests, then unload all models."""
         await asyncio.gather(*(model.close() for model in self))
 
 
-async def _leave(served: Served) -> None:
-    """Let a version go once what it was asked is answered, and its memory with it."""
+async def _unload(served: Served) -> None:
+    """Unload a version once its requests are answered, and free its memory."""
     await served.close()
     del served
-    gc.collect()  # its graphs refer to each other: chance would decide when they go
+    gc.collect()  # its graphs refer to each other; without this they stay for an unknown time
 
 
 def _state(folder: Path) -> object:
-    """Return what changes with the files of a folder."""
+    """Return a value that changes with the files of a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in files]

@@ -1,4 +1,4 @@
-"""Bodies of requests, read with limits on their size, their time and their sum."""
+"""Request bodies, read with limits on size, time and total memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.requests import ClientDisconnect, Request
 from pipelines.serving.server.errors import RequestError
 from pipelines.serving.server.settings import MIB, Settings
 
-_LINGER = 2.0  # seconds for which the rest of a refused body is read, lest it hide the answer
+_LINGER = 2.0  # seconds
 
 
 class Bodies:
-    """Reads bodies; all that are held at a time stay below `max_bodies` bytes."""
+    """Reads bodies; together they take at most `max_bodies` bytes."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -23,53 +23,52 @@ class Bodies:
 
     @contextlib.asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Give a request's body to the block; its memory is counted until the block ends.
+        """Yield a request's body; its memory counts until the block ends.
 
         Raises:
             RequestError: 408, 413, 415 or 429.
         """
-        most = self._settings.max_body
+        limit = self._settings.max_body
         if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise RequestError(415, "Send the body as it is, without Content-Encoding", close=True)
-        announced = request.headers.get("content-length", "")
-        size = int(announced) if announced.isdecimal() else most
-        if size > most:
-            await self._throw_away(request)
+            raise RequestError(415, "Send the body without Content-Encoding", close=True)
+        length = request.headers.get("content-length", "")
+        size = int(length) if length.isdecimal() else limit
+        if size > limit:
+            await self._discard(request)
             raise self._too_large()
         if self._held + size > self._settings.max_bodies:
-            raise RequestError(429, "Too busy: too much is being read; try again", 1, close=True)
+            raise RequestError(429, "Too busy: too many bytes are being read", 1, close=True)
         self._held += size
         try:
-            yield await self._whole(request, most)
+            yield await self._whole(request, limit)
         finally:
             self._held -= size
 
-    async def _whole(self, request: Request, most: int) -> bytes:
+    async def _whole(self, request: Request, limit: int) -> bytes:
         parts = bytearray()
         try:
             async with asyncio.timeout(self._settings.read_timeout):
                 async for part in request.stream():
                     parts += part
-                    if len(parts) > most:
+                    if len(parts) > limit:
                         parts.clear()
-                        await self._throw_away(request)
+                        await self._discard(request)
                         raise self._too_large()
         except TimeoutError:
-            raise RequestError(
-                408, f"The request did not arrive in {self._settings.read_timeout:g} s", close=True
-            ) from None
+            seconds = self._settings.read_timeout
+            message = f"The request did not arrive within {seconds:g} s"
+            raise RequestError(408, message, close=True) from None
         except ClientDisconnect:
-            raise RequestError(499, "The client went away", close=True) from None
+            raise RequestError(499, "The client disconnected", close=True) from None
         return bytes(parts)
 
-    async def _throw_away(self, request: Request) -> None:
-        """Read on for a moment: a client that still sends would not see the answer."""
+    async def _discard(self, request: Request) -> None:
+        """Read on for a moment: a client that still sends would not see the response."""
         with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
             async with asyncio.timeout(_LINGER):
                 while (message := await request.receive()).get("more_body"):
                     del message
 
     def _too_large(self) -> RequestError:
-        return RequestError(
-            413, f"The body is too large: at most {self._settings.max_body / MIB:g} MiB", close=True
-        )
+        limit = f"{self._settings.max_body / MIB:g} MiB"
+        return RequestError(413, f"The body is too large: the limit is {limit}", close=True)

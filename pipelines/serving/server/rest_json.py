@@ -1,7 +1,7 @@
-"""TensorFlow Serving's REST, between JSON and arrays: what it takes, refuses and answers.
+"""TensorFlow Serving's REST API: JSON requests to arrays, arrays to JSON responses.
 
-The rules and most of the wording are those of its json_tensor.cc, so that a client moves there
-unchanged: https://www.tensorflow.org/tfx/serving/api_rest
+The rules and most messages are those of its json_tensor.cc, so that a client works with both:
+https://www.tensorflow.org/tfx/serving/api_rest
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ import numpy as np
 
 from pipelines.serving.server.errors import RequestError
 
-MAX_TEXT = 100_000  # bytes; a model cuts a text after so many words, but reads it all before
-_SHOWN = 80  # characters of a client's own words in an error
+MAX_TEXT = 100_000  # bytes; a model tokenizes all of a text before it truncates it
+_SHOWN = 80  # characters of a client's input quoted in an error
 _POWERS = np.array([float(f"1e{power}") for power in range(52)])  # of ten, for all float32
-_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # what may be half of a surrogate pair
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a surrogate pair
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
 
 
 class Spec(NamedTuple):
-    """An input of a signature: its NumPy type (object for strings) and sides, None where open."""
+    """An input of a signature: NumPy dtype (object for strings) and shape (None: any size)."""
 
     dtype: np.dtype[Any]
     shape: tuple[int | None, ...]
 
 
-class Request(NamedTuple):
-    """What a body asks: `rows` says in which form the answer is wanted."""
+class Query(NamedTuple):
+    """A parsed predict request; `rows`: whether it used `instances`, so must the response."""
 
     signature: str
     inputs: dict[str, np.ndarray]
@@ -41,22 +41,22 @@ class Request(NamedTuple):
 
 
 def bad(message: str) -> RequestError:
-    """Return the error for a request that no retry mends."""
+    """Return the error for a malformed request."""
     return RequestError(400, message)
 
 
-def parse(body: bytes, signatures: Mapping[str, Mapping[str, Spec]]) -> Request:
+def parse(body: bytes, signatures: Mapping[str, Mapping[str, Spec]]) -> Query:
     """Read the body of a predict request.
 
     Args:
-        body: JSON with `instances` or `inputs` and, if you like, `signature_name`.
+        body: JSON with `instances` or `inputs` and, optionally, `signature_name`.
         signatures: the inputs of each signature of the model.
 
     Raises:
-        RequestError: with status 400, or 413 for a text that is too long, naming what is wrong.
+        RequestError: with status 400, or 413 for a text that is too long.
     """
-    asked = document(body)
-    signature = asked.get("signature_name", "serving_default")
+    request = document(body)
+    signature = request.get("signature_name", "serving_default")
     if not isinstance(signature, str):
         raise bad("'signature_name' key must be a string value.")
     signature = signature or "serving_default"
@@ -66,23 +66,23 @@ def parse(body: bytes, signatures: Mapping[str, Mapping[str, Spec]]) -> Request:
             f"There are: {', '.join(signatures)}"
         )
     specs = signatures[signature]
-    if ("instances" in asked) == ("inputs" in asked):
-        if "inputs" in asked:
+    if ("instances" in request) == ("inputs" in request):
+        if "inputs" in request:
             raise bad("Expecting only one of 'inputs' or 'instances' keys to exist")
         raise bad("Missing 'inputs' or 'instances' key")
-    if "instances" in asked:
-        columns = _from_instances(asked["instances"], specs)
+    if "instances" in request:
+        columns = _from_instances(request["instances"], specs)
     else:
-        columns = _from_inputs(asked["inputs"], specs)
+        columns = _from_inputs(request["inputs"], specs)
     inputs = {name: _array(name, value, specs[name]) for name, value in columns.items()}
     sizes = {name: len(array) for name, array in inputs.items() if array.ndim}
     if len(set(sizes.values())) > 1:
         raise bad(f"Inputs must have the same number of rows, not {sizes}")
-    return Request(signature, inputs, "instances" in asked)
+    return Query(signature, inputs, "instances" in request)
 
 
 def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """Write the answer to a predict request in the form that it was asked in."""
+    """Return the response to a predict request: `predictions` for `rows`, else `outputs`."""
     names = sorted(outputs)
     lists = {name: _plain(name, outputs[name]) for name in names}
     if rows:
@@ -97,7 +97,7 @@ def document(body: bytes) -> dict[str, Any]:
     """Return the JSON object in a body.
 
     Raises:
-        RequestError: with status 400, naming what is wrong.
+        RequestError: with status 400.
     """
     if not body:
         raise bad("JSON Parse error: The document is empty")
@@ -108,9 +108,9 @@ def document(body: bytes) -> dict[str, Any]:
             json.dumps(found, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         raise bad(f"JSON Parse error: {error.msg} at offset: {error.pos}") from None
-    except UnicodeEncodeError:  # half of a surrogate pair, which no answer could quote
+    except UnicodeEncodeError:  # half of a surrogate pair: no response could quote it
         raise bad("JSON Parse error: a text is not valid Unicode") from None
-    except (ValueError, RecursionError) as error:  # no UTF-8, endless digits or nesting
+    except (ValueError, RecursionError) as error:  # not UTF-8, too many digits, too deep
         raise bad(f"JSON Parse error: {_cut(str(error))}") from None
     if not isinstance(found, dict):
         raise bad(f"JSON Value: {_show(found)} Is not object")
@@ -118,19 +118,19 @@ def document(body: bytes) -> dict[str, Any]:
 
 
 def check_text(name: str, size: int) -> None:
-    """Refuse a text of too many bytes.
+    """Refuse a text of more than `MAX_TEXT` bytes.
 
     Raises:
         RequestError: with status 413.
     """
     if size > MAX_TEXT:
         raise RequestError(
-            413, f"Input {name}: a text has {size:,} bytes, at most {MAX_TEXT:,} are taken"
+            413, f"Input {name}: a text has {size:,} bytes, the limit is {MAX_TEXT:,}"
         )
 
 
 def _from_instances(instances: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
-    """Turn rows into columns; each row must have all inputs, and no other."""
+    """Turn rows into columns; each row must have exactly the inputs of the signature."""
     if not isinstance(instances, list):
         raise bad("Expecting 'instances' to be an list/array")
     if not instances:
@@ -166,7 +166,7 @@ def _from_inputs(inputs: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
     for name in specs:
         if name not in inputs:
             raise bad(f"Missing named input: {name} in 'inputs' object.")
-    if strange := inputs.keys() - specs.keys():  # Serving would pass them over without a word
+    if strange := inputs.keys() - specs.keys():  # TensorFlow Serving would ignore them
         raise bad(
             f"JSON object: does not have named input: {_cut(min(strange))}. "
             f"There are: {', '.join(sorted(specs))}"
@@ -175,10 +175,10 @@ def _from_inputs(inputs: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
 
 
 def _array(name: str, value: Any, spec: Spec) -> np.ndarray:
-    """Turn a JSON value into an array of a type and shape.
+    """Convert a JSON value to an array with the dtype and shape of `spec`.
 
     Raises:
-        RequestError: naming the input and what is wrong with it.
+        RequestError: if it does not fit, with the name of the input.
     """
     shape = _shape(value)
     fits = len(shape) == len(spec.shape) and all(
@@ -200,7 +200,7 @@ def _array(name: str, value: Any, spec: Spec) -> np.ndarray:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    """Return the shape by the first element at each depth; `_flatten` checks the others."""
+    """Return the shape of the first elements; `_flatten` checks the others."""
     shape: list[int] = []
     while isinstance(value, list) and len(shape) < 8:
         shape.append(len(value))
@@ -223,7 +223,7 @@ def _flatten(name: str, value: Any, shape: tuple[int, ...], spec: Spec, flat: li
 
 
 def _scalar(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
-    """Return a value of the wanted type; numbers are not made from words, nor the reverse."""
+    """Return a value of a dtype; strings and numbers are never converted to each other."""
     if dtype.kind == "O":
         if isinstance(value, str):
             return value.encode()
@@ -241,7 +241,7 @@ def _scalar(name: str, value: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _from_base64(name: str, text: str) -> bytes:
-    with contextlib.suppress(ValueError):  # the quick way, for what is as it should be
+    with contextlib.suppress(ValueError):  # fast path for standard base64
         return binascii.a2b_base64(text, strict_mode=True)
     if not _BASE64.fullmatch(text):
         raise bad(f"Input {name}: Unable to base64 decode")
@@ -261,7 +261,7 @@ def _is_object(value: Any) -> bool:
 
 
 def _plain(name: str, array: np.ndarray) -> Any:
-    """Return an array as JSON has it; floats with the 6 digits that float32 is sure of."""
+    """Return an array as JSON values; floats with 6 significant digits, as float32 has."""
     if array.dtype == object:
         if name.endswith("_bytes"):
             return _nested(array, lambda value: {"b64": base64.b64encode(value).decode()})
@@ -270,9 +270,9 @@ def _plain(name: str, array: np.ndarray) -> Any:
 
 
 def _rounded(array: np.ndarray) -> np.ndarray:
-    """Round to 6 significant digits: float64 that Python writes with no more.
+    """Round to 6 significant digits, to the float64 that Python prints with no more digits.
 
-    A whole number below 2**53 over a power of ten up to 22 is the float64 nearest to that decimal.
+    An integer below 2**53 divided by a power of ten up to 22 is the float64 nearest to the decimal.
     """
     wide = array.astype(np.float64)
     size = np.where(np.isfinite(wide) & (wide != 0), np.abs(wide), 1.0)

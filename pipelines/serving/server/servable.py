@@ -1,4 +1,4 @@
-"""One version of a model, loaded: what it takes, how it is asked."""
+"""One loaded version of a model: its signatures, and how they are run."""
 
 from __future__ import annotations
 
@@ -21,64 +21,64 @@ from pipelines.serving.server.rest_json import Spec
 
 
 class Version:
-    """A version in memory; its folder may go.
+    """A version in memory; its folder may be deleted.
 
     Attributes:
         number: of the version.
         info: its wordreel.json.
-        words: of its vocabulary; none if it has none.
-        marks: whether it reads punctuation as words.
+        words: its vocabulary; empty if it has none.
+        marks: whether its tokenizer keeps punctuation.
         specs: the inputs of each signature.
-        metadata: its SignatureDefs, as TensorFlow Serving's REST shows them.
+        metadata: its SignatureDefs as JSON, as in TensorFlow Serving's REST API.
     """
 
     def __init__(self, number: int, folder: Path) -> None:
-        """Load a SavedModel and answer its warm-up requests.
+        """Load a SavedModel and run its warm-up requests.
 
         Raises:
-            Exception: whatever keeps it from being loaded and asked.
+            Exception: any reason why it cannot be loaded or run.
         """
         self.number = number
         self.info = read_info(folder)
         vocabulary = folder / "assets" / "vocabulary.txt"
         self.words = vocabulary.read_text("utf-8").split("\n")[:-1] if vocabulary.is_file() else []
-        read = folder / "assets" / "source-vocabulary.txt"
-        self.marks = read.is_file() and Vocabulary.load(read).marks
+        source = folder / "assets" / "source-vocabulary.txt"
+        self.marks = source.is_file() and Vocabulary.load(source).punctuation
         signatures = read_signatures(folder)
         self.specs = {
-            name: {key: _spec(given) for key, given in signature.inputs.items()}
+            name: {key: _spec(tensor) for key, tensor in signature.inputs.items()}
             for name, signature in signatures.items()
         }
-        shown = get_model_metadata_pb2.SignatureDefMap()
+        definitions = get_model_metadata_pb2.SignatureDefMap()
         for name, signature in signatures.items():
-            shown.signature_def[name].CopyFrom(signature)
+            definitions.signature_def[name].CopyFrom(signature)
         self.metadata = MessageToDict(
-            shown, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            definitions, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
         self._model = tf.saved_model.load(str(folder))
         if (requests := folder / "assets.extra" / WARM_UP).is_file():
             for name, inputs in read_requests(requests):
-                self.ask(name, inputs)
+                self.run(name, inputs)
 
-    def ask(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return a signature's outputs.
 
         Raises:
             RequestError: if the model refuses the values.
         """
         specs = self.specs[signature]
-        given = {name: tf.constant(array, _kind(specs[name])) for name, array in inputs.items()}
+        tensors = {name: tf.constant(array, _dtype(specs[name])) for name, array in inputs.items()}
         try:
-            outputs = self._model.signatures[signature](**given)
+            outputs = self._model.signatures[signature](**tensors)
         except tf.errors.ResourceExhaustedError:
-            raise RequestError(503, "Out of memory: ask with fewer rows", retry_after=1) from None
+            raise RequestError(503, "Out of memory: send fewer rows", retry_after=1) from None
         except (tf.errors.InvalidArgumentError, ValueError) as error:
             raise RequestError(400, _reason(str(getattr(error, "message", error)))) from None
         return {name: output.numpy() for name, output in outputs.items()}
 
 
 def _reason(message: str) -> str:
-    r"""Return what the model says of values that it refuses, out of what TensorFlow says.
+    r"""Return the model's own message from TensorFlow's error.
 
     >>> _reason("Graph execution error:\n\nassertion failed: [top_k must be >= 0, not] [-5]\n")
     'top_k must be >= 0, not -5'
@@ -89,9 +89,9 @@ def _reason(message: str) -> str:
 
 
 def _spec(info: Any) -> Spec:
-    sides = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
-    return Spec(np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype), sides)
+    shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+    return Spec(np.dtype(tf.as_dtype(info.dtype).as_numpy_dtype), shape)
 
 
-def _kind(spec: Spec) -> tf.DType:
+def _dtype(spec: Spec) -> tf.DType:
     return tf.string if spec.dtype == object else tf.as_dtype(spec.dtype)

@@ -1,4 +1,4 @@
-"""Bars show progress, and do not fill a log with it."""
+"""Progress bars on a terminal and in a log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Screen(io.StringIO):
 
 
 def updates(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> list[str]:
-    """Return what a bar writes of a thousand steps in a hundred seconds of a clock of our own."""
+    """Return the updates that a bar writes for 1,000 steps in 100 seconds of a fake clock."""
     screen, now = Screen(terminal), [0.0]
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", screen)
@@ -45,11 +45,11 @@ def test_a_log_gets_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) ->
     assert lines[-1] == "learning: 100%"
 
 
-def test_on_a_terminal_the_bar_keeps_moving(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_continuous_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(updates(monkeypatch, terminal=True)) > 400
 
 
-def test_every_bar_is_made_in_one_place() -> None:
+def test_only_this_module_creates_progress_bars() -> None:
     folders = ("data", "models", "pipelines")
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     found = {file.name for file in files if "tqdm(" in file.read_text(encoding="utf-8")}

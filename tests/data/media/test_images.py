@@ -1,4 +1,4 @@
-"""Pictures of every kind come out upright, RGB and whole; what cannot be used says why."""
+"""Images of every format become upright RGB JPEGs; unusable files give a reason."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.common.errors import UserError
-from data.media.images import MAX_SIDE, BadPicture, load_picture
+from data.media.images import MAX_SIDE, BadImage, load_image
 
 WIDTH, HEIGHT = 48, 32
 
 
 def smooth(seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> npt.NDArray[np.uint8]:
-    """A picture that JPEG keeps well and that has no symmetry: [height, width, 3]."""
+    """Return an image without symmetry that JPEG keeps well: [height, width, 3]."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), dtype=np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -44,7 +44,7 @@ def decode(data: bytes) -> npt.NDArray[np.int64]:
 
 
 def png(width: int, height: int, rows: bytes) -> bytes:
-    """A PNG whose header says anything."""
+    """Return a PNG with any header."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         check = zlib.crc32(kind + content)
@@ -59,34 +59,34 @@ def png(width: int, height: int, rows: bytes) -> bytes:
 @pytest.mark.parametrize("progressive", [False, True])
 def test_a_plain_jpeg_is_stored_byte_for_byte(progressive: bool) -> None:
     data = encode(smooth(), progressive=progressive)
-    assert load_picture(data) == (data, WIDTH, HEIGHT)
+    assert load_image(data) == (data, WIDTH, HEIGHT)
 
 
-def test_a_jpeg_that_only_pillow_reads_is_stored_so_that_tensorflow_does() -> None:
+def test_a_jpeg_that_only_pillow_reads_is_converted_for_tensorflow() -> None:
     data = encode(smooth())
     middle = (data.index(b"\xff\xda") + len(data)) // 2
     damaged = data[:middle] + b"\xff\xdc" + data[middle:]  # a marker among the pixels
     with pytest.raises(tf.errors.InvalidArgumentError):
         tf.io.decode_image(damaged)
-    stored = load_picture(damaged).jpeg
+    stored = load_image(damaged).jpeg
     assert tf.io.decode_image(stored).shape == (HEIGHT, WIDTH, 3)
 
 
-def test_only_a_large_picture_is_shrunk() -> None:
+def test_only_a_large_image_is_resized() -> None:
     data = encode(smooth(1, 3 * MAX_SIDE, 2 * MAX_SIDE))
-    large = load_picture(data)
+    large = load_image(data)
     assert (large.width, large.height) == (MAX_SIDE, MAX_SIDE * 2 // 3)
     expected = smooth(1, MAX_SIDE, MAX_SIDE * 2 // 3).astype(int)
     assert np.abs(decode(large.jpeg) - expected).mean() < 2
-    thin = load_picture(encode(smooth(1, 2000, 1)), max_side=100)
+    thin = load_image(encode(smooth(1, 2000, 1)), max_side=100)
     assert (thin.width, thin.height) == (100, 1)
-    assert load_picture(data, max_side=None).jpeg == data
+    assert load_image(data, max_side=None).jpeg == data
 
 
-def test_a_plain_jpeg_may_stay_larger_than_what_must_be_made_anew() -> None:
+def test_plain_side_limits_plain_jpegs_only() -> None:
     pixels = smooth(1, 80, 60)
     plain = encode(pixels)
-    assert load_picture(plain, max_side=40, plain_side=80) == (plain, 80, 60)
+    assert load_image(plain, max_side=40, plain_side=80) == (plain, 80, 60)
     turned = Image.Exif()
     turned[0x0112] = 3
     others = [
@@ -97,10 +97,10 @@ def test_a_plain_jpeg_may_stay_larger_than_what_must_be_made_anew() -> None:
         encode(smooth(1, 81, 60)),
     ]
     for data in others:
-        assert max(load_picture(data, max_side=40, plain_side=80)[1:]) == 40
+        assert max(load_image(data, max_side=40, plain_side=80)[1:]) == 40
 
 
-# EXIF 2.32, tag 274: where the stored rows and columns lie in the picture as it should be seen.
+# EXIF 2.32, tag 274: where the stored rows and columns lie in the image as it should be seen.
 STORED_AS = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -115,31 +115,31 @@ STORED_AS = {
 
 @pytest.mark.parametrize("orientation", STORED_AS)
 @pytest.mark.parametrize("form", ["JPEG", "WEBP"])
-def test_turned_pictures_are_stored_upright(orientation: int, form: str) -> None:
+def test_rotated_images_are_stored_upright(orientation: int, form: str) -> None:
     seen = smooth(2)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(STORED_AS[orientation](seen))
     options = {"lossless": True} if form == "WEBP" else {}
-    picture = load_picture(encode(stored, form, exif=exif, **options))
-    assert (picture.width, picture.height) == (WIDTH, HEIGHT)
-    assert np.abs(decode(picture.jpeg) - seen).mean() < 4
+    image = load_image(encode(stored, form, exif=exif, **options))
+    assert (image.width, image.height) == (WIDTH, HEIGHT)
+    assert np.abs(decode(image.jpeg) - seen).mean() < 4
 
 
-def test_the_exif_of_a_png_is_not_looked_at() -> None:
+def test_the_exif_of_a_png_is_ignored() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert load_picture(encode(smooth(), "PNG", exif=exif)) == load_picture(encode(smooth(), "PNG"))
+    assert load_image(encode(smooth(), "PNG", exif=exif)) == load_image(encode(smooth(), "PNG"))
 
 
 @pytest.mark.filterwarnings(
     "ignore:Corrupt EXIF data"
 )  # as outside the tests: see data.media.images
-def test_a_damaged_exif_block_is_no_reason_to_lose_a_picture() -> None:
+def test_an_image_with_a_damaged_exif_block_is_usable() -> None:
     data = encode(smooth())
     for block in (b"Exif\0\0rubbish", b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01\x03\0"):
         marked = data[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + data[2:]
-        assert load_picture(marked).width == WIDTH
+        assert load_image(marked).width == WIDTH
 
 
 @pytest.mark.parametrize(
@@ -157,39 +157,39 @@ def test_a_damaged_exif_block_is_no_reason_to_lose_a_picture() -> None:
         ("RGBA", "PNG"),
     ],
 )
-def test_other_formats_and_colour_modes_keep_their_look(mode: str, form: str) -> None:
+def test_other_formats_and_color_modes_keep_their_pixels(mode: str, form: str) -> None:
     seen = smooth(3)
     options = {"lossless": True} if form == "WEBP" else {}
     image = Image.fromarray(seen)
     image = image.quantize(256) if mode == "P" else image.convert(mode)
-    picture = load_picture(encode(image, form, **options))
-    # 256 colours are coarse; the rest is JPEG's own loss.
-    assert np.abs(decode(picture.jpeg) - seen).mean() < (8 if mode == "P" else 4)
+    loaded = load_image(encode(image, form, **options))
+    # 256 colors are coarse; the rest is JPEG's own loss.
+    assert np.abs(decode(loaded.jpeg) - seen).mean() < (8 if mode == "P" else 4)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
-def test_grey_becomes_three_equal_channels(form: str) -> None:
+def test_grayscale_becomes_three_equal_channels(form: str) -> None:
     grey = smooth()[..., 0]
-    pixels = decode(load_picture(encode(grey, form)).jpeg)
+    pixels = decode(load_image(encode(grey, form)).jpeg)
     assert np.abs(pixels - grey[..., None]).mean() < 2
 
 
-def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
+def test_sixteen_bit_grayscale_is_scaled_not_clipped() -> None:
     grey = np.linspace(0, 65535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
-    pixels = decode(load_picture(encode(grey, "PNG")).jpeg)
+    pixels = decode(load_image(encode(grey, "PNG")).jpeg)
     assert np.abs(pixels - (grey[..., None] / 257)).max() < 6
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
-def test_pictures_of_numbers_are_stretched_to_the_full_range(mode: str) -> None:
+def test_integer_and_float_images_are_stretched_to_the_full_range(mode: str) -> None:
     ramp = np.linspace(-5, 900, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
     numbers = ramp.astype(np.int32 if mode == "I" else np.float32)
-    pixels = decode(load_picture(encode(numbers, "TIFF")).jpeg)
+    pixels = decode(load_image(encode(numbers, "TIFF")).jpeg)
     assert (pixels.min(), pixels.max()) == (pytest.approx(0, abs=4), pytest.approx(255, abs=4))
 
 
 @pytest.mark.parametrize("kind", ["RGBA", "LA", "palette"])
-def test_transparent_parts_become_white(kind: str) -> None:
+def test_transparent_pixels_become_white(kind: str) -> None:
     pixels = np.zeros((16, 16, 4), np.uint8)
     pixels[:, 8:, 3] = 255
     image = Image.fromarray(pixels)
@@ -197,81 +197,81 @@ def test_transparent_parts_become_white(kind: str) -> None:
         image = image.quantize(2)
     elif kind == "LA":
         image = image.convert("LA")
-    seen = decode(load_picture(encode(image, "PNG")).jpeg)
+    seen = decode(load_image(encode(image, "PNG")).jpeg)
     assert seen[:, :7].min() > 240
     assert seen[:, 9:].max() < 15
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_an_animation_the_first_frame_is_stored(form: str) -> None:
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "lime", "blue")]
-    picture = load_picture(encode(frames[0], form, save_all=True, append_images=frames[1:]))
-    assert np.abs(decode(picture.jpeg) - [255, 0, 0]).max() < 5
+def test_the_first_frame_of_an_animation_is_stored(form: str) -> None:
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "lime", "blue")]
+    image = load_image(encode(frames[0], form, save_all=True, append_images=frames[1:]))
+    assert np.abs(decode(image.jpeg) - [255, 0, 0]).max() < 5
 
 
-def test_an_empty_file_says_so() -> None:
-    with pytest.raises(BadPicture, match=r"empty file \(0 bytes\)"):
-        load_picture(b"")
+def test_an_empty_file_is_reported() -> None:
+    with pytest.raises(BadImage, match=r"empty file \(0 bytes\)"):
+        load_image(b"")
 
 
 @pytest.mark.parametrize("data", [b"<!DOCTYPE html>", b"\xff\xd8", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
-def test_what_is_no_picture_says_so(data: bytes) -> None:
-    with pytest.raises(BadPicture):
-        load_picture(data)
+def test_bytes_that_are_not_an_image_are_reported(data: bytes) -> None:
+    with pytest.raises(BadImage):
+        load_image(data)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF"])
-def test_a_picture_cut_anywhere_is_refused(form: str) -> None:
+def test_a_truncated_image_is_rejected(form: str) -> None:
     data = encode(smooth(), form)
     # TIFF keeps its directory at the end; a GIF may lack its last byte, the trailer.
     for tenth in range(10):
-        with pytest.raises(BadPicture):
-            load_picture(data[: len(data) * tenth // 10])
+        with pytest.raises(BadImage):
+            load_image(data[: len(data) * tenth // 10])
 
 
-def test_a_cut_jpeg_is_called_cut_short_even_at_its_last_byte() -> None:
+def test_a_jpeg_without_its_last_byte_is_reported_as_cut_short() -> None:
     data = encode(smooth())
     for end in (len(data) // 2, len(data) - 2, len(data) - 1):
-        with pytest.raises(BadPicture, match="cut short"):
-            load_picture(data[:end])
+        with pytest.raises(BadImage, match="cut short"):
+            load_image(data[:end])
 
 
 @pytest.mark.parametrize(("side", "million"), [(30_000, "900"), (12_000, "144"), (9_000, "81")])
-def test_a_header_too_large_is_refused_before_decoding(side: int, million: str) -> None:
+def test_a_header_with_too_many_pixels_is_rejected_before_decoding(side: int, million: str) -> None:
     # Had decoding begun, the reason would be the missing rows.
-    with pytest.raises(BadPicture, match=f"too large: {million} million pixels, at most 80"):
-        load_picture(png(side, side, b""))
-    with pytest.raises(BadPicture, match=r"cut short|damaged"):
-        load_picture(png(100, 100, b""))
+    with pytest.raises(BadImage, match=f"too large: {million} million pixels, at most 80"):
+        load_image(png(side, side, b""))
+    with pytest.raises(BadImage, match=r"cut short|damaged"):
+        load_image(png(100, 100, b""))
 
 
-def test_the_pixel_limit_is_the_callers() -> None:
-    with pytest.raises(BadPicture, match="too large"):
-        load_picture(encode(smooth()), max_pixels=WIDTH * HEIGHT - 1)
-    load_picture(encode(smooth()), max_pixels=WIDTH * HEIGHT)
+def test_the_pixel_limit_is_an_argument() -> None:
+    with pytest.raises(BadImage, match="too large"):
+        load_image(encode(smooth()), max_pixels=WIDTH * HEIGHT - 1)
+    load_image(encode(smooth()), max_pixels=WIDTH * HEIGHT)
 
 
-def test_a_bad_picture_is_the_users_to_mend() -> None:
-    assert issubclass(BadPicture, UserError)
+def test_a_bad_image_is_a_user_error() -> None:
+    assert issubclass(BadImage, UserError)
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.data())
-def test_damaged_bytes_give_a_picture_or_a_reason_never_a_crash(data: st.DataObject) -> None:
+def test_damaged_bytes_give_an_image_or_a_reason(data: st.DataObject) -> None:
     form = data.draw(st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"]))
     content = bytearray(encode(smooth(), form))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     try:
-        picture = load_picture(bytes(content))
-    except BadPicture as error:
+        image = load_image(bytes(content))
+    except BadImage as error:
         assert 0 < len(str(error)) < 200
     else:
-        assert decode(picture.jpeg).shape == (picture.height, picture.width, 3)
+        assert decode(image.jpeg).shape == (image.height, image.width, 3)
 
 
 def reads(data: bytes) -> bool:
-    """Whether both libraries decode a JPEG at its full size."""
+    """Return whether both libraries decode a JPEG at its full size."""
     try:
         Image.open(io.BytesIO(data)).load()
         tf.io.decode_jpeg(data, channels=3)
@@ -282,7 +282,7 @@ def reads(data: bytes) -> bool:
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_a_damaged_jpeg_is_kept_as_it_is_only_if_both_libraries_read_it(
+def test_a_damaged_jpeg_is_unchanged_only_if_both_libraries_read_it(
     data: st.DataObject,
 ) -> None:
     options: dict[str, Any] = {
@@ -297,20 +297,20 @@ def test_a_damaged_jpeg_is_kept_as_it_is_only_if_both_libraries_read_it(
     gone = data.draw(st.sampled_from([0, 1, 30, len(content)]))
     content = content[:at] + new + content[at + gone :]
     try:
-        picture = load_picture(content)
-    except BadPicture as error:
+        image = load_image(content)
+    except BadImage as error:
         assert "too large" in str(error) or not reads(content)
     else:
-        assert reads(picture.jpeg)
+        assert reads(image.jpeg)
         header = Image.open(io.BytesIO(content))
         if header.mode == "RGB" and max(header.size) <= MAX_SIDE:
-            assert (picture.jpeg == content) == reads(content)
+            assert (image.jpeg == content) == reads(content)
 
 
 @pytest.mark.parametrize("marker", [b"\xff\xc2", b"\xff\xc9"])
-def test_what_only_tensorflow_reads_is_refused(marker: bytes) -> None:
+def test_a_jpeg_that_only_tensorflow_reads_is_rejected(marker: bytes) -> None:
     content = encode(smooth())
     damaged = content[:-2] + marker + content[-2:]  # a second frame, with nothing in it
     assert tf.io.decode_jpeg(damaged).shape == (HEIGHT, WIDTH, 3)
-    with pytest.raises(BadPicture, match="damaged"):
-        load_picture(damaged)
+    with pytest.raises(BadImage, match="damaged"):
+        load_image(damaged)

@@ -29,9 +29,9 @@ settings.load_profile("video")
 
 def chosen(sampling: Sampling, count: int, interval: float) -> list[int]:
     """Which frames of an even clip `Sampling` asks for, by the rule it documents."""
-    moments = sampling.moments(0.0, count * interval, interval)
+    times = sampling.times(0.0, count * interval, interval)
     begins = np.arange(count) * interval
-    late = np.unique(np.searchsorted(begins, moments - interval / 2 - 1e-6))
+    late = np.unique(np.searchsorted(begins, times - interval / 2 - 1e-6))
     return [int(number) for number in late if number < count]
 
 
@@ -96,10 +96,10 @@ def test_the_right_frames_of_every_format(tmp_path: Path, name: str) -> None:
     assert numbers(sample(path, Sampling(rate=5), start=1.2).frames) == [30, 35]
     # Where the header counts wrongly (MPEG program streams), it is said, and mended.
     wrong = bool(name.endswith(".mpg"))
-    assert [remark.startswith("header wrong") for remark in centred.remarks] == [True] * wrong
+    assert [remark.startswith("wrong header") for remark in centred.remarks] == [True] * wrong
 
 
-def test_colours_come_as_red_green_blue(tmp_path: Path) -> None:
+def test_colors_come_as_red_green_blue(tmp_path: Path) -> None:
     path = tmp_path / "red.avi"
     writer = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
     writer.write(np.full((48, 64, 3), (0, 0, 255), np.uint8))  # OpenCV's order: blue, green, red
@@ -114,9 +114,9 @@ def test_a_clip_of_uneven_rate_is_sampled_by_time(tmp_path: Path) -> None:
     path = write_gif(tmp_path / "uneven.gif", range(20), durations)
     clip = sample(path, Sampling(rate=2))
     begins = np.cumsum([0, *durations[:-1]]) / 1000
-    seen = numbers(clip.frames)
-    assert np.allclose(clip.times, begins[seen])
-    assert seen[0] == 0 and 11 in seen and len(seen) < 5
+    taken = numbers(clip.frames)
+    assert np.allclose(clip.times, begins[taken])
+    assert taken[0] == 0 and 11 in taken and len(taken) < 5
     assert numbers(sample(path, Sampling(count=2), start=1.2).frames)[0] >= 11
 
 
@@ -127,7 +127,7 @@ def test_a_last_frame_that_stays_long_is_no_break(tmp_path: Path) -> None:
     assert numbers(sample(path, Sampling(rate=25), end=0.4).frames) == list(range(10))
 
 
-def test_fewer_frames_than_asked_are_all_taken_and_said(tmp_path: Path) -> None:
+def test_a_clip_with_too_few_frames_gives_all_and_a_remark(tmp_path: Path) -> None:
     clip = sample(write_clip(tmp_path / "short.avi", range(5)), Sampling(count=16))
     assert numbers(clip.frames) == [0, 1, 2, 3, 4]
     assert clip.remarks == ("short clip: 5 of 16 frames",)
@@ -139,57 +139,57 @@ def test_a_window_beyond_the_end(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.avi", range(40))
     clip = sample(path, Sampling(rate=25), start=1.4, end=9.0)
     assert numbers(clip.frames) == [35, 36, 37, 38, 39]
-    assert clip.remarks == ("window cut short: it ends at 9 s, the clip at 1.60 s",)
+    assert clip.remarks == ("window truncated: it ends at 9 s, the clip at 1.60 s",)
     with pytest.raises(BadClip, match=r"no frame in the window from 2 s: the clip ends at 1\.60 s"):
         sample(path, Sampling(count=4), start=2.0, end=3.0)
     for start, end in ((2.0, 1.0), (1.0, 1.0), (-1.0, None), (float("nan"), None)):
-        with pytest.raises(BadClip, match="no window"):
+        with pytest.raises(BadClip, match="empty window"):
             sample(path, Sampling(count=4), start=start, end=end)
 
 
 @pytest.mark.parametrize("share, remark", [(0.75, True), (0.3, False)])
-def test_a_clip_that_breaks_off(tmp_path: Path, share: float, remark: bool) -> None:
+def test_a_truncated_clip(tmp_path: Path, share: float, remark: bool) -> None:
     path = write_clip(tmp_path / "a.avi", range(100))
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     if remark:
         clip = sample(path, Sampling(count=4, placing="uniform"))
-        assert clip.remarks[0].startswith("header wrong: 4.00 s promised, ")
-        seen = numbers(clip.frames)
-        assert len(seen) == 4 and seen[0] == 0 and 65 < seen[-1] < 80
-        assert np.ptp(np.diff(seen)) <= 1
+        assert clip.remarks[0].startswith("wrong header: 4.00 s announced, ")
+        taken = numbers(clip.frames)
+        assert len(taken) == 4 and taken[0] == 0 and 65 < taken[-1] < 80
+        assert np.ptp(np.diff(taken)) <= 1
     else:
-        with pytest.raises(BadClip, match=r"breaks off after \d.\d\d of 4.00 s"):
+        with pytest.raises(BadClip, match=r"ends after \d.\d\d of 4.00 s"):
             sample(path, Sampling(count=4))
         # What lies before the break is there.
         assert numbers(sample(path, Sampling(count=2), end=0.4).frames) == [2, 7]
 
 
-def test_a_header_that_promises_too_little(tmp_path: Path) -> None:
+def test_a_header_with_too_short_a_length(tmp_path: Path) -> None:
     path = promise(write_clip(tmp_path / "a.avi", range(40)), 10)
     clip = sample(path, Sampling(count=4))
     assert numbers(clip.frames) == [4, 14, 24, 34]
-    assert clip.remarks == ("header wrong: 0.40 s promised, 1.60 s found",)
+    assert clip.remarks == ("wrong header: 0.40 s announced, 1.60 s found",)
     assert numbers(sample(path, Sampling(count=1), start=1.2, end=1.4).frames) == [32]
 
 
 @pytest.mark.parametrize("sampling", [Sampling(count=4), Sampling(rate=1)])
 def test_a_header_of_ten_hours(tmp_path: Path, sampling: Sampling) -> None:
     path = promise(write_clip(tmp_path / "a.avi", range(40)), 25 * 36_000)
-    with pytest.raises(BadClip, match=r"breaks off after 1.60 of 36,000.00 s|too long"):
+    with pytest.raises(BadClip, match=r"ends after 1.60 of 36,000.00 s|too long"):
         sample(path, sampling)
 
 
 @pytest.mark.parametrize("interval", [0.04, 1e5])  # a header may give any rate
-def test_a_rate_that_asks_for_too_much_is_refused(interval: float) -> None:
+def test_a_rate_with_too_many_frames_is_rejected(interval: float) -> None:
     with pytest.raises(
-        BadClip, match=r"too long: 500 frames a second of 4,000\.0 s; at most 1,024"
+        BadClip, match=r"too long: 500 frames per second of 4,000\.0 s; the limit is 1,024"
     ):
-        Sampling(rate=500).moments(0, 4000, interval)
+        Sampling(rate=500).times(0, 4000, interval)
 
 
 @pytest.mark.parametrize("name", ["key.avi", "predicted.mp4"])
-def test_long_gaps_are_sought_over_exactly(tmp_path: Path, name: str) -> None:
+def test_seeking_over_long_gaps_is_exact(tmp_path: Path, name: str) -> None:
     path = write_clip(tmp_path / name, range(3000))
     clip = sample(path, Sampling(count=3))
     assert numbers(clip.frames) == [499, 1499, 2499]
@@ -200,7 +200,7 @@ def test_long_gaps_are_sought_over_exactly(tmp_path: Path, name: str) -> None:
     assert clip.remarks == ()
 
 
-def test_a_file_that_cannot_be_sought_in_is_read_through(tmp_path: Path) -> None:
+def test_a_file_without_seeking_is_read_completely(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mpg", range(1500))
     assert numbers(sample(path, Sampling(count=1), start=50, end=52).frames) == [1274]
 
@@ -214,7 +214,7 @@ def turn(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_turned_clip_comes_upright(tmp_path: Path) -> None:
+def test_a_rotated_clip_becomes_upright(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "phone.mp4", [0b1000000000000000] * 3)
     plain = sample(path, Sampling(count=1)).frames[0]
     turn(path)
@@ -229,24 +229,26 @@ def test_a_turned_clip_comes_upright(tmp_path: Path) -> None:
         (b"", r"empty file \(0 bytes\)"),
         (b"\0", "not a clip"),
         (b"<html>not found</html>", "not a clip"),
-        (audio(), "not a clip: .*without pictures"),
+        (audio(), "not a clip: .*without images"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.mp4", "größe 犬 🐕.avi", "with:colon%03d.webm"])
-def test_what_is_no_clip_is_named(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+def test_a_file_that_is_not_a_clip_is_reported(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadClip, match=reason):
         sample(tmp_path / name, Sampling(count=4))
 
 
-def test_an_mp4_without_its_index_is_named(tmp_path: Path) -> None:
+def test_an_mp4_without_its_index_is_reported(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", range(40))
     path.write_bytes(path.read_bytes()[:1500])
     with pytest.raises(BadClip, match="not a clip: cut short"):
         sample(path, Sampling(count=4))
 
 
-def test_no_mutilated_clip_does_anything_but_give_frames_or_a_reason(tmp_path: Path) -> None:
+def test_a_damaged_clip_gives_frames_or_a_reason(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name in FORMATS:
         whole = write_clip(tmp_path / name, range(30)).read_bytes()
@@ -263,19 +265,19 @@ def test_no_mutilated_clip_does_anything_but_give_frames_or_a_reason(tmp_path: P
             assert (np.diff(clip.times) > 0).all()
 
 
-def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
+def test_a_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         sample(tmp_path / "missing.mp4", Sampling(count=4))
 
 
 @pytest.mark.parametrize("name", ["größe 犬 🐕.avi", "with:colon %03d.mp4", "-.webm"])
-def test_any_name_will_do(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_file_name_works(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_clip(tmp_path / "plain", range(10), FORMATS[f"a{Path(name).suffix}"]).rename(name)
     assert numbers(sample(name, Sampling(count=1)).frames) == [4]
 
 
-def test_a_name_that_is_not_unicode_is_said(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_is_reported(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.avi"))
     path.write_bytes(write_clip(tmp_path / "a.avi", range(4)).read_bytes())
     with pytest.raises(BadClip, match="its name is not Unicode"):
@@ -284,29 +286,29 @@ def test_a_name_that_is_not_unicode_is_said(tmp_path: Path) -> None:
 
 def test_a_single_pixel(tmp_path: Path) -> None:
     path = tmp_path / "dot.gif"
-    dots = [Image.new("RGB", (1, 1), colour) for colour in ("red", "blue")]
+    dots = [Image.new("RGB", (1, 1), color) for color in ("red", "blue")]
     dots[0].save(path, save_all=True, append_images=dots[1:], duration=100)
     assert sample(path, Sampling(count=2)).frames.tolist() == [[[[255, 0, 0]]], [[[0, 0, 255]]]]
 
 
-def test_frames_of_8k_are_shrunk_and_larger_ones_never_decoded(tmp_path: Path) -> None:
+def test_8k_frames_are_resized_and_larger_frames_are_rejected(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "8k.avi", [0b1000000000000000], size=(7680, 4320))
     assert sample(path, Sampling(count=4, max_side=256)).frames.shape == (1, 144, 256, 3)
     path = write_clip(tmp_path / "a.gif", range(3))
     data = bytearray(path.read_bytes())
     struct.pack_into("<HH", data, 6, 12_000, 12_000)
     path.write_bytes(data)
-    with pytest.raises(BadClip, match="too large: 144 million pixels a frame, at most 80"):
+    with pytest.raises(BadClip, match="too large: 144 million pixels per frame, at most 80"):
         sample(path, Sampling(count=1))
 
 
-def test_frames_are_shrunk_to_the_longer_side(tmp_path: Path) -> None:
+def test_frames_are_resized_by_their_longer_side(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.avi", range(10))
     assert sample(path, Sampling(count=2, max_side=32)).frames.shape == (2, 24, 32, 3)
     assert sample(path, Sampling(count=2, max_side=500)).frames.shape == (2, 48, 64, 3)
 
 
-def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
+def test_threads_are_independent(tmp_path: Path) -> None:
     paths = [write_clip(tmp_path / f"{at}.mp4", range(at, at + 40)) for at in range(6)]
 
     def work(path: Path) -> list[int]:
@@ -333,12 +335,12 @@ def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
         {"count": 4, "max_side": 0},
     ],
 )
-def test_a_sampling_that_makes_no_sense_is_refused(options: dict[str, object]) -> None:
+def test_an_invalid_sampling_is_rejected(options: dict[str, object]) -> None:
     with pytest.raises(UserError):
         Sampling(**options)  # type: ignore[arg-type]
 
 
-def test_the_fingerprint_follows_every_choice() -> None:
+def test_the_fingerprint_depends_on_every_field() -> None:
     choices: Sequence[Sampling] = (
         Sampling(count=4),
         Sampling(count=5),

@@ -1,4 +1,4 @@
-"""Pretrained word vectors: what is read, and what is refused by line."""
+"""Pretrained word vectors: accepted formats and errors with line numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.tiny_reviews import tiny
 GLOVE = "the 1 -0.5 2e-1\n2000 4 5 6\n. . 7 8 9\nfilm 0 0 1\nfilm 9 9 9\n"
 
 
-def test_glove_and_fasttext_say_the_same(tmp_path: Path) -> None:
+def test_glove_and_fasttext_give_the_same_vectors(tmp_path: Path) -> None:
     path, words = tmp_path / "vectors.txt", {"film", "2000", "the", ". ."}
     expected = {"the": [1, -0.5, 0.2], "2000": [4, 5, 6], ". .": [7, 8, 9], "film": [0, 0, 1]}
     for text in (GLOVE, "5 3\n" + GLOVE.replace("\n", " \n")):
@@ -27,32 +27,37 @@ def test_glove_and_fasttext_say_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
-        (b"a 1 2", "line 2: 2 numbers after the word, not 3, which is --embedding-dim"),
+        (
+            b"a 1 2",
+            "line 2: 2 numbers after the word, not 3: each line must have",
+        ),
         (b"a 1 2 3 4", "line 2: 4 numbers after the word, not 3"),
         (b"", "line 2: 0 numbers"),
-        (b"film 1 2 x", "line 2: 'x' is no number"),
-        (b"film 1 2 nan", "line 2: 'nan' is no number"),
+        (b"film 1 2 x", "line 2: 'x' is not a number"),
+        (b"film 1 2 nan", "line 2: 'nan' is not a number"),
         (b"\xe9t\xe9 1 2 3", "line 2: not UTF-8"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, line: bytes, said: str) -> None:
+def test_a_wrong_line_is_reported(tmp_path: Path, line: bytes, message: str) -> None:
     path = tmp_path / "vectors.txt"
     path.write_bytes(b"the 1 2 3\n" + line + b"\n")
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_vectors(path, {"film"}, 3)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read .*absent.txt: No such file"):
         read_vectors(tmp_path / "absent.txt", set(), 3)
 
 
-def test_an_encoder_starts_from_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_encoder_is_initialized_from_word_vectors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("film 1 2 3 4\nunheard 5 6 7 8\n")
-    _, source, _ = tiny(tmp_path, word_vectors=str(path))
+    source = tiny(tmp_path, word_vectors=str(path)).source
     vectors, words = source.encoder.embedding.numpy() / 3, source.vocabulary  # tiny() triples all
     np.testing.assert_allclose(vectors[words.ids["film"]], [1, 2, 3, 4], rtol=1e-6)
     assert np.abs(vectors[words.ids["fine"]]).max() < 1

@@ -1,4 +1,4 @@
-"""Shards: the same bytes however they were made, and nothing readable before all is there."""
+"""Shards: the same bytes however they were made, and nothing readable until all are finished."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from hypothesis import strategies as st
 from data.annotations.entries import Entry, Problem
 from data.common.errors import UserError
 from data.sharding import shards, work_items
-from data.sharding.dataset_kinds import kind_of, list_source, preparable
+from data.sharding import write_dataset as writing
+from data.sharding.datasets import list_source, preparable
 from data.sharding.shard_writer import write_shard
 from data.storage import manifest
-from pipelines.jobs import prepare as preparation
 from pipelines.jobs.prepare import prepare
 from tests.support.prepared_folders import (
     OPTIONS,
-    add_pictures,
+    add_images,
     build,
     content,
-    picture_folder,
+    image_folder,
 )
 
 
@@ -35,8 +35,8 @@ from tests.support.prepared_folders import (
 def test_a_new_name_changes_one_group_and_moves_no_other(
     names: set[str], most: int, new: str
 ) -> None:
-    before = list(shards.cut(names, most))
-    after = list(shards.cut(names | {new}, most))
+    before = list(shards.divide(names, most))
+    after = list(shards.divide(names | {new}, most))
     assert sorted(name for group in before for name in group) == sorted(names)
     assert all(len(group) <= most for group in after)
     lost = [group for group in before if group not in after]
@@ -52,34 +52,34 @@ def test_a_key_stays_what_it_was() -> None:
     assert shard == shards.Shard("524ab15c9f01018be077752c5c07510d", "train", 1)
 
 
-def test_plain_tfds_reads_every_picture_with_its_captions(tmp_path: Path, made: list[str]) -> None:
-    text = build(picture_folder(tmp_path / "source", 40), tmp_path / "out")
+def test_tfds_reads_every_image_with_its_captions(tmp_path: Path, made: list[str]) -> None:
+    text = build(image_folder(tmp_path / "source", 40), tmp_path / "out")
     builder = tfds.builder_from_directory(tmp_path / "out")
     found = {}
     for split in builder.info.splits:
         for example in builder.as_dataset(split=split).as_numpy_iterator():
             found[example["image_id"].decode()] = example["captions"][0].decode()
             assert example["image"].shape == (40, 50, 3)
-    assert found == {f"{number}.jpg": f"a picture of {number}" for number in range(40)}
+    assert found == {f"{number}.jpg": f"an image of {number}" for number in range(40)}
     assert "sizes: 50 × 40 (40)" in text
     assert list(manifest.check(tmp_path / "out")) == []
 
 
-def test_pictures_added_make_few_shards_anew_and_end_as_if_there_from_the_start(
+def test_added_images_change_few_shards_and_the_result_is_that_of_a_new_dataset(
     tmp_path: Path, made: list[str]
 ) -> None:
-    source = picture_folder(tmp_path / "source", 60)
+    source = image_folder(tmp_path / "source", 60)
     build(source, tmp_path / "out")
     first = len(made)
     assert "prepared before" in build(source, tmp_path / "out")
     assert len(made) == first
-    add_pictures(source, range(60, 61))
+    add_images(source, range(60, 61))
     build(source, tmp_path / "out")
     assert 1 <= len(made) - first <= 2
-    build(source, tmp_path / "anew")
-    assert content(tmp_path / "out") == content(tmp_path / "anew")
+    build(source, tmp_path / "again")
+    assert content(tmp_path / "out") == content(tmp_path / "again")
     shutil.rmtree(tmp_path / "out" / ".work")
-    add_pictures(source, range(61, 62))
+    add_images(source, range(61, 62))
     build(source, tmp_path / "out")
     build(source, tmp_path / "third")
     assert content(tmp_path / "out") == content(tmp_path / "third")
@@ -88,10 +88,10 @@ def test_pictures_added_make_few_shards_anew_and_end_as_if_there_from_the_start(
 def test_interrupted_anywhere_it_ends_in_the_same_bytes_and_is_never_half_readable(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source, out = picture_folder(tmp_path / "source", 60), tmp_path / "out"
+    source, out = image_folder(tmp_path / "source", 60), tmp_path / "out"
     build(source, tmp_path / "before")
     build(source, out)
-    add_pictures(source, range(60, 64))
+    add_images(source, range(60, 64))
     build(source, tmp_path / "after")
 
     class Killed(BaseException):
@@ -121,10 +121,10 @@ def test_interrupted_anywhere_it_ends_in_the_same_bytes_and_is_never_half_readab
     assert content(out) == after
 
 
-def test_check_names_what_is_damaged_and_the_same_command_mends_it(
+def test_check_names_damaged_files_and_the_same_command_repairs_them(
     tmp_path: Path, made: list[str]
 ) -> None:
-    source, out = picture_folder(tmp_path / "source", 40), tmp_path / "out"
+    source, out = image_folder(tmp_path / "source", 40), tmp_path / "out"
     build(source, out)
     whole = content(out)
     flipped, short, gone, *_ = sorted(out.glob("*.tfrecord-*"))
@@ -144,33 +144,31 @@ def test_check_names_what_is_damaged_and_the_same_command_mends_it(
     assert content(out) == whole
 
 
-def test_what_cannot_be_used_is_named_and_too_much_of_it_stops(
-    tmp_path: Path, made: list[str]
-) -> None:
-    source, out = picture_folder(tmp_path / "source", 40), tmp_path / "out"
+def test_unusable_images_are_reported_and_limited(tmp_path: Path, made: list[str]) -> None:
+    source, out = image_folder(tmp_path / "source", 40), tmp_path / "out"
     (source / "images" / "3.jpg").write_bytes(b"no picture")
     held = next(e for e in list_source("folder", source, OPTIONS).entries if e.split == "test")
     train = next(e for e in list_source("folder", source, OPTIONS).entries if e.split == "train")
     (source / "images" / train.file).write_bytes(held.path.read_bytes())
-    with pytest.raises(UserError, match=r"2 of 40 pictures \(5.0%\) have problems"):
+    with pytest.raises(UserError, match=r"2 of 40 images \(5.0%\) have problems"):
         build(source, out, max_bad=0.03)
     assert not (out / "dataset_info.json").exists()
     before = len(made)
     build(source, out, max_bad=0.1)
-    assert len(made) == before  # what was made the first time is used
+    assert len(made) == before  # shards of the first attempt are used
     lines = [json.loads(line) for line in (out / "skipped.jsonl").read_text().splitlines()]
     assert {line["file"]: line["reason"] for line in lines} == {
-        "3.jpg": "undecodable: not a picture",
-        train.file: f"in two splits: {held.file} in test (kept) is the same picture",
+        "3.jpg": "undecodable: not an image",
+        train.file: f"in two splits: {held.file} in test (kept) is the same image",
     }
     builder = tfds.builder_from_directory(out)
     assert sum(split.num_examples for split in builder.info.splits.values()) == 38
 
 
-def test_a_folder_with_other_things_or_another_job_is_left_alone(
+def test_a_folder_with_other_files_or_another_job_is_refused(
     tmp_path: Path, made: list[str]
 ) -> None:
-    source = picture_folder(tmp_path / "source", 20)
+    source = image_folder(tmp_path / "source", 20)
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("…")
@@ -182,10 +180,10 @@ def test_a_folder_with_other_things_or_another_job_is_left_alone(
     assert list(manifest.check(tmp_path / "out")) == []
 
 
-def test_a_file_that_changes_or_vanishes_under_way_stops_the_job(
+def test_a_file_that_changes_or_vanishes_stops_the_job(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = picture_folder(tmp_path / "source", 20)
+    source = image_folder(tmp_path / "source", 20)
     hashed = work_items.hashed
 
     def then(change: Callable[[Path], object]) -> None:
@@ -194,7 +192,7 @@ def test_a_file_that_changes_or_vanishes_under_way_stops_the_job(
             change(source / "images" / "5.jpg")
             return found
 
-        monkeypatch.setattr(preparation, "hashed", wrapper)
+        monkeypatch.setattr(writing, "hashed", wrapper)
 
     then(lambda path: path.write_bytes(path.read_bytes() + b"\0"))
     with pytest.raises(UserError, match=r"5\.jpg was changed while it was read"):
@@ -204,18 +202,18 @@ def test_a_file_that_changes_or_vanishes_under_way_stops_the_job(
         build(source, tmp_path / "out")
 
 
-def test_ids_given_twice_and_names_that_differ_in_case() -> None:
+def test_duplicate_ids_and_names_that_differ_in_case_are_reported() -> None:
     def item(name: str, file: str, split: str, digest: str) -> work_items.Item:
         entry = Entry(name, file, file, ("a dog",), split)
         return work_items.Item(entry, digest.encode(), None)
 
-    kept, problems = work_items.sort_out(
+    kept, problems = work_items.remove_duplicates(
         [
             item("1", "a.jpg", "train", "x"),
             item("1", "b.jpg", "train", "y"),
             item("2", "A.jpg", "test", "z"),
         ],
-        "picture",
+        "image",
     )
     assert [each.entry.file for each in kept] == ["A.jpg", "a.jpg"]
     assert problems == [
@@ -228,9 +226,8 @@ def test_ids_given_twice_and_names_that_differ_in_case() -> None:
     "name",
     ["synthetic-scenes", "digits", "synthetic-clips", "synthetic-reviews", "synthetic-pairs"],
 )
-def test_every_kind_that_is_made_on_the_spot_can_be_stored(name: str, tmp_path: Path) -> None:
-    kind = kind_of(name)
-    options = kind.options(name, {})
+def test_every_generated_dataset_can_be_stored(name: str, tmp_path: Path) -> None:
+    options = preparable(name).options({})
     entries = list_source(name, None, options).entries[:2]
     (tmp_path / ".work").mkdir()
     found = work_items.hashed(entries, tmp_path / work_items.DIGESTS)
@@ -241,4 +238,3 @@ def test_every_kind_that_is_made_on_the_spot_can_be_stored(name: str, tmp_path: 
     (shard,) = place.begin(job, planned)
     write_shard(place.folder, shard.key, {})
     assert place.note(shard.key)["examples"] == 2
-    assert name in preparable()

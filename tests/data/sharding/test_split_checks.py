@@ -1,4 +1,4 @@
-"""What two splits share is found, whatever form it has; what only resembles is left alone."""
+"""Overlaps between splits are found in every form, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from data.sharding.dataset_kinds import list_source
+from data.sharding.datasets import list_source
 from data.sharding.split_checks import leaks
 from pipelines.cli.main import run
 
@@ -49,10 +49,10 @@ def source(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_each_way_to_leak_is_found_once_and_nothing_else(source: Path) -> None:
+def test_each_overlap_is_found_once(source: Path) -> None:
     entries = list_source("folder", source, {}).entries
-    found, blind = leaks(entries)
-    assert blind == []
+    found, unreadable = leaks(entries)
+    assert unreadable == []
     assert {(leak.kind, leak.first.file, leak.second.file) for leak in found} == {
         ("same file", "same.jpg", "train0.jpg"),
         ("look alike", "smaller.jpg", "train1.jpg"),
@@ -63,28 +63,28 @@ def test_each_way_to_leak_is_found_once_and_nothing_else(source: Path) -> None:
     assert len(found) == 5
 
 
-def test_groups_are_kept_together_and_the_unreadable_is_told(source: Path) -> None:
+def test_shared_groups_and_unreadable_files_are_reported(source: Path) -> None:
     entries = list(list_source("folder", source, {}).entries)
     numbers = {entry.file: number for number, entry in enumerate(entries)}
     for name in ("own.jpg", "train7.jpg"):
         entries[numbers[name]] = entries[numbers[name]]._replace(group="one scene")
     (source / "images" / "train9.jpg").write_bytes(b"no picture")
-    found, blind = leaks(entries)
+    found, unreadable = leaks(entries)
     assert "same group: own.jpg (test) and train7.jpg (train): one scene" in map(str, found)
-    assert [entry.file for entry in blind] == ["train9.jpg"]
+    assert [entry.file for entry in unreadable] == ["train9.jpg"]
 
 
-def test_the_command_names_the_pairs_and_shows_them(
+def test_the_command_prints_the_pairs_and_writes_a_page(
     source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (source / "images" / "train9.jpg").write_bytes(b"no picture")
     sheet = tmp_path / "sheet.html"
     words = ["check-splits", "folder", "--source", str(source), "--out", str(sheet)]
     assert run(words) == 1
-    said = capfd.readouterr().out
-    assert "5 pairs across splits: 1 same file, 3 look alike, 1 same captions" in said
-    assert "1 pictures could not be read and were not compared: train9.jpg\n" in said
-    assert "same file: same.jpg (test) and train0.jpg (train)" in said
+    printed = capfd.readouterr().out
+    assert "5 pairs across splits: 1 same file, 3 look alike, 1 same captions" in printed
+    assert "1 images could not be read or compared: train9.jpg\n" in printed
+    assert "same file: same.jpg (test) and train0.jpg (train)" in printed
     page = sheet.read_text(encoding="utf-8")
     assert page.count("<img") == 10
     assert "told.jpg – train5.jpg" in page

@@ -62,7 +62,7 @@ def plainly(some: list[Item]) -> tuple[list[Item], list[Problem]]:
 
 @given(st.lists(ITEMS, max_size=12))
 def test_what_comes_twice_is_what_plain_dictionaries_find(some: list[Item]) -> None:
-    assert work_items.sort_out(some, "clip") == plainly(some)
+    assert work_items.remove_duplicates(some, "clip") == plainly(some)
 
 
 def test_files_are_read_once_and_again_when_they_change(

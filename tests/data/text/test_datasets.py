@@ -13,7 +13,7 @@ from data.annotations.problems import read_report
 from data.builtin import reviews
 from data.common.errors import UserError
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedTexts
+from data.text.prepared import Texts
 from tests.support.source_files import fill
 
 GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
@@ -23,21 +23,19 @@ GOOD, BAD = "a fine film\tgood\n", "a poor film\tbad\n"
 def read(tmp_path: Path) -> Any:
     """Write files and prepare them."""
 
-    def prepare(
-        files: dict[str, str | bytes], name: str = "texts", max_bad: float = 0.5
-    ) -> PreparedTexts:
+    def prepare(files: dict[str, str | bytes], name: str = "texts", max_bad: float = 0.5) -> Texts:
         source = fill(tmp_path / "source", files)
         return prepare_texts(name, source, data_dir=tmp_path / "home", max_bad=max_bad)
 
     return prepare
 
 
-def labelled(prepared: PreparedTexts, split: str) -> dict[str, str]:
+def labelled(prepared: Texts, split: str) -> dict[str, str]:
     pairs = zip(prepared.texts(split), prepared.labels(split), strict=True)
     return {text: label for (_, text), (_, label) in pairs}
 
 
-def everything(prepared: PreparedTexts) -> dict[str, str]:
+def everything(prepared: Texts) -> dict[str, str]:
     return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
 
 
@@ -220,9 +218,9 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
     seen: dict[str, str] = {}
     for split, count in reviews.SPLITS.items():
         for seed in (0, 1):
-            found = reviews.opinions(split, seed=seed, count=count // 2)
-            assert found == reviews.opinions(split, seed=seed, count=count // 2)
-            assert all(reviews.verdict(text) == label for text, label in found)
+            found = reviews.synthetic_reviews(split, seed=seed, count=count // 2)
+            assert found == reviews.synthetic_reviews(split, seed=seed, count=count // 2)
+            assert all(reviews.review_label(text) == label for text, label in found)
             assert all(seen.setdefault(text, split) == split for text, _ in found)
             share = Counter(label for _, label in found)["positive"] / len(found)
             assert 0.4 < share < 0.6
@@ -238,7 +236,7 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
     ],
 )
 def test_a_verdict_follows_the_rules(text: str, label: str) -> None:
-    assert reviews.verdict(text) == label
+    assert reviews.review_label(text) == label
 
 
 def test_imdb_s_folders(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from data.builtin.phrasebook import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, phrasebook
+from data.builtin.parallel_corpus import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, synthetic_pairs
 from data.common.errors import UserError
 from data.text.datasets import prepare_texts
-from data.text.prepared import PreparedPairs
+from data.text.prepared import Texts
 from tests.support.source_files import fill
 
-Read = Callable[..., PreparedPairs]
+Read = Callable[..., Texts]
 ENGLISH, GERMAN = "A dog.\nTwo cats.\nA man\n", "Ein Hund.\nZwei Katzen.\nEin Mann\n"
 
 
@@ -25,19 +25,19 @@ def read(tmp_path: Path) -> Read:
 
     def prepare(
         files: dict[str, str | bytes], languages: str | None = "en-de", max_bad: float = 0.5
-    ) -> PreparedPairs:
+    ) -> Texts:
         source = fill(tmp_path / "source", files)
         home = tmp_path / "home"
         prepared = prepare_texts(
             "pairs", source, languages=languages, data_dir=home, max_bad=max_bad
         )
-        assert isinstance(prepared, PreparedPairs)
+        assert isinstance(prepared, Texts)
         return prepared
 
     return prepare
 
 
-def pairs(prepared: PreparedPairs, split: str = "train") -> dict[str, str]:
+def pairs(prepared: Texts, split: str = "train") -> dict[str, str]:
     texts, answers = prepared.texts(split), prepared.captions(split)
     assert [name for name, _ in texts] == [name for name, _ in answers]
     return {text: answer for (_, text), (_, (answer,)) in zip(texts, answers, strict=True)}
@@ -82,7 +82,7 @@ def test_all_tables_give_the_same_pairs(read: Read) -> None:
         (prepared.problems.parents[3] / "source" / name).unlink()
 
 
-def sum_of_others(prepared: PreparedPairs) -> dict[str, str]:
+def sum_of_others(prepared: Texts) -> dict[str, str]:
     others = [split for split in prepared.splits if split != "train"]
     return {text: answer for split in others for text, answer in pairs(prepared, split).items()}
 
@@ -174,7 +174,7 @@ def test_real_captions_in_three_languages(shared_data: Path, tmp_path: Path) -> 
 
 
 def test_made_up_sentences_are_apart_and_ask_for_order_and_agreement() -> None:
-    splits = {split: phrasebook(split) for split in SPLITS}
+    splits = {split: synthetic_pairs(split) for split in SPLITS}
     texts = [{text for text, _ in each} for each in splits.values()]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 9500
     words = {split: " ".join(f"{e} {g}" for e, g in each) for split, each in splits.items()}
@@ -190,7 +190,7 @@ def test_made_up_sentences_are_apart_and_ask_for_order_and_agreement() -> None:
 
 
 def test_the_grammar_gives_what_a_german_would_say() -> None:
-    said = dict(phrasebook("train"))
+    said = dict(synthetic_pairs("train"))
     for text, translation in CHECKED_BY_HAND.items():
         assert said[text] == translation
 

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from models.backbones import batch_norm_folding
-from models.backbones.batch_norm_folding import fold_norms, frozen
+from models.backbones.batch_norm_folding import fold_batch_norms, freeze_for_inference
 from models.backbones.factory import build_backbone
 
 NORM = keras.layers.BatchNormalization
@@ -33,11 +33,11 @@ def livened(model: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["small-cnn", "efficientnet-lite0", "MobileNetV2"])
-def test_a_folded_backbone_answers_as_before(name: str) -> None:
+def test_a_folded_backbone_has_the_same_outputs(name: str) -> None:
     model = livened(build_backbone(name, weights="random", image_size=64))
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     before, count = model(pixels, training=False), len(model.weights)
-    folded = fold_norms(model)
+    folded = fold_batch_norms(model)
     assert norms(model) > norms(folded) == 0
     assert folded.output_shape == model.output_shape
     scale = np.abs(before).max()
@@ -46,7 +46,7 @@ def test_a_folded_backbone_answers_as_before(name: str) -> None:
     assert len(model.weights) == count > len(folded.weights)
 
 
-def test_what_cannot_be_folded_stays() -> None:
+def test_other_batch_norms_are_kept() -> None:
     x = keras.Input((8, 8, 3))
     shared = keras.layers.Conv2D(4, 3)(x)  # its own output is used as well
     active = NORM()(keras.layers.Conv2D(4, 3, activation="relu")(x))
@@ -55,31 +55,33 @@ def test_what_cannot_be_folded_stays() -> None:
     y = [shared, NORM()(shared), active, biased, deep, NORM()(keras.layers.ReLU()(biased))]
     model = livened(keras.Model(x, y))
     pixels = np.random.default_rng(1).normal(size=(2, 8, 8, 3)).astype(np.float32)
-    folded = fold_norms(model)
+    folded = fold_batch_norms(model)
     assert norms(model) - norms(folded) == 2
     for got, wanted in zip(folded(pixels), model(pixels, training=False), strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_models_of_other_kinds_are_taken() -> None:
+def test_models_of_other_kinds_are_accepted() -> None:
     plain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), NORM()])
     wrapped = livened(keras.Model(plain.inputs[0], plain(plain.inputs[0])))
     pixels = np.ones((1, 8, 8, 3), np.float32)
     for model in (plain, wrapped):
-        np.testing.assert_allclose(fold_norms(model)(pixels), model(pixels), rtol=1e-4, atol=1e-5)
-        assert norms(fold_norms(model)) == 0
+        np.testing.assert_allclose(
+            fold_batch_norms(model)(pixels), model(pixels), rtol=1e-4, atol=1e-5
+        )
+        assert norms(fold_batch_norms(model)) == 0
 
 
-def test_a_frozen_model_has_constants_for_weights_those_of_now(
+def test_a_frozen_model_has_its_current_weights_as_constants(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = livened(build_backbone("small-cnn", weights="random", image_size=32))
     pixels = np.random.default_rng(1).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
-    before, answer = model(pixels, training=False).numpy(), frozen(model)
+    before, answer = model(pixels, training=False).numpy(), freeze_for_inference(model)
     graph = tf.function(answer).get_concrete_function(tf.TensorSpec([None, 32, 32, 3])).graph
     assert not graph.variables
     monkeypatch.setattr(batch_norm_folding, "MAX_CONSTANTS", 1000)
-    many = frozen(model)
+    many = freeze_for_inference(model)
     assert many.weights  # type: ignore[attr-defined]
     np.testing.assert_allclose(many(pixels), before, rtol=1e-4, atol=1e-4)
     for weight in model.weights:

@@ -14,15 +14,15 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from models.backbones.factory import (
+    add_frame_differences,
+    add_pooling,
     build_backbone,
-    cut,
     default_image_size,
     fingerprint,
-    to_vector,
-    with_changes,
+    split_backbone,
 )
-from models.backbones.names import applications
-from models.encoder_head import look
+from models.backbones.names import application_names
+from models.encoder_head import apply_backbone
 
 # Keras 3.15 saving a variable under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -67,9 +67,9 @@ def test_default_image_size(name: str, size: int) -> None:
     assert default_image_size(name) == size
 
 
-def test_names_are_those_that_keras_has() -> None:
+def test_application_names_are_those_of_keras() -> None:
     functions = {name for name, value in vars(keras.applications).items() if callable(value)}
-    assert set(applications()) == functions
+    assert set(application_names()) == functions
     assert len(functions) > 30
 
 
@@ -82,13 +82,13 @@ def test_names_are_those_that_keras_has() -> None:
         ("nothing like it", "^unknown backbone 'nothing like it': Known: .*small-cnn"),
     ],
 )
-def test_unknown_name_gets_the_nearest(name: str, hint: str) -> None:
+def test_an_unknown_name_suggests_the_closest(name: str, hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
         build_backbone(name)
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet", "DenseNet121", "MobileNetV3Small"])
-def test_preprocessing_is_the_familys_own(name: str, photos: NDArray[np.float32]) -> None:
+def test_preprocessing_is_that_of_the_model_family(name: str, photos: NDArray[np.float32]) -> None:
     """One family each of the four ways that pixels are scaled."""
     model = build_backbone(name, weights="random", image_size=SIZE)
     family: Any = inspect.getmodule(getattr(keras.applications, name))
@@ -97,7 +97,7 @@ def test_preprocessing_is_the_familys_own(name: str, photos: NDArray[np.float32]
 
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet", "small-cnn"])
-def test_saved_and_loaded_is_the_same(
+def test_a_saved_model_loads_with_the_same_outputs(
     name: str, photos: NDArray[np.float32], tmp_path: Path
 ) -> None:
     model = build_backbone(name, weights="random", image_size=SIZE)
@@ -121,7 +121,7 @@ def test_weights_file_is_loaded(mobilenet: keras.Model, tmp_path: Path) -> None:
     assert fingerprint(again) == fingerprint(mobilenet)
 
 
-def test_small_cnn_takes_its_own_weights_file(tmp_path: Path) -> None:
+def test_small_cnn_loads_its_own_weights_file(tmp_path: Path) -> None:
     model = build_backbone("small-cnn")
     path = str(tmp_path / "a.weights.h5")
     model.save_weights(path)
@@ -129,7 +129,7 @@ def test_small_cnn_takes_its_own_weights_file(tmp_path: Path) -> None:
     assert fingerprint(build_backbone("small-cnn", weights="random")) != fingerprint(model)
 
 
-def test_imagenet_weights_know_photos(shared_data: Path) -> None:
+def test_imagenet_weights_classify_photos(shared_data: Path) -> None:
     """Real weights tell photos apart: features of two photos differ, most are not zero."""
     path = shared_data / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
     model = build_backbone("mobilenet_v2", weights=str(path))
@@ -152,10 +152,10 @@ def test_imagenet_weights_know_photos(shared_data: Path) -> None:
         ),
         ("small-cnn", "imagenet", "small-cnn has no ImageNet weights"),
         ("absent.keras", "auto", "no file 'absent.keras'"),
-        ("absent.keras", "random", "has its own weights"),
+        ("absent.keras", "random", "a .keras file includes its weights"),
     ],
 )
-def test_weights_that_cannot_be(name: str, weights: str, message: str) -> None:
+def test_invalid_weights_are_refused(name: str, weights: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build_backbone(name, weights=weights, image_size=SIZE)
 
@@ -172,11 +172,15 @@ def test_weights_file_that_does_not_fit(tmp_path: Path) -> None:
         build_backbone("EfficientNetB0", weights=str(path), image_size=SIZE)
 
 
-def test_failing_download_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failed_download_suggests_alternatives(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # An empty cache: KERAS_HOME is read only once, when Keras is imported.
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(ValueError, match=r"weights of VGG16 could not be fetched.*a weights file"):
+    with pytest.raises(
+        ValueError, match=r"weights of VGG16 could not be downloaded.*a weights file"
+    ):
         build_backbone("vgg16", image_size=SIZE)
 
 
@@ -186,7 +190,7 @@ def test_image_too_small(size: int) -> None:
         build_backbone("vgg16", weights="random", image_size=size)
 
 
-def test_keras_file_with_free_size(tmp_path: Path, photos: NDArray[np.float32]) -> None:
+def test_keras_file_with_any_size(tmp_path: Path, photos: NDArray[np.float32]) -> None:
     path = str(tmp_path / "free.keras")
     model = conv_grid(size=None)
     model.save(path)
@@ -196,12 +200,12 @@ def test_keras_file_with_free_size(tmp_path: Path, photos: NDArray[np.float32]) 
     np.testing.assert_array_equal(loaded(photos), model(photos))
 
 
-def test_keras_file_with_a_size_of_its_own(tmp_path: Path) -> None:
+def test_keras_file_with_a_fixed_size(tmp_path: Path) -> None:
     path = str(tmp_path / "fixed.keras")
     conv_grid(size=8).save(path)
     assert default_image_size(path) == 8
     assert build_backbone(path).output_shape == (None, 4, 4, 4)
-    with pytest.raises(ValueError, match=r"made for pictures of \(8, 8\), not of \(9, 9\) pixels"):
+    with pytest.raises(ValueError, match=r"takes images of \(8, 8\) pixels, not \(9, 9\)"):
         build_backbone(path, image_size=9)
 
 
@@ -221,13 +225,13 @@ def two_grids() -> keras.Model:
 
 
 @pytest.mark.parametrize("build", [pooled, grayscale, two_grids])
-def test_keras_file_that_is_no_backbone(build: Any, tmp_path: Path) -> None:
+def test_a_keras_file_with_other_shapes_is_refused(build: Any, tmp_path: Path) -> None:
     build().save(tmp_path / "a.keras")
     with pytest.raises(ValueError, match=r"a\.keras: a backbone takes .*this model takes.*pooling"):
         build_backbone(str(tmp_path / "a.keras"))
 
 
-def test_keras_file_that_is_no_model(tmp_path: Path) -> None:
+def test_a_file_that_keras_cannot_load_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.keras").write_bytes(b"hello")
     with pytest.raises(ValueError, match=r"a\.keras: not a model that Keras can load"):
         build_backbone(str(tmp_path / "a.keras"))
@@ -245,7 +249,7 @@ def test_fingerprint_ignores_names_and_freezing() -> None:
     assert fingerprint(first) == fingerprint(second)
 
 
-def test_fingerprint_changes_with_what_is_computed() -> None:
+def test_fingerprint_changes_with_the_function() -> None:
     first = conv_grid()
     seen = {fingerprint(first)}
     for change in ({"activation": "relu"}, {"dtype": "bfloat16"}, {"dilation_rate": 1}):
@@ -259,7 +263,7 @@ def test_fingerprint_changes_with_what_is_computed() -> None:
     assert fingerprint(first) not in seen
 
 
-def test_fingerprint_sees_how_layers_are_joined() -> None:
+def test_fingerprint_depends_on_the_connections_of_layers() -> None:
     images = keras.Input((8, 8, 3))
     convs = [keras.layers.Conv2D(3, 1) for _ in range(3)]
     a, b, c = convs
@@ -271,7 +275,7 @@ def test_fingerprint_sees_how_layers_are_joined() -> None:
     assert len({fingerprint(model) for model in (chain, branch, first, second)}) == 4
 
 
-def test_fine_tuning_moves_convolutions_and_keeps_statistics(
+def test_fine_tuning_updates_convolutions_but_not_batch_norm_statistics(
     tmp_path: Path, mobilenet: keras.Model, photos: NDArray[np.float32]
 ) -> None:
     mobilenet.save(tmp_path / "mobilenet.keras")
@@ -290,9 +294,9 @@ def test_fine_tuning_moves_convolutions_and_keeps_statistics(
 
 
 @pytest.mark.parametrize("name", ["small-cnn", "efficientnet-lite0", "ResNet50", "MobileNetV2"])
-def test_the_parts_are_the_whole_and_only_the_top_learns(name: str) -> None:
+def test_the_two_parts_equal_the_backbone_and_only_the_top_is_trainable(name: str) -> None:
     whole = build_backbone(name, weights="random", image_size=64)
-    lower, top = cut(whole)
+    lower, top = split_backbone(whole)
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
     np.testing.assert_allclose(top(lower(pictures)), whole(pictures), atol=1e-5)
     assert lower.output_shape[1] == 2 * top.output_shape[1]
@@ -300,26 +304,26 @@ def test_the_parts_are_the_whole_and_only_the_top_learns(name: str) -> None:
     assert lower.trainable_variables == []
 
 
-def test_a_plain_network_has_no_top() -> None:
-    with pytest.raises(ValueError, match="has no residual blocks"):
-        cut(build_backbone("VGG16", weights="random", image_size=64))
+def test_a_network_without_residual_blocks_cannot_be_split() -> None:
+    with pytest.raises(ValueError, match="has no residual block before"):
+        split_backbone(build_backbone("VGG16", weights="random", image_size=64))
 
 
 @pytest.mark.parametrize("vector", [True, False])
-def test_changes_are_seen_as_pictures_by_the_same_weights(vector: bool) -> None:
+def test_frame_differences_pass_through_the_same_weights(vector: bool) -> None:
     grid = build_backbone("small-cnn", image_size=32)
-    plain = to_vector(grid) if vector else grid
-    both = with_changes(plain)
-    assert fingerprint(both) == fingerprint(with_changes(plain)) != fingerprint(plain)
+    plain = add_pooling(grid) if vector else grid
+    both = add_frame_differences(plain)
+    assert fingerprint(both) == fingerprint(add_frame_differences(plain)) != fingerprint(plain)
     assert both.count_params() == plain.count_params()
     frames = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype(np.float32)
     pairs = np.concatenate([frames[1:], frames[:-1]], axis=-1)
     changes = np.clip(127.5 + frames[1:] - frames[:-1], 0, 255)
-    wanted = np.concatenate([look(plain, now) for now in (frames[1:], changes)], axis=-1)
-    np.testing.assert_allclose(look(both, pairs), wanted, atol=1e-5)
+    wanted = np.concatenate([apply_backbone(plain, now) for now in (frames[1:], changes)], axis=-1)
+    np.testing.assert_allclose(apply_backbone(both, pairs), wanted, atol=1e-5)
 
 
-def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:
+def test_batch_norms_are_trainable_only_from_scratch(tmp_path: Path) -> None:
     pictures = np.random.default_rng(0).uniform(0, 255, (4, 64, 64, 3)).astype(np.float32)
     model = build_backbone("small-cnn")
     assert not np.allclose(model(pictures, training=True), model(pictures), atol=1e-3)
@@ -328,12 +332,12 @@ def test_norms_learn_from_scratch_only(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frozen(pictures, training=True), frozen(pictures))
 
 
-def test_dct_is_that_of_the_grey_picture() -> None:
+def test_dct_equals_that_of_the_gray_image() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.float32)
     grid = build_backbone("dct")(pictures).numpy()
     grey = cv2.cvtColor((pictures / 127.5 - 1).reshape(64, 32, 3), cv2.COLOR_RGB2GRAY)
     wanted = [cv2.dct(each)[:6, :6].ravel() for each in grey.reshape(2, 32, 32)]
     np.testing.assert_allclose(grid.reshape(2, 36), wanted, atol=2e-4)
     assert not build_backbone("dct").trainable_weights
-    with pytest.raises(ValueError, match="dct has no weights: leave them out"):
+    with pytest.raises(ValueError, match="dct has no weights: omit them"):
         build_backbone("dct", weights="imagenet")

@@ -23,7 +23,7 @@ def encoder(**options: object) -> TextEncoder:
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_memory_of_words_with_its_mask(cell: str, bidirectional: bool) -> None:
+def test_memory_shapes_and_mask(cell: str, bidirectional: bool) -> None:
     made = encoder(cell=cell, bidirectional=bidirectional)
     memory = made(tf.constant(TOKENS))
     assert memory.values.shape == (3, 6, made.depth) == (3, 6, 8 if bidirectional else 4)
@@ -41,20 +41,20 @@ def test_a_row_does_not_depend_on_its_padding() -> None:
     np.testing.assert_allclose(together.values[0, :4], alone.values[0], atol=1e-6)
 
 
-def test_the_order_of_words_counts() -> None:
+def test_the_order_of_words_matters() -> None:
     turned = TOKENS[1:2, [0, 4, 3, 2, 1, 5]]
     made = encoder()
     assert np.abs(made(TOKENS[1:2]).summary - made(turned).summary).max() > 1e-4
 
 
-def test_dropout_is_for_training_alone() -> None:
+def test_dropout_only_in_training() -> None:
     made = encoder(dropout=0.5)
     np.testing.assert_array_equal(made(TOKENS).summary, made(TOKENS).summary)
     once, again = made(TOKENS, training=True), made(TOKENS, training=True)
     assert (once.summary != again.summary).numpy().any()
 
 
-def test_hidden_words_are_unknown_ones_and_padding_stays() -> None:
+def test_word_dropout_replaces_words_but_not_padding() -> None:
     made = encoder(word_dropout=0.999, dropout=0.0)
     hidden, unknown = made(TOKENS, training=True), made(np.where(TOKENS > 0, UNKNOWN, PAD))
     np.testing.assert_allclose(hidden.values, unknown.values, atol=1e-6)
@@ -62,7 +62,7 @@ def test_hidden_words_are_unknown_ones_and_padding_stays() -> None:
     assert np.abs(made(TOKENS).values - unknown.values).max() > 1e-3
 
 
-def test_words_that_begin_or_end_alike_share_a_part_of_their_vector() -> None:
+def test_words_with_a_common_affix_share_part_of_their_embedding() -> None:
     made = encoder(affixes=4)
     numbers = np.zeros((11, 2), np.int32)
     numbers[5], numbers[7] = (1, 2), (3, 2)
@@ -80,7 +80,7 @@ def test_words_that_begin_or_end_alike_share_a_part_of_their_vector() -> None:
     np.testing.assert_allclose(hidden(TOKENS, training=True).values, unknown.values, atol=1e-6)
 
 
-def test_variational_dropout_drops_the_same_values_of_all_words() -> None:
+def test_variational_dropout_uses_one_mask_for_all_words() -> None:
     tokens = np.full((4, 9), 5, np.int32)
     options = {"dropout": 0.5, "embedding_dropout": 0.0}
     values = encoder(**options, variational=True)(tokens, training=True).values.numpy()
@@ -91,7 +91,7 @@ def test_variational_dropout_drops_the_same_values_of_all_words() -> None:
     assert ((values == 0) != (values == 0)[:, :1]).any()
 
 
-def test_comes_back_from_its_configuration() -> None:
+def test_config_round_trip() -> None:
     options = {"word_dropout": 0.2, "embedding_dropout": 0.7, "variational": True, "affixes": 3}
     made = encoder(cell="gru", layers=2, **options)
     assert made.get_config().items() >= options.items()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.backbones.factory import build_backbone, to_vector, with_changes
+from models.backbones.factory import add_frame_differences, add_pooling, build_backbone
 from models.encoder_head import EncoderHead
 from models.encoders.video import VideoEncoder
 from models.heads.classifier import Classifier
@@ -61,7 +61,7 @@ def test_padding_changes_nothing(kind: str) -> None:
         assert np.allclose(memory.summary[row], alone.summary[0], atol=1e-6)
 
 
-def test_motion_is_the_difference_from_the_frame_before() -> None:
+def test_motion_is_the_difference_from_the_previous_frame() -> None:
     layer, frames = encoder("mean", motion=True), features(1, 5, 6)
     assert layer.project.kernel.shape == (12, 8)
     before = np.concatenate([frames[:, :1], frames[:, :-1]], axis=1)
@@ -71,7 +71,7 @@ def test_motion_is_the_difference_from_the_frame_before() -> None:
     assert np.allclose(memory.values, wanted, atol=1e-6)
 
 
-def test_what_depends_on_what() -> None:
+def test_items_depend_only_on_allowed_frames() -> None:
     frames = features(1, 5, 6)
     changed = frames.copy()
     changed[0, 2] += 1
@@ -88,7 +88,7 @@ def test_what_depends_on_what() -> None:
     }
 
 
-def test_order_counts_except_for_the_mean() -> None:
+def test_order_matters_except_for_the_mean() -> None:
     frames, mask = features(1, 5, 6), tf.ones([1, 5], tf.bool)
     for kind in KINDS:
         layer = encoder(kind)
@@ -97,7 +97,7 @@ def test_order_counts_except_for_the_mean() -> None:
         assert np.allclose(one, two, atol=1e-6) == (kind == "mean")
 
 
-def test_the_summary_is_where_each_way_ends() -> None:
+def test_the_summary_is_the_final_state_of_each_direction() -> None:
     memory = encoder("two ways")(tf.constant(features(3, 5, 6)), tf.constant(MASK))
     for row, length in enumerate(LENGTHS):
         assert np.allclose(memory.summary[row, :8], memory.values[row, length - 1, :8])
@@ -105,7 +105,7 @@ def test_the_summary_is_where_each_way_ends() -> None:
 
 
 @every_kind
-def test_in_a_graph_with_any_length_and_through_its_config(kind: str) -> None:
+def test_graph_with_unknown_length_and_config_round_trip(kind: str) -> None:
     layer = encoder(kind)
     again = VideoEncoder.from_config(layer.get_config())
     again.build(6)
@@ -128,7 +128,7 @@ def test_in_a_graph_with_any_length_and_through_its_config(kind: str) -> None:
 
 
 @every_kind
-def test_every_weight_learns(kind: str) -> None:
+def test_every_weight_has_a_gradient(kind: str) -> None:
     layer = encoder(kind)
     with tf.GradientTape() as tape:
         memory = layer(tf.constant(features(3, 5, 6)), tf.constant(MASK), training=True)
@@ -137,7 +137,7 @@ def test_every_weight_learns(kind: str) -> None:
     assert gradients and all(np.abs(gradient).max() > 0 for gradient in gradients)
 
 
-def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
+def test_with_frame_differences_a_mean_of_frames_learns_the_direction() -> None:
     right = np.zeros([1, 5, 32, 32, 3], np.uint8)
     for step in range(5):
         right[0, step, 12:20, 5 * step : 5 * step + 8] = 255
@@ -151,10 +151,10 @@ def test_what_changes_tells_the_direction_to_a_mean_of_frames() -> None:
         return EncoderHead(backbone, encoder, Classifier(2))
 
     keras.utils.set_random_seed(0)
-    backbone = to_vector(build_backbone("small-cnn", image_size=32))
-    summary = model(backbone).remember((tf.constant(clips), mask)).summary
+    backbone = add_pooling(build_backbone("small-cnn", image_size=32))
+    summary = model(backbone).encode((tf.constant(clips), mask)).summary
     np.testing.assert_allclose(summary[0], summary[1], atol=1e-5)
-    learner, adam = model(with_changes(backbone)), keras.optimizers.Adam(3e-3)
+    learner, adam = model(add_frame_differences(backbone)), keras.optimizers.Adam(3e-3)
     for _ in range(20):
         with tf.GradientTape() as tape:
             inputs, labels = (tf.constant(pairs), mask), tf.constant([0, 1])
@@ -187,7 +187,7 @@ def test_each_cell_of_each_frame_is_an_item() -> None:
     assert np.array_equal(memory.mask, np.repeat(MASK, 4, axis=1))
 
 
-def test_cells_of_padding_change_nothing() -> None:
+def test_cells_of_padded_frames_change_nothing() -> None:
     layer, frames = on_cells(), features(3, 5, 4, 6)
     memory = layer(tf.constant(frames), tf.constant(MASK))
     other = np.where(MASK[..., np.newaxis, np.newaxis], frames, 1e3).astype(np.float32)
@@ -197,7 +197,7 @@ def test_cells_of_padding_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("cells", [None, 4])
-def test_norm_takes_what_stays_from_a_clip(cells: int | None) -> None:
+def test_norm_removes_the_constant_part_of_a_clip(cells: int | None) -> None:
     layer = VideoEncoder(units=8, layers=0, dropout=0.0, norm=True)
     layer.build(6, cells)
     plain = VideoEncoder(units=8, layers=0, dropout=0.0)
@@ -218,7 +218,7 @@ def test_norm_takes_what_stays_from_a_clip(cells: int | None) -> None:
         assert np.allclose(memory.summary, wanted.summary, atol=1e-4)
 
 
-def test_times_tell_equal_frames_apart() -> None:
+def test_time_embeddings_distinguish_equal_frames() -> None:
     frames = tf.constant(np.repeat(features(1, 1, 6), 5, axis=1))
     mask = tf.constant([[True] * 4 + [False]])
     values = np.asarray(encoder("mean", times=True)(frames, mask).values)[0]

@@ -43,7 +43,7 @@ def test_the_loss_is_the_weighted_mean_of_smoothed_cross_entropies(
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_a_class_that_weighs_nothing_teaches_nothing() -> None:
+def test_a_class_of_weight_zero_does_not_affect_the_loss() -> None:
     made = head(class_weights=[1.0, 1.0, 0.0])
     other = np.where(TARGETS == 2, 2, TARGETS)
     rows = np.flatnonzero(TARGETS == 2)
@@ -53,12 +53,12 @@ def test_a_class_that_weighs_nothing_teaches_nothing() -> None:
     np.testing.assert_allclose(made.loss(memory(), other), made.loss(moved, other), rtol=1e-6)
 
 
-def test_weights_and_classes_must_agree() -> None:
+def test_the_number_of_class_weights_is_checked() -> None:
     with pytest.raises(ValueError, match="2 weights for 3 classes"):
         head(class_weights=[1.0, 2.0])
 
 
-def test_comes_back_from_its_configuration() -> None:
+def test_config_round_trip() -> None:
     made = head(class_weights=[1.0, 2.0, 3.0])
     copy = Classifier.from_config(made.get_config())
     copy.build(DEPTH)
@@ -73,15 +73,15 @@ def items() -> Memory:
     return Memory(tf.constant(values), tf.constant(mask), tf.constant(values[:, -1]))
 
 
-def test_the_mean_is_that_of_what_is_real() -> None:
+def test_mean_pooling_ignores_padding() -> None:
     made, memory = head(pooling="mean"), items()
     mean = np.stack([memory.values[0].numpy().mean(0), memory.values[1, :2].numpy().mean(0)])
     np.testing.assert_allclose(made(memory), made.project(tf.constant(mean)), atol=1e-6)
 
 
-def test_attention_weighs_what_is_real_by_its_equation() -> None:
+def test_attention_pooling_equals_its_equation_without_padding() -> None:
     made, memory = head(pooling="attention"), items()
-    weights = made.attention(memory).numpy()
+    weights = made.attention_weights(memory).numpy()
     assert weights.sum(axis=1) == pytest.approx([1, 1]) and not weights[1, 2:].any()
     values = memory.values.numpy()
     compared = np.tanh(values @ made.compare.kernel.numpy() + made.compare.bias.numpy())
@@ -95,17 +95,17 @@ def test_attention_weighs_what_is_real_by_its_equation() -> None:
         )
 
 
-def test_the_highest_of_what_is_real() -> None:
+def test_max_pooling_ignores_padding() -> None:
     made, memory = head(pooling="max"), items()
     values = memory.values.numpy()
     highest = np.stack([values[0].max(0), values[1, :2].max(0)])
     np.testing.assert_allclose(made(memory), made.project(tf.constant(highest)), atol=1e-6)
     share = [(values[0].argmax(0) == item).mean() for item in range(4)]
-    np.testing.assert_allclose(made.attention(memory)[0], share, atol=1e-6)
+    np.testing.assert_allclose(made.attention_weights(memory)[0], share, atol=1e-6)
     nothing = memory._replace(mask=tf.zeros([2, 4], tf.bool))
     np.testing.assert_allclose(made(nothing), made.project(tf.zeros([2, DEPTH])), atol=1e-6)
 
 
-def test_another_pooling_is_refused() -> None:
+def test_an_unknown_pooling_is_refused() -> None:
     with pytest.raises(ValueError, match="one of summary, mean, max, attention, not 'last'"):
         head(pooling="last")

@@ -21,7 +21,7 @@ from models.tokens import END, PAD, START
 
 BATCH, ITEMS, DEPTH, VOCABULARY = 3, 4, 8, 11
 
-OWN = tf.range(BATCH)  # each picture has one sentence
+ONE_EACH = tf.range(BATCH)  # each picture has one sentence
 
 KINDS = list(itertools.product(DECODERS, CELLS))
 
@@ -56,22 +56,24 @@ def sentences() -> np.ndarray:
     )
 
 
-def test_training_and_search_take_the_same_step(kind: tuple[str, str]) -> None:
+def test_training_and_search_compute_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
-    outputs = layer.outputs(memory(), tf.constant(tokens), OWN)
-    together = tf.stack([layer.logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1)
-    step, state, cache = layer.start(memory())
+    outputs = layer.teacher_force(memory(), tf.constant(tokens), ONE_EACH)
+    together = tf.stack(
+        [layer.compute_logits(outputs[:, t]) for t in range(tokens.shape[1])], axis=1
+    )
+    step, state, cache = layer.prepare_search(memory())
     for t in range(tokens.shape[1]):
         logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
         np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
 
 
-def test_a_folded_decoder_takes_the_same_step(kind: tuple[str, str]) -> None:
+def test_the_table_decoder_computes_the_same_step(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
     random = np.random.default_rng(1)
     layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
-    step, state, cache = layer.start(memory())
-    folded, same, prepared = layer.folded().start(memory())
+    step, state, cache = layer.prepare_search(memory())
+    folded, same, prepared = layer.optimize_for_inference().prepare_search(memory())
     for t in range(tokens.shape[1]):
         logits, state, attention = step(tf.constant(tokens[:, t]), state, cache)
         found, same, looked = folded(tf.constant(tokens[:, t]), same, prepared)
@@ -79,19 +81,19 @@ def test_a_folded_decoder_takes_the_same_step(kind: tuple[str, str]) -> None:
         np.testing.assert_allclose(looked, attention, atol=1e-5)
 
 
-def test_a_table_of_very_many_words_is_not_stored(
+def test_a_table_over_the_size_limit_is_not_built(
     kind: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layer = decoder(kind)
-    assert layer.folded() is not layer
+    assert layer.optimize_for_inference() is not layer
     monkeypatch.setattr(sequence_decoder, "MAX_TABLE", VOCABULARY * 3)
-    assert layer.folded() is layer
+    assert layer.optimize_for_inference() is layer
 
 
-def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
+def test_beams_are_independent(kind: tuple[str, str]) -> None:
     """Rows of a step are batch * beams, yet the memory has batch rows."""
     layer, beams = decoder(kind), 2
-    step, state, cache = layer.start(memory())
+    step, state, cache = layer.prepare_search(memory())
     wide = tf.nest.map_structure(lambda x: tf.repeat(x, beams, axis=0), state)
     tokens = tf.constant([4, 5, 6, 7, 8, 9])
     logits, _, attention = step(tokens, wide, cache)
@@ -103,8 +105,8 @@ def test_beams_do_not_disturb_each_other(kind: tuple[str, str]) -> None:
 
 def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()
-    loss = layer.loss(memory(), (tf.constant(tokens), OWN), smoothing=0.1)
-    step, state, cache = layer.start(memory())
+    loss = layer.loss(memory(), (tf.constant(tokens), ONE_EACH), smoothing=0.1)
+    step, state, cache = layer.prepare_search(memory())
     total, words = 0.0, 0
     for t in range(tokens.shape[1] - 1):
         logits, state, _ = step(tf.constant(tokens[:, t]), state, cache)
@@ -117,25 +119,27 @@ def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
     np.testing.assert_allclose(loss, total / words, rtol=1e-5)
 
 
-def test_captions_of_one_picture_share_its_memory(kind: tuple[str, str]) -> None:
+def test_captions_of_one_image_share_its_memory(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant(sentences())
-    owners = tf.constant([1, 1, 0])
-    shared = layer.outputs(memory(2), tokens, owners)
-    repeated = Memory(*(tf.gather(part, owners) for part in memory(2)))
-    np.testing.assert_allclose(shared, layer.outputs(repeated, tokens, OWN), atol=1e-6)
+    example_index = tf.constant([1, 1, 0])
+    shared = layer.teacher_force(memory(2), tokens, example_index)
+    repeated = Memory(*(tf.gather(part, example_index) for part in memory(2)))
+    np.testing.assert_allclose(shared, layer.teacher_force(repeated, tokens, ONE_EACH), atol=1e-6)
 
 
 def test_padding_changes_nothing(kind: tuple[str, str]) -> None:
     layer = decoder(kind)
     padded = np.pad(sentences(), ((0, 0), (0, 4)))
-    a, b = (layer.loss(memory(), (tf.constant(tokens), OWN)) for tokens in (sentences(), padded))
+    a, b = (
+        layer.loss(memory(), (tf.constant(tokens), ONE_EACH)) for tokens in (sentences(), padded)
+    )
     np.testing.assert_allclose(a, b, rtol=1e-6)
 
 
-def test_every_weight_learns(kind: tuple[str, str]) -> None:
+def test_every_weight_has_a_gradient(kind: tuple[str, str]) -> None:
     layer = decoder(kind)
     with tf.GradientTape() as tape:
-        loss = layer.loss(memory(), (tf.constant(sentences()), OWN))
+        loss = layer.loss(memory(), (tf.constant(sentences()), ONE_EACH))
     gradients = tape.gradient(loss, layer.trainable_variables)
     # A constant added to all energies leaves a softmax as it is, so no key bias is there to learn.
     still = [
@@ -146,14 +150,14 @@ def test_every_weight_learns(kind: tuple[str, str]) -> None:
     assert still == []
 
 
-def test_learns_a_batch_by_heart_and_says_it(kind: tuple[str, str]) -> None:
+def test_overfits_a_batch_and_decodes_it(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant(sentences())
     optimizer = keras.optimizers.Adam(0.02)
 
     @tf.function
     def train() -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = layer.loss(memory(), (tokens, OWN))
+            loss = layer.loss(memory(), (tokens, ONE_EACH))
         gradients = tape.gradient(loss, layer.trainable_variables)
         optimizer.apply_gradients(zip(gradients, layer.trainable_variables, strict=True))
         return loss
@@ -163,30 +167,33 @@ def test_learns_a_batch_by_heart_and_says_it(kind: tuple[str, str]) -> None:
     assert loss < 0.05
     options = SearchOptions(beams=3, max_words=5, n_best=1)
     for found in (
-        greedy(*layer.start(memory()), BATCH, options),
-        beam_search(*layer.start(memory()), BATCH, options),
+        greedy(*layer.prepare_search(memory()), BATCH, options),
+        beam_search(*layer.prepare_search(memory()), BATCH, options),
     ):
         np.testing.assert_array_equal(found.tokens[:, 0, :5], sentences()[:, 1:])
 
 
-def test_scheduled_sampling_replaces_its_share(kind: tuple[str, str]) -> None:
+def test_scheduled_sampling_replaces_words_by_predictions(kind: tuple[str, str]) -> None:
     layer, inputs = decoder(kind), tf.constant(sentences()[:, :-1])
-    none = layer._sampled(memory(), inputs, OWN, tf.constant(0.0))
+    none = layer._sampled(memory(), inputs, ONE_EACH, tf.constant(0.0))
     np.testing.assert_array_equal(none, inputs)
-    every = layer._sampled(memory(), inputs, OWN, tf.constant(1.0)).numpy()
+    every = layer._sampled(memory(), inputs, ONE_EACH, tf.constant(1.0)).numpy()
     assert (every[:, 0] == START).all()
     assert (every[inputs.numpy() == PAD] == PAD).all()
-    outputs = layer.outputs(memory(), inputs, OWN)
-    said = tf.argmax(layer.logits(outputs[:, 0]), axis=-1)
+    outputs = layer.teacher_force(memory(), inputs, ONE_EACH)
+    said = tf.argmax(layer.compute_logits(outputs[:, 0]), axis=-1)
     np.testing.assert_array_equal(every[:, 1], said)
 
 
 def test_dropout_only_in_training(kind: tuple[str, str]) -> None:
     layer = decoder(kind, dropout=0.5)
     inputs = tf.constant(sentences()[:, :-1])
-    a, b = layer.outputs(memory(), inputs, OWN), layer.outputs(memory(), inputs, OWN)
+    a, b = (
+        layer.teacher_force(memory(), inputs, ONE_EACH),
+        layer.teacher_force(memory(), inputs, ONE_EACH),
+    )
     np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(a, layer.outputs(memory(), inputs, OWN, training=True))
+    assert not np.array_equal(a, layer.teacher_force(memory(), inputs, ONE_EACH, training=True))
 
 
 def test_config_round_trip(kind: tuple[str, str]) -> None:
@@ -196,20 +203,21 @@ def test_config_round_trip(kind: tuple[str, str]) -> None:
     copy.set_weights(layer.get_weights())
     tokens = tf.constant(sentences())
     np.testing.assert_array_equal(
-        copy.outputs(memory(), tokens, OWN), layer.outputs(memory(), tokens, OWN)
+        copy.teacher_force(memory(), tokens, ONE_EACH),
+        layer.teacher_force(memory(), tokens, ONE_EACH),
     )
-    assert copy.rate == 0.25
+    assert copy.dropout_rate == 0.25
 
 
-def test_memory_matters(kind: tuple[str, str]) -> None:
+def test_the_output_depends_on_the_memory(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant([[START]] * BATCH)
-    outputs = layer.outputs(memory(), tokens, OWN)
+    outputs = layer.teacher_force(memory(), tokens, ONE_EACH)
     assert np.abs(outputs[0] - outputs[1]).max() > 1e-4
 
 
-def test_attention_knows_the_last_word(kind: tuple[str, str]) -> None:
+def test_attention_depends_on_the_last_word(kind: tuple[str, str]) -> None:
     """After "a red", a decoder that does not know it cannot look for the red thing."""
-    step, state, cache = decoder(kind).start(memory())
+    step, state, cache = decoder(kind).prepare_search(memory())
     _, _, after_one = step(tf.constant([4, 4, 4]), state, cache)
     _, _, after_another = step(tf.constant([9, 9, 9]), state, cache)
     assert after_one.shape[1] == 0 or np.abs(after_one - after_another).max() > 1e-3

@@ -26,7 +26,7 @@ def queries(rows: int) -> tf.Tensor:
     return tf.constant(np.random.default_rng(1).normal(size=(rows, QUERY)), tf.float32)
 
 
-def test_equals_the_formula(attention: AdditiveAttention) -> None:
+def test_equals_its_equation(attention: AdditiveAttention) -> None:
     values, query = memory(), queries(BATCH)
     mask = tf.ones([BATCH, ITEMS], tf.bool)
     context, weights = attention(query, attention.keys(values), values, mask)
@@ -41,7 +41,7 @@ def test_equals_the_formula(attention: AdditiveAttention) -> None:
         np.testing.assert_allclose(context[row], alpha @ values[row].numpy(), atol=1e-5)
 
 
-def test_what_is_asked_besides_adds_to_the_query(attention: AdditiveAttention) -> None:
+def test_an_extra_query_is_added(attention: AdditiveAttention) -> None:
     values, query, mask = memory(), queries(BATCH), tf.ones([BATCH, ITEMS], tf.bool)
     keys = attention.keys(values)
     asked = attention.to_query(queries(BATCH) * 0.5)
@@ -50,7 +50,7 @@ def test_what_is_asked_besides_adds_to_the_query(attention: AdditiveAttention) -
     np.testing.assert_allclose(both, once, atol=1e-5)
 
 
-def test_masked_items_get_nothing(attention: AdditiveAttention) -> None:
+def test_masked_items_have_weight_zero(attention: AdditiveAttention) -> None:
     values = memory()
     mask = tf.constant([[True, False, True, False, True], [True] * 5])
     _, weights = attention(queries(BATCH), attention.keys(values), values, mask)
@@ -58,7 +58,7 @@ def test_masked_items_get_nothing(attention: AdditiveAttention) -> None:
     np.testing.assert_allclose(weights.numpy().sum(axis=1), 1, atol=1e-6)
 
 
-def test_a_row_with_nothing_to_see_stays_finite(attention: AdditiveAttention) -> None:
+def test_a_fully_masked_row_is_finite(attention: AdditiveAttention) -> None:
     values = memory()
     mask = tf.zeros([BATCH, ITEMS], tf.bool)
     context, weights = attention(queries(BATCH), attention.keys(values), values, mask)

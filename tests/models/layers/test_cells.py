@@ -116,7 +116,7 @@ def test_every_cell_equals_keras_on_the_same_weights(named: tuple[str, Any]) -> 
     np.testing.assert_allclose(run(cell, inputs()), layer(inputs()).numpy(), atol=1e-6)
 
 
-def test_every_cell_comes_back_from_its_configuration(named: tuple[str, Any]) -> None:
+def test_config_round_trip_of_every_cell(named: tuple[str, Any]) -> None:
     _, cell = named
     copy = type(cell).from_config(cell.get_config())
     copy.build((None, DEPTH))
@@ -124,14 +124,14 @@ def test_every_cell_comes_back_from_its_configuration(named: tuple[str, Any]) ->
     np.testing.assert_array_equal(run(copy, inputs()), run(cell, inputs()))
 
 
-def test_weights_come_back_from_keras(cell: LSTMCell) -> None:
+def test_weights_round_trip_through_keras(cell: LSTMCell) -> None:
     layer = keras.layers.LSTM(UNITS, return_sequences=True)
     expected = layer(inputs()).numpy()
     cell.set_weights(layer.get_weights())
     np.testing.assert_allclose(run(cell, inputs()), expected, atol=1e-5)
 
 
-def test_the_fused_path_gives_the_same_outputs_and_gradients(cell: LSTMCell) -> None:
+def test_the_fused_kernel_has_the_same_outputs_and_gradients(cell: LSTMCell) -> None:
     xs = tf.constant(inputs())
     state = LSTMState(tf.ones([BATCH, UNITS]) / 3, tf.ones([BATCH, UNITS]) / 2)
     with tf.GradientTape(persistent=True) as tape:
@@ -148,14 +148,14 @@ def test_the_fused_path_gives_the_same_outputs_and_gradients(cell: LSTMCell) -> 
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_projection_of_all_steps_at_once_is_that_of_each(cell: LSTMCell) -> None:
+def test_projecting_all_steps_at_once_equals_projecting_each(cell: LSTMCell) -> None:
     xs = tf.constant(inputs())
     together = cell.project(xs)
     each = tf.stack([cell.project(xs[:, t]) for t in range(TIME)], axis=1)
     np.testing.assert_allclose(together, each, atol=1e-6)
 
 
-def test_forget_gate_starts_open() -> None:
+def test_forget_gate_bias_starts_at_one() -> None:
     cell = LSTMCell(UNITS)
     cell.build((None, DEPTH))
     i, f, g, o = np.split(cell.bias.numpy(), 4)

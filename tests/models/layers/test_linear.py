@@ -17,27 +17,29 @@ def test_product_of_any_rank_equals_numpy() -> None:
     np.testing.assert_allclose(matmul(tf.constant(x), tf.constant(w)), x @ w, rtol=1e-5, atol=1e-5)
 
 
-def test_half_precision_inputs_are_taken_as_they_are() -> None:
+def test_half_precision_inputs_are_accepted() -> None:
     x, w = random(3, 5).astype(np.float16), random(5, 6)
     result = matmul(tf.constant(x), tf.constant(w))
     assert result.dtype == tf.float32
     np.testing.assert_allclose(result, x.astype(np.float32) @ w, rtol=1e-5, atol=1e-5)
 
 
-def test_bfloat16_rounds_the_factors_and_nothing_else() -> None:
+def test_bfloat16_rounds_only_the_factors() -> None:
     x, w = random(3, 64), random(64, 6)
 
-    def rounded(a: np.ndarray) -> np.ndarray:
+    def to_matmul_precision(a: np.ndarray) -> np.ndarray:
         return tf.cast(tf.cast(a, tf.bfloat16), tf.float32).numpy()
 
     with matmul_precision(tf.bfloat16):
         result = matmul(tf.constant(x), tf.constant(w)).numpy()
     # The product itself leaves as bfloat16: 8 bits, relative 2**-8.
-    np.testing.assert_allclose(result, rounded(x) @ rounded(w), rtol=2**-7, atol=1e-2)
+    np.testing.assert_allclose(
+        result, to_matmul_precision(x) @ to_matmul_precision(w), rtol=2**-7, atol=1e-2
+    )
     assert not np.array_equal(result, matmul(tf.constant(x), tf.constant(w)))
 
 
-def test_precision_ends_with_its_block() -> None:
+def test_precision_ends_with_its_context() -> None:
     x, w = random(3, 64), random(64, 6)
     before = matmul(tf.constant(x), tf.constant(w)).numpy()
     with matmul_precision(tf.bfloat16):

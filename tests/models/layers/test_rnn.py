@@ -49,7 +49,7 @@ def keras_layers(ours: Recurrent, cell: str) -> list[Any]:
 @pytest.mark.parametrize("graph", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
-def test_equals_keras_with_masks_both_ways_in_layers(
+def test_masked_stacked_bidirectional_layers_equal_keras(
     cell: str, bidirectional: bool, graph: bool
 ) -> None:
     ours = built(cell, layers=2, bidirectional=bidirectional)
@@ -94,7 +94,7 @@ def test_gradients_equal_those_of_keras(cell: str) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=2e-5)
 
 
-def test_a_sequence_of_nothing_ends_in_zeros() -> None:
+def test_an_empty_sequence_has_a_zero_state() -> None:
     ours = built("lstm", bidirectional=True)
     _, last = ours(tf.constant(inputs()), tf.zeros([BATCH, TIME], tf.bool))
     assert not last.numpy().any()
@@ -105,7 +105,7 @@ def test_an_unknown_cell_is_named() -> None:
         Recurrent("lsmt", 3)
 
 
-def test_comes_back_from_its_configuration() -> None:
+def test_config_round_trip() -> None:
     ours = built("gru", layers=2, bidirectional=True, dropout=0.3)
     copy = Recurrent.from_config(ours.get_config())
     copy.build((None, None, DEPTH))
@@ -114,7 +114,7 @@ def test_comes_back_from_its_configuration() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_without_layers_items_stay_and_their_mean_is_the_end() -> None:
+def test_zero_layers_return_the_items_and_their_mean() -> None:
     layer = Recurrent("lstm", 3, layers=0)
     layer.build((None, None, 2))
     inputs = tf.constant(
@@ -127,7 +127,7 @@ def test_without_layers_items_stay_and_their_mean_is_the_end() -> None:
     np.testing.assert_allclose(end, [[2.0, 4.0], [5.0, 7.0]])
 
 
-def test_a_checkpoint_holds_every_weight(tmp_path: Path) -> None:
+def test_a_checkpoint_contains_every_weight(tmp_path: Path) -> None:
     layer = Recurrent("lstm", 3, layers=2, bidirectional=True)
     layer.build((None, None, 4))
     path = tf.train.Checkpoint(layer=layer).save(str(tmp_path / "weights"))

@@ -34,7 +34,9 @@ def by_steps(step: Any, inputs: tf.Tensor, state: Any) -> tf.Tensor:
 @pytest.mark.parametrize(
     ("name", "recurrent"), [*((name, "lstm") for name in DECODERS), ("updown", "gru")]
 )
-def test_every_gradient_of_a_decoder_cell(name: str, recurrent: str, graph: bool) -> None:
+def test_every_gradient_equals_that_of_a_python_loop(
+    name: str, recurrent: str, graph: bool
+) -> None:
     keras.utils.set_random_seed(2)
     cell = DECODERS[name](8, recurrent)
     cell.build(DEPTH, DEPTH)
@@ -61,7 +63,7 @@ def test_every_gradient_of_a_decoder_cell(name: str, recurrent: str, graph: bool
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_one_kernel_in_two_products_gets_both_gradients() -> None:
+def test_a_kernel_of_two_products_receives_both_gradients() -> None:
     kernel = tf.Variable(random(DEPTH, DEPTH) / 4)
 
     def step(x: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -76,7 +78,7 @@ def test_one_kernel_in_two_products_gets_both_gradients() -> None:
     np.testing.assert_allclose(gradient(unroll), gradient(by_steps), rtol=1e-4, atol=1e-5)
 
 
-def test_sums_stay_float32_where_products_are_rounded() -> None:
+def test_sums_stay_float32_with_rounded_products() -> None:
     """A thousand steps that each add 1: a bfloat16 sum would stop at 256."""
     kernel = tf.Variable([[0.0]])
     with matmul_precision(tf.bfloat16), tf.GradientTape() as tape:

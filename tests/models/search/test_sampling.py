@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from data.media import vocabulary
 from models.search import hypotheses
-from models.search.sampling import Hypotheses, SearchOptions, beam_search, greedy, sample
+from models.search.beam_search import beam_search
+from models.search.hypotheses import Hypotheses, SearchOptions
+from models.search.sampling import greedy, sample
 from models.tokens import END, START, UNKNOWN
 from tests.support.toy_search import Toy, any_options, any_toys, every, words
 
@@ -27,7 +29,7 @@ def assert_same(one: Hypotheses, other: Hypotheses) -> None:
         np.testing.assert_allclose(left, right, rtol=1e-6, err_msg=name)
 
 
-def test_special_ids_are_the_vocabulary_s() -> None:
+def test_special_ids_equal_those_of_the_vocabulary() -> None:
     for name in ("PAD", "START", "END", "UNKNOWN"):
         assert getattr(hypotheses, name) == getattr(vocabulary, name)
 
@@ -47,14 +49,14 @@ def test_special_ids_are_the_vocabulary_s() -> None:
         ("suppress_unknown", 1),
     ],
 )
-def test_an_option_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
+def test_an_option_out_of_range_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"{name} must be .*, not {value}"):
         SearchOptions(**{name: value})
 
 
 @modest
 @given(any_toys, any_options)
-def test_greedy_takes_the_likeliest_word_and_is_a_beam_of_one(
+def test_greedy_selects_the_most_likely_word_and_equals_a_beam_of_one(
     toy: Toy, options: SearchOptions
 ) -> None:
     found = toy.greedy(options)
@@ -72,7 +74,7 @@ def test_greedy_takes_the_likeliest_word_and_is_a_beam_of_one(
 
 @settings(modest, max_examples=8)
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 3))
-def test_no_ngram_comes_twice_in_long_sentences(seed: int, size: int, beams: int) -> None:
+def test_no_ngram_is_repeated_in_long_sentences(seed: int, size: int, beams: int) -> None:
     options = SearchOptions(beams=beams, max_words=12, min_words=8, no_repeat_ngram_size=size)
     found = Toy.random(seed, size=12).search(options)
     for row in range(2):
@@ -81,7 +83,7 @@ def test_no_ngram_comes_twice_in_long_sentences(seed: int, size: int, beams: int
         assert len(set(grams)) == len(grams)
 
 
-def test_end_is_chosen_where_the_options_leave_nothing() -> None:
+def test_end_is_chosen_if_no_token_is_allowed() -> None:
     """Two words, neither twice, and yet at least four of them: there is no such sentence."""
     options = SearchOptions(min_words=4, no_repeat_ngram_size=1)
     toy = Toy.random(0)
@@ -90,7 +92,7 @@ def test_end_is_chosen_where_the_options_leave_nothing() -> None:
         assert np.all(np.isfinite(found.scores[:, 0]))
 
 
-def test_the_unknown_word_comes_only_if_allowed() -> None:
+def test_the_unknown_word_is_chosen_only_if_allowed() -> None:
     toy = Toy.chain({START: {UNKNOWN: 0.9, 4: 0.1}, UNKNOWN: {END: 1.0}, 4: {END: 1.0}})
     for find in (toy.greedy, toy.search):
         assert every(find(SearchOptions())) == [(4,)]
@@ -107,7 +109,7 @@ def one_word_toy() -> Toy:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_samples_are_as_frequent_as_their_tempered_probability(temperature: float) -> None:
+def test_sample_frequencies_equal_the_tempered_probabilities(temperature: float) -> None:
     count = 5_000
     found = one_word_toy().sample(ONE_WORD, 7, temperature=temperature, samples=count)
     drawn = np.bincount(found.tokens[0, :, 0], minlength=8)[4:]
@@ -137,13 +139,13 @@ def test_samples_are_as_frequent_as_their_tempered_probability(temperature: floa
         ({"temperature": 1e-30}, {4}),
     ],
 )
-def test_top_k_and_top_p_leave_exactly_their_words(how: Any, support: set[int]) -> None:
+def test_top_k_and_top_p_keep_exactly_their_words(how: Any, support: set[int]) -> None:
     found = one_word_toy().sample(ONE_WORD, 3, samples=500, **how)
     assert {word for (word,) in every(found)} == support
 
 
 @pytest.mark.parametrize("how", [{"top_k": 2}, {"top_p": 0.5}])
-def test_of_four_equal_words_two_remain(how: dict[str, Any]) -> None:
+def test_ties_are_limited_to_two_of_four_equal_words(how: dict[str, Any]) -> None:
     toy = Toy.chain(
         {START: dict.fromkeys(FIRST, 0.25)} | {word: {END: 1.0} for word in FIRST}, size=8
     )
@@ -151,7 +153,7 @@ def test_of_four_equal_words_two_remain(how: dict[str, Any]) -> None:
     assert {word for (word,) in every(found)} == {4, 5}
 
 
-def test_a_seed_decides_the_samples_and_rows_differ() -> None:
+def test_a_seed_determines_the_samples_and_rows_differ() -> None:
     toy = Toy(np.zeros([3, 12, 12, 12]))
     options = SearchOptions(max_words=8)
     found = toy.sample(options, 5, samples=4)
@@ -164,7 +166,7 @@ def test_a_seed_decides_the_samples_and_rows_differ() -> None:
 @pytest.mark.parametrize(
     "how", [{"temperature": 0.0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.5}]
 )
-def test_a_sampling_value_out_of_range_is_refused_by_name(how: dict[str, Any]) -> None:
+def test_a_sampling_value_out_of_range_is_named(how: dict[str, Any]) -> None:
     ((name, value),) = how.items()
     with pytest.raises(ValueError, match=rf"{name} must be .*, not {value}"):
         one_word_toy().sample(ONE_WORD, 1, **how)
@@ -226,7 +228,7 @@ class Exported(tf.Module):
         return sample(*self.over(rows), self.options, seed, temperature, top_k, top_p, samples=2)
 
 
-def test_eager_graph_and_export_find_the_same(tmp_path: Path) -> None:
+def test_eager_graph_and_export_return_the_same(tmp_path: Path) -> None:
     module = Exported()
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
@@ -250,7 +252,7 @@ def test_eager_graph_and_export_find_the_same(tmp_path: Path) -> None:
         loaded.sample(rows, drawn[0], tf.constant(0.0), *drawn[2:])
 
 
-def test_the_graph_holds_stock_ops_only() -> None:
+def test_the_graph_contains_stock_ops_only() -> None:
     module = Exported()
     for find in (module.beam, module.greedy, module.sample):
         graph = find.get_concrete_function().graph.as_graph_def()

@@ -269,7 +269,10 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path))
     for split in scenes.SPLITS:
         monkeypatch.setitem(scenes.SPLITS, split, 4)
-    said = {name: scenes.captions(scene)[0] for name, scene in scenes.scenes("unseen")}
+    said = {
+        name: scenes.generate_captions(scene)[0]
+        for name, scene in scenes.synthetic_scenes("unseen")
+    }
     said[next(iter(said))] = "a picture of no scene"
     results = tmp_path / "results.json"
     results.write_text(

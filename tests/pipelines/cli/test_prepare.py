@@ -1,4 +1,4 @@
-"""`wordreel prepare` on the command line: mistakes are answered before anything is begun."""
+"""`wordreel prepare` on the command line: mistakes are errors before any work begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from data.common.errors import UserError
-from data.sharding.dataset_kinds import kind_of, preparable
+from data.sharding.datasets import PREPARABLE
 from data.storage.manifest import check
 from pipelines.cli.main import run
 from pipelines.config.task import TASKS
@@ -19,9 +19,9 @@ from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "words, message",
     [
-        ("", r"prepare what\? One of scenes, flickr8k"),
+        ("", "no dataset given: name one of synthetic-scenes, flickr8k"),
         ("flickr8", "unknown dataset 'flickr8': did you mean 'flickr8k'"),
         ("coco_captions", "prepared by TFDS itself"),
         ("tfds:mnist", "tfds:mnist is prepared by TFDS itself"),
@@ -32,29 +32,33 @@ from tests.support.paths import ROOT
         ("folder --source SOURCE --frames 3", "folder has no option --frames"),
         (
             "synthetic-reviews --features ResNet50",
-            "--features is for pictures and clips",
+            "--features is for images and clips",
         ),
-        ("scenes --pooled", "--pooled goes with --features"),
-        ("scenes --max-bad 2", "--max-bad is a share between 0 and 1, not 2"),
-        ("scenes --direct-num-workers=2", "unknown option --direct-num-workers=2: neither"),
+        ("synthetic-scenes --pooled", "--pooled requires --features"),
+        ("synthetic-scenes --weights imagenet", "--weights requires --features"),
+        ("synthetic-scenes --max-bad 2", "--max-bad is a share between 0 and 1, not 2"),
+        (
+            "synthetic-scenes --direct-num-workers=2",
+            "unknown option --direct-num-workers=2: neither",
+        ),
         ("folder --source SOURCE --features ResNet5", "--features ResNet5: unknown backbone"),
         ("folder --source SOURCE --features small-cnn", "--features small-cnn: random weights"),
     ],
 )
-def test_mistakes_are_told_and_nothing_is_left(words: str, said: str, tmp_path: Path) -> None:
-    source, out = prepared_folders.picture_folder(tmp_path / "source", 4), tmp_path / "out"
+def test_mistakes_are_errors_and_leave_nothing(words: str, message: str, tmp_path: Path) -> None:
+    source, out = prepared_folders.image_folder(tmp_path / "source", 4), tmp_path / "out"
     given = words.replace("SOURCE", str(source)).split()
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         run(["prepare", *given, "--out", str(out)])
     assert not out.exists() or [path.name for path in out.iterdir()] == [".work"]
 
 
-def test_every_dataset_can_be_prepared_or_is_prepared_by_others() -> None:
+def test_every_dataset_can_be_prepared_or_is_prepared_by_tfds() -> None:
     others = {"coco_captions", "tfds:NAME", "prepared"}
     known = {name for task in TASKS.values() for name in task.datasets}
-    assert set(preparable()) == known - others
-    for name in preparable():
-        kind_of(name).options(name, {})
+    assert set(PREPARABLE) == known - others
+    for dataset in PREPARABLE.values():
+        dataset.options({})
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,7 @@ def test_without_pixels_photos_may_stay_larger(
     assert (asked["options"], asked["pixels"]) == (options, "--no-pixels" not in words)
 
 
-def test_check_without_a_dataset_says_so(tmp_path: Path) -> None:
+def test_check_without_a_dataset_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no prepared dataset in .*: it has no manifest\.json"):
         run(["prepare", "--out", str(tmp_path), "--check"])
     (tmp_path / "manifest.json").write_text("{")
@@ -89,10 +93,10 @@ def test_check_without_a_dataset_says_so(tmp_path: Path) -> None:
         run(["prepare", "--out", str(tmp_path), "--check"])
 
 
-def test_a_loop_of_links_is_no_picture(tmp_path: Path) -> None:
+def test_a_cycle_of_links_is_not_an_image(tmp_path: Path) -> None:
     from data.annotations.scan import scan
 
-    source = prepared_folders.picture_folder(tmp_path / "source", 3)
+    source = prepared_folders.image_folder(tmp_path / "source", 3)
     (source / "images" / "one.jpg").symlink_to("two.jpg")
     (source / "images" / "two.jpg").symlink_to("one.jpg")
     (source / "images" / "above").symlink_to("..")
@@ -101,7 +105,7 @@ def test_a_loop_of_links_is_no_picture(tmp_path: Path) -> None:
     assert found == ["0.jpg", "1.jpg", "2.jpg", "above/captions.csv"]
 
 
-def test_the_process_that_plans_does_without_tensorflow(tmp_path: Path) -> None:
+def test_planning_does_not_import_tensorflow(tmp_path: Path) -> None:
     code = (
         "import sys; from pipelines.cli.main import run; "
         f"run(['prepare', 'digits', '--out', {str(tmp_path / 'out')!r}]); "

@@ -1,4 +1,4 @@
-"""A run directory is one run's, of one process at a time, and says what is wrong with it."""
+"""A run directory belongs to one run and one process at a time; errors name the cause."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000, "\0"])
-def test_a_damaged_configuration_is_said(content: str, tmp_path: Path) -> None:
+def test_a_damaged_configuration_is_reported(content: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=r"config\.json is damaged.*another --run-dir"):
         open_run(Config(), tmp_path)
 
 
-def test_a_directory_is_one_process_s_as_long_as_it_lives(tmp_path: Path) -> None:
+def test_a_process_holds_its_directory_until_it_ends(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from pipelines.config.config import Config\n"
         "from pipelines.config.run_directory import open_run\n"
@@ -39,7 +39,7 @@ def test_a_directory_is_one_process_s_as_long_as_it_lives(tmp_path: Path) -> Non
     assert open_run(Config(), tmp_path) == open_run(Config(), tmp_path) == tmp_path
 
 
-def test_options_may_change_until_something_is_learned(tmp_path: Path) -> None:
+def test_options_may_change_until_training_starts(tmp_path: Path) -> None:
     open_run(Config(max_bad=0.0), tmp_path)
     (tmp_path / "vocabulary.txt").write_text("of those options\n")
     assert open_run(Config(), tmp_path) == tmp_path
@@ -50,12 +50,12 @@ def test_options_may_change_until_something_is_learned(tmp_path: Path) -> None:
         open_run(Config(max_bad=0.0), tmp_path)
 
 
-def test_other_data_or_words_than_at_first_are_refused_by_name(tmp_path: Path) -> None:
+def test_changed_data_or_vocabularies_are_refused_by_name(tmp_path: Path) -> None:
     for name in ("vocabulary.txt", "source-vocabulary.txt", "labels.txt"):
         (tmp_path / name).write_text("a\n")
     check_data(tmp_path, "content")
     check_data(tmp_path, "content")
-    with pytest.raises(UserError, match="something else: the dataset changed since"):
+    with pytest.raises(UserError, match="other training data: the dataset changed since"):
         check_data(tmp_path, "other content")
     (tmp_path / "labels.txt").write_text("b\n")
     (tmp_path / "source-vocabulary.txt").unlink()

@@ -32,7 +32,7 @@ def cell_of(name: str, initial: str = "glorot", scale: float = 1.0) -> Any:
     return make_cell(name, UNITS, UNITS, initial=initial, scale=scale, seed=3)
 
 
-def test_the_rnns_jacobian_is_the_formula() -> None:
+def test_the_jacobian_of_the_rnn_equals_its_equation() -> None:
     """J_t = diag(tanh′(W_hh h_{t-1} + W_xh x_t + b)) W_hh, in the column convention."""
     cell = cell_of("rnn")
     (before,), projected = gradient_flow._states(cell, inputs())
@@ -53,7 +53,7 @@ def test_the_rnns_jacobian_is_the_formula() -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_the_product_of_jacobians_is_the_automatic_gradient(name: str) -> None:
+def test_the_product_of_jacobians_equals_the_automatic_gradient(name: str) -> None:
     cell, xs, steps = cell_of(name), inputs(), STEPS
     directions = np.random.default_rng(7).normal(size=(EXAMPLES, UNITS))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
@@ -72,14 +72,14 @@ def test_the_product_of_jacobians_is_the_automatic_gradient(name: str) -> None:
         np.testing.assert_allclose(flow.gradients[part], norms, rtol=1e-4, atol=1e-9)
 
 
-def test_singular_values_are_those_of_the_formula() -> None:
+def test_singular_values_equal_the_expected_ones() -> None:
     cell = cell_of("rnn", initial="orthogonal", scale=1.5)
     flow = measure("rnn", cell, tf.zeros([EXAMPLES, 5, UNITS]))
     np.testing.assert_allclose(flow.singular, 1.5, rtol=1e-5)  # at h = 0, tanh′ = 1
 
 
 @pytest.mark.parametrize("initial", INITIAL)
-def test_recurrent_weights_begin_as_asked(initial: str) -> None:
+def test_recurrent_weights_are_initialized_as_requested(initial: str) -> None:
     blocks = np.split(cell_of("lstm", initial=initial, scale=3.0).recurrent_kernel.numpy(), 4, 1)
     if initial == "identity":
         np.testing.assert_array_equal(blocks, [3 * np.eye(UNITS)] * 4)
@@ -88,7 +88,7 @@ def test_recurrent_weights_begin_as_asked(initial: str) -> None:
             np.testing.assert_allclose(block @ block.T, 9 * np.eye(UNITS), atol=1e-5)
 
 
-def test_it_shows_what_the_lstm_was_made_for() -> None:
+def test_over_300_steps_the_rnn_gradient_vanishes_and_the_lstm_gradient_does_not() -> None:
     """Over 300 steps: the RNN's gradient is gone, far below float32; the LSTM's is there."""
     rnn = measure("rnn", cell_of("rnn", initial="orthogonal"), inputs(300))
     lstm = measure("lstm", cell_of("lstm", initial="orthogonal"), inputs(300))
@@ -97,7 +97,7 @@ def test_it_shows_what_the_lstm_was_made_for() -> None:
     assert "rnn: the gradient vanished" in verdict(rnn)
 
 
-def test_words_for_what_explodes_and_what_comes_through() -> None:
+def test_summaries_of_exploded_and_preserved_gradients() -> None:
     rising = Flow("rnn", {"h": 2.0 ** np.arange(20)[::-1]}, np.ones([20, 1]))
     assert "exploded: of 1 at step 20, 5.2e+05 is left at step 1 (× 0.5" not in verdict(rising)
     assert "exploded" in verdict(rising) and "exceeds 1000 after 10 steps" in verdict(rising)
@@ -111,7 +111,7 @@ def test_words_for_what_explodes_and_what_comes_through() -> None:
     assert verdict(nothing) == "decoder: no gradient at any step."
 
 
-def test_the_command_writes_a_picture_and_a_table(
+def test_the_command_writes_a_plot_and_a_table(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "flow.png"
@@ -130,7 +130,7 @@ def test_the_command_writes_a_picture_and_a_table(
     assert all(float(row["sigma_max"]) >= float(row["sigma_min"]) for row in rows)
 
 
-def test_a_runs_small_gradient_fills_its_panel_and_steps_are_whole(
+def test_the_axes_fit_small_gradients_and_whole_steps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
@@ -159,17 +159,19 @@ def test_a_runs_small_gradient_fills_its_panel_and_steps_are_whole(
         ("runs/letters --cell rnn", "--cell is of new cells: runs/letters is measured with its"),
     ],
 )
-def test_mistakes_are_named(words: str, part: str, tmp_path: Path, monkeypatch: Any) -> None:
+def test_invalid_arguments_are_reported(
+    words: str, part: str, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=part):
         run(["gradient-flow", *words.split()])
 
 
-def test_a_gradient_beyond_all_numbers_is_said() -> None:
+def test_a_gradient_overflow_is_reported() -> None:
     with pytest.raises(UserError, match="lower --scale"):
         measure("rnn", cell_of("rnn", initial="identity", scale=1e6), tf.zeros([2, 99, UNITS]))
 
 
-def test_the_light_command_offers_what_there_is() -> None:
+def test_the_command_line_lists_all_choices() -> None:
     assert set(NAMES) == set(CELLS)
     assert set(gradient_flow_command.INITIAL) == set(INITIAL)

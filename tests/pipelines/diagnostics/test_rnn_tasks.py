@@ -41,7 +41,7 @@ def test_sums_are_those_of_the_two_marked_numbers(length: int, seed: int) -> Non
     assert numbers.min() >= 0 and numbers.max() < 1
 
 
-def test_always_saying_the_same_scores_as_stated() -> None:
+def test_a_constant_prediction_has_the_stated_score() -> None:
     rng = np.random.default_rng(0)
     _, sums = CLASSIC_TASKS["adding"].make(rng, 50_000, 4, False)
     assert np.var(sums) == pytest.approx(CLASSIC_TASKS["adding"].blind, rel=0.02)
@@ -50,7 +50,7 @@ def test_always_saying_the_same_scores_as_stated() -> None:
     np.testing.assert_allclose(shares, CLASSIC_TASKS["copying"].blind, atol=0.01)
 
 
-def test_copying_shows_each_symbol_once_and_long_before_it_is_asked_for() -> None:
+def test_copying_presents_the_symbols_before_the_blank_steps() -> None:
     inputs, symbols = CLASSIC_TASKS["copying"].make(np.random.default_rng(0), 3, 7, False)
     signs = inputs.argmax(axis=-1)
     assert (inputs.sum(axis=-1) == 1).all()
@@ -60,7 +60,7 @@ def test_copying_shows_each_symbol_once_and_long_before_it_is_asked_for() -> Non
     assert signs.shape[1] == 7 + 2 * SYMBOLS
 
 
-def test_digits_are_the_same_at_every_length_and_never_both_learned_and_held_out() -> None:
+def test_digits_are_equal_at_every_length_and_splits_are_disjoint() -> None:
     task = CLASSIC_TASKS["digits"]
     whole = {}
     for length in task.lengths:
@@ -74,7 +74,7 @@ def test_digits_are_the_same_at_every_length_and_never_both_learned_and_held_out
     assert not {x.tobytes() for x in learned} & {x.tobytes() for x in whole[8][0].reshape(-1, 8, 8)}
 
 
-def test_a_short_sum_is_learned_and_the_same_trial_ends_the_same(
+def test_a_short_adding_task_is_solved_reproducibly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rnn_training, "CHECK_EVERY", 50)
@@ -85,7 +85,7 @@ def test_a_short_sum_is_learned_and_the_same_trial_ends_the_same(
     assert 0 < first.before < 10 and 0 < first.after < 10
 
 
-def test_the_gradient_at_the_first_step_is_that_of_the_product_of_jacobians() -> None:
+def test_the_gradient_at_the_first_step_equals_the_product_of_jacobians() -> None:
     trial = dataclasses.replace(TRIAL, cell="lstm", length=9, seed=4)
     task = CLASSIC_TASKS["adding"]
     inputs, _ = task.make(np.random.default_rng(0), 20, 9, True)
@@ -95,7 +95,7 @@ def test_the_gradient_at_the_first_step_is_that_of_the_product_of_jacobians() ->
     assert found == pytest.approx(measure("lstm", network.cell, few, seed=4).total[0], rel=1e-4)
 
 
-def test_what_is_kept_is_read_again_and_half_a_line_is_not(tmp_path: Path) -> None:
+def test_finished_trials_are_read_and_incomplete_lines_skipped(tmp_path: Path) -> None:
     path = tmp_path / "new" / "finished.jsonl"
     assert kept(path) == {}
     other = dataclasses.replace(TRIAL, seed=1)
@@ -106,7 +106,7 @@ def test_what_is_kept_is_read_again_and_half_a_line_is_not(tmp_path: Path) -> No
     assert kept(path) == {TRIAL: OUTCOME}
 
 
-def test_where_the_rnn_fails_and_another_succeeds_is_said() -> None:
+def test_lengths_that_only_the_rnn_fails_are_reported() -> None:
     solved = dataclasses.replace(OUTCOME, score=0.005, solved=True)
     results = {}
     for length, cell, seed in np.ndindex(2, 3, 3):
@@ -124,7 +124,7 @@ def test_where_the_rnn_fails_and_another_succeeds_is_said() -> None:
     assert "0.2 (0/3)" in text and "0.005 (3/3)" in text and "Bai, Kolter & Koltun 2018" in text
 
 
-def test_no_title_of_the_picture_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_title_of_the_plot_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
 
     class Kept(Figure):
@@ -142,7 +142,7 @@ def test_no_title_of_the_picture_is_cut(tmp_path: Path, monkeypatch: pytest.Monk
         assert extent.x0 >= 0 and extent.x1 <= figure.bbox.x1, axes.get_title()
 
 
-def test_the_command_writes_all_and_goes_on_where_it_was(
+def test_the_command_writes_all_files_and_resumes(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = "--task digits --length 8 --units 3 --steps 2 --batch-size 4 --jobs 1"
@@ -177,10 +177,10 @@ def test_the_command_writes_all_and_goes_on_where_it_was(
         ("--learning-rate 0", "--learning-rate must be above 0"),
     ],
 )
-def test_mistakes_are_named(words: str, part: str) -> None:
+def test_invalid_arguments_are_reported(words: str, part: str) -> None:
     with pytest.raises(UserError, match=part):
         run(["rnn-tasks", *words.split()])
 
 
-def test_the_light_command_offers_what_there_is() -> None:
+def test_the_command_line_lists_all_choices() -> None:
     assert tuple(CLASSIC_TASKS) == rnn_tasks.TASKS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,10 @@ import pytest
 import tensorflow as tf
 
 from data.common.errors import UserError
-from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.cells import CELLS
 from models.layers.rnn import run_cell
-from models.layers.unroll import state_gradients, watching
+from models.layers.unroll import record_loops, state_gradients
 from models.memory import Memory
 from pipelines.cli.main import run
 from pipelines.diagnostics import run_gradient_flow
@@ -29,12 +27,12 @@ UNITS, EXAMPLES, STEPS = 5, 3, 12
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> None:
+def test_recorded_gradients_equal_the_product_of_jacobians(name: str) -> None:
     cell = make_cell(name, UNITS, UNITS, initial="glorot", scale=1.0, seed=3)
     inputs = tf.random.stateless_normal((EXAMPLES, STEPS, UNITS), [1, 2])
     directions = np.random.default_rng(0).normal(size=(EXAMPLES, UNITS))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    with tf.GradientTape() as tape, watching(tape) as loops:
+    with tf.GradientTape() as tape, record_loops(tape) as loops:
         h = run_cell(cell, inputs, tf.ones([EXAMPLES, STEPS], tf.bool))
         loss = tf.reduce_sum(tf.cast(directions, tf.float32) * h[:, -1])
     (found,) = state_gradients(tape, loss, loops)
@@ -48,14 +46,14 @@ def test_what_is_watched_is_what_the_product_of_jacobians_gives(name: str) -> No
 
 
 @pytest.mark.parametrize("decoder", ["show-tell", "show-attend-tell", "updown"])
-def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
+def test_a_decoder_gradient_equals_finite_differences(decoder: str) -> None:
     """∂L/∂h_t · d against (L(h_t + ε d) - L(h_t - ε d)) / 2ε, with d added by hand."""
     head = SequenceDecoder(7, decoder=decoder, units=4, embedding=4, dropout=0.0)
     head.build(4)
     values = tf.random.stateless_normal((2, 3, 4), [3, 4])
     memory = Memory(values, tf.ones([2, 3], tf.bool), tf.reduce_mean(values, axis=1))
     tokens = tf.constant([[1, 4, 5, 6, 2], [1, 5, 5, 2, 0]])
-    with tf.GradientTape() as tape, watching(tape) as loops:
+    with tf.GradientTape() as tape, record_loops(tape) as loops:
         loss = head.loss(memory, (tokens, tf.constant([0, 1])))
     (found,) = state_gradients(tape, loss, loops)
     speaker = found if hasattr(found, "h") else found[-1]
@@ -64,7 +62,7 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
 
     def nudged(size: float, at: int) -> float:
         loop = loops[0]
-        state, outputs = loop.first, []
+        state, outputs = loop.initial_state, []
         for number, each in enumerate(loop.inputs):
             output, state = loop.step(each, state)
             if number == at:  # h_t is in the state and at the head of the output
@@ -74,7 +72,7 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
                 output = tf.concat([output[:, :4] + size * direction, output[:, 4:]], axis=1)
             outputs.append(output)
         real = tf.not_equal(tokens[:, 1:], 0)
-        logits = head.logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
+        logits = head.compute_logits(tf.boolean_mask(tf.stack(outputs, axis=1), real))
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
             tf.boolean_mask(tokens[:, 1:], real), logits
         )
@@ -88,12 +86,13 @@ def test_a_decoders_gradient_is_that_of_a_nudge(decoder: str) -> None:
 
 def trained(folder: Path) -> Any:
     """Return a model after an epoch."""
-    model, source, head = tiny(folder, epochs=1, units=5, dropout=0.5)
-    trainer = Trainer(model, head.config, folder / "run", head.steps_per_epoch(source))
+    experiment = tiny(folder, epochs=1, units=5, dropout=0.5)
+    model, steps = experiment.model, experiment.steps_per_epoch()
+    trainer = Trainer(model, experiment.config, folder / "run", steps)
     trainer.fit(
-        lambda epoch, skip: head.batches(source, epoch, skip),
-        lambda: head.evaluate(model, source, "validation", 0).summary(),
-        head.monitor,
+        experiment.batches,
+        lambda epoch: experiment.evaluate("validation", epoch).summary(),
+        experiment.head.monitor,
     )
     return model
 
@@ -108,7 +107,7 @@ def logged(folder: Path) -> dict[str, list[float]]:
     return found
 
 
-def test_curves_are_logged_and_change_nothing(
+def test_gradient_norms_are_logged_without_effect_on_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = trained(tmp_path / "a")
@@ -119,13 +118,13 @@ def test_curves_are_logged_and_change_nothing(
         for end in ("first", "last")
     }
     assert all(len(values) == 1 and values[0] > 0 for values in found.values())
-    monkeypatch.setattr(training, "flow_norms", lambda model, batch: {})
+    monkeypatch.setattr(training, "gradient_flow_norms", lambda model, batch: {})
     other = trained(tmp_path / "b")
     for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
 
 
-def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_logged_curve_goes_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps and epochs are two axes: no name stands on both, as "loss" once did."""
     monkeypatch.setattr(training, "LOG_EVERY", 1)
     trained(tmp_path)
@@ -134,7 +133,7 @@ def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         for event in tf.compat.v1.train.summary_iterator(str(path)):
             for value in event.summary.value:
                 steps.setdefault(value.tag, []).append(event.step)
-    assert {"loss", "loss of a step", "accuracy"} <= set(steps)
+    assert {"loss", "step loss", "accuracy"} <= set(steps)
     for name, found in steps.items():
         assert found == sorted(set(found)), name
 
@@ -142,19 +141,21 @@ def test_no_curve_goes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_command_measures_a_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    model, source, head = tiny(tmp_path, cell="gru")
+    experiment = tiny(tmp_path, cell="gru")
+    model = experiment.model
     folder = tmp_path / "run"
-    (folder / "config.json").write_text(head.config.to_json())
+    (folder / "config.json").write_text(experiment.config.to_json())
     tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder / "best", 1).save()
     trained_weights = [weight.numpy() for weight in model.weights]
 
-    def assemble(config: Any, folder: Path) -> tuple[EncoderHead, Any, Any]:
+    def build(config: Any, prepared: None, folder: Path) -> Any:
         assert config.batch_size == 2 and folder == tmp_path / "run"
         for weight in model.weights:
             weight.assign(0 * weight)  # the best ones are to be loaded
-        return model, head, source
+        return experiment
 
-    monkeypatch.setattr("pipelines.tasks.assembly.assemble", assemble)
+    monkeypatch.setattr("pipelines.tasks.assembly.prepare", lambda config: None)
+    monkeypatch.setattr("pipelines.tasks.assembly.build", build)
     out = tmp_path / "flow.png"
     words = ["gradient-flow", str(tmp_path / "run"), "--examples", "2", "--out", str(out)]
     assert run(words) == 0
@@ -164,12 +165,12 @@ def test_the_command_measures_a_run(
         np.testing.assert_array_equal(weight, expected)
     with out.with_suffix(".csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    lengths = {ids.shape[1] for ids, _ in head.batches(source, 0, 0)}
+    lengths = {ids.shape[1] for ids, _ in experiment.batches(0)}
     assert len(rows) // 2 in lengths and out.exists()
     assert all(float(row["gradient_h"]) >= 0 for row in rows)
 
 
-def test_the_batch_measured_is_long_and_if_possible_without_padding() -> None:
+def test_the_measured_batch_is_long_and_without_padding_if_possible() -> None:
     batches = [[[1, 2], [1, 2]], [[1, 7, 2], [1, 5, 2]], [[1, 5, 6, 2], [1, 2, 0, 0]]]
     ids = [tf.constant(batch, tf.int32) for batch in batches]
 
@@ -182,15 +183,14 @@ def test_the_batch_measured_is_long_and_if_possible_without_padding() -> None:
     assert chosen(ids[2:]) == batches[2]
 
 
-def test_what_is_no_run_or_has_no_weights_is_said(
+def test_a_missing_run_or_missing_weights_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="is no run directory"):
+    with pytest.raises(UserError, match="is not a run directory"):
         run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])
-    model, source, head = tiny(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(json.loads(head.config.to_json())))
-    monkeypatch.setattr(
-        "pipelines.tasks.assembly.assemble", lambda config, folder: (model, head, source)
-    )
+    experiment = tiny(tmp_path)
+    (tmp_path / "config.json").write_text(experiment.config.to_json())
+    monkeypatch.setattr("pipelines.tasks.assembly.prepare", lambda config: None)
+    monkeypatch.setattr("pipelines.tasks.assembly.build", lambda *_: experiment)
     with pytest.raises(UserError, match="has no weights yet"):
         run(["gradient-flow", str(tmp_path), "--out", str(tmp_path / "x.png")])

@@ -17,7 +17,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
-from models.search.sampling import Hypotheses, beam_search, greedy
+from models.search.beam_search import beam_search
+from models.search.hypotheses import Hypotheses
+from models.search.sampling import greedy
 from pipelines.export.captions import SIGNATURES, export
 from pipelines.preprocessing.resize import decode_picture
 from tests.support.tiny_captioner import (
@@ -115,7 +117,7 @@ def in_python(model: Any, search: Any) -> Hypotheses:
     """The valid pictures through the model's own parts."""
     sound = [each for each, valid in zip(PICTURES, VALID, strict=True) if valid]
     pixels = tf.stack([decode_picture(tf.constant(each), SIZE) for each in sound])
-    step, state, cache = model.head.start(model.remember(pixels))
+    step, state, cache = model.head.prepare_search(model.encode(pixels))
     return Hypotheses(*(part.numpy() for part in search(step, state, cache, len(sound), OPTIONS)))
 
 

@@ -15,15 +15,16 @@ import tensorflow as tf
 from PIL import Image
 
 from data.common.errors import UserError
-from data.storage.prepared import Prepared
-from models.backbones.factory import build_backbone, cut
-from models.encoder_head import EncoderHead, cells
+from data.storage.prepared import StoredImages
+from models.backbones.factory import build_backbone, split_backbone
+from models.encoder_head import EncoderHead, flatten_grid
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.crop import Box
 from pipelines.inputs import feature_cache
-from pipelines.inputs.feature_cache import row_function, table
+from pipelines.inputs.feature_cache import row_function
 from pipelines.preprocessing.resize import decode_picture
+from tests.support.cached_images import image_table as table
 
 SIZE = 32
 
@@ -35,7 +36,7 @@ def png(seed: int, width: int = 48, height: int = 40) -> bytes:
     return file.getvalue()
 
 
-class InMemory(Prepared):
+class InMemory(StoredImages):
     """A dataset of a few made-up pictures; counts how many were read."""
 
     read = 0
@@ -63,7 +64,7 @@ def backbone(seed: int = 1) -> keras.Model:
 
 
 def test_pixels_are_what_decoding_gives(tmp_path: Path) -> None:
-    found = table(dataset(), "train", tmp_path, size=SIZE)
+    found = table(dataset(), tmp_path, size=SIZE)
     assert found.rows.shape == (70, 1, SIZE, SIZE, 3)
     for i in (0, 33, 69):
         np.testing.assert_array_equal(found.rows[i, 0], decode_picture(png(i), SIZE))
@@ -73,43 +74,42 @@ def test_pixels_are_what_decoding_gives(tmp_path: Path) -> None:
 def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) -> None:
     net = backbone()
     found = table(
-        dataset(), "train", tmp_path, size=SIZE, flips=True, backbone=net, backbone_fingerprint="a"
+        dataset(), tmp_path, size=SIZE, flips=True, backbone=net, backbone_fingerprint="a"
     )
     assert found.rows.shape == (70, 2, 16, 5)
     picture = tf.cast(decode_picture(png(40), SIZE), tf.float32)
     for view, pixels in enumerate((picture, picture[:, ::-1])):
-        expected = cells(net(pixels[tf.newaxis]))[0]
+        expected = flatten_grid(net(pixels[tf.newaxis]))[0]
         np.testing.assert_allclose(found.rows[40, view], expected, rtol=2e-3, atol=0.1)
 
 
-def test_a_tuned_backbone_goes_on_from_rows_of_its_frozen_part(tmp_path: Path) -> None:
+def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path) -> None:
     net = build_backbone("small-cnn", image_size=SIZE)
-    lower, top = cut(net)
+    lower, top = split_backbone(net)
     found = table(
         dataset(),
-        "train",
         tmp_path,
         size=SIZE,
         flips=True,
         backbone=lower,
-        maps=True,
+        keep_grid=True,
         backbone_fingerprint="a",
     )
     encoder = ImageEncoder(6, 0.0)
     encoder.build(4, 128)
     model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), top)
     rows = np.array([3, 40])
-    seen = model.remember(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
+    seen = model.encode(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
     pictures = [decode_picture(png(row), SIZE) for row in rows]
-    expected = model.remember(tf.stack([pictures[0], pictures[1][:, ::-1]]))
+    expected = model.encode(tf.stack([pictures[0], pictures[1][:, ::-1]]))
     np.testing.assert_allclose(seen.values, expected.values, atol=2e-3)  # rows are float16
     assert np.ptp(expected.values) > 0.1
 
 
 def test_computed_once(tmp_path: Path) -> None:
-    first = table(dataset(), "train", tmp_path, size=SIZE)
+    first = table(dataset(), tmp_path, size=SIZE)
     again = dataset()
-    second = table(again, "train", tmp_path, size=SIZE)
+    second = table(again, tmp_path, size=SIZE)
     assert InMemory.read == 0
     np.testing.assert_array_equal(first.rows, second.rows)
 
@@ -118,17 +118,17 @@ def test_computed_once(tmp_path: Path) -> None:
     "change",
     [{"size": 16}, {"backbone_fingerprint": "b"}, {"flips": True}, {"prepared": "other"}],
 )
-def test_whatever_changes_the_rows_is_computed_anew(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_what_changes_the_rows_changes_the_cache(tmp_path: Path, change: dict[str, Any]) -> None:
     options: dict[str, Any] = {"size": SIZE, "backbone_fingerprint": "a", "backbone": backbone()}
-    table(dataset(), "train", tmp_path, **options)
+    table(dataset(), tmp_path, **options)
     prepared = dataset(fingerprint=change.pop("prepared", "f"))
-    table(prepared, "train", tmp_path, **{**options, **change})
+    table(prepared, tmp_path, **{**options, **change})
     assert InMemory.read > 0
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
 
 
-def test_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = table(dataset(200), "train", tmp_path / "whole", size=SIZE)
+def test_an_interrupted_job_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table(dataset(200), tmp_path / "whole", size=SIZE)
     monkeypatch.setattr(feature_cache, "BATCH", 8)  # progress is noted every 20 batches
 
     class Interrupted(InMemory):
@@ -140,13 +140,13 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.Mo
 
     broken = Interrupted("made-up", Path("."), "f", {"train": 200}, Path("."))
     with pytest.raises(Exception):  # noqa: B017 - TensorFlow wraps it
-        table(broken, "train", tmp_path / "cut", size=SIZE)
+        table(broken, tmp_path / "cut", size=SIZE)
     (partial,) = (tmp_path / "cut").glob("*.partial")
     assert json.loads((partial / "progress.json").read_text())["done"] == 160
     rows = np.load(partial / "rows.npy", mmap_mode="r+")
     rows[3] = 7  # a mark: what was done is not done again
     rows.flush()
-    found = table(dataset(200), "train", tmp_path / "cut", size=SIZE)
+    found = table(dataset(200), tmp_path / "cut", size=SIZE)
     assert (found.rows[3] == 7).all()
     np.testing.assert_array_equal(found.rows[4:], whole.rows[4:])
 
@@ -154,11 +154,11 @@ def test_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
-    with pytest.raises(UserError, match=r"cannot keep picture features in .*file.*WORDREEL_DATA"):
-        table(dataset(), "train", blocked, size=SIZE)
+    with pytest.raises(UserError, match=r"cannot store image features in .*file.*WORDREEL_DATA"):
+        table(dataset(), blocked, size=SIZE)
 
 
-def test_decoding_keeps_the_whole_picture_squashed() -> None:
+def test_decoding_squashes_the_whole_image() -> None:
     half = np.zeros((40, 80, 3), np.uint8)
     half[:, 40:] = 255
     file = io.BytesIO()
@@ -168,20 +168,21 @@ def test_decoding_keeps_the_whole_picture_squashed() -> None:
     assert (pixels[:, SIZE // 2 + 1 :] == 255).all()
 
 
-def test_a_picture_of_the_right_size_stays_as_it_is() -> None:
+def test_an_image_of_the_right_size_is_unchanged() -> None:
     picture = png(5, SIZE, SIZE)
     np.testing.assert_array_equal(decode_picture(picture, SIZE), tf.io.decode_png(picture))
 
 
-def test_a_box_is_all_that_is_seen() -> None:
+def test_a_box_crops_the_image() -> None:
     picture = tf.io.decode_png(png(6, 64, 48))
-    cut = tf.io.encode_png(picture[12:36, 16:48])
+    cropped = tf.io.encode_png(picture[12:36, 16:48])
     np.testing.assert_array_equal(
-        decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)), decode_picture(cut, SIZE)
+        decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)),
+        decode_picture(cropped, SIZE),
     )
 
 
-def test_rows_are_what_the_backbone_says_with_its_norms_unfolded() -> None:
+def test_rows_equal_the_backbone_s_output() -> None:
     backbone = build_backbone("small-cnn", image_size=32)
     rng = np.random.default_rng(0)
     norms = [layer for layer in backbone.layers if hasattr(layer, "moving_variance")]

@@ -13,20 +13,19 @@ import pytest
 from PIL import Image
 
 from data.common.errors import UserError
-from data.images.captioned import prepare as prepared_from
-from data.images.labelled import prepare_labelled_pictures
-from data.sharding.dataset_kinds import kind_of
+from data.images.datasets import ImageDataset
+from data.sharding.datasets import preparable
+from data.sharding.prepare import prepare_clips, prepare_images
 from data.sharding.shards import Shard
 from data.storage.manifest import check
 from data.text.datasets import prepare_texts
-from data.video.datasets import prepare_clips
 from pipelines.config.config import Config
-from pipelines.inputs.feature_cache import table
 from pipelines.inputs.frozen_encoder import settings
 from pipelines.jobs.prepare import prepare
 from pipelines.preprocessing.images import decode_or_flag
 from pipelines.tasks.image_source import ImageSource
 from tests.support import prepared_folders
+from tests.support.cached_images import image_table as table
 from tests.support.source_files import jpeg
 from tests.support.tiny_clips import tiny
 
@@ -44,7 +43,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> None:
     import pipelines.jobs.beam
 
     monkeypatch.setattr(pipelines.jobs.beam, "run", run)
-    monkeypatch.setattr("data.sharding.dataset_kinds.Pictures.most", 16)
+    monkeypatch.setattr(ImageDataset, "shard_size", 16)
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def test_stored_features_are_those_that_training_would_compute(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
-    folder = prepared_folders.picture_folder(tmp_path / "source", 40)
+    folder = prepared_folders.image_folder(tmp_path / "source", 40)
     out, options = tmp_path / "out", {"max_side": 512}
     encoder = settings(backbone, flips=flips)
     prepare("folder", str(folder), out, options=options, encoder=encoder, pixels=pixels)
@@ -85,11 +84,10 @@ def test_stored_features_are_those_that_training_would_compute(
     own = source(flips=flips)
     with monkeypatch.context() as patch:
         patch.setattr("pipelines.inputs.feature_cache._decoded", None)  # nothing is computed
-        stored = own.table("train", False)
-    plain = prepared_from("folder", folder)
+        stored = own.table("train", 0)
+    plain = prepare_images("folder", folder)
     fresh = table(
         plain,
-        "train",
         tmp_path / "fresh",
         size=32,
         flips=flips,
@@ -106,20 +104,20 @@ def test_stored_features_are_those_that_training_would_compute(
             atol=2e-3,
         )
     assert [name for name, _ in own.prepared.captions("train")] == list(stored.ids)
-    assert (own.shown("train", stored.ids[0]).picture is not None) == pixels
+    assert (own.preview("train", stored.ids[0]).picture is not None) == pixels
     if pixels:  # others are computed, and that is said
-        assert source(flips=True).table("train", False).rows.shape[1] == 2
-        assert "none of mirrored pictures: those are computed" in capfd.readouterr().err
+        assert source(flips=True).table("train", 0).rows.shape[1] == 2
+        assert "without mirrored images: the run computes features" in capfd.readouterr().err
     else:
-        assert source(flips=False).table("train", False).rows.shape[1] == 1
-        with pytest.raises(UserError, match=r"no pictures, which a backbone that learns needs"):
-            source(fine_tune_from=1).table("train", True)
-        with pytest.raises(UserError, match="has no pictures, only features of them"):
-            list(ImageSource.inputs(own.prepared, "train"))
+        assert source(flips=False).table("train", 0).rows.shape[1] == 1
+        with pytest.raises(UserError, match="but no images, which fine-tuning needs"):
+            source(fine_tune_from=1).table("train", 0)
+        with pytest.raises(UserError, match="has no images, only features of them"):
+            list(own.prepared.images("train"))
 
 
 @pytest.mark.parametrize(
-    "pooled, grid", [(True, "mean"), (False, "mean"), (False, "places"), (False, "cells")]
+    "pooled, grid", [(True, "mean"), (False, "mean"), (False, "spatial"), (False, "spatial+cells")]
 )
 def test_stored_features_of_clips_are_those_that_training_would_compute(
     pooled: bool,
@@ -132,19 +130,20 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
     task, out = "action-recognition", tmp_path / "out"
     options = {"backbone": backbone, "flips": True, "frame_pooling": grid}
-    _, fresh, _ = tiny(task, tmp_path, **options)
+    fresh = tiny(task, tmp_path, **options).source
     encoder = settings(backbone, pooled=pooled, flips=True)
     prepare(
         "clip-folder",
         str(tmp_path / "source"),
         out,
-        options=kind_of("clip-folder").options("clip-folder", {"frames": 6}),
+        options=preparable("clip-folder").options({"frames": 6}),
         encoder=encoder,
         pixels=False,
     )
-    model, source, head = tiny(task, tmp_path, **options, data="prepared", source=str(out))
+    experiment = tiny(task, tmp_path, **options, data="prepared", source=str(out))
+    source = experiment.source
     for split, views in (("train", 2), ("validation", 1)):
-        own, other = source.table(split, False), fresh.table(split, False)
+        own, other = source.table(split, 0), fresh.table(split, 0)
         assert own.rows.shape[1] == other.rows.shape[1] == views
         assert dict(zip(own.ids, own.frames, strict=True)) == dict(
             zip(other.ids, other.frames, strict=True)
@@ -153,10 +152,10 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
             both = [it.read(np.array([it.positions()[name]]))[0] for it in (own, other)]
             stored, computed = (each.astype(np.float32) for each in both)
             np.testing.assert_allclose(stored, computed, atol=4e-3)
-    assert head.evaluate(model, source, "validation", 0).summary()["accuracy"] >= 0
-    assert source.shown("train", own.ids[0]).text
+    assert experiment.evaluate("validation").summary()["accuracy"] >= 0
+    assert source.preview("train", own.ids[0]).text
     if pooled:
-        with pytest.raises(UserError, match="none of single cells or a part of each frame"):
+        with pytest.raises(UserError, match="without grid cells or cropped frames"):
             tiny(
                 task,
                 tmp_path,
@@ -164,7 +163,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
                 crop="0:.5,0:1",
                 data="prepared",
                 source=str(out),
-            )[1].table("train", False)
+            ).source.table("train", 0)
     else:
         with pytest.raises(UserError, match="6 frames a clip: other ones are for"):
             tiny(task, tmp_path, **options, sample_frames=5, data="prepared", source=str(out))
@@ -201,10 +200,10 @@ def test_without_pixels_features_are_of_photos_as_an_export_sees_them(
     rows = "\n".join(f"{name},a photo" for name in photos)
     (source / "captions.csv").write_text(f"image,caption\n{rows}\n")
 
-    options = kind_of("folder").options("folder", {"pixels": False})
+    options = preparable("folder").options({"pixels": False})
     encoder = settings(str(tmp_path / "identity.keras"))
     prepare("folder", str(source), out, options=options, encoder=encoder, pixels=False)
-    stored = prepared_from("prepared", out)
+    stored = prepare_images("prepared", out)
     found = {
         name: pixels.reshape(32, 32, 3).astype(np.float32)
         for split in stored.splits
@@ -234,14 +233,15 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
     for module in (data.builtin.scenes, data.builtin.clips, data.builtin.reviews):
         monkeypatch.setattr(module, "SPLITS", dict.fromkeys(module.SPLITS, 4))
     for name in ("synthetic-scenes", "synthetic-clips", "synthetic-reviews"):
-        prepare(name, None, tmp_path / name, options={"seed": 1})
+        prepare(name, None, tmp_path / name, options=preparable(name).options({"seed": 1}))
         assert list(check(tmp_path / name)) == []
-    scenes = prepared_from("prepared", tmp_path / "synthetic-scenes")
+    scenes = prepare_images("prepared", tmp_path / "synthetic-scenes")
+    assert scenes.is_true is not None
     for (name, captions), (same, picture) in zip(
         scenes.captions("train"), scenes.images("train"), strict=True
     ):
         assert name == same
-        assert all(scenes.is_true(name, caption) for caption in captions)  # type: ignore[attr-defined]
+        assert all(scenes.is_true(name, caption) for caption in captions)
         assert Image.open(io.BytesIO(picture)).size == (64, 64)
     clips = prepare_clips("prepared", tmp_path / "synthetic-clips")
     assert {len(frames) for _, frames in clips.frames("test")} == {data.builtin.clips.FRAMES}
@@ -262,10 +262,12 @@ def test_labelled_pictures_come_back_with_their_classes(
     (tmp_path / "source" / "class 0" / "again.jpg").write_bytes(jpeg(3))
     (tmp_path / "source" / "class 1" / "other.jpg").write_bytes(jpeg(3))
     source, options = str(tmp_path / "source"), {"max_side": 512}
-    text = prepare("pictures", source, tmp_path / "out", options=options, max_bad=0.1)
+    text = prepare("labelled-images", source, tmp_path / "out", options=options, max_bad=0.1)
     assert "class 1" in text and "captions" not in text
-    stored = prepare_labelled_pictures("prepared", tmp_path / "out")
-    plain = prepare_labelled_pictures("pictures", source, data_dir=tmp_path / "home", max_bad=0.1)
+    stored = prepare_images("prepared", tmp_path / "out", labels=True)
+    plain = prepare_images(
+        "labelled-images", source, labels=True, data_dir=tmp_path / "home", max_bad=0.1
+    )
     assert stored.classes == plain.classes == ("class 0", "class 1", "class 2")
     for split in plain.splits:
         assert dict(stored.labels(split)) == dict(plain.labels(split))
@@ -295,17 +297,17 @@ def test_translations_come_back_side_by_side(tmp_path: Path, made: None) -> None
     for split in ("train", "validation"):
         assert sorted(stored.texts(split)) == sorted(plain.texts(split))
         assert sorted(stored.captions(split)) == sorted(plain.captions(split))
-    with pytest.raises(UserError, match="holds pairs, which is of no use to this task"):
+    with pytest.raises(UserError, match="holds pairs, which this task cannot use"):
         prepare_texts("prepared", tmp_path / "out", pairs=False)
 
 
 def test_another_kind_or_nothing_finished_is_refused(tmp_path: Path, made: None) -> None:
-    folder = prepared_folders.picture_folder(tmp_path / "source", 20)
+    folder = prepared_folders.image_folder(tmp_path / "source", 20)
     prepare("folder", str(folder), tmp_path / "out", options={"max_side": 64})
-    with pytest.raises(UserError, match="holds folder, which is of no use to this task"):
+    with pytest.raises(UserError, match="holds folder, which this task cannot use"):
         prepare_clips("prepared", tmp_path / "out")
-    with pytest.raises(UserError, match="holds folder, which is of no use to this task"):
-        prepare_labelled_pictures("prepared", tmp_path / "out")
+    with pytest.raises(UserError, match="holds folder, which this task cannot use"):
+        prepare_images("prepared", tmp_path / "out", labels=True)
     (tmp_path / "out" / "dataset_info.json").unlink()
     with pytest.raises(UserError, match="holds no finished dataset"):
-        prepared_from("prepared", tmp_path / "out")
+        prepare_images("prepared", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Sources and disks that are not what they should be: jobs say so in words and spoil nothing."""
+"""Bad sources and full disks: jobs stop with an error and damage nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from data.common.errors import UserError
+from data.images.datasets import ImageDataset
 from data.sharding import shards, work_items
-from data.sharding.dataset_kinds import kind_of, list_source
+from data.sharding.datasets import list_source, preparable
 from data.sharding.shard_writer import write_shard
 from data.storage import fingerprints, manifest
 from pipelines.cli.main import run
@@ -53,7 +54,7 @@ def skipped(out: Path) -> dict[str, str]:
     return {line["file"]: line["reason"] for line in map(json.loads, lines)}
 
 
-def test_a_picture_that_may_not_be_read_is_named_and_taken_when_it_may(
+def test_an_unreadable_image_is_reported_and_used_once_it_is_readable(
     source: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = fingerprints.content
@@ -90,7 +91,7 @@ def test_a_folder_that_may_not_be_read_stops_the_job(
 def test_a_source_whose_disk_goes_away_stops_the_job_and_keeps_what_is_made(
     source: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("data.sharding.dataset_kinds.Pictures.most", 2)
+    monkeypatch.setattr(ImageDataset, "shard_size", 2)
     out, writer = tmp_path / "out", write_shard
 
     def then_gone(work: Path, missing: list[shards.Shard], unit: str, options: object) -> None:
@@ -125,7 +126,9 @@ def test_a_full_disk_ends_a_shard_and_with_room_it_is_made(
     partial.symlink_to("/dev/full")
     with pytest.raises(OSError) as caught:
         write_shard(place.folder, first.key, {})
-    assert str(explanation(caught.value)).startswith(f"the disk is full '{partial}': make room")
+    assert str(explanation(caught.value)).startswith(
+        f"the disk is full '{partial}': free some space"
+    )
     assert not place.path(first.key, ".json").exists()
     partial.unlink()
     write_shard(place.folder, first.key, {})
@@ -152,24 +155,24 @@ def test_a_worker_that_cannot_even_say_that_the_disk_is_full(
         ("folder", {}, "source is empty"),
         ("folder", {"captions.csv": "image,caption\n", "images/.keep": ""}, "no|every"),
         ("folder", {"captions.csv": "image,caption\na.jpg,a dog\n", "images/.keep": ""}, "none of"),
-        ("pictures", {"daisy/.keep": "", "rose/.keep": ""}, "daisy, rose"),
+        ("labelled-images", {"daisy/.keep": "", "rose/.keep": ""}, "daisy, rose"),
         ("clip-folder", {"labels.csv": "file,label\n", "clips/.keep": ""}, "no|every"),
         ("texts", {"texts.csv": "text,label\n"}, "two classes or more"),
         ("pairs", {"train.tsv": ""}, "must name the columns text and translation"),
     ],
 )
-def test_nothing_to_prepare_is_said(
+def test_a_source_without_examples_is_an_error(
     dataset: str, files: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     source, out = fill(tmp_path / "source", files), tmp_path / "out"
     source.mkdir(exist_ok=True)
-    options = kind_of(dataset).options(dataset, {})
+    options = preparable(dataset).options({})
     with pytest.raises(UserError, match=said):
         prepare(dataset, str(source), out, options=options)
     assert not (out / "dataset_info.json").exists()
 
 
-def test_an_out_that_is_no_folder_is_told(
+def test_an_out_that_is_not_a_folder_is_an_error(
     source: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
@@ -179,7 +182,7 @@ def test_an_out_that_is_no_folder_is_told(
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_links_that_go_round_and_names_that_differ_in_case_are_no_hindrance(
+def test_cyclic_links_and_names_that_differ_in_case_do_not_stop_a_job(
     source: Path, tmp_path: Path, here: None
 ) -> None:
     images = source / "images"
@@ -191,8 +194,8 @@ def test_links_that_go_round_and_names_that_differ_in_case_are_no_hindrance(
     with (source / "captions.csv").open("a") as file:
         file.write("\nPhoto.JPG,large letters\nphoto.jpg,small letters\n0.jpg,once more\n")
     prepare("folder", str(source), tmp_path / "out", options=OPTIONS)
-    (told,) = skipped(tmp_path / "out").values()
-    assert told.startswith("differs only in case: from ")
+    (reason,) = skipped(tmp_path / "out").values()
+    assert reason.startswith("differs only in case: from ")
     assert sum(note["examples"] for note in read(tmp_path / "out")) == 10
 
 

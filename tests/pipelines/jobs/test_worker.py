@@ -1,4 +1,4 @@
-"""Jobs: workers make the same bytes, in processes that may die without taking the job along."""
+"""Jobs: any number of workers makes the same bytes; a crashing worker does not end the job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.paths import ROOT
 from tests.support.prepared_folders import two_workers
 
 
-def test_the_item_that_kills_is_left_out_and_a_bystander_is_not(
+def test_only_the_item_that_crashes_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shard_worker, "make", crashing_data.deadly_make)
@@ -31,10 +31,10 @@ def test_the_item_that_kills_is_left_out_and_a_bystander_is_not(
     assert worker.build("key")
     worker.close()
     found = json.loads((tmp_path / "key.json").read_text())
-    assert found == {str(crashing_data.POISON): "whatever reads it crashes"}
+    assert found == {str(crashing_data.POISON): "it crashes the decoder"}
 
 
-def test_what_a_user_can_mend_stops_all_workers_in_words(
+def test_an_error_that_the_user_can_fix_stops_all_workers_with_a_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = tmp_path / shard_worker.FAILED
@@ -48,12 +48,12 @@ def test_what_a_user_can_mend_stops_all_workers_in_words(
     assert "disk is full" in failed.read_text()  # not even begun
     failed.unlink()
     assert not worker.build("other")
-    assert "is there memory enough?" in failed.read_text()
+    assert "is there enough memory?" in failed.read_text()
     worker.close()
 
 
 def test_two_workers_make_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = prepared_folders.picture_folder(tmp_path / "source", 300)
+    source = prepared_folders.image_folder(tmp_path / "source", 300)
     options = prepared_folders.OPTIONS
     prepare("folder", str(source), tmp_path / "two", options=options, beam_options=two_workers())
 
@@ -71,7 +71,7 @@ def test_two_workers_make_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.M
     assert one == two
 
 
-def test_a_process_that_works_ends_with_the_one_that_waits(tmp_path: Path) -> None:
+def test_a_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     code = (
         "import tests.support.crashing_data; from pipelines.jobs.worker import Sandbox; "
@@ -102,25 +102,23 @@ def state(pid: int) -> str:
         return "Z"
 
 
-def test_shards_that_no_worker_brings_are_missed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_shards_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beam.BuildShard, "process", lambda self, key: iter([key]))
-    with pytest.raises(UserError, match="1 of 1 shards did not come: do all workers see"):
+    with pytest.raises(UserError, match="1 of 1 shards are missing: do all workers share"):
         beam.run(tmp_path, [Shard("key", "train", 1)], "pictures", two_workers())
 
 
-def test_a_runner_that_gives_up_is_no_fault_of_the_program(tmp_path: Path) -> None:
+def test_a_failing_runner_is_a_user_error(tmp_path: Path) -> None:
     nowhere = ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--job_server_timeout=1"]
     for options, reason in (
         (["--runner=FlinkRuner"], "FlinkRuner"),
         (nowhere, "FutureTimeoutError"),
     ):
-        with pytest.raises(UserError, match=f"the runner gave up: .*{reason}(?s:.)*same command"):
+        with pytest.raises(UserError, match=f"the runner failed: .*{reason}(?s:.)*same command"):
             beam.run(tmp_path, [Shard("key", "train", 1)], "pictures", options)
 
 
-def test_an_option_that_nobody_knows_is_refused() -> None:
+def test_an_unknown_option_is_an_error() -> None:
     beam.check_options(["--runner=FlinkRunner", "--flink_master", "a:8081", "--parallelism=4"])
     with pytest.raises(UserError, match="unknown option --imagesize=64: neither prepare nor"):
         beam.check_options(["--imagesize=64"])

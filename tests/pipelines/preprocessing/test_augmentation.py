@@ -1,4 +1,4 @@
-"""What is varied while learning: as far as asked, anew each time, and the same from one seed."""
+"""Augmentation: within its limits, random, and reproducible from a seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.inputs.tables import Table
+from pipelines.inputs.tables import ImageTable
 from pipelines.preprocessing.augmentation import Augmentation
 
 ALL = Augmentation(translation=3, rotation=20.0, zoom=0.3, brightness=0.2)
@@ -17,7 +17,7 @@ def noise(count: int = 4, height: int = 16, width: int = 12) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
 
 
-def test_a_shift_moves_whole_pixels_and_repeats_the_edge() -> None:
+def test_translation_moves_whole_pixels_and_repeats_the_edge() -> None:
     pictures = noise(40)
     moved = Augmentation(translation=2).apply(pictures, np.random.default_rng(1))
     found = set()
@@ -42,7 +42,7 @@ def test_a_shift_moves_whole_pixels_and_repeats_the_edge() -> None:
     seed=st.integers(0, 99),
 )
 @settings(max_examples=30, deadline=None)
-def test_what_is_of_one_colour_stays_so(
+def test_an_image_of_one_color_does_not_change(
     translation: int, rotation: float, zoom: float, shade: int, seed: int
 ) -> None:
     plain = np.full((2, 8, 10, 3), shade, np.uint8)
@@ -50,7 +50,7 @@ def test_what_is_of_one_colour_stays_so(
     np.testing.assert_array_equal(varied, plain)
 
 
-def test_a_tint_changes_light_within_its_share() -> None:
+def test_brightness_changes_within_its_limit() -> None:
     plain = np.full((200, 2, 2, 3), 100, np.uint8)
     means = (
         Augmentation(brightness=0.1).apply(plain, np.random.default_rng(0))[:, 0, 0, 0].astype(int)
@@ -60,7 +60,7 @@ def test_a_tint_changes_light_within_its_share() -> None:
 
 
 @pytest.mark.parametrize("side", [1, 15, 16])
-def test_turning_keeps_the_middle(side: int) -> None:
+def test_rotation_keeps_the_center(side: int) -> None:
     picture = np.zeros((1, side, side, 3), np.uint8)
     middle = slice((side - 1) // 2, side // 2 + 1)
     picture[:, middle, middle] = 255
@@ -68,9 +68,9 @@ def test_turning_keeps_the_middle(side: int) -> None:
     assert (turned[:, middle, middle].mean(axis=(1, 2, 3)) > 180).all()
 
 
-def test_a_table_varies_by_chance_alone_and_never_without() -> None:
+def test_a_table_augments_only_with_a_generator() -> None:
     pictures = noise()
-    table = Table(tuple("abcd"), pictures[:, np.newaxis], augmentation=ALL)
+    table = ImageTable(tuple("abcd"), pictures[:, np.newaxis], augmentation=ALL)
     rows = np.arange(4)
     np.testing.assert_array_equal(table.read(rows), pictures)
     first, again, other = (table.read(rows, np.random.default_rng(s)) for s in (1, 1, 2))
@@ -79,19 +79,19 @@ def test_a_table_varies_by_chance_alone_and_never_without() -> None:
     np.testing.assert_array_equal(table.rows[:, 0], pictures)  # what is stored stays
 
 
-def test_features_cannot_be_varied() -> None:
+def test_features_cannot_be_augmented() -> None:
     rows = np.ones([2, 1, 4, 3], np.float16)
-    table = Table(("a", "b"), rows, augmentation=ALL)
+    table = ImageTable(("a", "b"), rows, augmentation=ALL)
     np.testing.assert_array_equal(
         table.read(np.array([0, 1]), np.random.default_rng(0)), rows[:, 0]
     )
 
 
-def test_nothing_to_vary_is_false() -> None:
+def test_an_augmentation_of_zeros_is_false() -> None:
     assert ALL and not Augmentation()
 
 
-def test_the_frames_of_a_clip_change_alike() -> None:
+def test_all_frames_of_a_clip_change_alike() -> None:
     still = np.repeat(noise(1), 5, axis=0)
     frames = ALL.apply(still, np.random.default_rng(4), alike=True)
     assert (frames == frames[0]).all() and (frames[0] != still[0]).any()

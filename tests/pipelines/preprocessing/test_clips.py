@@ -1,4 +1,4 @@
-"""What an export takes of a clip: the frames that training would see, whatever is sent."""
+"""Clip preprocessing of an export selects the same frames as training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def png(number: int) -> bytes:
     return encoded
 
 
-def test_chance_chooses_within_each_segment() -> None:
+def test_random_frames_are_within_their_segments() -> None:
     frames = np.array([20, 3, 7])
     rng = np.random.default_rng(0)
     seen = set()
@@ -35,7 +35,7 @@ def test_chance_chooses_within_each_segment() -> None:
     assert len(seen) > 20
 
 
-def test_jitter_changes_the_pace_and_keeps_the_order() -> None:
+def test_speed_jitter_changes_the_pace_and_keeps_the_order() -> None:
     frames, rng = np.array([75, 20]), np.random.default_rng(0)
     plain, mask = select_frames(frames, None)
     paces = []
@@ -57,7 +57,7 @@ def test_jitter_changes_the_pace_and_keeps_the_order() -> None:
 
 @pytest.mark.parametrize("lengths", [[9, 3], [4, 4], [1, 0]])
 @pytest.mark.parametrize("most, views", [(4, 1), (None, 1), (4, 2)])
-def test_an_export_chooses_the_frames_that_a_table_does(
+def test_an_export_selects_the_same_frames_as_a_table(
     lengths: list[int], most: int | None, views: int
 ) -> None:
     reader = ClipBytes(48, None, most, {}, views)
@@ -81,7 +81,7 @@ def test_an_export_chooses_the_frames_that_a_table_does(
         assert np.array_equal(frames[row, :count], reader.read_pixels(whole)[0][0][0])
 
 
-def test_frames_that_cannot_be_decoded_are_none() -> None:
+def test_undecodable_frames_are_dropped() -> None:
     reader = ClipBytes(32, None, None, {})
     whole = [png(1), png(2), png(3)]
     broken = [b"", png(1), b"no picture", png(2), b"", png(3)[:50], png(3)]
@@ -112,5 +112,5 @@ def test_a_crop_is_cut_before_resizing() -> None:
     for wrong in ("0:1", "0.5:0.2,0:1", "0:2,0:1", "a:b,c:d"):
         with pytest.raises(UserError, match="--crop is TOP:BOTTOM,LEFT:RIGHT"):
             crop_box(wrong)
-    with pytest.raises(UserError, match="give one of the two"):
+    with pytest.raises(UserError, match="exclude each other"):
         Config(sample_frames=3, sample_rate=2.0)

@@ -1,4 +1,4 @@
-"""Hostile bytes: what is sound comes out as in training, what is not harms nobody else."""
+"""Untrusted bytes: valid images are read as in training, others affect no other row."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from data.media.images import _to_rgb
-from pipelines.preprocessing.exif import orientation, upright
-from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS
+from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import decode_picture
-from tests.support.tiny_captioner import encode, picture
+from pipelines.preprocessing.resize import decode_picture, upright
+from tests.support.tiny_captioner import encode, picture, png_chunk
 
 SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
@@ -37,7 +36,7 @@ def flags(encoded: list[bytes]) -> list[bool]:
 
 
 def squashed(image: Image.Image) -> np.ndarray:
-    """What training would see of an image."""
+    """Return an image as training sees it."""
     return decode_picture(tf.constant(encode(image.convert("RGB"), "PNG")), SIZE).numpy()
 
 
@@ -53,12 +52,7 @@ def segment(marker: int, content: bytes) -> bytes:
     return bytes([0xFF, marker]) + struct.pack(">H", len(content) + 2) + content
 
 
-def png_chunk(name: bytes, content: bytes) -> bytes:
-    check = zlib.crc32(name + content)
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", check)
-
-
-def test_formats_and_sizes_mix_in_a_batch_and_are_what_training_sees() -> None:
+def test_a_batch_of_mixed_formats_and_sizes_is_read_as_in_training() -> None:
     encoded = [
         encode(picture(seed, 30 + 7 * seed, 50 - 3 * seed), FORMATS[seed % 4]) for seed in range(9)
     ]
@@ -69,7 +63,7 @@ def test_formats_and_sizes_mix_in_a_batch_and_are_what_training_sees() -> None:
         np.testing.assert_array_equal(found, decode_picture(tf.constant(each), SIZE))
 
 
-def test_a_bad_row_is_flagged_and_leaves_the_others_alone() -> None:
+def test_an_invalid_row_is_flagged_and_does_not_affect_others() -> None:
     good = encode(picture(0))
     bad = [b"", b"<html>404</html>", np.random.default_rng(0).bytes(5000), good[: len(good) // 2]]
     bad += [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", encode(picture(0), "WEBP")]
@@ -105,25 +99,25 @@ def test_a_gif_of_many_blocks_is_read() -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_file_cut_short_anywhere_is_flagged(form: str) -> None:
+def test_a_truncated_file_is_flagged(form: str) -> None:
     whole = encode(picture(1), form)
     cuts = np.random.default_rng(1).integers(1, len(whole) - 2, 40)
     assert not any(flags([whole[:cut] for cut in cuts]))
 
 
-def test_progressive_jpeg_is_decoded_and_flagged_if_cut() -> None:
+def test_a_progressive_jpeg_is_decoded_and_flagged_if_truncated() -> None:
     whole = encode(picture(1), progressive=True)
     assert flags([whole, whole[: len(whole) * 9 // 10]]) == [True, False]
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_the_header_decides_what_is_too_large(form: str) -> None:
+def test_an_image_whose_header_is_too_large_is_flagged(form: str) -> None:
     sizes = [(20, 20), (401, 1), (1, 400), (21, 20)]
     pictures = [encode(picture(0, *size), form) for size in sizes]
     assert decode_few(tf.constant(pictures))[1].numpy().tolist() == [True, False, True, False]
 
 
-def test_a_gif_is_as_large_as_its_first_frame_whatever_its_screen() -> None:
+def test_the_size_of_a_gif_is_that_of_its_first_frame() -> None:
     gif = encode(picture(0, 30, 30), "GIF")
     lying = gif[:6] + struct.pack("<HH", 1, 1) + gif[10:]
     assert decode_few(tf.constant([lying]))[1].numpy().tolist() == [False]
@@ -143,8 +137,8 @@ def test_a_gigapixel_is_refused_before_it_gets_memory() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
 
 
-def test_a_jpeg_that_goes_over_its_pixels_for_hours_is_flagged() -> None:
-    """A scan that says of all blocks that nothing changes takes 12 bytes, whatever their number."""
+def test_a_jpeg_of_very_many_scans_is_flagged() -> None:
+    """A scan that changes no block takes 12 bytes, whatever the number of blocks."""
     whole = encode(picture(0), progressive=True)
     scan = segment(0xDA, b"\1\1\0\1\x3f\0")
     scans = whole.count(b"\xff\xda")
@@ -165,7 +159,7 @@ def test_a_png_that_unpacks_into_gigabytes_of_text_is_flagged() -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_jpegs_of_other_colours(mode: str) -> None:
+def test_jpegs_of_other_color_modes(mode: str) -> None:
     encoded = encode(picture(2, mode=mode))
     pictures, valid = decode(tf.constant([encoded]))
     assert valid.numpy().all()
@@ -182,7 +176,7 @@ def test_pngs_of_other_modes(mode: str) -> None:
 
 
 def transparent_pictures() -> dict[str, bytes]:
-    """Pictures of 60 × 40 pixels with transparency, in every way that files have it."""
+    """Images of 60 × 40 pixels with every kind of transparency."""
     image = picture(4, mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
     drawn, grey, few = image.convert("RGB"), picture(4, mode="L"), picture(4).quantize(16)
@@ -202,7 +196,7 @@ def transparent_pictures() -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", transparent_pictures())
-def test_what_is_transparent_is_white_as_in_training(kind: str) -> None:
+def test_transparent_pixels_are_white_as_in_training(kind: str) -> None:
     encoded = transparent_pictures()[kind]
     with Image.open(io.BytesIO(encoded)) as image:
         assert image.has_transparency_data
@@ -215,7 +209,7 @@ def test_what_is_transparent_is_white_as_in_training(kind: str) -> None:
     np.testing.assert_array_equal(found[3], squashed(picture(0, 33, 21)))
 
 
-def test_a_gif_whose_transparent_colour_is_beyond_its_palette_is_left_as_it_is() -> None:
+def test_a_gif_with_a_transparent_color_beyond_its_palette_is_opaque() -> None:
     gif = encode(picture(4).quantize(16), "GIF", transparency=3)
     control = gif.index(b"!\xf9")
     odd = gif[: control + 6] + b"\xfe" + gif[control + 7 :]
@@ -231,7 +225,7 @@ def test_sixteen_bits_are_scaled_to_eight() -> None:
     assert np.abs(pictures[0].numpy().astype(int) - squashed(grey)).max() <= 1
 
 
-def test_of_an_animation_the_first_frame_is_shown() -> None:
+def test_the_first_frame_of_an_animation_is_used() -> None:
     frames = [picture(seed).quantize(64) for seed in range(5)]
     gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=b"x" * 700)
     pictures, valid = decode(tf.constant([gif, gif[: len(gif) * 4 // 5]]))
@@ -240,14 +234,14 @@ def test_of_an_animation_the_first_frame_is_shown() -> None:
         np.testing.assert_array_equal(found, squashed(frames[0]))
 
 
-def test_a_bmp_palette_that_tensorflow_would_take_for_grey_is_flagged() -> None:
+def test_a_bmp_with_a_color_palette_is_flagged() -> None:
     grey, coloured = picture(2, mode="L"), picture(2).quantize(16)
     assert flags([encode(grey, "BMP"), encode(coloured, "BMP")]) == [True, False]
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("order", "<>")
-def test_jpegs_are_turned_as_pillow_turns_them(turn: int, order: str) -> None:
+def test_jpegs_are_turned_as_by_pillow(turn: int, order: str) -> None:
     before = segment(0xE2, bytes(60_000)) + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0")
     encoded = turned_jpeg(turn, order, before)
     pictures, valid = decode(tf.constant([encoded]))
@@ -258,7 +252,7 @@ def test_jpegs_are_turned_as_pillow_turns_them(turn: int, order: str) -> None:
     assert difference.mean() < 1.5
 
 
-def test_turning_the_squashed_square_is_turning_the_picture() -> None:
+def test_turning_after_resizing_equals_turning_before() -> None:
     for turn in range(1, 9):
         image = picture(5, 61, 37)
         image.getexif()[274] = turn
@@ -268,13 +262,13 @@ def test_turning_the_squashed_square_is_turning_the_picture() -> None:
 
 
 @pytest.mark.parametrize("value", [0, 9, 65535])
-def test_no_such_orientation_is_upright(value: int) -> None:
+def test_an_unknown_orientation_is_upright(value: int) -> None:
     assert read_orientation(turned_jpeg(value)) == 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_broken_exif_never_fails_a_picture(data: st.DataObject) -> None:
+def test_damaged_exif_never_fails(data: st.DataObject) -> None:
     encoded = bytearray(turned_jpeg(6))
     for _ in range(data.draw(st.integers(1, 4))):
         position = data.draw(st.integers(2, 60))

@@ -1,4 +1,4 @@
-"""The graph's tokens are Python's, for real sentences and for whatever Unicode holds."""
+"""The graph's tokens equal Python's, for real sentences and for all of Unicode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from pipelines.preprocessing import text as text_graph
 TEXTS = [tf.TensorSpec([None], tf.string)]
 in_graph = {
     marks: tf.function(
-        functools.partial(text_graph.tokenize, marks=marks), input_signature=TEXTS, autograph=False
+        functools.partial(text_graph.tokenize, punctuation=marks),
+        input_signature=TEXTS,
+        autograph=False,
     )
     for marks in (False, True)
 }
@@ -62,7 +64,7 @@ ODD = [
 ]
 
 
-def test_odd_texts_together_and_alone() -> None:
+def test_unusual_texts_in_a_batch_and_alone() -> None:
     agree(ODD)
     for text in ODD:
         agree([text])
@@ -93,7 +95,7 @@ def test_marks_in_any_order_compose_alike() -> None:
         max_size=4,
     )
 )
-def test_made_up_texts(texts: list[str]) -> None:
+def test_random_texts(texts: list[str]) -> None:
     agree(texts)
 
 
@@ -106,7 +108,7 @@ def test_thousands_of_real_sentences(shared_data: Path, tmp_path: Path) -> None:
             agree([text.upper() for text in texts[:500]])
 
 
-def test_what_is_not_utf8_is_punctuation() -> None:
+def test_bytes_that_are_not_utf8_are_punctuation() -> None:
     for graph in in_graph.values():
         (words,) = graph(tf.constant([b"fine\xff\xfefilm \xc3"])).to_list()
         assert words == [b"fine", b"film"]

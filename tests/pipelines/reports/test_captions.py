@@ -124,7 +124,7 @@ def test_it_says_what_was_run_and_how_good_it_is(usual: tuple[str, Page]) -> Non
     for part in (
         "Image captioning on scenes",
         "python train.py --epochs 3",
-        "wordreel caption runs/a/export/1 picture.jpg",
+        "wordreel caption runs/a/export/1 image.jpg",
         "three pictures are cut short",
         scores.signature,
         f"CIDEr-D {100 * scores.scores.corpus['CIDEr-D']:.1f}",

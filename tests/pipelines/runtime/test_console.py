@@ -26,7 +26,7 @@ def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_work_that_ends_well_gives_its_own_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_of_a_command_is_returned(capsys: pytest.CaptureFixture[str]) -> None:
     assert (exit_code(lambda: 0), exit_code(lambda: 1)) == (0, 1)
     assert capsys.readouterr() == ("", "")
 
@@ -36,7 +36,7 @@ def test_work_that_ends_well_gives_its_own_exit_code(capsys: pytest.CaptureFixtu
     [
         (UserError("no such thing"), ["no such thing"]),
         (OSError(errno.ENOSPC, "No space left on device", "a/b"), ["disk is full", "'a/b'"]),
-        (OSError(errno.ENOSPC, "No space left on device"), ["disk is full", "make room"]),
+        (OSError(errno.ENOSPC, "No space left on device"), ["disk is full", "free some space"]),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), ["disk is full"]),
         (PermissionError(errno.EACCES, "Permission denied", "runs"), ["'runs'", "permission"]),
         (FileExistsError(errno.EEXIST, "File exists", "out"), ["'out'", "file exists"]),
@@ -45,7 +45,7 @@ def test_work_that_ends_well_gives_its_own_exit_code(capsys: pytest.CaptureFixtu
         (OSError(errno.EROFS, "Read-only file system", "runs"), ["'runs'", "read-only"]),
     ],
 )
-def test_what_a_user_can_mend_is_one_line_and_2(
+def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_2(
     error: Exception, parts: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(lambda: fail(error)) == 2
@@ -55,18 +55,18 @@ def test_what_a_user_can_mend_is_one_line_and_2(
     assert all(part in said for part in parts)
 
 
-def test_ctrl_c_is_130_and_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_exit_code_130_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(lambda: fail(KeyboardInterrupt()), "stopped; go on") == 130
     assert capsys.readouterr().err == "\nstopped; go on\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyError("x"), OSError("x")])
-def test_faults_of_the_program_keep_their_traceback(error: Exception) -> None:
+def test_bugs_keep_their_traceback(error: Exception) -> None:
     with pytest.raises(type(error)):
         exit_code(lambda: fail(error))
 
 
-def test_reader_that_closes_the_pipe_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     code = "import sys; from pipelines.runtime.console import exit_code\n"
     code += "sys.exit(exit_code(lambda: [print('x' * 100) for _ in range(100_000)] and 0))"
     command = f'{sys.executable} -c "{code}" | head -1'
@@ -74,7 +74,7 @@ def test_reader_that_closes_the_pipe_is_no_error() -> None:
     assert (done.stdout, done.stderr) == ("x" * 100 + "\n", "")
 
 
-def test_options_of_a_subcommand_are_known_by_their_nearest_name() -> None:
+def test_an_unknown_option_of_a_subcommand_gets_the_nearest_name() -> None:
     parser = Parser(prog="wordreel")
     command = parser.add_subparsers(dest="command").add_parser("caption")
     command.add_argument("pictures", nargs="*")
@@ -84,7 +84,7 @@ def test_options_of_a_subcommand_are_known_by_their_nearest_name() -> None:
         parser.parse(["caption", "a.jpg", "--n-bst", "3"])
 
 
-def test_full_disk_met_by_tensorflow_is_explained() -> None:
+def test_a_full_disk_reported_by_tensorflow_is_explained() -> None:
     import tensorflow as tf
 
     with pytest.raises(tf.errors.OpError) as caught:
@@ -95,7 +95,7 @@ def test_full_disk_met_by_tensorflow_is_explained() -> None:
     assert explanation(other.value) is None
 
 
-def test_tensorflow_is_quiet_but_its_errors_are_heard() -> None:
+def test_tensorflow_logs_only_errors() -> None:
     code = (
         "from pipelines.runtime.console import quiet_tensorflow\n"
         "quiet_tensorflow()\n"
@@ -108,11 +108,11 @@ def test_tensorflow_is_quiet_but_its_errors_are_heard() -> None:
     assert (done.stdout, done.stderr) == ("3\n", "still connected")
 
 
-def test_lines_that_are_no_noise_pass() -> None:
+def test_other_lines_of_the_log_are_kept() -> None:
     code = (
-        "from pipelines.runtime.console import _filtered_stderr, _worth_saying\n"
+        "from pipelines.runtime.console import _filtered_stderr, _without_noise\n"
         "import os\n"
-        "with _filtered_stderr(_worth_saying):\n"
+        "with _filtered_stderr(_without_noise):\n"
         "    os.write(2, b'I0000 00:00:17.8 42 a.cc:1] chatter\\n')\n"
         "    os.write(2, b'E0000 00:00:17.8 42 a.cc:1] failed call to cuInit: old driver\\n')\n"
         "    os.write(2, b'Illegal instruction\\n')\n"

@@ -1,4 +1,4 @@
-"""What is freed stays with the process: proved on a fresh one, by the pages the kernel lends."""
+"""Freed memory stays with the process: measured by page faults in a new process."""
 
 import subprocess
 import sys
@@ -29,5 +29,5 @@ def faults(*words: str) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
-def test_large_blocks_are_lent_once() -> None:
+def test_large_blocks_are_allocated_once() -> None:
     assert faults("keep") < faults() / 10

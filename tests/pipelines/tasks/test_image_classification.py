@@ -75,7 +75,7 @@ def test_a_run_directory_holds_everything(folder: Path) -> None:
     assert report.count('<article class="card">') > 3 and "data:image/jpeg" in report
 
 
-def test_the_export_says_what_the_evaluation_said_and_flags_what_is_no_picture(
+def test_the_export_repeats_the_predictions_and_flags_invalid_images(
     folder: Path,
 ) -> None:
     answer = tf.saved_model.load(str(folder / "export" / "1")).signatures["serving_default"]
@@ -94,14 +94,14 @@ def test_the_export_says_what_the_evaluation_said_and_flags_what_is_no_picture(
     assert none["probabilities"].shape == [0, 2]
 
 
-def test_what_stays_frozen_cannot_be_varied(tmp_path: Path) -> None:
+def test_augmentation_of_a_frozen_backbone_is_refused(tmp_path: Path) -> None:
     config, _ = parse(["image-classification", "--translation", "2", "--fine-tune-from", "none"])
     prepared = ImageSource.prepare  # not called: nothing is prepared for what cannot be
     with pytest.raises(UserError, match="add --fine-tune-from 1 --fine-tune-layers all"):
         ImageSource(config, prepared, tmp_path)  # type: ignore[arg-type]
 
 
-def test_datasets_of_tfds_go_by_their_names(
+def test_datasets_of_tfds_are_named_with_a_prefix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -20,10 +20,11 @@ from pipelines.config.config import Config
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.serving.client.predictors import Captioner
 from pipelines.tasks.label_head import LabelHead
+from pipelines.tasks.protocols import RunFacts
 from tests.support.tiny_reviews import TEXTS, reviews, tiny
 
-# What a stranger does: TensorFlow alone, in another folder.
-STRANGER = """
+# A client with TensorFlow alone, in another folder.
+CLIENT = """
 import json, sys
 import tensorflow as tf
 
@@ -47,33 +48,34 @@ def scored(classes: list[str], truth: list[int], said: list[int]) -> LabelEvalua
     return LabelEvaluation("test", classes, ids, np.array(truth), shares)
 
 
-def test_an_epoch_has_every_text_once_in_an_order_of_its_own(tmp_path: Path) -> None:
-    _, source, head = tiny(tmp_path)
-    vocabulary = source.vocabulary
+def test_an_epoch_has_every_text_once_in_its_own_order(tmp_path: Path) -> None:
+    experiment = tiny(tmp_path)
+    vocabulary, classes = experiment.source.vocabulary, experiment.head.classes
     expected = sorted((tuple(vocabulary.encode(t, 5)), label) for t, label in TEXTS)
     orders = []
     for epoch in (0, 1):
-        batches = list(head.batches(source, epoch, 0))
-        assert len(batches) == head.steps_per_epoch(source) == 3
+        batches = list(experiment.batches(epoch))
+        assert len(batches) == experiment.steps_per_epoch() == 3
         rows = [
-            (tuple(x for x in row if x != PAD), head.classes[label])
+            (tuple(x for x in row if x != PAD), classes[label])
             for inputs, labels in batches
             for row, label in zip(inputs.numpy().tolist(), labels.numpy(), strict=True)
         ]
         assert sorted(rows) == expected
         orders.append(rows)
-        skipped = list(head.batches(source, epoch, 2))
+        skipped = list(experiment.batches(epoch, 2))
         np.testing.assert_array_equal(skipped[0][0], batches[2][0])
     assert orders[0] != orders[1]
 
 
-def test_the_evaluation_is_what_the_model_says(tmp_path: Path) -> None:
-    model, source, head = tiny(tmp_path)
-    found = head.evaluate(model, source, "validation", 0)
+def test_the_evaluation_has_the_model_s_probabilities(tmp_path: Path) -> None:
+    experiment = tiny(tmp_path)
+    model, source, head = experiment.model, experiment.source, experiment.head
+    found = experiment.evaluate("validation")
     texts = dict(source.prepared.texts("validation"))
     for name, row in zip(found.ids, found.probabilities, strict=True):
         tokens = tf.constant([source.vocabulary.encode(texts[name], 5)])
-        alone = tf.nn.softmax(head.layer(model.remember(tokens)))[0]
+        alone = tf.nn.softmax(head.layer(model.encode(tokens)))[0]
         np.testing.assert_allclose(row, alone, atol=1e-5)
     assert [head.classes[i] for i in found.truth] == [
         label for _, label in source.prepared.labels("validation")
@@ -94,7 +96,7 @@ def test_scores_by_hand() -> None:
     assert absent.summary() == {"accuracy": 1.0, "macro-F1": 1.0}
 
 
-def test_top_five_counts_what_is_among_the_five_likeliest() -> None:
+def test_top_five_accuracy() -> None:
     rng = np.random.default_rng(0)
     shares, truth = rng.random((50, 9)), rng.integers(0, 9, 50)
     labels = [(str(i), f"c{k}") for i, k in enumerate(truth)]
@@ -103,7 +105,7 @@ def test_top_five_counts_what_is_among_the_five_likeliest() -> None:
     assert found.summary()["top-5"] == pytest.approx(expected)
 
 
-def test_one_label_for_all_and_a_class_without_examples_are_said() -> None:
+def test_one_label_for_all_and_a_class_without_examples_are_reported() -> None:
     collapsed, absent = scored(["a", "b", "c"], [0, 1] * 50, [1] * 100).warnings()
     assert "100 of 100 examples of test are called b" in collapsed
     assert absent == "warning: no example of c in test"
@@ -112,7 +114,7 @@ def test_one_label_for_all_and_a_class_without_examples_are_said() -> None:
     assert scored(["a", "b"], [0, 1], [0, 1]).warnings() == []
 
 
-def test_the_worst_are_wrong_and_surest_first() -> None:
+def test_the_worst_mistakes_are_the_most_confident() -> None:
     shares = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     found = LabelEvaluation("test", ["a", "b"], list("wxyz"), np.array([1, 1, 1, 0]), shares)
     assert found.worst(5) == [1, 0]
@@ -129,15 +131,15 @@ def test_predictions_are_written_as_csv(tmp_path: Path) -> None:
     assert float(rows[1]["a"]) == pytest.approx(0.9)
 
 
-def test_a_class_that_is_not_learned_from_is_refused(tmp_path: Path) -> None:
+def test_a_class_without_training_examples_is_refused(tmp_path: Path) -> None:
     config = Config(task="text-classification", data="texts", train_split="train[:1]")
     with pytest.raises(UserError, match=r"'train\[:1\]' has no example of the class"):
         LabelHead(config, reviews(tmp_path), tmp_path)
 
 
-def test_class_weights_make_classes_count_alike(tmp_path: Path) -> None:
-    _, _, head = tiny(tmp_path, class_weights=True)
-    assert head.layer.class_weights == [1.0, 1.0, 1.0]
+def test_class_weights_balance_the_classes(tmp_path: Path) -> None:
+    experiment = tiny(tmp_path, class_weights=True)
+    assert experiment.head.layer.class_weights == [1.0, 1.0, 1.0]
     config = Config(
         task="text-classification", data="texts", class_weights=True, train_split="train[:5]"
     )
@@ -145,25 +147,26 @@ def test_class_weights_make_classes_count_alike(tmp_path: Path) -> None:
     assert weights is not None and max(weights) == 2 * min(weights)
 
 
-def test_long_texts_are_cut_with_a_count(tmp_path: Path, capsys: Any) -> None:
-    _, source, _ = tiny(tmp_path, max_words=3)
-    table = source.table("train", False)
+def test_truncated_texts_are_counted(tmp_path: Path, capsys: Any) -> None:
+    source = tiny(tmp_path, max_words=3).source
+    table = source.table("train", 0)
     assert max(table.lengths) == 5
     (note,) = source.notes
     assert note.startswith("4 of 6 texts of train have more than 3 words, the longest 5")
     assert note in capsys.readouterr().out
 
 
-def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
-    model, source, head = tiny(tmp_path)
-    written = head.export(model, source, tmp_path / "export", {"note": "été"})
+def test_the_export_runs_without_wordreel(tmp_path: Path) -> None:
+    experiment = tiny(tmp_path)
+    model, source, head = experiment.model, experiment.source, experiment.head
+    written = experiment.export(tmp_path / "export", {"note": "été"})
     assert written == tmp_path / "export" / "1"
     texts = [*(text for text, _ in TEXTS), "A FINE film " * 9, "ΟΔΟΣ e\u0301te\u0301 l'été"]
     (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    (tmp_path / "stranger.py").write_text(STRANGER, encoding="utf-8")
+    (tmp_path / "client.py").write_text(CLIENT, encoding="utf-8")
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(
-        [sys.executable, "-I", "stranger.py"],
+        [sys.executable, "-I", "client.py"],
         cwd=tmp_path,
         env=environment,
         check=True,
@@ -173,7 +176,7 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
     labels, shares, alone = json.loads(done.stdout.splitlines()[-1])
     for text, label, share, by_itself in zip(texts, labels, shares, alone, strict=False):
         tokens = tf.constant([source.vocabulary.encode(text, 5)])
-        expected = tf.nn.softmax(head.layer(model.remember(tokens)))[0].numpy()
+        expected = tf.nn.softmax(head.layer(model.encode(tokens)))[0].numpy()
         np.testing.assert_allclose(share, expected, atol=1e-5)
         assert label == by_itself == head.classes[int(expected.argmax())]
     assert len(set(labels)) > 1, "the test means something"
@@ -189,22 +192,22 @@ def test_the_export_answers_alone_as_the_model_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pooling", ["max", "attention"])
-def test_an_export_says_how_much_each_word_counted(tmp_path: Path, pooling: str) -> None:
-    model, source, head = tiny(tmp_path, pooling=pooling)
-    written = head.export(model, source, tmp_path / "export", {})
+def test_an_export_returns_attention_weights(tmp_path: Path, pooling: str) -> None:
+    experiment = tiny(tmp_path, pooling=pooling)
+    model, source, head = experiment.model, experiment.source, experiment.head
+    written = experiment.export(tmp_path / "export", {})
     answer = tf.saved_model.load(str(written)).signatures["serving_default"]
     found = answer(text=tf.constant(["the film's hero isn't fine", "so so", ""]))["attention"]
     for row, text in zip(found.numpy(), ("the film's hero isn't fine", "so so"), strict=False):
         ids = source.vocabulary.encode(text, 5)
-        expected = head.layer.attention(model.remember(tf.constant([ids])))[0]
+        expected = head.layer.attention_weights(model.encode(tf.constant([ids])))[0]
         np.testing.assert_allclose(row[: len(ids)], expected, atol=1e-5)
         assert row.sum() == pytest.approx(1) and not row[len(ids) :].any()
     assert not found[2].numpy().any()
 
 
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
-    model, source, head = tiny(tmp_path)
-    head.export(model, source, tmp_path / "export", {})
+    tiny(tmp_path).export(tmp_path / "export", {})
     with pytest.raises(
         UserError, match="is an export of text-classification: it takes text, not image_bytes"
     ):
@@ -212,19 +215,17 @@ def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
 
 
 def test_the_report_shows_scores_confusion_and_mistakes(tmp_path: Path) -> None:
-    model, source, head = tiny(tmp_path)
-    evaluation = head.evaluate(model, source, "validation", 0)
+    experiment = tiny(tmp_path)
+    evaluation = experiment.evaluate("validation")
     record = {"epoch": 1, "loss": 1.0, **evaluation.summary()}
-    head.report(
-        tmp_path / "report.html",
-        source,
-        config=head.config,
-        history=[record],
-        evaluations=[evaluation],
+    facts = RunFacts(
+        experiment.config,
+        [record],
         notes=["a <note>"],
         command="python train.py text-classification",
         export=tmp_path / "export" / "1",
     )
+    experiment.report(tmp_path / "report.html", [evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Sentiment on texts" in text and "a &lt;note&gt;" in text
     assert f"{100 * evaluation.summary()['accuracy']:.1f}" in text

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from data.builtin.reviews import opinions, verdict
+from data.builtin.reviews import review_label, synthetic_reviews
 from pipelines.cli.main import run
 from pipelines.config.config import Config
 from tests.support.paths import ROOT
@@ -54,7 +54,7 @@ def test_a_run_directory_holds_everything(folder: Path) -> None:
     assert "accuracy" in (folder / "summary.txt").read_text()
 
 
-def test_the_export_says_what_the_evaluation_said(folder: Path) -> None:
+def test_the_export_repeats_the_predictions(folder: Path) -> None:
     loaded = tf.saved_model.load(str(folder / "export" / "1"))
     texts = (folder.parent / "source" / "dev.tsv").read_text(encoding="utf-8").splitlines()
     with (folder / "predictions-validation.csv").open(encoding="utf-8") as file:
@@ -65,7 +65,7 @@ def test_the_export_says_what_the_evaluation_said(folder: Path) -> None:
         assert answer["label"].numpy()[0].decode() == said[f"dev.tsv:{number}"]
 
 
-def test_the_command_line_labels_texts(
+def test_the_command_line_classifies_texts(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")  # leave pytest's own hold on stderr alone
@@ -88,7 +88,7 @@ def test_the_command_line_labels_texts(
 def test_the_made_up_reviews_ask_for_the_order_of_words() -> None:
     """Exchange what stands before and after "but": the same words, often another verdict."""
     turned = 0
-    for text, label in opinions("train", count=500):
+    for text, label in synthetic_reviews("train", count=500):
         first, _, second = text.removesuffix(" .").partition(" , but ")
-        turned += bool(second) and verdict(f"{second} , but {first} .") != label
+        turned += bool(second) and review_label(f"{second} , but {first} .") != label
     assert turned > 100

@@ -27,10 +27,11 @@ from pipelines.evaluation.metrics.translation import (
 )
 from pipelines.serving.client.predictors import Captioner
 from pipelines.serving.client.translator import Translator
+from pipelines.tasks.protocols import RunFacts
 from tests.support.tiny_pairs import PAIRS, tiny
 
-# What a stranger does: TensorFlow alone, in another folder.
-STRANGER = """
+# A client with TensorFlow alone, in another folder.
+CLIENT = """
 import json, sys
 import tensorflow as tf
 
@@ -59,19 +60,16 @@ class Trained(NamedTuple):
     """A tiny translator with its export, and what it says of validation."""
 
     folder: Path
-    model: Any
-    source: Any
-    head: Any
-    said: Evaluation
+    experiment: Any
+    evaluation: Evaluation
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("translator")
-    model, source, head = tiny(folder)
-    head.export(model, source, folder / "export", {})
-    said = head.evaluate(model, source, "validation", 0)
-    return Trained(folder, model, source, head, said)
+    experiment = tiny(folder)
+    experiment.export(folder / "export", {})
+    return Trained(folder, experiment, experiment.evaluate("validation"))
 
 
 def test_scores_are_sacrebleu_s_own() -> None:
@@ -89,19 +87,19 @@ def test_scores_are_sacrebleu_s_own() -> None:
     assert scores.each["b"] < 1
 
 
-def test_what_cannot_be_scored_is_refused() -> None:
+def test_translations_without_references_are_refused() -> None:
     with pytest.raises(UserError, match="without references 1: 'b'"):
         evaluate_translations({"a": "x", "b": "y"}, {"a": ["x"]})
 
 
-def test_the_signature_says_how_words_were_told_apart() -> None:
+def test_the_signature_names_the_tokenizer() -> None:
     spaced = translation_signature({"1": ["Ein Hund."], "2": ["Zwei."]}, "beam5.lp1")
     assert "case:lc" in spaced and "tok:13a" in spaced
     assert spaced.endswith("|items:2|search:beam5.lp1")
     assert "tok:char" in translation_signature({"1": ["两只狗在草地上跑。"]}, "greedy")
 
 
-def test_a_text_without_a_word_gets_no_answer(trained: Trained) -> None:
+def test_a_text_without_words_is_invalid(trained: Trained) -> None:
     texts = ["", "\x01\t", b"\xff\xfe", "Zwei Hunde."]
     loaded = tf.saved_model.load(str(trained.folder / "export" / "1"))
     found = loaded.signatures["serving_default"](text=tf.constant(texts))
@@ -111,11 +109,11 @@ def test_a_text_without_a_word_gets_no_answer(trained: Trained) -> None:
     assert (blank.texts, blank.words) == ([""], []) and answer.read[1:3] == ["the", "old"]
 
 
-def test_batches_hold_texts_of_like_length_and_their_translations(tmp_path: Path) -> None:
-    _, source, head = tiny(tmp_path)
-    found = {}
-    for inputs, (tokens, owners) in head.batches(source, 0, 0):
-        np.testing.assert_array_equal(owners, np.arange(len(inputs)))
+def test_batches_pair_texts_with_their_translations(tmp_path: Path) -> None:
+    experiment, found = tiny(tmp_path), {}
+    source, head = experiment.source, experiment.head
+    for inputs, (tokens, example_index) in experiment.batches(0):
+        np.testing.assert_array_equal(example_index, np.arange(len(inputs)))
         for text, answer in zip(inputs.numpy(), tokens.numpy(), strict=True):
             found[source.vocabulary.decode(text)] = head.vocabulary.decode(answer)
     cut = {text: " ".join(tokenize(text, True)[:7]) for pair in PAIRS.items() for text in pair}
@@ -125,33 +123,33 @@ def test_batches_hold_texts_of_like_length_and_their_translations(tmp_path: Path
         assert tokenize(said, True) == cut[answer].split()
 
 
-def test_what_is_cut_is_counted(tmp_path: Path, capsys: Any) -> None:
-    _, source, head = tiny(tmp_path, max_words=4)
-    head.examples(source)
-    texts, sentences = source.notes
+def test_truncated_texts_are_counted(tmp_path: Path, capsys: Any) -> None:
+    experiment = tiny(tmp_path, max_words=4)
+    experiment.batches(0)
+    (texts,), (captions,) = experiment.source.notes, experiment.head.notes
     assert texts.startswith("2 of 5 texts of train have more than 4 words, the longest 8")
-    assert sentences.startswith("2 of 5 sentences to learn have more than 4 words")
-    assert sentences in capsys.readouterr().out
+    assert captions.startswith("2 of 5 training captions have more than 4 words")
+    assert captions in capsys.readouterr().out
 
 
-def test_attention_falls_on_the_words_that_were_read(trained: Trained) -> None:
+def test_attention_weights_the_source_words(trained: Trained) -> None:
     looked = 0
-    for name, prediction in trained.said.predictions.items():
-        read = trained.source.shown("validation", name).words
+    for name, prediction in trained.evaluation.predictions.items():
+        read = trained.experiment.source.preview("validation", name).words
         assert prediction.attention.shape == (len(prediction.words), len(read))
         np.testing.assert_allclose(prediction.attention.sum(axis=1), 1, atol=1e-5)
         looked += len(prediction.words)
     assert looked, "the test means something"
 
 
-def test_the_export_answers_alone_as_the_model_does(trained: Trained) -> None:
+def test_the_export_runs_without_wordreel(trained: Trained) -> None:
     folder = trained.folder
-    examples = dict(trained.head.prepared.texts("validation"))
+    examples = dict(trained.experiment.source.prepared.texts("validation"))
     texts = [*examples.values(), "", "a " * 50]
     (folder / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    (folder / "stranger.py").write_text(STRANGER, encoding="utf-8")
+    (folder / "client.py").write_text(CLIENT, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-I", "stranger.py"],
+        [sys.executable, "-I", "client.py"],
         cwd=folder,
         env={**os.environ, "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""},
         check=True,
@@ -160,18 +158,18 @@ def test_the_export_answers_alone_as_the_model_does(trained: Trained) -> None:
     )
     found = json.loads(done.stdout.splitlines()[-1])
     for row, name in enumerate(examples):
-        prediction = trained.said.predictions[name]
+        prediction = trained.evaluation.predictions[name]
         assert found["all"][row][: len(prediction.captions)] == prediction.captions
         np.testing.assert_allclose(found["scores"][row], prediction.scores, atol=1e-5)
     assert found["alone"] == found["serving_default"]
     assert len(set(found["serving_default"])) > 1, "the test means something"
 
 
-def test_spelling_out_is_the_same_in_the_graph(trained: Trained) -> None:
+def test_decoding_in_the_graph_equals_the_vocabulary(trained: Trained) -> None:
     from pipelines.export.captions import _sentences
 
-    vocabulary = trained.head.vocabulary
-    assert vocabulary.marks
+    vocabulary = trained.experiment.head.vocabulary
+    assert vocabulary.punctuation
     rows = np.random.default_rng(0).integers(END, len(vocabulary), (300, 9))
     rows[:, -1] = END
     for row in rows:
@@ -181,7 +179,7 @@ def test_spelling_out_is_the_same_in_the_graph(trained: Trained) -> None:
         assert text.decode() == vocabulary.decode(row)
 
 
-def test_the_command_prints_and_draws(
+def test_the_command_prints_translations_and_plots_attention(
     trained: Trained, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")  # leave pytest's own hold on stderr alone
@@ -202,40 +200,38 @@ def test_the_command_prints_and_draws(
         main.run(["translate", str(trained.folder), text, "--n-best", "3"])
 
 
-def test_evaluate_scores_an_export_as_the_run_did(
+def test_evaluate_repeats_the_scores_of_the_run(
     trained: Trained, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path))
-    config = dataclasses.asdict(trained.head.config)
+    config = dataclasses.asdict(trained.experiment.config)
     config |= {"source": str(trained.folder / "source"), "languages": "en-de"}
     own = {"config": config}
-    export = trained.head.export(trained.model, trained.source, tmp_path / "export", own)
+    export = trained.experiment.export(tmp_path / "export", own)
     assert main.run(["evaluate", str(export), "--out", str(tmp_path / "said.tsv")]) == 0
     out = capsys.readouterr().out
-    assert f"pairs validation: {trained.said.scores}\n{trained.said.signature}\n" in out
+    assert f"pairs validation: {trained.evaluation.scores}\n{trained.evaluation.signature}\n" in out
     rows = (tmp_path / "said.tsv").read_text(encoding="utf-8").splitlines()
-    best = {name: found.captions[0] for name, found in trained.said.predictions.items()}
+    best = {name: found.captions[0] for name, found in trained.evaluation.predictions.items()}
     assert rows == [f"{name}\t{text}" for name, text in best.items()]
 
 
-def test_a_translator_is_no_captioner(trained: Trained) -> None:
+def test_a_translator_is_not_a_captioner(trained: Trained) -> None:
     with pytest.raises(UserError, match="an export of translation: it takes text, not image_bytes"):
         Captioner(trained.folder)
 
 
 def test_the_report_shows_scores_and_alignments(trained: Trained, tmp_path: Path) -> None:
-    record = {"epoch": 1, "loss": 1.0, **trained.said.summary()}
-    trained.head.report(
-        tmp_path / "report.html",
-        trained.source,
-        config=trained.head.config,
-        history=[record],
-        evaluations=[trained.said],
+    record = {"epoch": 1, "loss": 1.0, **trained.evaluation.summary()}
+    facts = RunFacts(
+        trained.experiment.config,
+        [record],
         notes=[],
         command="python train.py translation",
         export=tmp_path / "export" / "1",
     )
+    trained.experiment.report(tmp_path / "report.html", [trained.evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     for part in ("Translations: validation", "Which words it looked at", "chrF2", "case:lc"):
         assert part in text

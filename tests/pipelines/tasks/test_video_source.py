@@ -15,10 +15,8 @@ from PIL import Image
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from pipelines.config.config import Config
-from pipelines.inputs.tables import ClipTable
-from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.serving.client.predictors import Captioner, Labeller
-from pipelines.tasks.assembly import assemble
+from pipelines.tasks.assembly import build, prepare
 from tests.support.source_files import fill
 from tests.support.tiny_clips import tiny
 from tests.support.video_files import frame, write_clip
@@ -27,72 +25,15 @@ from tests.support.video_files import frame, write_clip
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 
-def table(**options: Any) -> ClipTable:
-    rows = np.random.default_rng(1).integers(0, 255, (9, 1, 8, 8, 3)).astype(np.uint8)
-    return ClipTable(("a", "b", "c"), np.array([4, 2, 3]), rows, **options)
-
-
-def test_a_table_gives_each_clip_its_own_frames() -> None:
-    clips, mask = table().read(np.array([2, 0]))
-    assert mask.tolist() == [[True, True, True, False], [True] * 4]
-    assert np.array_equal(clips[0, :3], table().rows[6:9, 0]) and not clips[0, 3].any()
-    assert np.array_equal(clips[1], table().rows[0:4, 0])
-    assert table(most=2).lengths == [2, 2, 2]
-    spec, _ = table().spec
-    assert spec.is_compatible_with(tf.constant(clips))
-
-
-def test_a_pair_is_a_frame_and_the_stored_one_before_it() -> None:
-    pairs = table(pairs=True, most=2, flips=True)
-    clips, mask = pairs.read(np.array([2, 0]))
-    assert mask.all() and pairs.spec[0].is_compatible_with(tf.constant(clips))
-    stored = table().rows[:, 0]
-    wanted = [[(6, 6), (8, 7)], [(1, 0), (3, 2)]]  # the middle of each half; the first of clip c
-    for clip, numbers in zip(clips, wanted, strict=True):
-        for pair, (now, before) in zip(clip, numbers, strict=True):
-            assert np.array_equal(pair, np.concatenate([stored[now], stored[before]], axis=-1))
-    mirrored = {
-        pairs.read(np.array([1]), np.random.default_rng(at))[0].tobytes() for at in range(9)
-    }
-    plain = pairs.read(np.array([1]))[0]
-    assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
-
-
-def test_clips_told_of_left_and_right_are_not_mirrored(
+def test_clips_whose_captions_name_a_side_are_not_mirrored(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, source, _ = tiny("video-captioning", folder, flips=True)
+    source = tiny("video-captioning", folder, flips=True).source
     names = [name for name, _ in source.prepared.lengths("train")]
-    told = dict(source.prepared.captions("train"))
-    allowed = source._may_flip("train", names)
-    assert allowed.tolist() == ["left" not in told[name][0] for name in names]
+    captions = dict(source.prepared.captions("train"))
+    allowed = source._can_flip("train", names)
+    assert allowed.tolist() == ["left" not in captions[name][0] for name in names]
     assert 0 < allowed.sum() < 6 and source.notes[0] in capsys.readouterr().out
-    flips = np.array([True, False, True])
-    seen = [
-        {
-            table(flips=flips).read(np.array([clip]), np.random.default_rng(at))[0].tobytes()
-            for at in range(9)
-        }
-        for clip in range(3)
-    ]
-    assert [len(ways) for ways in seen] == [2, 1, 2]
-
-
-def test_what_varies_varies_anew_and_only_while_learning() -> None:
-    varied = table(flips=True, augmentation=Augmentation(translation=2, brightness=0.3))
-    plain, _ = table().read(np.array([0]))
-    assert np.array_equal(varied.read(np.array([0]))[0], plain)
-    rng = np.random.default_rng(0)
-    ways = {varied.read(np.array([0]), rng)[0].tobytes() for _ in range(10)}
-    assert len(ways) == 10
-    mirrored = {table(flips=True).read(np.array([0]), rng)[0].tobytes() for _ in range(20)}
-    assert mirrored == {plain.tobytes(), plain[:, :, :, ::-1].tobytes()}
-    moved = table(augmentation=Augmentation(translation=1)).read(
-        np.array([0]), np.random.default_rng(3)
-    )[0]
-    padded = np.pad(plain, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)], "edge")
-    windows = [padded[:, :, y : y + 8, x : x + 8] for y in range(3) for x in range(3)]
-    assert any(np.array_equal(moved, window) for window in windows)
 
 
 @pytest.fixture(scope="module")
@@ -105,19 +46,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("motion", ["none", "pixels"])
-def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
-    folder: Path, motion: str
-) -> None:
+def test_a_frozen_backbone_has_features_a_fine_tuned_one_pixels(folder: Path, motion: str) -> None:
     own = {"fine_tune_from": 2, "frame_pooling": "spatial", "motion": motion}
-    model, source, head = tiny("action-recognition", folder, **own)
-    views = source.views
-    features, pixels = (next(iter(head.batches(source, epoch, 0))) for epoch in (0, 1))
+    experiment = tiny("action-recognition", folder, **own)
+    model, source = experiment.model, experiment.source
+    views = source.preprocessing.views
+    features, pixels = (next(iter(experiment.batches(epoch))) for epoch in (0, 1))
     (vectors, _), _ = features
     (frames, mask), labels = pixels
     assert vectors.dtype == tf.float16 and vectors.shape[2:] == (640 * views,)  # 5 × 128
     assert frames.dtype == tf.uint8 and frames.shape[2:] == (32, 32, 3 * views)
-    both = [source.table("validation", tuned).read(np.arange(6)) for tuned in (False, True)]
-    one, two = (model.remember(tuple(map(tf.constant, inputs))) for inputs in both)
+    both = [source.table("validation", epoch).read(np.arange(6)) for epoch in (0, 1)]
+    one, two = (model.encode(tuple(map(tf.constant, inputs))) for inputs in both)
     np.testing.assert_allclose(one.summary, two.summary, atol=2e-3)
     with tf.GradientTape() as tape:
         loss = model.loss((frames, mask), labels, tune_backbone=True)
@@ -125,9 +65,7 @@ def test_a_frozen_backbone_learns_from_features_a_tuned_one_from_pixels(
     assert all(gradient is not None for gradient in gradients)
 
 
-def test_a_split_that_nothing_can_be_scored_in_is_refused_at_once(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_a_split_without_examples_to_score_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     for name in "abc":
         write_clip(tmp_path / "clips" / f"{name}.avi", range(ord(name), 120))
@@ -135,16 +73,16 @@ def test_a_split_that_nothing_can_be_scored_in_is_refused_at_once(
     fill(tmp_path, {"labels.csv": table})
     config = Config("action-recognition", "clip-folder", str(tmp_path))
     with pytest.raises(UserError, match="no example of 'validation' has a label that can be"):
-        assemble(config, tmp_path)
+        build(config, prepare(config), tmp_path)
 
 
-def test_labels_from_an_export_are_those_of_the_model(
+def test_an_export_predicts_the_labels_of_the_model(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = {"pooling": "attention", "bidirectional": True, "motion": "pixels"}
-    model, source, head = tiny("action-recognition", folder, **own)
-    evaluation = head.evaluate(model, source, "validation", 0)
-    labeller = Labeller(head.export(model, source, folder / "labels", {}))
+    experiment = tiny("action-recognition", folder, **own)
+    evaluation, head = experiment.evaluate("validation"), experiment.head
+    labeller = Labeller(experiment.export(folder / "labels", {}))
     assert labeller.info["input"]["sampling"]["count"] == 6
     clips = folder / "source" / "clips"
     paths = [clips / name for name in evaluation.ids]
@@ -174,15 +112,13 @@ def test_labels_from_an_export_are_those_of_the_model(
 @pytest.fixture(scope="module")
 def captioned(folder: Path) -> tuple[Any, Any, Path]:
     """Return a source of clips whose cells words look at, its evaluation and its export."""
-    model, source, head = tiny(
-        "video-captioning", folder, frame_pooling="spatial+cells", min_words=1
-    )
-    assert source.cells == 4
-    evaluation = head.evaluate(model, source, "validation", 0)
-    return source, evaluation, head.export(model, source, folder / "captions", {})
+    experiment = tiny("video-captioning", folder, frame_pooling="spatial+cells", min_words=1)
+    assert experiment.source.preprocessing.cells == 4
+    export = experiment.export(folder / "captions", {})
+    return experiment.source, experiment.evaluate("validation"), export
 
 
-def test_captions_from_an_export_are_those_of_the_model(
+def test_an_export_generates_the_captions_of_the_model(
     folder: Path, captioned: tuple[Any, Any, Path]
 ) -> None:
     source, evaluation, export = captioned
@@ -194,10 +130,10 @@ def test_captions_from_an_export_are_those_of_the_model(
         assert answer.scores == pytest.approx(prediction.scores, abs=0.05)
         seen = min(len(captioner.read(clips / name)), 4)
         assert answer.attention.shape == (len(answer.words), 1, seen)
-        assert prediction.attention.shape == (len(answer.words), seen * source.cells)
-        frames = prediction.attention.reshape(len(answer.words), seen, source.cells).sum(axis=-1)
+        assert prediction.attention.shape == (len(answer.words), seen * 4)
+        frames = prediction.attention.reshape(len(answer.words), seen, 4).sum(axis=-1)
         np.testing.assert_allclose(answer.attention[:, 0], frames, atol=0.02)
-        shown = source.shown("validation", name)
+        shown = source.preview("validation", name)
         assert shown.grid == (1, seen) and shown.picture
     alone = captioner.caption([clips / "validation-1.avi"])  # the shortest, without padding
     assert alone[0].captions == evaluation.predictions["validation-1.avi"].captions
@@ -230,7 +166,7 @@ def test_the_command_line_takes_clips(
         run(["classify", str(export), str(clip)])
 
 
-def test_evaluate_asks_an_export_of_clips(
+def test_evaluate_runs_an_export_of_clips(
     folder: Path, captioned: tuple[Any, Any, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, evaluation, export = captioned

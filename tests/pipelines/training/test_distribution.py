@@ -30,7 +30,7 @@ from tests.support.paths import ROOT
 
 def begin(run_dir: Path, **options: Any) -> Trainer:
     """Return a trainer of a model without dropout: where a row falls must not matter."""
-    strategy = distribution.strategy()
+    strategy = distribution.make_strategy()
     config = Config(
         units=8, dropout=0.0, epochs=2, warmup_steps=2, fine_tune_from=2, patience=9, **options
     )
@@ -44,9 +44,9 @@ def main(run_dir: str) -> None:
     import pipelines.training.trainer
 
     pipelines.training.trainer.SAVE_EVERY = 0.0
-    with distribution.beginning_again():
+    with distribution.restart_if_worker_lost():
         it = begin(Path(run_dir))
-        it.fit(tiny_trainer.batches, lambda: tiny_trainer.weight_sum(it), "score")
+        it.fit(tiny_trainer.batches, lambda _: tiny_trainer.weight_sum(it), "score")
         print(json.dumps(it.history))
 
 
@@ -93,7 +93,7 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path: Path) ->
     histories = [json.loads(process.communicate()[0]) for process in (chief, other)]
     assert (chief.returncode, other.returncode) == (0, 0)
     one = begin(tmp_path / "one")
-    one.fit(tiny_trainer.batches, lambda: tiny_trainer.weight_sum(one), "score")
+    one.fit(tiny_trainer.batches, lambda _: tiny_trainer.weight_sum(one), "score")
     assert histories[0] == histories[1]
     for found, right in zip(histories[0], one.history, strict=True):
         assert found["loss"] == pytest.approx(right["loss"], abs=1e-5)
@@ -106,7 +106,7 @@ def test_parts_taken_one_after_the_other_learn_what_the_whole_does(tmp_path: Pat
     losses = []
     for accumulate in (1, 3):
         it = begin(tmp_path / str(accumulate), micro_batches=accumulate)
-        it.fit(tiny_trainer.batches, lambda: {"score": 1.0}, "score")
+        it.fit(tiny_trainer.batches, lambda _: {"score": 1.0}, "score")
         losses.append([record["loss"] for record in it.history])
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
 
@@ -115,7 +115,7 @@ def test_the_parts_of_a_batch_hold_all_of_it_once() -> None:
     rows = tf.random.stateless_normal([4, 3, 2], [1, 2])
     tokens = tf.constant([[1, 4, 2, 0], [1, 5, 6, 2], [1, 7, 2, 0], [1, 4, 4, 2], [1, 2, 0, 0]])
     owners = tf.constant([2, 0, 3, 2, 1])
-    parts = distribution.parts((rows, (tokens, owners)), 3, SequenceDecoder.mass)
+    parts = distribution.split_batch((rows, (tokens, owners)), 3, SequenceDecoder.target_weight)
     seen = [
         (tuple(words), tuple(inputs[owner].numpy().ravel()))
         for inputs, (words_of_part, own), _ in parts
@@ -131,7 +131,7 @@ def test_the_parts_of_a_batch_hold_all_of_it_once() -> None:
 
 def test_more_parts_than_rows_weigh_nothing() -> None:
     head = Classifier(2, class_weights=[1.0, 3.0])
-    parts = distribution.parts((tf.zeros([2, 5]), tf.constant([0, 1])), 4, head.mass)
+    parts = distribution.split_batch((tf.zeros([2, 5]), tf.constant([0, 1])), 4, head.target_weight)
     assert sorted(float(share) for *_, share in parts) == [0.0, 0.0, 0.25, 0.75]
     assert all(len(labels) == 1 for _, labels, _ in parts)
 
@@ -151,20 +151,20 @@ def test_a_cluster_with_a_chief_has_one_writer(task: tuple[str, int], chief: boo
 @pytest.mark.parametrize("text", ["{", "[]", '{"cluster": {"worker": ["a:1"]}}'])
 def test_a_malformed_cluster_is_refused(text: str, monkeypatch: MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match="TF_CONFIG is JSON like"):
+    with pytest.raises(UserError, match="TF_CONFIG must be JSON like"):
         cluster.read()
 
 
 def test_only_the_chief_writes(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
     (tmp_path / "vocabulary.txt").write_text("words")
-    with distribution.writable(tmp_path) as folder:
+    with distribution.writable_folder(tmp_path) as folder:
         assert folder == tmp_path
     config = {
         "cluster": {"worker": ["a:1", "b:1"]},
         "task": {"type": "worker", "index": 1},
     }
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    with distribution.writable(tmp_path) as folder:
+    with distribution.writable_folder(tmp_path) as folder:
         assert folder != tmp_path
         assert (folder / "vocabulary.txt").read_text() == "words"
     assert not folder.exists()

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.config.config import Config
-from pipelines.training.optimizer import MovingAverage, adamw, precision
+from pipelines.training.optimizer import MovingAverage, adamw, compute_dtype
 
 
 def test_rate_rises_then_falls_as_a_cosine() -> None:
-    config = Config(learning_rate=1e-2, warmup_steps=10)
-    rate = adamw(config, config.learning_rate, 110, 0.0)._learning_rate
+    rate = adamw(1e-2, 110, warmup_steps=10, weight_decay=0.0)._learning_rate
     values = [float(rate(step)) for step in range(111)]
     np.testing.assert_allclose(values[:11], np.linspace(0, 1e-2, 11), rtol=1e-5)
     halfway = 1e-2 * (0.98 * 0.5 + 0.02)
@@ -22,7 +20,7 @@ def test_rate_rises_then_falls_as_a_cosine() -> None:
 
 
 def test_a_short_run_still_reaches_its_rate() -> None:
-    rate = adamw(Config(warmup_steps=200), 1e-2, 20, 0.0)._learning_rate
+    rate = adamw(1e-2, 20, warmup_steps=200, weight_decay=0.0)._learning_rate
     assert max(float(rate(step)) for step in range(21)) == pytest.approx(1e-2, rel=1e-4)
 
 
@@ -30,7 +28,7 @@ def test_biases_do_not_decay() -> None:
     layer = keras.layers.Dense(2, bias_initializer="ones")
     layer.build((None, 3))
     kernel = layer.kernel.numpy()
-    optimizer = adamw(Config(warmup_steps=0), 0.1, 10, weight_decay=0.5)
+    optimizer = adamw(0.1, 10, warmup_steps=0, weight_decay=0.5)
     optimizer.build(layer.trainable_variables)
     optimizer.apply([tf.zeros_like(v) for v in layer.trainable_variables])
     assert (layer.bias.numpy() == 1).all()
@@ -60,6 +58,6 @@ def test_swapping_twice_changes_nothing() -> None:
 
 
 def test_precision_is_what_was_asked_for() -> None:
-    assert precision(Config(precision="float32")) == tf.float32
-    assert precision(Config(precision="bfloat16")) == tf.bfloat16
-    assert precision(Config(precision="auto")) in (tf.float32, tf.bfloat16)
+    assert compute_dtype("float32") == tf.float32
+    assert compute_dtype("bfloat16") == tf.bfloat16
+    assert compute_dtype("auto") in (tf.float32, tf.bfloat16)

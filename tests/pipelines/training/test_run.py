@@ -6,8 +6,9 @@ import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from pipelines.cli.train import parse
 from pipelines.config.config import Config
 from pipelines.config.run_directory import open_run
 from pipelines.evaluation.metrics import evaluate_captions
-from pipelines.tasks.assembly import _check_splits, assemble
+from pipelines.tasks.assembly import build, check_splits, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.training.run import run
 from tests.support.paths import ROOT
@@ -77,7 +78,7 @@ def test_a_run_directory_holds_everything(folder: Path, config: Config) -> None:
     assert list((folder / "tensorboard").glob("events*"))
 
 
-def test_the_export_says_what_the_evaluation_said(folder: Path, config: Config) -> None:
+def test_the_export_repeats_the_predictions(folder: Path, config: Config) -> None:
     answer = tf.saved_model.load(str(folder / "export" / "1")).signatures["serving_default"]
     predictions = json.loads((folder / "predictions-test.json").read_text())
     said = {str(entry["image_id"]): entry["caption"] for entry in predictions}
@@ -88,10 +89,10 @@ def test_the_export_says_what_the_evaluation_said(folder: Path, config: Config) 
         assert caption == said[name]
 
 
-def test_the_same_command_again_only_tells_the_result(
+def test_a_complete_run_only_prints_its_result(
     folder: Path, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(config, folder) == folder
+    run(config, open_run(config, folder))
     printed = capsys.readouterr().out
     assert "This run is complete" in printed
     assert "BLEU-4" in printed
@@ -101,7 +102,7 @@ def test_the_same_command_again_only_tells_the_result(
 def test_other_options_do_not_mix_into_a_run(folder: Path, config: Config) -> None:
     other = dataclasses.replace(config, units=32)
     with pytest.raises(UserError, match=r"--units was 16, now 32.*another --run-dir"):
-        run(other, folder)
+        open_run(other, folder)
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Config) -> None:
@@ -115,7 +116,7 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Con
     [
         ({"train_split": "training"}, "--train-split 'training': the dataset has train, val"),
         ({"validation_split": "dev"}, r"or a part such as 'train\[90%:\]'"),
-        ({"train_split": "train+test"}, r"--train-split 'train\+test': a sum of splits"),
+        ({"train_split": "train+test"}, r"--train-split 'train\+test': splits cannot be added"),
         ({"test_splits": "tset,unseen"}, "unknown split 'tset': did you mean 'test'"),
         ({"test_splits": "none"}, "unknown split 'none'"),
     ],
@@ -123,32 +124,38 @@ def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path, config: Con
 def test_a_split_that_cannot_be_used_is_named(
     splits: Any, message: str, tmp_path: Path, config: Config
 ) -> None:
+    config = dataclasses.replace(config, **splits)
     with pytest.raises(UserError, match=message):
-        run(dataclasses.replace(config, **splits), tmp_path / "run")
+        build(config, prepare(config), tmp_path)
 
 
-def test_a_known_split_that_the_dataset_lacks_is_noted(
-    config: Config, capsys: pytest.CaptureFixture[str]
+def test_a_known_split_that_the_dataset_lacks_is_reported(
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     splits = {"train": 4, "validation": 4, "test": 4}
-    _check_splits(dataclasses.replace(config, test_splits="test,unseen"), splits)
+    tests = check_splits("train", "validation", "test,unseen", splits)
+    assert tests == ["test"]
     assert "no split 'unseen' to score" in capsys.readouterr().out
 
 
-def test_a_run_goes_on_with_its_own_words_only(tmp_path: Path, config: Config) -> None:
-    assemble(config, tmp_path)
-    assemble(config, tmp_path)
+def test_a_changed_vocabulary_is_refused(tmp_path: Path, config: Config) -> None:
+    build(config, prepare(config), tmp_path)
+    build(config, prepare(config), tmp_path)
     words = tmp_path / "vocabulary.txt"
-    words.write_text(words.read_text() + "stranger\n")
-    with pytest.raises(UserError, match=r"something else: vocabulary\.txt changed"):
-        assemble(config, tmp_path)
+    words.write_text(words.read_text() + "another\n")
+    with pytest.raises(UserError, match=r"other training data: vocabulary\.txt changed"):
+        build(config, prepare(config), tmp_path)
 
 
 @pytest.mark.parametrize("count, monitor", [(1, "ROUGE-L"), (2, "CIDEr-D")])
-def test_one_validation_picture_is_not_judged_by_cider(
+def test_one_validation_image_is_not_scored_by_cider(
     count: int, monitor: str, tmp_path: Path, config: Config
 ) -> None:
     class Few:
+        name, fingerprint, problems = "few", "f", Path()
+        splits: Mapping[str, int] = MappingProxyType({})
+        is_true = None
+
         def captions(self, split: str) -> list[tuple[str, list[str]]]:
             examples = [("a.jpg", ["a dog runs"]), ("b.jpg", ["a cat sleeps"])]
             return examples[:count] if split == "validation" else examples

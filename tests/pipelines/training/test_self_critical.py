@@ -13,19 +13,21 @@ from data.media.vocabulary import END, PAD, START
 from models.encoder_head import EncoderHead
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
+from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.inputs.batches import Captions
-from pipelines.inputs.tables import Table
-from pipelines.training.self_critical import SAMPLES, SelfCritical, advantages, stage
+from pipelines.inputs.tables import ImageTable
+from pipelines.training.optimizer import compute_dtype
+from pipelines.training.self_critical import SAMPLES, SelfCritical, advantages
 from pipelines.training.trainer import Trainer
 
 CONFIG = Config(
-    scst_epochs=12, scst_learning_rate=1e-2, warmup_steps=1, dropout=0.0, max_words=4, ema_decay=0.0
+    epochs=12, patience=12, learning_rate=1e-2, warmup_steps=1, label_smoothing=0.0, ema_decay=0.0
 )
 TRUE = [[[4, 5, 6], [4, 5, 7]], [[8, 9], [8, 9, 10]], [[7, 6, 5], [7, 6, 11]]]
 
 
-def critic() -> SelfCritical:
+def sampler() -> SelfCritical:
     """Three pictures with two captions each, and a captioner that knows nothing."""
     keras.utils.set_random_seed(1)
     encoder = ImageEncoder(16, 0.0)
@@ -37,22 +39,29 @@ def critic() -> SelfCritical:
         [np.array([START, *words, END], np.int32) for texts in TRUE for words in texts],
         np.repeat(np.arange(3), 2),
     )
-    return SelfCritical(model, captions, Table(("a", "b", "c"), features), CONFIG)
+    return SelfCritical(
+        model,
+        captions,
+        ImageTable(("a", "b", "c"), features),
+        SearchOptions(max_words=4),
+        seed=0,
+        dtype=compute_dtype("auto"),
+    )
 
 
-def drawn(it: SelfCritical, epoch: int = 0, skip: int = 0) -> list[tuple[Any, Any]]:
+def sampled(it: SelfCritical, epoch: int = 0, skip: int = 0) -> list[tuple[Any, Any]]:
     return list(it.batches(epoch, skip))
 
 
-def test_a_caption_like_its_references_earns_most_and_a_fragment_less() -> None:
-    it = critic()
+def test_a_caption_like_its_references_has_the_highest_reward() -> None:
+    it = sampler()
     tokens = np.array([[4, 5, 6, END], [4, 5, END, PAD], [8, 9, 10, END]], np.int32)
     whole, fragment, of_another = it.reward(tokens, np.zeros(3, int))
     assert whole > fragment > of_another
 
 
-def test_reward_holds_cider_d_with_the_end() -> None:
-    it = critic()
+def test_the_reward_includes_cider_d_with_the_end() -> None:
+    it = sampler()
     tokens = np.array([[4, 5, 6, END], [8, 10, END, PAD], [5, 6, 7, END]], np.int32)
     coco = CocoCider()
     for row, texts in zip(tokens, TRUE, strict=True):
@@ -64,11 +73,11 @@ def test_reward_holds_cider_d_with_the_end() -> None:
     assert (it.reward(tokens, np.arange(3)) > cider).all()
 
 
-def test_batches_hold_drawn_captions_and_what_they_earned() -> None:
-    it = critic()
-    ((rows, (tokens, owners, weights)),) = drawn(it)
+def test_batches_have_sampled_captions_and_their_advantages() -> None:
+    it = sampler()
+    ((rows, (tokens, example_index, weights)),) = sampled(it)
     assert rows.shape == (3, 2, 3)
-    assert owners.numpy().tolist() == np.repeat(range(3), SAMPLES).tolist()
+    assert example_index.numpy().tolist() == np.repeat(range(3), SAMPLES).tolist()
     assert (tokens.numpy()[:, 0] == START).all()
     items = np.repeat(np.random.default_rng([0, 0]).permutation(3), SAMPLES)
     rewards = it.reward(tokens.numpy()[:, 1:], items)
@@ -76,9 +85,9 @@ def test_batches_hold_drawn_captions_and_what_they_earned() -> None:
     np.testing.assert_allclose(weights.numpy().reshape(3, -1).sum(axis=1), 0, atol=1e-5)
 
 
-def test_the_same_model_draws_the_same_again() -> None:
-    it = critic()
-    one, again, other = drawn(it), drawn(it), drawn(it, epoch=1)
+def test_sampling_is_repeatable() -> None:
+    it = sampler()
+    one, again, other = sampled(it), sampled(it), sampled(it, epoch=1)
     for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(again), strict=True):
         np.testing.assert_array_equal(a, b)
     assert (
@@ -87,34 +96,33 @@ def test_the_same_model_draws_the_same_again() -> None:
 
 
 def test_rewards_rise(tmp_path: Path) -> None:
-    it = critic()
+    it = sampler()
 
     def mean_reward() -> float:
-        ((_, (tokens, _, _)),) = drawn(it, epoch=99)
+        ((_, (tokens, _, _)),) = sampled(it, epoch=99)
         items = np.random.default_rng([0, 99]).permutation(3)
         return float(it.reward(tokens.numpy()[:, 1:], np.repeat(items, SAMPLES)).mean())
 
     before = mean_reward()
-    config = stage(CONFIG)
-    trainer = Trainer(it.model, config, tmp_path, 10)
+    trainer = Trainer(it.model, CONFIG, tmp_path, 10)
 
     def batches(epoch: int, skip: int) -> Any:
         for number in range(skip, 10):
             yield from it.batches(epoch * 10 + number, 0)
 
-    trainer.fit(batches, lambda: {"score": len(trainer.history)}, "score")
+    trainer.fit(batches, lambda epoch: {"score": epoch}, "score")
     assert mean_reward() > before + 1.0
 
 
 def test_weights_weigh_the_loss() -> None:
-    it = critic()
-    ((rows, (tokens, owners, weights)),) = drawn(it)
-    memory = it.model.remember(rows)
-    whole = it.model.head.loss(memory, (tokens, owners, weights))
+    it = sampler()
+    ((rows, (tokens, example_index, weights)),) = sampled(it)
+    memory = it.model.encode(rows)
+    whole = it.model.head.loss(memory, (tokens, example_index, weights))
     words = (tokens.numpy()[:, 1:] != PAD).sum(axis=1)
     each = [
-        float(it.model.head.loss(memory, (tokens[i : i + 1], owners[i : i + 1])))
-        for i in range(len(owners))
+        float(it.model.head.loss(memory, (tokens[i : i + 1], example_index[i : i + 1])))
+        for i in range(len(example_index))
     ]
     expected = (np.array(each) * words * weights.numpy()).sum() / words.sum()
     assert float(whole) == pytest.approx(expected, abs=1e-5)

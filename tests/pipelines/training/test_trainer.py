@@ -65,17 +65,18 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(tmp_path: Path) -> Non
 
 def test_the_backbone_learns_from_its_epoch_on_and_its_norms_stay(tmp_path: Path) -> None:
     it = trainer(tmp_path)
-    kernel, *_, mean, variance = it.model.backbone.get_weights()
+    backbone: Any = it.model.backbone
+    kernel, *_, mean, variance = backbone.get_weights()
     seen: list[float] = []
 
-    def validate() -> dict[str, float]:
-        seen.append(np.abs(it.model.backbone.get_weights()[0] - kernel).max())
+    def validate(epoch: int) -> dict[str, float]:
+        seen.append(np.abs(backbone.get_weights()[0] - kernel).max())
         return {"score": len(seen)}
 
     it.fit(batches, validate, "score")
     assert seen[0] == 0
     assert seen[1] > 0
-    np.testing.assert_array_equal(it.model.backbone.get_weights()[-2:], [mean, variance])
+    np.testing.assert_array_equal(backbone.get_weights()[-2:], [mean, variance])
 
 
 def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
     it.config = Config(epochs=40, patience=2)
     scores, weights = iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
 
-    def validate() -> dict[str, float]:
+    def validate(epoch: int) -> dict[str, float]:
         weights.append([v.numpy() for v in it.step.own])
         return {"score": next(scores)}
 
@@ -97,7 +98,7 @@ def test_validation_sees_the_averaged_weights(tmp_path: Path) -> None:
     it = trainer(tmp_path)
     averages: list[float] = []
 
-    def validate() -> dict[str, float]:
+    def validate(epoch: int) -> dict[str, float]:
         averages.append(float(tf.reduce_sum(it.step.own[0])))
         return {"score": 1.0}
 
@@ -114,13 +115,13 @@ def test_a_gradient_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> 
     it = trainer(tmp_path)
     spoiled = [(x * math.nan, y) for x, y in batches(0, 0)]
     with pytest.raises(UserError, match=r"step 1: the loss is nan .*kernel.*--learning-rate"):
-        it.fit(lambda epoch, skip: spoiled, lambda: {"score": 0.0}, "score")
+        it.fit(lambda epoch, skip: spoiled, lambda _: {"score": 0.0}, "score")
     assert it.manager.latest_checkpoint is None
 
 
 def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> None:
     it = trainer(tmp_path)
-    it.fit(batches, lambda: {"score": 1.0}, "score")
+    it.fit(batches, lambda _: {"score": 1.0}, "score")
     losses = [record["loss"] for record in it.history]
     assert len(losses) == 4
     assert losses[-1] < losses[0]
@@ -130,7 +131,7 @@ def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> Non
 def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
     it = trainer(tmp_path, micro_batches=2)
 
-    def told(epoch: int, skip: int) -> tf.data.Dataset:
+    def with_spec(epoch: int, skip: int) -> tf.data.Dataset:
         spec = (
             tf.TensorSpec([None, 16, 16, 3]),
             (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)),
@@ -145,6 +146,6 @@ def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
         return tf.data.Dataset.from_generator(generate, output_signature=spec)
 
     it.steps_per_epoch = 3
-    it.fit(told, lambda: weight_sum(it), "score")
+    it.fit(with_spec, lambda _: weight_sum(it), "score")
     assert len(it.history) == it.config.epochs
     assert [f.experimental_get_tracing_count() for f in it.step._functions.values()] == [1, 1]

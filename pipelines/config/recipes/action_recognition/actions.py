@@ -1,8 +1,8 @@
-"""Any clips and labels, your own for one: a pretrained backbone, frozen, and an LSTM.
+"""Any labeled video clips, such as your own folder: a frozen pretrained backbone and an LSTM.
 
 Paper:    Donahue et al. 2015, "Long-term Recurrent Convolutional Networks" (LRCN)
 Command:  python train.py action-recognition --data clip-folder --source DIR
-Time:     grows with the frames (features, once) and the clips (every epoch)
+Time:     proportional to the frames (features, computed once) and the clips (every epoch)
 Expected: depends on the clips
 """
 
@@ -11,8 +11,10 @@ from pipelines.config.config import Config
 CONFIG = Config(
     task="action-recognition",
     data="clip-folder",
+    # Model
     backbone="efficientnet-lite0",
     units=256,
+    # Optimizer
     epochs=20,
     patience=6,
     batch_size=16,

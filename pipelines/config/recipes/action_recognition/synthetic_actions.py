@@ -1,8 +1,8 @@
-"""Actions of drawn clips, with a backbone trained from scratch.
+"""Synthetic action clips with a backbone trained from scratch: 100 % accuracy on `test`.
 
 Paper:    Donahue et al. 2015, "Long-term Recurrent Convolutional Networks" (LRCN)
 Command:  python train.py action-recognition
-Time:     2.5 minutes on one core, most of it to draw the clips and to read them, once
+Time:     2.5 minutes on one core, mostly to generate and decode the clips once
 Expected: 100 % accuracy on `test`; one seed
 """
 
@@ -11,6 +11,7 @@ from pipelines.config.config import Config
 CONFIG = Config(
     task="action-recognition",
     data="synthetic-clips",
+    # Model
     backbone="small-cnn",
     fine_tune_from=1,
     fine_tune_learning_rate=3e-3,
@@ -18,6 +19,7 @@ CONFIG = Config(
     frame_pooling="spatial",
     units=128,
     dropout=0.0,
+    # Optimizer
     epochs=2,
     batch_size=32,
     learning_rate=3e-3,

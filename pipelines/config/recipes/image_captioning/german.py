@@ -1,10 +1,10 @@
-"""German captions of Flickr8k's photos, with words from Multi30k: another language is only data.
+"""German captions of Flickr8k photos from Multi30k: another language needs only other data.
 
 Paper:    Elliott et al. 2016, "Multi30K: Multilingual English-German Image Descriptions"; the model
           is that of the recipe `flickr8k`
 Command:  python train.py image-captioning --recipe german --source DIR
-          DIR holds Multi30k's files, and Flickr8k's images/ beside them (a link will do)
-Time:     shorter than the recipe `flickr8k`, for each photo has one caption; not measured
+          DIR contains Multi30k's files and Flickr8k's images/ (a link works).
+Time:     less than the recipe `flickr8k`, because each photo has one caption; not measured
 Expected: not measured
 """
 

@@ -1,11 +1,11 @@
-"""Any labelled pictures, your own for one: a pretrained backbone, frozen, and a classifier on it.
+"""Any labeled images, such as your own folder: a frozen pretrained backbone and a classifier.
 
 Paper:    Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"
 Command:  python train.py image-classification --data labelled-images --source DIR
-Time:     grows with the pictures (features, once)
-Expected: depends on the pictures; see the recipe `digits` for a set that needs no download
+Time:     proportional to the images (features, computed once)
+Expected: depends on the images; see the recipe `digits` for a dataset without download
 
-With more than some hundred pictures a class, let the backbone learn too: `--fine-tune-from 4
+With more than a few hundred images per class, fine-tune the backbone as well: `--fine-tune-from 4
 --translation 16 --zoom 0.2 --brightness 0.2`.
 """
 
@@ -14,10 +14,12 @@ from pipelines.config.config import Config
 CONFIG = Config(
     task="image-classification",
     data="labelled-images",
+    # Model
     backbone="efficientnet-lite2",
     flips=True,
     units=256,
     dropout=0.3,
+    # Optimizer
     epochs=12,
     patience=4,
     warmup_steps=50,

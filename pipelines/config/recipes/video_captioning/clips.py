@@ -1,8 +1,8 @@
-"""Any clips told in sentences, your own for one: a pretrained backbone, frozen, and an LSTM.
+"""Any captioned video clips, such as your own folder: a frozen pretrained backbone and an LSTM.
 
 Paper:    Yao et al. 2015, "Describing Videos by Exploiting Temporal Structure" (SA-LSTM)
 Command:  python train.py video-captioning --data clip-folder --source DIR
-Time:     grows with the frames (features, once) and the captions (every epoch)
+Time:     proportional to the frames (features, computed once) and the captions (every epoch)
 Expected: depends on the clips
 """
 
@@ -11,8 +11,10 @@ from pipelines.config.config import Config
 CONFIG = Config(
     task="video-captioning",
     data="clip-folder",
+    # Model
     backbone="efficientnet-lite0",
     units=512,
+    # Optimizer
     weight_decay=1.0,
     epochs=10,
     patience=4,

@@ -21,7 +21,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from data.common.errors import UserError
-from data.storage.dataset_info import licence_of
+from data.sharding.datasets import license_of
 from pipelines.cli.main import run
 from pipelines.export.bundle.verify import verify
 from pipelines.export.layout import find_version, model_folder, model_name, versions
@@ -112,7 +112,7 @@ def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> Non
     ["synthetic-scenes", "synthetic-reviews", "synthetic-clips", "synthetic-pairs", "digits"],
 )
 def test_the_terms_of_data_that_comes_along_are_known(data: str) -> None:
-    assert licence_of(data) != licence_of("of somebody else")
+    assert license_of(data) != license_of("of somebody else")
 
 
 def test_what_was_changed_afterwards_is_found(

@@ -1,4 +1,4 @@
-"""The server, in a process of its own: the protocol, hostile input, load while versions change."""
+"""The server in its own process: the protocol, hostile input, new versions under load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import socket
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from tests.support.server_process import Server, serving
-from tests.support.tiny_captioner import encode, picture
+from tests.support.tiny_captioner import encode, picture, png_header
 
 PREDICT = "/v1/models/captioner:predict"
 KEY = "a secret"
@@ -39,11 +38,11 @@ def b64(data: bytes) -> dict[str, str]:
 
 JPEG = encode(picture(0))
 BODY = {"inputs": [b64(JPEG)]}
-DRAWN = {
+SAMPLED = {
     "signature_name": "sample",
     "instances": [{"image_bytes": b64(JPEG), "temperature": 1, "top_p": 5, "top_k": 0, "seed": 0}],
 }
-BOMB = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + struct.pack(">II", 50_000, 50_000) + b"\x08\2\0\0\0"
+BOMB = png_header(50_000, 50_000)
 HTML = b"<!DOCTYPE html><title>404</title>"
 
 
@@ -84,7 +83,7 @@ def test_the_sample_requests_are_answered(
     assert rows == found[1]["outputs"]["captions"]
 
 
-def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server) -> None:
+def test_status_and_metadata_have_the_form_of_tensorflow_serving(server: Server) -> None:
     status = server.ask("/v1/models/captioner")[2]["model_version_status"]
     assert status[0]["version"] == "1" and status[0]["state"] == "AVAILABLE"
     metadata = server.ask("/v1/models/captioner/versions/1/metadata")[2]
@@ -102,15 +101,15 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         (PREDICT, {"inputs": "a", "signature_name": "no"}, 400, '"no" not found in signature def'),
         (PREDICT, {"inputs": [["a"]]}, 400, "must have the shape"),
         (PREDICT, {"inputs": [{"b64": "?"}]}, 400, "Unable to base64 decode"),
-        (PREDICT, {"instances": ["a"] * 10_000}, 400, "10,000 rows, at most 32"),
+        (PREDICT, {"instances": ["a"] * 10_000}, 400, "10,000 rows, the limit is 32"),
         (PREDICT, {"instances": []}, 400, "No values in 'instances'"),
         (PREDICT, {"inputs": []}, 400, "no rows"),
-        (PREDICT, DRAWN, 400, "^top_p must be > 0 and <= 1, not 5$"),
+        (PREDICT, SAMPLED, 400, "^top_p must be > 0 and <= 1, not 5$"),
         (PREDICT, {"inputs": [b64(HTML)]}, 400, "a web page"),
-        (PREDICT, {"inputs": [b64(b"")]}, 400, "empty file"),
-        (PREDICT, {"inputs": [b64(JPEG[:300])]}, 400, "cut short or damaged"),
+        (PREDICT, {"inputs": [b64(b"")]}, 400, "file is empty"),
+        (PREDICT, {"inputs": [b64(JPEG[:300])]}, 400, "truncated or damaged"),
         (PREDICT, {"inputs": [b64(BOMB)]}, 413, "50,000 × 50,000 pixels"),
-        (PREDICT, b" " * (2**20 + 1), 413, "at most 1 MiB"),
+        (PREDICT, b" " * (2**20 + 1), 413, "the limit is 1 MiB"),
         ("/v1/models/captioner:classify", {}, 501, "Only predict"),
         ("/v1/models/captioner/versions/7:predict", BODY, 404, r"Specific\(captioner, 7\)"),
         ("/v1/models/other:predict", BODY, 404, r"Latest\(other\)"),
@@ -118,12 +117,12 @@ def test_status_and_metadata_are_as_tensorflow_serving_shows_them(server: Server
         ("/v1/models/%2e%2e:predict", BODY, 404, "not found"),
         ("/v1/models/captioner/versions/x:predict", BODY, 400, "Malformed request"),
         ("/v1/models/captioner", BODY, 400, "Malformed request"),
-        ("/wordreel/models/captioner/frames", b"clip", 400, "takes no clips"),
+        ("/wordreel/models/captioner/frames", b"clip", 400, "does not take clips"),
         ("/nothing", BODY, 404, "Malformed request"),
         ("/v1", BODY, 404, "Malformed request"),
     ],
 )
-def test_bad_requests_are_refused_in_words(
+def test_bad_requests_are_refused_with_a_reason(
     server: Server, path: str, body: Any, status: int, error: str
 ) -> None:
     got, _, answer = server.ask(path, body)
@@ -132,14 +131,14 @@ def test_bad_requests_are_refused_in_words(
     assert re.search(error, answer["error"]), answer
 
 
-def test_a_row_that_cannot_be_read_does_not_fail_the_others(server: Server) -> None:
-    # A picture with a script behind it is a picture; a script with a picture behind it is none.
+def test_an_invalid_row_does_not_fail_the_others(server: Server) -> None:
+    # An image followed by a script is an image; a script followed by an image is not.
     rows = [JPEG + HTML, HTML + JPEG, b"", encode(picture(1), "PNG")]
     answer = server.ask(PREDICT, {"instances": [b64(each) for each in rows]})[2]
     assert [row["valid"] for row in answer["predictions"]] == [True, False, False, True]
 
 
-def test_what_is_not_http_is_refused_in_the_same_form(server: Server) -> None:
+def test_bytes_that_are_not_http_are_refused_as_json(server: Server) -> None:
     for text in (b"\x16\x03\x01 hello\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
             client.sendall(text)
@@ -147,15 +146,15 @@ def test_what_is_not_http_is_refused_in_the_same_form(server: Server) -> None:
         assert head.startswith(b"HTTP/1.1 400") and list(json.loads(body)) == ["error"]
 
 
-def test_a_gigabyte_is_refused_by_its_announcement(server: Server) -> None:
+def test_a_gigabyte_is_refused_by_its_content_length(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(b"POST " + PREDICT.encode() + b" HTTP/1.1\r\nHost: x\r\n")
         client.sendall(b"Content-Length: 1000000000\r\n\r\n{")
         assert client.recv(100).startswith(b"HTTP/1.1 413")
 
 
-def test_a_body_that_never_ends_is_cut_off(server: Server) -> None:
-    """Chunked, so that no length is announced."""
+def test_an_endless_body_is_refused(server: Server) -> None:
+    """Chunked: without Content-Length."""
     before = server.memory()
     with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(b"POST " + PREDICT.encode() + b" HTTP/1.1\r\nHost: x\r\n")
@@ -170,7 +169,7 @@ def test_a_body_that_never_ends_is_cut_off(server: Server) -> None:
     assert server.memory() - before < 60 * 2**20
 
 
-def test_slow_clients_are_sent_away_and_many_find_the_door_closed(server: Server) -> None:
+def test_slow_clients_time_out_and_connections_are_limited(server: Server) -> None:
     address = ("127.0.0.1", server.port)
     with contextlib.ExitStack() as stack:
         crowd = [
@@ -185,7 +184,7 @@ def test_slow_clients_are_sent_away_and_many_find_the_door_closed(server: Server
                 ends.append(client.recv(100)[:12])
             except OSError:
                 ends.append(b"")
-        assert ends.count(b"HTTP/1.1 408") >= 20  # the others found it full
+        assert ends.count(b"HTTP/1.1 408") >= 20  # the others exceeded the limit
         assert ends.count(b"") >= 15
     with socket.create_connection(address, timeout=60) as client:  # the body stalls
         client.sendall(b"POST /v1/models/captioner:predict HTTP/1.1\r\nHost: x\r\n")
@@ -212,7 +211,7 @@ ODD: tuple[Any, ...] = (
 
 
 def mutated(value: Any, rng: random.Random) -> Any:
-    """Return a JSON value with something in it gone, odd, doubled, wrapped or flipped."""
+    """Return a JSON value with a random part removed, replaced, repeated, wrapped or changed."""
     if isinstance(value, (dict, list)) and value and rng.random() < 0.8:
         key = rng.choice(list(value) if isinstance(value, dict) else range(len(value)))
         changed = value.copy()
@@ -228,7 +227,7 @@ def mutated(value: Any, rng: random.Random) -> Any:
     return rng.choice([*ODD, [value], [value] * 3, value * 2 if isinstance(value, list) else 7])
 
 
-def test_no_mutation_of_a_request_silences_the_server(
+def test_random_mutations_of_requests_are_always_answered(
     server: Server, captioner_folder: Path
 ) -> None:
     samples = [path.read_bytes() for path in sorted((captioner_folder / "requests").iterdir())]
@@ -253,7 +252,7 @@ def test_no_mutation_of_a_request_silences_the_server(
     assert '"fault"' not in "".join(server.log)
 
 
-def test_metrics_health_and_log_tell_what_happened(server: Server) -> None:
+def test_metrics_health_and_log_report_a_request(server: Server) -> None:
     assert server.ask("/healthz")[2] == {"status": "alive"}
     assert server.ask(PREDICT, BODY)[0] == 200
     text = server.ask("/monitoring/prometheus/metrics")[2]
@@ -266,21 +265,21 @@ def test_metrics_health_and_log_tell_what_happened(server: Server) -> None:
     assert not [event for event in events if event["event"] == "fault"]
 
 
-def test_the_page_asks_nobody_else(server: Server) -> None:
+def test_the_page_loads_nothing_from_other_sites(server: Server) -> None:
     status, headers, page = server.ask("/")
     assert status == 200
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert "http://" not in page and "https://" not in page
 
 
-# Where the server hangs up first, http.client leaves the socket to the collector of garbage.
+# If the server closes first, http.client leaves the socket to the garbage collector.
 @pytest.mark.filterwarnings("ignore:.*unclosed <socket", "ignore:Exception ignored in. <socket")
 def test_versions_change_under_load_without_a_dropped_request(
     captioner_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "captioner"
     shutil.copytree(captioner_folder / "1", folder / "1")
-    (folder / "9").mkdir()  # the newest, but broken: the one before it answers
+    (folder / "9").mkdir()  # the newest, but broken: the previous one is served
     (folder / "9" / "saved_model.pb").write_bytes(b"broken")
     settings = ("--poll", 0.1, "--max-queue", 4, "--api-key-file", tmp_path / "key")
     (tmp_path / "key").write_text(KEY + "\n")
@@ -308,7 +307,7 @@ def test_versions_change_under_load_without_a_dropped_request(
 
         with ThreadPoolExecutor(8) as crowd:
             clients = [crowd.submit(client, number) for number in range(8)]
-            (folder / "2").mkdir()  # half a version: never shown
+            (folder / "2").mkdir()  # incomplete: never served
             (folder / "2" / "saved_model.pb").write_bytes(b"half")
             server.until("/healthz", lambda answer: "".join(server.log).count("not loaded") == 2)
             shutil.copytree(captioner_folder / "1", tmp_path / "3")
@@ -329,7 +328,7 @@ def test_versions_change_under_load_without_a_dropped_request(
         found = [(each["version"], each["state"]) for each in states]
         assert found == [("2", "END"), ("3", "AVAILABLE"), ("9", "END")]
 
-        # Stopped, it answers what it has accepted.
+        # When stopped, it answers accepted requests.
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         body = json.dumps({"inputs": [b64(JPEG)] * 32})
         connection.putrequest("POST", live)
@@ -344,7 +343,7 @@ def test_versions_change_under_load_without_a_dropped_request(
         assert server.wait() == 0
 
 
-def test_mistakes_are_said_before_anything_is_loaded(
+def test_wrong_arguments_are_reported_before_loading(
     captioner_folder: Path, tmp_path: Path
 ) -> None:
     with socket.socket() as taken:
@@ -356,8 +355,8 @@ def test_mistakes_are_said_before_anything_is_loaded(
     for words, error in (
         (["nowhere"], "there is no export at nowhere"),
         ([str(tmp_path)], "is no export"),
-        ([str(captioner_folder), str(captioner_folder)], "two models would be called 'captioner'"),
-        ([str(captioner_folder), "--port", "70000"], "--port is from 0"),
+        ([str(captioner_folder), str(captioner_folder)], "two models are named 'captioner'"),
+        ([str(captioner_folder), "--port", "70000"], "--port must be at most 65535"),
         ([str(captioner_folder), "--max-rows", "0"], "--max-rows must be at least 1"),
     ):
         with pytest.raises(UserError, match=error):

@@ -1,11 +1,10 @@
-"""Dynamic batching: shared work, answers to the right people, a bounded queue."""
+"""Dynamic batching: shared batches, each request's own rows, a bounded queue."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from pipelines.serving.server.errors import RequestError
 
 
 class Doubler:
-    """A model that doubles numbers, refuses 13, and can be held up."""
+    """A model that doubles numbers, refuses 13, and can be paused."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -27,22 +26,21 @@ class Doubler:
         assert self.go.wait(10)
         self.batches.append((signature, len(inputs["x"])))
         if (inputs["x"] == 13).any():
-            raise RequestError(400, "13 is not taken")
+            raise RequestError(400, "13 is refused")
         return {"y": 2 * inputs["x"]}
 
 
 def serve(
     work: Callable[[Batcher, Doubler], Awaitable[None]], max_queue: int = 100, delay: float = 0.0
 ) -> Doubler:
-    """Run `work` beside a batcher of at most 4 rows; return its model."""
+    """Run `work` with a batcher of at most 4 rows; return its model."""
     model = Doubler()
 
     async def main() -> None:
-        with ThreadPoolExecutor(1) as executor:
-            batcher = Batcher(model, executor, max_rows=4, max_queue=max_queue, delay=delay)
-            await work(batcher, model)
-            await batcher.close()
-            assert batcher.rows == 0
+        batcher = Batcher(model, max_rows=4, max_queue=max_queue, delay=delay)
+        await work(batcher, model)
+        await batcher.close()
+        assert batcher.rows == 0
 
     asyncio.run(main())
     return model
@@ -52,7 +50,7 @@ def x(*values: float) -> dict[str, np.ndarray]:
     return {"x": np.array(values)}
 
 
-def test_each_gets_its_own_rows_of_a_shared_batch() -> None:
+def test_each_request_gets_its_own_rows_of_a_shared_batch() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         model.go.clear()
         asked = []
@@ -66,7 +64,7 @@ def test_each_gets_its_own_rows_of_a_shared_batch() -> None:
     assert serve(work).batches == [("double", 1), ("double", 4), ("double", 4)]
 
 
-def test_the_delay_lets_the_first_one_have_company() -> None:
+def test_the_first_request_waits_for_others() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         found = await asyncio.gather(*(batcher.answer("double", x(n)) for n in range(3)))
         assert [each["y"].tolist() for each in found] == [[0], [2], [4]]
@@ -74,7 +72,7 @@ def test_the_delay_lets_the_first_one_have_company() -> None:
     assert serve(work, delay=0.01).batches == [("double", 3)]
 
 
-def test_it_waits_on_while_others_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_continues_while_requests_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     """One more comes in each of the first two delays, none in the third."""
     sleep, asked = asyncio.sleep, list[asyncio.Task[Any]]()
 
@@ -95,7 +93,7 @@ def test_it_waits_on_while_others_keep_coming(monkeypatch: pytest.MonkeyPatch) -
     assert serve(work, delay=0.01).batches == [("double", 3)]
 
 
-def test_what_is_not_alike_is_not_mixed() -> None:
+def test_requests_of_other_shapes_or_signatures_do_not_share_a_batch() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         wide = {"x": np.ones([1, 2])}
         hot = {"x": np.ones(1), "heat": np.array(2.0)}
@@ -118,7 +116,7 @@ def test_what_is_not_alike_is_not_mixed() -> None:
     assert sorted(serve(work).batches) == [("a", 1), ("a", 1), ("a", 3), ("b", 1)]
 
 
-def test_one_that_is_refused_does_no_harm_to_those_beside_it() -> None:
+def test_a_refused_request_does_not_affect_its_batch() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         asked = [batcher.answer("double", x(n)) for n in (1, 13, 3)]
         first, bad, last = await asyncio.gather(*asked, return_exceptions=True)
@@ -129,7 +127,7 @@ def test_one_that_is_refused_does_no_harm_to_those_beside_it() -> None:
     serve(work, delay=0.01)
 
 
-def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+def test_a_full_queue_refuses_with_a_retry_time() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         model.go.clear()
         asked = [asyncio.create_task(batcher.answer("double", x(0)))]
@@ -146,7 +144,7 @@ def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
     serve(work, max_queue=8)
 
 
-def test_who_has_given_up_is_not_answered() -> None:
+def test_a_cancelled_request_is_not_run() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         model.go.clear()
         kept = asyncio.create_task(batcher.answer("double", x(1)))
@@ -170,7 +168,7 @@ def test_clips_share_a_batch_by_their_frames() -> None:
         model.go.clear()
         asked = [asyncio.create_task(batcher.answer("a", clips(1, 200))) for _ in range(4)]
         await asyncio.sleep(0.05)
-        with pytest.raises(RequestError, match="1,026 frames, at most 512"):
+        with pytest.raises(RequestError, match="1,026 frames, the limit is 512"):
             await batcher.answer("a", clips(2, 513))
         model.go.set()
         await asyncio.gather(*asked)
@@ -178,31 +176,31 @@ def test_clips_share_a_batch_by_their_frames() -> None:
     assert serve(work, delay=0.01).batches == [("a", 2), ("a", 2)]
 
 
-def test_pixels_of_clips_count_as_frames_too() -> None:
+def test_decoded_clips_count_by_their_frames() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
-        with pytest.raises(RequestError, match="513 frames, at most 512"):
+        with pytest.raises(RequestError, match="513 frames, the limit is 512"):
             await batcher.answer("a", {"x": np.zeros([1, 513, 1, 1, 3], np.uint8)})
 
     serve(work)
 
 
-def test_nothing_that_goes_wrong_keeps_the_next_one_from_its_answer() -> None:
+def test_an_error_does_not_affect_the_next_request() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         with pytest.raises(RequestError, match="no rows"):
             await batcher.answer("double", x())
-        batcher._ask = lambda signature, inputs: {"y": np.array(7)}  # what has no rows
+        batcher._model = lambda signature, inputs: {"y": np.array(7)}  # an output without rows
         asked = [batcher.answer("double", x(n)) for n in range(2)]
         for found in await asyncio.gather(*asked, return_exceptions=True):
             assert isinstance(found, IndexError)
-        batcher._ask = model
+        batcher._model = model
         assert (await batcher.answer("double", x(1)))["y"].tolist() == [2]
 
     serve(work)
 
 
-def test_too_many_rows_for_any_batch_are_refused() -> None:
+def test_a_request_larger_than_a_batch_is_refused() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
-        with pytest.raises(RequestError, match="5 rows, at most 4"):
+        with pytest.raises(RequestError, match="5 rows, the limit is 4"):
             await batcher.answer("double", x(*range(5)))
 
     serve(work)

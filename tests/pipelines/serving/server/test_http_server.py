@@ -58,13 +58,13 @@ def read(client: socket.socket) -> int:
     return count
 
 
-def test_who_does_not_read_the_answer_is_cut_off(address: tuple[str, int]) -> None:
+def test_a_client_that_does_not_read_is_disconnected(address: tuple[str, int]) -> None:
     asked = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(socket.create_connection(address)) for _ in range(2)]
         for client in idle:
             client.sendall(asked)
-        # Both places are taken until the server gives up on those who hold them.
+        # Both connections are occupied until the server closes the idle ones.
         whole = 0
         for _ in range(100):
             with socket.create_connection(address, timeout=60) as client:

@@ -1,4 +1,4 @@
-"""The page in a real browser: drop a picture, read the caption, point at a word."""
+"""The page in a real browser: drop an image, read the caption, point at a word."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from PIL import Image
 
 from tests.support.page_in_browser import (
     LIT,
-    VEIL,
+    OVERLAY,
+    attention_map,
     bars,
     browser,
     caption,
@@ -21,6 +22,7 @@ from tests.support.page_in_browser import (
     needs_chromium,
     page,
     server,
+    stub_caption,
 )
 from tests.support.paths import SHARED_DATA
 from tests.support.server_process import Server
@@ -37,9 +39,7 @@ PASTE = """(data) => {
 }"""
 
 
-def test_a_dropped_picture_gets_its_caption_and_words_show_where_the_model_looked(
-    page: Any, server: Server, tmp_path: Path
-) -> None:
+def test_a_dropped_image_gets_its_caption(page: Any, server: Server, tmp_path: Path) -> None:
     photo = next((SHARED_DATA / "flickr8k").rglob("*.jpg"), None)  # a real one, where there is any
     data = photo.read_bytes() if photo else encode(picture(0, 300, 200))
     width = Image.open(io.BytesIO(data)).width
@@ -50,48 +50,56 @@ def test_a_dropped_picture_gets_its_caption_and_words_show_where_the_model_looke
     assert page.text_content("#state") == f"Answer: {outputs['caption'][0]}"
     others = page.locator("#others button")
     assert others.count() == len(outputs["captions"][0])
-    assert page.evaluate("document.querySelector('#picture').naturalWidth") == width
-    bare = page.evaluate(VEIL)
+    assert page.evaluate("document.querySelector('#image').naturalWidth") == width
     words = page.locator("#sentence button")
     assert words.count() == len([token for token in outputs["tokens"][0][0] if token > 2])
-    words.nth(0).hover()
-    first = page.evaluate(VEIL)
-    words.nth(1).hover()
-    second = page.evaluate(VEIL)
-    assert len({bare, first, second}) == 3
-    # What glows most lies where the model's attention says, and is veiled least.
-    look = outputs["attention"][0][0][1]
-    shades = page.evaluate(
-        """() => { const c = document.querySelector("#veil"), g = c.getContext("2d"), found = [];
-        for (let r = 0; r < 4; r++) for (let k = 0; k < 4; k++) found.push([...g.getImageData(
-          (k + 0.5) * c.width / 4, (r + 0.5) * c.height / 4, 1, 1).data]); return found; }"""
-    )
-    at = look.index(max(look))
-    assert shades[at][0] == max(shade[0] for shade in shades) > 200
-    assert shades[at][3] == min(shade[3] for shade in shades) < 100
     page.screenshot(path=tmp_path / "page.png")
     others.nth(1).click()
     assert caption(page) == outputs["captions"][0][1]
 
 
-def test_all_of_it_goes_by_keyboard(page: Any, tmp_path: Path) -> None:
+def test_a_word_highlights_the_cells_that_the_model_attended_to(page: Any, server: Server) -> None:
+    text = stub_caption(page, server, "captioner", 16)
+    drop(page, "a.jpg", "image/jpeg", encode(picture(0, 300, 200)))
+    assert caption(page) == text
+    overlays = [page.evaluate(OVERLAY)]
+    for place in range(len(text.split())):
+        page.locator("#sentence button").nth(place).hover()
+        overlays.append(page.evaluate(OVERLAY))
+        # The middle of each of the 4 × 4 cells: the one attended to is brightest and clearest.
+        shades = page.evaluate(
+            """() => { const found = [], c = document.querySelector("#overlay");
+            const g = c.getContext("2d");
+            for (let r = 0; r < 4; r++) for (let k = 0; k < 4; k++) found.push([...g.getImageData(
+              (k + 0.5) * c.width / 4, (r + 0.5) * c.height / 4, 1, 1).data]); return found; }"""
+        )
+        red, alpha = (np.array(shades)[:, channel] for channel in (0, 3))
+        peak = np.arange(16) == np.argmax(attention_map(place, 16))
+        assert red[peak] > 100 and (red[~peak] < 50).all()
+        assert alpha[peak] < 130 and (alpha[~peak] > 160).all()
+    assert len(set(overlays)) == len(overlays)
+
+
+def test_the_page_works_by_keyboard(page: Any, server: Server, tmp_path: Path) -> None:
     """From the top of the page: to the file, to every word, and by arrows back."""
+    text = stub_caption(page, server, "captioner", 16)
     (tmp_path / "a.png").write_bytes(encode(picture(0), "PNG"))
     reach(page, "#file")
-    page.set_input_files("#file", tmp_path / "a.png")  # the dialogue is the browser's own
-    count = len(caption(page).split())
-    veils = [page.evaluate(VEIL)]
+    page.set_input_files("#file", tmp_path / "a.png")  # the dialog is the browser's own
+    assert caption(page) == text
+    count = len(text.split())
+    overlays = [page.evaluate(OVERLAY)]
     reach(page, "#sentence button")
     for place in range(count):
         assert page.evaluate("document.activeElement.dataset.place") == str(place)
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-        veils.append(page.evaluate(VEIL))
+        overlays.append(page.evaluate(OVERLAY))
         page.keyboard.press("Tab")
-    assert len(set(veils)) == 1 + count
+    assert len(set(overlays)) == 1 + count
     assert not page.evaluate(LIT)  # away from the words
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("ArrowLeft")
-    assert page.evaluate(VEIL) == veils[-2]
+    assert page.evaluate(OVERLAY) == overlays[-2]
     page.keyboard.press("Escape")
     assert not page.evaluate(LIT)
     names = page.evaluate(
@@ -103,7 +111,7 @@ def test_all_of_it_goes_by_keyboard(page: Any, tmp_path: Path) -> None:
 
 
 def reach(page: Any, selector: str) -> None:
-    """Press Tab until what is wanted has the focus."""
+    """Press Tab until an element that matches has the focus."""
     for _ in range(30):
         page.keyboard.press("Tab")
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
@@ -111,7 +119,7 @@ def reach(page: Any, selector: str) -> None:
     raise AssertionError(f"Tab never comes to {selector}")
 
 
-def test_a_dropped_clip_shows_its_frames_and_bars_under_them(
+def test_a_dropped_clip_shows_its_frames_and_caption(
     page: Any, server: Server, tmp_path: Path
 ) -> None:
     clip = write_clip(tmp_path / "a.avi", range(12)).read_bytes()
@@ -125,22 +133,29 @@ def test_a_dropped_clip_shows_its_frames_and_bars_under_them(
     assert caption(page) == outputs["caption"][0]
     assert page.locator("#strip img").count() == len(frames) == 6
     assert page.evaluate("document.querySelector('#strip img').naturalWidth") == 64
+
+
+def test_bars_under_the_frames_show_the_attention_of_a_word(
+    page: Any, server: Server, tmp_path: Path
+) -> None:
+    text = stub_caption(page, server, "clips", 4)
+    page.select_option("#model", "clips")
+    drop(page, "a.avi", "video/x-msvideo", write_clip(tmp_path / "a.avi", range(12)).read_bytes())
+    assert caption(page) == text
     assert bars(page) == [0] * 6
-    words = page.locator("#sentence button")
-    seen = []
-    for place in (0, words.count() - 1):
-        words.nth(place).hover()
-        seen.append(bars(page))
-        look = np.array(outputs["attention"][0][0][place])  # at 4 of the 6 frames
-        shown = np.array(seen[-1])[[0, 2, 3, 5]]
-        np.testing.assert_allclose(shown, shown.max() * look / look.max(), atol=1.0)
-        assert seen[-1][1] == seen[-1][4] == 0 < max(seen[-1])
-    assert seen[0] != seen[1]
+    for place in range(len(text.split())):
+        page.locator("#sentence button").nth(place).hover()
+        heights = np.array(bars(page))
+        look = np.array(attention_map(place, 4))  # the model sees 4 of the 6 frames
+        assert heights.max() > 10 and heights[1] == heights[4] == 0
+        np.testing.assert_allclose(
+            heights[[0, 2, 3, 5]], heights.max() * look / look.max(), atol=1.0
+        )
     page.hover("h1")
     assert bars(page) == [0] * 6
 
 
-def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Server) -> None:
+def test_a_translation_shows_the_attention_to_source_words(page: Any, server: Server) -> None:
     page.select_option("#model", "pairs")
     text = "Two dogs, a cat."
     page.fill("#text", text)
@@ -148,7 +163,7 @@ def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Serv
     outputs = server.ask("/v1/models/pairs:predict", {"inputs": [text]})[2]["outputs"]
     assert caption(page) == outputs["translation"][0]
     tokens = page.locator("#source span").all_inner_texts()
-    assert tokens[1:-1] == ["two", "dogs", ",", "a", "cat", "."]  # as the model reads it
+    assert tokens[1:-1] == ["two", "dogs", ",", "a", "cat", "."]  # as the model tokenizes it
     page.focus("#sentence button")
     shares = page.evaluate(
         "[...document.querySelectorAll('#source span')].map((each) => Number("
@@ -158,17 +173,17 @@ def test_a_translation_shows_the_words_that_it_looked_at(page: Any, server: Serv
     np.testing.assert_allclose(shares, look / look.max(), atol=1e-4)
 
 
-def test_words_stand_as_far_apart_as_in_the_text(page: Any) -> None:
+def test_words_have_the_spaces_of_the_text(page: Any) -> None:
     shown = page.evaluate(
         """() => { words = ["", "", "", "der", "mann", ",", "dass", "."];
-        spell({ tokens: [[[3, 4, 5, 6, 3, 7, 2]]], attention: [[Array(7).fill([1])]] }, 0,
+        showSentence({ tokens: [[[3, 4, 5, 6, 3, 7, 2]]], attention: [[Array(7).fill([1])]] }, 0,
           "der mann, dass der."); show("result", true); return $("sentence").innerText; }"""
     )
     assert shown == "der mann, dass der."
     assert page.locator("#sentence button").count() == 6
 
 
-def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: Server) -> None:
+def test_an_answer_uses_the_vocabulary_of_its_own_model(page: Any, server: Server) -> None:
     waiting: list[Any] = []
     page.route(
         "**/models/pairs/words", lambda route: waiting.append(route)
@@ -182,7 +197,7 @@ def test_an_answer_is_spelled_in_the_words_of_its_own_model(page: Any, server: S
     assert caption(page) == outputs["translation"][0]
 
 
-def test_another_model_does_not_show_the_answer_of_the_one_before(page: Any) -> None:
+def test_another_model_does_not_show_a_late_answer_of_the_previous_one(page: Any) -> None:
     waiting: list[Any] = []
     page.route("**/models/captioner:predict", lambda route: waiting.append(route))
     with page.expect_request("**/models/captioner:predict"):
@@ -190,12 +205,12 @@ def test_another_model_does_not_show_the_answer_of_the_one_before(page: Any) -> 
     page.select_option("#model", "pairs")
     with page.expect_response("**/models/captioner:predict"):
         waiting.pop().continue_()
-    page.wait_for_function("document.body !== null")  # a turn of the browser
+    page.wait_for_function("document.body !== null")  # one cycle of the event loop
     assert page.locator("#result").is_hidden()
     assert page.text_content("#state") == ""
 
 
-def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
+def test_sampling_sends_its_settings(page: Any) -> None:
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
     caption(page)
     page.select_option("#search", "sample")
@@ -213,11 +228,11 @@ def test_a_search_of_another_kind_is_asked_with_its_settings(page: Any) -> None:
     assert asked.value.status == 200
 
 
-def test_what_cannot_be_read_is_said_in_words(page: Any) -> None:
+def test_an_unreadable_file_is_reported(page: Any) -> None:
     for name, kind, data, words in (
         ("a.jpg", "image/jpeg", b"<!doctype html>", "a web page"),
-        ("a.jpg", "image/jpeg", encode(picture(0))[:200], "cut short or damaged"),
-        ("a.txt", "text/plain", b"words", "not a picture"),
+        ("a.jpg", "image/jpeg", encode(picture(0))[:200], "truncated or damaged"),
+        ("a.txt", "text/plain", b"words", "not an image"),
     ):
         drop(page, name, kind, data)
         page.wait_for_selector(f"#problem:has-text('{words}')")
@@ -226,14 +241,16 @@ def test_what_cannot_be_read_is_said_in_words(page: Any) -> None:
     assert caption(page) and not page.is_visible("#problem")
 
 
-def test_a_picture_may_be_pasted_or_photographed(page: Any, server: Server, tmp_path: Path) -> None:
+def test_an_image_can_be_pasted_or_taken_with_the_camera(
+    page: Any, server: Server, tmp_path: Path
+) -> None:
     photo = tmp_path / "photo.png"
 
     def paste() -> None:
         page.evaluate(PASTE, base64.b64encode(photo.read_bytes()).decode())
 
     def photograph() -> None:
-        page.set_input_files("#camera", photo)  # as a phone's camera hands it over
+        page.set_input_files("#camera", photo)  # as a phone's camera does
 
     for width, give in ((90, paste), (80, photograph)):
         photo.write_bytes(encode(picture(width, width, 60), "PNG"))
@@ -242,13 +259,13 @@ def test_a_picture_may_be_pasted_or_photographed(page: Any, server: Server, tmp_
         body = {"inputs": [{"b64": base64.b64encode(photo.read_bytes()).decode()}]}
         outputs = server.ask("/v1/models/captioner:predict", body)[2]["outputs"]
         assert caption(page) == outputs["caption"][0]
-        assert page.evaluate("document.querySelector('#picture').naturalWidth") == width
+        assert page.evaluate("document.querySelector('#image').naturalWidth") == width
 
 
 def test_a_text_gets_its_label(page: Any) -> None:
     page.select_option("#model", "reviews")
     page.fill("#text", "a fine film")
-    page.click("text=Ask")
+    page.click("#write button")
     page.wait_for_selector("#labels li")
     labels = page.locator("#labels b").all_inner_texts()
     assert page.inner_text("#verdict") == labels[0]
@@ -256,4 +273,4 @@ def test_a_text_gets_its_label(page: Any) -> None:
     values = [float(text.rstrip(" %")) for text in page.locator("#labels span").all_inner_texts()]
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.2)
     drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
-    page.wait_for_selector("#problem:has-text('reads what you write')")
+    page.wait_for_selector("#problem:has-text('takes text')")

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST between JSON and arrays: its forms, its refusals, never a crash."""
+"""TensorFlow Serving's REST API: JSON to arrays and back, refusals, never a crash."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def ask(**body: Any) -> Any:
         {"inputs": {"image_bytes": [B64, B64]}, "signature_name": ""},
     ],
 )
-def test_all_forms_mean_the_same(body: Any) -> None:
+def test_all_forms_are_equivalent(body: Any) -> None:
     asked = ask(**body)
     assert asked.signature == "serving_default"
     assert asked.inputs["image_bytes"].tolist() == [BYTES, BYTES]
@@ -65,7 +65,7 @@ def test_rows_and_columns_of_several_inputs() -> None:
     assert clip.shape == (1, 2)
 
 
-def test_base64_may_lack_its_padding_and_have_lines() -> None:
+def test_base64_may_lack_padding_and_contain_newlines() -> None:
     whole = base64.b64encode(b"abcd").decode()
     for text in (whole, whole.rstrip("="), whole[:3] + "\n" + whole[3:]):
         assert ask(inputs=[{"b64": text}]).inputs["image_bytes"].tolist() == [b"abcd"]
@@ -106,7 +106,7 @@ def test_base64_may_lack_its_padding_and_have_lines() -> None:
         (b'{"signature_name": "sample", "inputs": ["a"]}', "expecting an object"),
     ],
 )
-def test_what_is_wrong_is_said(body: bytes, error: str) -> None:
+def test_a_malformed_request_is_refused_with_a_reason(body: bytes, error: str) -> None:
     with pytest.raises(RequestError, match=error) as caught:
         parse(body, SIGNATURES)
     assert caught.value.status == 400
@@ -124,13 +124,13 @@ def test_what_is_wrong_is_said(body: bytes, error: str) -> None:
         ({"temperature": [1.0, 2.0]}, "same number of rows"),
     ],
 )
-def test_numbers_are_not_bent(values: Any, error: str) -> None:
+def test_numbers_are_not_converted(values: Any, error: str) -> None:
     inputs = {"image_bytes": ["a"], "temperature": [1.0], "top_k": [0], **values}
     with pytest.raises(RequestError, match=error):
         ask(signature_name="sample", inputs=inputs)
 
 
-def test_a_text_that_would_take_a_model_minutes_is_refused() -> None:
+def test_a_very_long_text_is_refused() -> None:
     most = "a" * MAX_TEXT
     assert ask(signature_name="scalar", inputs={"text": [most], "seed": 1}).inputs["text"].size == 1
     with pytest.raises(RequestError, match="a text has 100,001 bytes") as caught:
@@ -150,7 +150,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from([*SIGNATURES, "none"]), st.sampled_from(["inputs", "instances"]), JSON)
-def test_no_json_makes_it_crash(signature: str, key: str, value: Any) -> None:
+def test_any_json_is_parsed_or_refused(signature: str, key: str, value: Any) -> None:
     try:
         asked = parse(json.dumps({"signature_name": signature, key: value}).encode(), SIGNATURES)
     except RequestError as error:
@@ -160,7 +160,7 @@ def test_no_json_makes_it_crash(signature: str, key: str, value: Any) -> None:
 
 
 @given(st.lists(st.floats(width=32), max_size=20))
-def test_numbers_are_written_with_the_digits_that_they_are_sure_of(values: list[float]) -> None:
+def test_floats_have_six_significant_digits(values: list[float]) -> None:
     written = answer({"scores": np.array(values, np.float32)}, rows=False)
     for got, value in zip(json.loads(written)["outputs"], values, strict=True):
         exact = float(f"{value:.6g}")
@@ -169,7 +169,7 @@ def test_numbers_are_written_with_the_digits_that_they_are_sure_of(values: list[
             assert len(f"{got!r}".replace(".", "").lstrip("-0").partition("e")[0].rstrip("0")) <= 6
 
 
-def test_answers_come_in_the_form_of_the_question() -> None:
+def test_a_response_has_the_form_of_its_request() -> None:
     outputs = {
         "caption": np.array(["été".encode(), b"b"], object),
         "scores": np.array([[0.1, -np.inf], [1 / 3, 2]], np.float32),

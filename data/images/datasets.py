@@ -1,0 +1,204 @@
+"""The datasets of images, with captions or with a label each.
+
+Nothing heavy is imported before it is needed: the command line lists datasets from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from data.annotations.classes import classes_in
+from data.annotations.entries import Entry, Listing
+from data.common.errors import UserError
+from data.images.class_folders import read_labelled_pictures
+from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
+from data.images.image_folder import read_folder
+from data.images.multi30k import read_multi30k
+from data.storage.dataset_info import (
+    GENERATED_LICENSE,
+    OWN_LICENSE,
+    PREPARED,
+    Generator,
+    ImagesOrClips,
+    Loaded,
+    Options,
+)
+
+# Without stored pixels, a plain JPEG may be this many times as large as a stored image: features
+# are then computed from what an export receives, and the JPEG need not be encoded again.
+PLAIN = 2
+
+
+@dataclass(frozen=True)
+class ImageDataset(ImagesOrClips):
+    """Images with captions, or with a label each.
+
+    Attributes:
+        reader: lists the images of a folder.
+    """
+
+    reader: Callable[[Path], Listing] | None = field(default=None, kw_only=True)
+
+    unit: ClassVar[str] = "images"
+    content: ClassVar[str] = "image"
+    id_feature: ClassVar[str] = "image_id"
+    shard_size: ClassVar[int] = 128
+
+    @property
+    def labelled(self) -> bool:
+        """Whether an image has a label, not captions."""
+        return "captions" not in self.annotations
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What the captions of an entry are: none of a labelled image."""
+        return () if self.labelled else ("caption",)
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """The options of the command line that it has."""
+        return super().flags if self.generated else frozenset({"image_size"})
+
+    def options(self, given: Options) -> dict[str, Any]:
+        """Return the size of stored images; of generated ones the seed and the version."""
+        if self.generated:
+            return super().options(given)
+        from data.media.images import MAX_SIDE
+
+        size = given.get("image_size", MAX_SIDE)
+        if size < 1:
+            raise UserError(f"--image-size is at least 1 pixel, not {size}")
+        plain = {} if given.get("pixels", True) else {"plain_side": PLAIN * size}
+        return {"max_side": size, **plain}
+
+    def read(self, source: Path, options: Options) -> Listing:
+        """Return the images of a folder; labels must be learnable."""
+        del options
+        assert self.reader is not None
+        listing = self.reader(source)
+        if self.labelled:
+            classes_in(self.name, listing)
+        return listing
+
+    def decode(self, entry: Entry, options: Options) -> Loaded:
+        """Read an image from its file."""
+        from data.images.examples import image_example
+
+        return Loaded(image_example(entry, **options))
+
+    def features(self) -> dict[str, Any]:
+        """Return the stored features."""
+        from data.images.examples import image_features
+
+        return image_features(self.encoding, self.labelled)
+
+
+def _scenes() -> Generator:
+    from data.images.examples import SceneGenerator
+
+    return SceneGenerator()
+
+
+def _digits() -> Generator:
+    from data.images.examples import DigitGenerator
+
+    return DigitGenerator()
+
+
+_FLICKR = "photos of Flickr users, under terms of their own; given out for non-commercial research"
+_COCO = "captions CC BY 4.0; photos of Flickr users, under terms of their own"
+
+IMAGE_DATASETS = (
+    ImageDataset(
+        "synthetic-scenes",
+        "synthetic images of shapes with five correct captions each",
+        "no files: generated from a seed",
+        generator=_scenes,
+        license=GENERATED_LICENSE,
+    ),
+    ImageDataset(
+        "flickr8k",
+        "8,000 photos, 5 English captions each",
+        "Flickr8k.token.txt and Flickr_8k.{train,dev,test}Images.txt (or captions.txt, or "
+        "dataset_flickr8k.json) with images/ or Flicker8k_Dataset/",
+        reader=read_flickr8k,
+        license=_FLICKR,
+    ),
+    ImageDataset(
+        "flickr30k",
+        "31,000 photos, 5 English captions each",
+        "results_20130124.token or results.csv, and dataset_flickr30k.json for Karpathy's "
+        "splits, with flickr30k-images/",
+        reader=read_flickr30k,
+        license=_FLICKR,
+    ),
+    ImageDataset(
+        "coco",
+        "123,000 photos, 5 English captions each",
+        "dataset_coco.json with train2014/ and val2014/, or "
+        "annotations/captions_{train,val}2017.json (or 2014) with train2017/ and val2017/",
+        reader=read_coco,
+        license=_COCO,
+    ),
+    ImageDataset(
+        "coco_captions",
+        "COCO as TensorFlow Datasets prepares it, in Karpathy's splits",
+        "a TFDS data folder that contains coco_captions; without --source TFDS's own folder, "
+        "into which it is downloaded (37 GB) if it is missing",
+        source_optional=True,
+        license=_COCO,
+    ),
+    *(
+        ImageDataset(
+            f"multi30k-{language}",
+            f"{name} captions of those photos of Flickr8k or Flickr30k that you have",
+            f"Multi30k's {{train,val,test}}.{language} (or .gz) and images.{{train,val,test}}"
+            ".txt, with images/ or flickr30k-images/",
+            reader=partial(read_multi30k, language=language),
+        )
+        for language, name in (("de", "German"), ("fr", "French"))
+    ),
+    ImageDataset(
+        "folder",
+        "your own images and captions, in any language",
+        "images/ with captions.csv (columns image, caption and optionally split) or "
+        'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"})',
+        reader=read_folder,
+        license=OWN_LICENSE,
+    ),
+    ImageDataset(
+        "digits",
+        "1,797 real handwritten digits of 8 × 8 pixels (Alpaydin & Kaynak 1998)",
+        "no files: they come with Wordreel",
+        annotations=("labels",),
+        generator=_digits,
+        license="CC BY 4.0 (Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49)",
+    ),
+    ImageDataset(
+        "labelled-images",
+        "your own images and labels",
+        "a folder for each class (optionally in train/, validation/ and test/), or images/ with "
+        "labels.csv (columns image, label and optionally split)",
+        annotations=("labels",),
+        reader=read_labelled_pictures,
+        license=OWN_LICENSE,
+    ),
+    ImageDataset(
+        "tfds:NAME",
+        "any image classification dataset of TensorFlow Datasets: tfds:mnist, tfds:cifar10, …",
+        "a TFDS data folder that contains it; without --source TFDS's own folder, into which it "
+        "is downloaded if it is missing",
+        annotations=("labels",),
+        source_optional=True,
+    ),
+    ImageDataset(
+        PREPARED,
+        "images that `wordreel prepare` has written",
+        "the folder that was its --out",
+        annotations=("captions", "labels"),
+    ),
+)

@@ -1,0 +1,152 @@
+"""Images of TensorFlow Datasets, read as it prepared them: coco_captions, or any with labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from data.annotations.problems import write_report
+from data.annotations.splits import bound
+from data.common.errors import UserError
+from data.storage.cache import say, writing_to
+from data.storage.dataset_info import TFDS
+from data.storage.prepared import StoredImages, count_splits
+from data.storage.tfds import built_by_tfds, fingerprint_by_tfds
+
+COCO = "coco_captions"
+COCO_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
+
+
+class Part(NamedTuple):
+    """A range of a split of TFDS: its name, the first example and the end."""
+
+    split: str
+    first: int
+    end: int
+
+    def within(self, start: str | None, stop: str | None) -> str:
+        """Return a slice of the range in the syntax of TFDS; bounds as in "[5:95%]"."""
+        length = self.end - self.first
+        low, high, _ = slice(bound(start, length), bound(stop, length)).indices(length)
+        return f"{self.split}[{self.first + low}:{self.first + high}]"
+
+
+@dataclass(frozen=True)
+class TfdsImages(StoredImages):
+    """A dataset that TensorFlow Datasets prepared: other feature names, integer labels.
+
+    Attributes:
+        image_key: the feature of images.
+        parts: where each of our splits lies.
+        label_key: the feature of labels; "" for coco_captions.
+    """
+
+    image_key: str
+    parts: Mapping[str, Sequence[Part]]
+    label_key: str = ""
+
+    adds_ids: ClassVar[bool] = True
+
+    @property
+    def content(self) -> str:
+        """The feature that holds encoded images."""
+        return self.image_key
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in the order of their numbers."""
+        import tensorflow_datasets as tfds
+
+        return tuple(
+            tfds.builder_from_directory(self.directory).info.features[self.label_key].names
+        )
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(image_id, label)` of each image in the order of `images`."""
+        pairs = list(self._read(split, lambda example: example[self.label_key]))
+        if any(number < 0 for _, number in pairs):  # TFDS's mark of secret labels
+            raise UserError(f"{self.name}: images of {split!r} have no label: leave it out")
+        names = self.classes
+        return [(image_id.decode(), names[number]) for image_id, number in pairs]
+
+    def _id(self, example: Any) -> Any:
+        import tensorflow as tf
+
+        if self.label_key:
+            return example["tfds_id"]
+        return tf.strings.as_string(example["image/id"])
+
+    def _captions(self, example: Any) -> Any:
+        return example["captions"]["text"]
+
+    def _stored_split(self, name: str, part: str) -> str:
+        match = re.fullmatch(r"(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?", part)
+        if not match:
+            raise UserError(f"split '{name}{part}': a slice is [FROM:TO], in images or percent")
+        return "+".join(each.within(*match.groups()) for each in self.parts[name])
+
+
+def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
+    """Open coco_captions or a dataset such as "tfds:mnist", downloaded first if it is missing.
+
+    Args:
+        name: as `--data` names it.
+        source: a TFDS data folder; None: TFDS's own.
+        home: where the problem report goes.
+
+    Raises:
+        UserError: if it cannot be prepared, or is not a dataset of labelled images.
+    """
+    own = name.removeprefix(TFDS)
+    directory, again = built_by_tfds(own, source, size="37 GB" if own == COCO else "")
+    counts = count_splits(directory)
+    if name == COCO:
+        keys = ("image", "")
+        parts = {
+            split: [Part(stored, 0, counts[stored]) for stored in names]
+            for split, names in COCO_SPLITS.items()
+        }
+    else:
+        keys, parts = _keys(own, directory), _parts(own, counts)
+    fingerprint = fingerprint_by_tfds(directory)
+    report = home / own / fingerprint / "problems.jsonl"
+    with writing_to(home):
+        write_report(report, [])
+    splits = {split: sum(p.end - p.first for p in found) for split, found in parts.items()}
+    listed = ", ".join(f"{split} {count:,}" for split, count in splits.items())
+    shown = own.replace("/", "-")
+    say(f"{shown}: {listed} images{' (prepared before)' * again}")
+    return TfdsImages(shown, directory, fingerprint, splits, report, keys[0], parts, keys[1])
+
+
+def _keys(name: str, directory: Path) -> tuple[str, str]:
+    """Return the names of the features of images and labels."""
+    import tensorflow_datasets as tfds
+
+    info = tfds.builder_from_directory(directory).info
+    keys = info.supervised_keys
+    wanted = (tfds.features.Image, tfds.features.ClassLabel)
+    if not keys or not all(
+        isinstance(info.features[key], kind) for key, kind in zip(keys, wanted, strict=False)
+    ):
+        raise UserError(
+            f"tfds:{name} is not an image classification dataset: its supervised keys are "
+            f"{keys}, its features {', '.join(info.features)}"
+        )
+    return keys[0], keys[1]
+
+
+def _parts(name: str, counts: Mapping[str, int]) -> dict[str, list[Part]]:
+    """Return where our splits lie; without validation, it is the last tenth of train."""
+    if "train" not in counts:
+        raise UserError(f"tfds:{name} has no split train, but {', '.join(counts)}")
+    parts = {split: [Part(split, 0, count)] for split, count in counts.items()}
+    if "validation" not in counts:
+        total = counts["train"]
+        end = total - total // 10
+        say(f"{name}: no validation split: the last {total - end:,} of train")
+        parts["train"], parts["validation"] = [Part("train", 0, end)], [Part("train", end, total)]
+    return parts

@@ -1,0 +1,104 @@
+"""What the sources of images and of clips share: a backbone, and rows computed with it."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+import keras
+
+from data.annotations.splits import whole_split
+from data.common.errors import UserError
+from data.storage.cache import data_home
+from data.storage.prepared import Stored
+from models.backbones.factory import build_backbone, default_image_size
+from pipelines.config.config import Config
+from pipelines.inputs.tables import FrameTable
+from pipelines.preprocessing.augmentation import Augmentation
+from pipelines.reports.thumbnails import Shown
+
+Dataset = TypeVar("Dataset", bound=Stored)
+Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the frames of a clip
+
+
+class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
+    """The images or clips of a prepared dataset, and the backbone that computes their features.
+
+    Attributes:
+        backbone: pixels → features.
+        top: the part of it that is fine-tuned, if not all of it.
+        size: pixels per side that it takes.
+        augmentation: of pixels, while the whole backbone is fine-tuned.
+        notes: lines for the report.
+    """
+
+    top: keras.Model | None = None
+
+    def __init__(self, config: Config, prepared: Dataset) -> None:
+        """Build the backbone; no image is read yet.
+
+        Raises:
+            UserError: for a backbone that cannot be built, or augmentation of a frozen one.
+        """
+        self.config, self.prepared = config, prepared
+        self.cache = data_home() / "tables"  # all runs share them
+        self.notes: list[str] = []
+        self.augmentation = self._augmentation()
+        with self._named_errors():
+            self.size = config.image_size or default_image_size(config.backbone)
+            self.backbone = build_backbone(
+                config.backbone, weights=config.weights, image_size=self.size
+            )
+        self._cached_table = functools.cache(self._table)
+        self._encoded = functools.cache(lambda split: dict(self._inputs(split)))
+
+    @abc.abstractmethod
+    def _inputs(self, split: str) -> Iterable[tuple[str, Encoded]]:
+        """Yield the id of each example of a split, and its encoded image or frames."""
+
+    @abc.abstractmethod
+    def _table(self, split: str, fine_tuned: bool) -> FrameTable:
+        """Return the rows of a whole split, for a backbone that is fine-tuned or frozen."""
+
+    @abc.abstractmethod
+    def _preview(self, encoded: Encoded) -> Shown:
+        """Return what the report shows of an input."""
+
+    def table(self, split: str, epoch: int) -> FrameTable:
+        """Return the rows of a whole split: features, or pixels if the backbone is fine-tuned."""
+        return self._cached_table(whole_split(split), self.config.tunes(epoch))
+
+    def preview(self, split: str, name: str) -> Shown:
+        """Return what the report shows of an example: its id if only features are stored."""
+        if not self.prepared.has_pixels():
+            return Shown(text=name)
+        return self._preview(self._encoded(split)[name])
+
+    def _flips(self, split: str) -> bool:
+        """Return whether examples of a whole split are mirrored: those of the training split."""
+        return self.config.flips and split == whole_split(self.config.train_split)
+
+    def _augmentation(self) -> Augmentation:
+        config = self.config
+        augmentation = Augmentation(
+            config.translation, config.rotation, config.zoom, config.brightness
+        )
+        whole = config.fine_tune_from is not None and config.fine_tune_layers == "all"
+        if augmentation and not whole:
+            raise UserError(
+                "--translation, --rotation, --zoom and --brightness apply only while the whole "
+                "backbone is fine-tuned: add --fine-tune-from 1 --fine-tune-layers all, or set "
+                "them to 0"
+            )
+        return augmentation
+
+    @contextlib.contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Name the backbone in errors."""
+        try:
+            yield
+        except ValueError as error:
+            raise UserError(f"--backbone {self.config.backbone}: {error}") from error

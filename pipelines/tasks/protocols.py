@@ -1,0 +1,196 @@
+"""The interfaces between inputs, outputs and the training loop.
+
+A source reads the inputs of a task and encodes them; a head turns what was encoded into answers.
+Neither knows the other: they meet in the tables, the model and the export of an `Experiment`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+from models.encoder_head import EncoderHead
+from pipelines.config.config import Config
+from pipelines.inputs.batches import Batch
+from pipelines.inputs.tables import Table
+from pipelines.reports.thumbnails import Show, Shown
+
+
+class PreparedDataset(Protocol):
+    """A dataset that is ready to be read.
+
+    Attributes:
+        name: of the dataset.
+        fingerprint: a hash that changes with the content.
+        splits: the number of examples of each split.
+        problems: the file that reports unusable examples.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def splits(self) -> Mapping[str, int]: ...  # noqa: D102
+    @property
+    def problems(self) -> Path: ...  # noqa: D102
+
+
+class CaptionedDataset(PreparedDataset, Protocol):
+    """A dataset whose examples have captions, or translations."""
+
+    @property
+    def is_true(self) -> Callable[[str, str], bool] | None:
+        """A check of a caption against the generated example of an id; None: not possible."""
+
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return `(id, captions)` of each example of a split that has captions."""
+
+
+class LabeledDataset(PreparedDataset, Protocol):
+    """A dataset whose examples have a label each."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels of the training split, sorted."""
+
+    def labels(self, split: str) -> list[tuple[str, str]]:
+        """Return `(id, label)` of each example of a split that has a label."""
+
+
+class Preprocessing(Protocol):
+    """What an export takes, and how its graph turns it into the model's input."""
+
+    @property
+    def signature(self) -> tf.TensorSpec:
+        """The input of the export."""
+
+    def read_in_graph(self, given: tf.Tensor, /) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the model's input for a batch, and which rows are valid, bool `[batch]`."""
+
+    def write_assets(self, folder: Path) -> list[Path]:
+        """Write the files that the export carries beside its graph; return their paths."""
+
+    def description(self) -> dict[str, object]:
+        """Return what the export's wordreel.json states about the input."""
+
+
+class Source(Protocol):
+    """The inputs of a task: a prepared dataset, and the parts of the model that encode it.
+
+    Attributes:
+        prepared: the dataset.
+        backbone: pixels → features; None if the encoder reads the inputs itself.
+        top: the part of the backbone that is fine-tuned, if not all of it.
+        encoder: features or word ids → Memory.
+        preprocessing: of an export.
+        notes: lines for the report.
+    """
+
+    backbone: keras.Model | None
+    top: keras.Model | None
+    encoder: keras.layers.Layer
+    notes: list[str]
+
+    @property
+    def prepared(self) -> PreparedDataset: ...  # noqa: D102
+    @property
+    def preprocessing(self) -> Preprocessing: ...  # noqa: D102
+
+    def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
+        """Build the backbone and the encoder for what `prepare` returned."""
+
+    @staticmethod
+    def prepare(config: Config) -> PreparedDataset:
+        """Return the dataset of a run, prepared first if it is not yet."""
+
+    def table(self, split: str, epoch: int) -> Table:
+        """Return the model inputs of a split, or a slice: pixels if the backbone is fine-tuned."""
+
+    def preview(self, split: str, name: str) -> Shown:
+        """Return what the report shows of an example."""
+
+
+class Evaluation(Protocol):
+    """The predictions for a split, and their scores.
+
+    Attributes:
+        split: its name, or a slice of it.
+        signature: what must be equal for scores to be comparable.
+    """
+
+    @property
+    def split(self) -> str: ...  # noqa: D102
+    @property
+    def signature(self) -> str: ...  # noqa: D102
+
+    def summary(self) -> dict[str, float]:
+        """Return the scores by name."""
+
+    def warnings(self) -> list[str]:
+        """Return what is wrong with the predictions, one line each."""
+
+    def lines(self) -> list[str]:
+        """Return the lines to print at the end of a run."""
+
+    def write(self, folder: Path) -> None:
+        """Write `predictions-<split>.*`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """What a report states about a run: `history` has the scores of each epoch."""
+
+    config: Config
+    history: Sequence[Mapping[str, float]]
+    notes: Sequence[str]
+    command: str
+    export: Path
+
+
+class Head(Protocol):
+    """The outputs of a task: the layer that answers, its batches, scores, export and report.
+
+    Attributes:
+        layer: Memory → answers.
+        monitor: the score that selects the best epoch.
+        notes: lines for the report.
+    """
+
+    layer: keras.layers.Layer
+    monitor: str
+    notes: list[str]
+
+    def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
+        """Build the layer for the words or classes of a dataset."""
+
+    def has_references(self, split: str) -> bool:
+        """Return whether a split has an example that can be scored."""
+
+    def steps_per_epoch(self, table: Table) -> int:
+        """Return the number of batches of an epoch."""
+
+    def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
+        """Return the training batches of an epoch from number `skip` on."""
+
+    def evaluate(self, model: EncoderHead, table: Table, split: str) -> Evaluation:
+        """Return the predictions of a model for a split, and their scores."""
+
+    def export(
+        self,
+        model: EncoderHead,
+        preprocessing: Preprocessing,
+        directory: Path,
+        info: Mapping[str, object],
+    ) -> Path:
+        """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
+
+    def report(
+        self, path: Path, show: Show, evaluations: Sequence[Evaluation], facts: RunFacts
+    ) -> None:
+        """Write the report of a run; `evaluations` are what `evaluate` returned."""
