@@ -28,7 +28,7 @@ LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
-def read_labelled_pictures(source: Path) -> Listing:
+def read_labelled_images(source: Path) -> Listing:
     """Read a user's own labeled images, in either layout.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from data.annotations.classes import classes_in
 from data.annotations.entries import Entry, Listing
 from data.common.errors import UserError
-from data.images.class_folders import read_labelled_pictures
+from data.images.class_folders import read_labelled_images
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from data.images.image_folder import read_folder
 from data.images.multi30k import read_multi30k
@@ -184,7 +184,7 @@ IMAGE_DATASETS = (
         "a folder for each class (optionally in train/, validation/ and test/), or images/ with "
         "labels.csv (columns image, label and optionally split)",
         annotations=("labels",),
-        reader=read_labelled_pictures,
+        reader=read_labelled_images,
         license=OWN_LICENSE,
     ),
     ImageDataset(

@@ -35,7 +35,7 @@ from data.storage.dataset_info import (
     source_folder,
 )
 from data.storage.prepared import open_prepared
-from data.text.labelled import Text, read_imdb, read_polarity, read_sst2, read_tables, sort_out
+from data.text.labelled import Text, read_imdb, read_polarity, read_sst2, read_tables, split_texts
 from data.text.parallel import Languages, Pair, read_pairs
 from data.text.prepared import Texts
 
@@ -168,7 +168,7 @@ def _labelled(read: Callable[[Path], Iterable[Text]]) -> Reader:
 
     def reader(name: str, source: Path | None, options: Options) -> Content:
         assert source is not None
-        return Content(*sort_out(name, read(source)))
+        return Content(*split_texts(name, read(source)))
 
     return reader
 
@@ -200,7 +200,7 @@ def _languages(options: Options) -> Languages | None:
 def _labelled_by_tfds(name: str, source: Path | None, options: Options) -> Content:
     from data.text.tfds import read_labelled
 
-    return Content(*sort_out(name, read_labelled(name.removeprefix(TFDS), source)))
+    return Content(*split_texts(name, read_labelled(name.removeprefix(TFDS), source)))
 
 
 def _paired_by_tfds(name: str, source: Path | None, options: Options) -> Content:

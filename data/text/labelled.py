@@ -116,7 +116,7 @@ def _read_table(path: Path, split: str | None) -> Iterator[Text]:
         yield Text(row.where, row.get("text"), label, row.split or split)
 
 
-def sort_out(
+def split_texts(
     name: str, texts: Iterable[Text]
 ) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem], list[str]]:
     """Assign texts to splits, see `into_splits`, and check that their classes can be learned.
