@@ -22,6 +22,7 @@ from data.sharding.datasets import list_source, preparable
 from data.sharding.shard_writer import write_shard
 from data.storage import manifest
 from pipelines.jobs.prepare import prepare
+from tests.support import prepared_folders
 from tests.support.prepared_folders import (
     OPTIONS,
     add_images,
@@ -29,6 +30,8 @@ from tests.support.prepared_folders import (
     content,
     image_folder,
 )
+
+made = prepared_folders.made  # a fixture
 
 
 @given(st.sets(st.text(max_size=8), max_size=60), st.integers(1, 7), st.text(max_size=8))
@@ -234,7 +237,7 @@ def test_every_generated_dataset_can_be_stored(name: str, tmp_path: Path) -> Non
     job = {"dataset": name, "options": options, "encoder": None, "pixels": True}
     planned = shards.plan(found, job, 100)
     place = shards.Workplace(tmp_path)
-    (tmp_path / work_items.DIGESTS).unlink()
+    (tmp_path / work_items.DIGESTS).unlink(missing_ok=True)
     (shard,) = place.begin(job, planned)
     write_shard(place.folder, shard.key, {})
     assert place.note(shard.key)["examples"] == 2

@@ -74,7 +74,7 @@ def test_two_workers_make_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.M
 def test_a_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     code = (
-        "import tests.support.crashing_data; from pipelines.jobs.worker import Sandbox; "
+        "from tests.support import crashing_data; from pipelines.jobs.worker import Sandbox; "
         f"Sandbox().call(crashing_data.orphan, {str(file)!r})"
     )
     parent = subprocess.Popen(
