@@ -198,7 +198,7 @@ IMAGE_DATASETS = (
     ImageDataset(
         PREPARED,
         "images that `wordreel prepare` has written",
-        "the folder that was its --out",
+        "its output folder",
         annotations=("captions", "labels"),
     ),
 )

@@ -40,7 +40,7 @@ class TfdsImages(StoredImages):
 
     Attributes:
         image_key: the feature of images.
-        parts: where each of our splits lies.
+        parts: the ranges that make each of our splits.
         label_key: the feature of labels; "" for coco_captions.
     """
 
@@ -140,7 +140,7 @@ def _keys(name: str, directory: Path) -> tuple[str, str]:
 
 
 def _parts(name: str, counts: Mapping[str, int]) -> dict[str, list[Part]]:
-    """Return where our splits lie; without validation, it is the last tenth of train."""
+    """Return the ranges of our splits; without validation, it is the last tenth of train."""
     if "train" not in counts:
         raise UserError(f"tfds:{name} has no split train, but {', '.join(counts)}")
     parts = {split: [Part(split, 0, count)] for split, count in counts.items()}

@@ -170,7 +170,7 @@ def count_splits(directory: Path) -> dict[str, int]:
 
 
 def open_prepared(folder: Path, *needed: str) -> dict[str, Any]:
-    """Return the fields of a `Stored` that lies in a folder.
+    """Return the fields of a `Stored` in a folder.
 
     Args:
         folder: the `--out` of `wordreel prepare`, or a folder of the cache.

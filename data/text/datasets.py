@@ -288,7 +288,7 @@ TEXT_DATASETS = (
     TextDataset(
         PREPARED,
         "labelled texts that `wordreel prepare` has written",
-        "the folder that was its --out",
+        "its output folder",
     ),
 )
 
@@ -329,7 +329,7 @@ PAIR_DATASETS = (
     TextDataset(
         PREPARED,
         "texts with translations that `wordreel prepare` has written",
-        "the folder that was its --out",
+        "its output folder",
         annotations=_TRANSLATIONS,
     ),
 )

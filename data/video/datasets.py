@@ -266,7 +266,7 @@ CLIP_DATASETS = (
     ClipDataset(
         PREPARED,
         "clips that `wordreel prepare` has written",
-        "the folder that was its --out",
+        "its output folder",
         annotations=_BOTH,
     ),
 )
