@@ -227,7 +227,7 @@ def test_the_report_shows_scores_confusion_and_mistakes(tmp_path: Path) -> None:
     )
     experiment.report(tmp_path / "report.html", [evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "Sentiment on texts" in text and "a &lt;note&gt;" in text
+    assert "Text classification on texts" in text and "a &lt;note&gt;" in text
     assert f"{100 * evaluation.summary()['accuracy']:.1f}" in text
     assert "--cell" in text and "--beams" not in text
     for part in ("Who is taken for whom", "Class by class", "neither fine nor poor indeed"):
