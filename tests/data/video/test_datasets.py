@@ -130,7 +130,7 @@ def test_bad_clips_are_reported_and_limited(
         ("4.avi", "in two splits: 3.gif in validation (kept) is the same clip", True),
         ("5.mp4", "listed twice", False),
         ("6.webm", "short clip: 3 of 4 frames", False),
-        ("10.webm", "no part of a clip, in seconds: from 2 s to 1 s", True),
+        ("10.webm", "not a part of a clip, in seconds: from 2 s to 1 s", True),
     }
     data_dir = tmp_path / "data"
     with pytest.raises(UserError, match=r"of 1\d clips \(.*\) have problems, more than the 1.0%"):
