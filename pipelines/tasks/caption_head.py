@@ -15,7 +15,7 @@ from pipelines.config.task import TASKS
 from pipelines.evaluation.captions import Decoder, Evaluation, evaluate, search_options
 from pipelines.export.captions import export
 from pipelines.inputs.batches import Captions, note_cut, training_batches
-from pipelines.reports.captions import write_report
+from pipelines.reports.page import write_report
 
 
 class CaptionHead:
@@ -32,7 +32,7 @@ class CaptionHead:
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
         self.metrics = TASKS[config.task].metrics()
-        self.monitor = "true" if isinstance(prepared, Drawn) else self.metrics.monitor
+        self.monitor = "fully_correct" if isinstance(prepared, Drawn) else self.metrics.monitor
         self._notes: list[str] = []
         if self.monitor == "CIDEr-D" and len(prepared.captions(config.validation_split)) == 1:
             self.monitor = "ROUGE-L"  # a word that occurs in every picture weighs nothing in CIDEr
@@ -109,4 +109,5 @@ class CaptionHead:
 
     def report(self, path: Path, source: Any, **facts: Any) -> None:
         """Write the report; `facts` are those that `write_report` takes of any head."""
-        write_report(path, shown=source.shown, metrics=self.metrics, **facts)
+        curves, monitor = self.metrics.curves, self.monitor
+        write_report(path, preview_of=source.shown, curves=curves, monitor=monitor, **facts)

@@ -23,7 +23,7 @@ from pipelines.inputs.precomputed_features import brings_rows
 from pipelines.inputs.tables import Table
 from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.preprocessing.images import PictureBytes
-from pipelines.reports.thumbnails import Shown
+from pipelines.reports.thumbnails import Preview
 
 
 class ImageSource(PictureBytes):
@@ -75,11 +75,11 @@ class ImageSource(PictureBytes):
         """Say whether the backbone learns in this epoch, counted from 0."""
         return self.config.tunes(epoch)
 
-    def shown(self, split: str, name: str) -> Shown:
+    def shown(self, split: str, name: str) -> Preview:
         """Return what the report shows of an example: the picture as it is stored."""
         if not self.prepared.has_pixels():
-            return Shown(text=name)
-        return Shown(picture=self._pictures(split)[name], grid=self.grid)
+            return Preview(text=name)
+        return Preview(image=self._pictures(split)[name], grid=self.grid)
 
     def _table(self, split: str, tuned: bool) -> Table:
         """Return a split's rows: features, or what a tuned backbone starts from."""

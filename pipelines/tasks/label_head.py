@@ -15,10 +15,10 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from models.heads.classifier import Classifier
 from pipelines.config.config import Config
-from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
+from pipelines.evaluation.labels import CURVES, LabelEvaluation, evaluation_of
 from pipelines.export.labels import export_labels
 from pipelines.inputs.batches import batches_by_length, by_form
-from pipelines.reports.labels import write_label_report
+from pipelines.reports.page import write_report
 
 BATCH = 100  # examples evaluated at once
 
@@ -109,7 +109,7 @@ class LabelHead:
 
     def report(self, path: Path, source: Any, **facts: Any) -> None:
         """Write the report; `facts` are those that any head's report takes."""
-        write_label_report(path, shown=source.shown, **facts)
+        write_report(path, preview_of=source.shown, curves=CURVES, monitor=self.monitor, **facts)
 
     def _rows(self, table: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""

@@ -20,7 +20,7 @@ from pipelines.config.config import Config
 from pipelines.config.task import TASKS
 from pipelines.inputs.batches import note_cut, pad
 from pipelines.preprocessing import text as text_graph
-from pipelines.reports.thumbnails import Shown
+from pipelines.reports.thumbnails import Preview
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,11 +120,11 @@ class TextSource:
         del epoch
         return False
 
-    def shown(self, split: str, name: str) -> Shown:
+    def shown(self, split: str, name: str) -> Preview:
         """Return what the report shows of an example: the text, and its words as they are read."""
         text = self._texts(split)[name]
         words = tokenize(text, self.vocabulary.marks)[: self.config.max_words]
-        return Shown(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
+        return Preview(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
 
     def _start_from(self, path: str) -> None:
         """Give the words that a file has vectors of those instead of random ones."""

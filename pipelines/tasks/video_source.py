@@ -27,7 +27,7 @@ from pipelines.inputs.tables import ClipTable
 from pipelines.preprocessing.augmentation import tells_sides
 from pipelines.preprocessing.clips import ClipBytes
 from pipelines.preprocessing.frame_selection import select_frames
-from pipelines.reports.thumbnails import Shown, strip
+from pipelines.reports.thumbnails import Preview, strip
 from pipelines.tasks.image_source import augmentation_of, chosen_backbone
 
 
@@ -104,14 +104,14 @@ class VideoSource(ClipBytes):
         """Say whether the backbone learns in this epoch, counted from 0."""
         return self.config.tunes(epoch)
 
-    def shown(self, split: str, name: str) -> Shown:
+    def shown(self, split: str, name: str) -> Preview:
         """Return what the report shows of an example: frames side by side, as they are stored."""
         if not self.prepared.has_pixels():
-            return Shown(text=name)
+            return Preview(text=name)
         frames = self._clips(split)[name]
         chosen, _ = select_frames(np.array([len(frames)]), self.most)
         seen = [frames[number] for number in chosen[0]]
-        return Shown(picture=strip(seen), grid=(1, len(seen)))
+        return Preview(image=strip(seen), grid=(1, len(seen)))
 
     def _table(self, split: str, tuned: bool) -> ClipTable:
         """Return a split's rows: features of the frozen backbone, or pixels for a tuned one."""

@@ -17,7 +17,7 @@ from pipelines.cli.main import run
 from pipelines.config.config import Config
 from pipelines.inputs.tables import ClipTable
 from pipelines.preprocessing.augmentation import Augmentation
-from pipelines.serving.client.predictors import Captioner, Labeller
+from pipelines.serving.client.predictors import Captioner, LabelPredictor
 from pipelines.tasks.assembly import assemble
 from tests.support.source_files import fill
 from tests.support.tiny_clips import tiny
@@ -144,13 +144,13 @@ def test_labels_from_an_export_are_those_of_the_model(
     own = {"pooling": "attention", "bidirectional": True, "motion": "pixels"}
     model, source, head = tiny("action-recognition", folder, **own)
     evaluation = head.evaluate(model, source, "validation", 0)
-    labeller = Labeller(head.export(model, source, folder / "labels", {}))
+    labeller = LabelPredictor(head.export(model, source, folder / "labels", {}))
     assert labeller.info["input"]["sampling"]["count"] == 6
     clips = folder / "source" / "clips"
     paths = [clips / name for name in evaluation.ids]
     (folder / "no.mp4").write_bytes(b"no clip")
-    answers = labeller.classify([*paths, folder / "no.mp4"])
-    assert "not a clip" in str(answers.pop().problem)
+    answers = labeller.predict([*paths, folder / "no.mp4"])
+    assert "not a video clip" in str(answers.pop().problem)
     wanted = evaluation.probabilities
     for answer, row in zip(answers, wanted, strict=True):
         assert answer.labels[0] == head.classes[int(row.argmax())]
@@ -187,10 +187,10 @@ def test_captions_from_an_export_are_those_of_the_model(
 ) -> None:
     source, evaluation, export = captioned
     captioner, clips = Captioner(export), folder / "source" / "clips"
-    answers = captioner.caption([clips / name for name in evaluation.predictions])
+    answers = captioner.predict([clips / name for name in evaluation.predictions])
     pairs = evaluation.predictions.items()
     for (name, prediction), answer in zip(pairs, answers, strict=True):
-        assert answer.captions == prediction.captions
+        assert answer.sentences == prediction.captions
         assert answer.scores == pytest.approx(prediction.scores, abs=0.05)
         seen = min(len(captioner.read(clips / name)), 4)
         assert answer.attention.shape == (len(answer.words), 1, seen)
@@ -198,9 +198,9 @@ def test_captions_from_an_export_are_those_of_the_model(
         frames = prediction.attention.reshape(len(answer.words), seen, source.cells).sum(axis=-1)
         np.testing.assert_allclose(answer.attention[:, 0], frames, atol=0.02)
         shown = source.shown("validation", name)
-        assert shown.grid == (1, seen) and shown.picture
-    alone = captioner.caption([clips / "validation-1.avi"])  # the shortest, without padding
-    assert alone[0].captions == evaluation.predictions["validation-1.avi"].captions
+        assert shown.grid == (1, seen) and shown.image
+    alone = captioner.predict([clips / "validation-1.avi"])  # the shortest, without padding
+    assert alone[0].sentences == evaluation.predictions["validation-1.avi"].captions
 
 
 def test_the_command_line_takes_clips(
@@ -220,8 +220,8 @@ def test_the_command_line_takes_clips(
     assert cues[0] == "WEBVTT" and cues[1].startswith("00:00:00.000 --> 00:00:00.")
     assert cues[-1].split("\n")[0].endswith("--> 00:00:00.480")  # 12 frames, 25 a second
     for wrong, part in (
-        ([str(clip.parent), *words], "of one clip, not of 12"),
-        ([str(clip), "--window", "3"], "goes with --subtitles"),
+        ([str(clip.parent), *words], "takes one clip, not 12"),
+        ([str(clip), "--window", "3"], "requires --subtitles"),
         ([str(clip), "--subtitles", "a.txt"], ".vtt or .srt"),
     ):
         with pytest.raises(UserError, match=part):
