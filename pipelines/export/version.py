@@ -118,15 +118,16 @@ def write_export(
         assets = [folder.with_name(name) for name in files]
         for path, write in zip(assets, files.values(), strict=True):
             write(path)
-        signatures = functions(model.folded())
+        folded = model.folded()
+        signatures = functions(folded)
         # The module tracks variables, not layers: loading it needs no Keras. Folding replaces some
         # weights by constants; those are left out.
         graphs = [function.get_concrete_function().graph for function in signatures.values()]
-        read = {id(variable): variable for graph in graphs for variable in graph.variables}
+        read = {id(variable) for graph in graphs for variable in graph.variables}
         module = tf.Module()
         paths = [*assets, *source.write_assets(folder.parent)]
         module.files = [tf.saved_model.Asset(str(path)) for path in paths]
-        module.weights = [weight.value for weight in model.weights if id(weight.value) in read]
+        module.weights = [weight.value for weight in folded.weights if id(weight.value) in read]
         tf.saved_model.save(module, str(folder), signatures=signatures)
         return signatures
 
