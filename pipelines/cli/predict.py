@@ -35,7 +35,7 @@ class Predicted(Protocol):
         ...
 
 
-T = TypeVar("T")
+T = TypeVar("T", bound=str | Path)
 P = TypeVar("P", bound=Predicted)
 
 

@@ -15,6 +15,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from sacrebleu.metrics.bleu import BLEU
 
@@ -52,8 +53,10 @@ def bleu(
     return tuple(scores)
 
 
-def reference_streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
+def reference_streams(references: Sequence[Sequence[str]]) -> list[list[Any]]:
     """Transpose references per item into sacreBLEU's streams; None where an item has fewer.
+
+    sacreBLEU accepts None, but its type hints do not: hence Any.
 
     >>> reference_streams([["a", "b"], ["c"]])
     [['a', 'c'], ['b', None]]
