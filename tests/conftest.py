@@ -44,7 +44,7 @@ def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "command": "python train.py --seed 1",
         "licence": "drawn by Wordreel",
         "config": {"data": "synthetic-scenes", "train_split": "train", "seed": 1},
-        "metrics": {"test": {"BLEU-4": 0.71, "signature": "tok:x|items:5"}},
+        "metrics": {"test": {"BLEU-4": 71.0, "signature": "tok:x|items:5"}},
     }
     export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder, info)
     return folder

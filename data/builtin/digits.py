@@ -1,35 +1,31 @@
-"""Real hand-written digits that come with Wordreel: 1,797 pictures of 8 × 8 pixels.
+"""The handwritten digits that scikit-learn ships: 1,797 images of 8 × 8 pixels.
 
 Alpaydin & Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning
 Repository, https://doi.org/10.24432/C50P49, licensed CC BY 4.0: the test part, by 13 writers. A
-pixel counts how many of 16 finer ones were on. `digits.csv.gz` is the file that scikit-learn's
-`load_digits` reads, byte for byte.
+pixel is the number of set pixels in a 4 × 4 block of the scan.
 
-The split is made once, from `SEED`, digit by digit, so that each is as frequent everywhere.
+The split is stratified by digit and derived from `SEED`.
 """
 
 from __future__ import annotations
 
 import functools
-import gzip
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-FILE = Path(__file__).with_name("digits.csv.gz")
-# Raised when the file or its splits change, so that the dataset is made anew.
+# Increase it when the images or their splits change, so that the dataset is prepared again.
 VERSION = 1
 SEED = 0
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
-SIDE, LEVELS = 8, 16  # pixels a side; the darkest value
+LEVELS = 16  # the highest pixel value
 
 
 class Digits(NamedTuple):
-    """Digits of a split.
+    """The digits of a split.
 
     Attributes:
-        ids: the line of each in the file, from 1: "digit-0042".
+        ids: the index of each in scikit-learn's array, from 1: "digit-0042".
         pixels: uint8 `[digits, 8, 8]`, 0 to 16.
         labels: int64 `[digits]`, 0 to 9.
     """
@@ -40,7 +36,7 @@ class Digits(NamedTuple):
 
 
 class Digit(NamedTuple):
-    """A digit: uint8 `[8, 8]`, 0 to 16, and what it is."""
+    """A digit: uint8 `[8, 8]`, 0 to 16, and its label, "0" to "9"."""
 
     pixels: np.ndarray
     label: str
@@ -50,7 +46,7 @@ def digit_by_id(name: str) -> Digit:
     """Return a digit.
 
     Raises:
-        KeyError: if there is none of that id.
+        KeyError: if the id is unknown.
     """
     return _by_id()[name]
 
@@ -65,14 +61,15 @@ def _by_id() -> dict[str, Digit]:
 
 
 def read_digits() -> dict[str, Digits]:
-    """Return the digits of each split, in the file's order.
+    """Return the digits of each split, in scikit-learn's order.
 
     >>> {split: len(digits.ids) for split, digits in read_digits().items()}
     {'train': 1078, 'validation': 360, 'test': 359}
     """
-    with gzip.open(FILE, "rt", encoding="ascii") as file:
-        table = np.loadtxt(file, np.int64, delimiter=",")
-    pixels, labels = table[:, :-1].astype(np.uint8).reshape(-1, SIDE, SIDE), table[:, -1]
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    bunch = load_digits()
+    pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
     rng = np.random.default_rng(SEED)
     splits = np.empty(len(labels), int)
     ends = np.cumsum(list(SHARES.values()))[:-1]

@@ -1,6 +1,6 @@
-"""The command `wordreel`: what is done with a trained model.
+"""The command `wordreel`.
 
-Nothing heavy is imported before the command line has been understood.
+Heavy libraries are imported only after the command line has been parsed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pipelines.cli import (
     translate,
     verify_export,
 )
+from pipelines.config.renamed import refuse_renamed_options
 from pipelines.runtime.console import Parser, exit_code
 
 COMMANDS = {
@@ -38,23 +39,27 @@ COMMANDS = {
 
 
 def main() -> int:
-    """Do what the command line asks for; the exit code is 0, 1 for bad pictures, 2 for mistakes."""
+    """Run the command line; the exit code is 0, 1 for invalid inputs, 2 for errors."""
     return exit_code(lambda: run(sys.argv[1:]))
 
 
 def run(words: Sequence[str]) -> int:
-    """Do what `words` ask for.
+    """Run a command.
+
+    Args:
+        words: the command line without the program's name.
 
     Returns:
-        0, or 1 if a picture could not be read.
+        0, or 1 if an input is invalid.
 
     Raises:
-        UserError: for what the user can mend.
-        SystemExit: after printing the help that `--help` asks for.
+        UserError: for errors that the user can fix.
+        SystemExit: after `--help`.
     """
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
-    if words[:1] == ["prepare"]:  # what it does not know is for Apache Beam
+    refuse_renamed_options(words)
+    if words[:1] == ["prepare"]:  # unknown options are Apache Beam's
         given, others = parser().parse_known_args(words)
         return prepare.run(given, others)
     given = parser().parse(words)
@@ -64,7 +69,10 @@ def run(words: Sequence[str]) -> int:
 
 def parser() -> Parser:
     """Return the parser of the whole command line."""
-    whole = Parser(prog="wordreel", description="Use what `python train.py` has trained.")
+    whole = Parser(
+        prog="wordreel",
+        description="Prepare datasets; evaluate, use and serve models trained by train.py.",
+    )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         module.add_arguments(

@@ -1,38 +1,63 @@
-"""Decode a split as an export would, and score what comes out."""
+"""Decode a split as the export does, and score the sentences."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import END, Vocabulary
+from models.encoder_head import EncoderHead
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.run_directory import predictions_name
 from pipelines.evaluation.metrics import CAPTIONS, Metrics, Scores
 from pipelines.inputs.batches import compile_by_rank
-from pipelines.inputs.tables import Table
 
 BATCH = 100
-COLLAPSED = 0.05  # share of distinct captions under which the model says the same of all
+COLLAPSED = 0.05  # share of distinct sentences below which a warning is given
+
+
+class Captioned(Protocol):
+    """A dataset with sentences."""
+
+    @property
+    def is_true(self) -> Callable[[str, str], bool] | None:
+        """A check of a caption against the generated example of an id; None: not possible."""
+        ...
+
+    def captions(self, split: str) -> list[tuple[str, list[str]]]:
+        """Return the id and the reference sentences of each example of a split."""
+        ...
+
+
+class Rows(Protocol):
+    """Model inputs by row, see `pipelines.inputs.tables`."""
+
+    def positions(self) -> dict[str, int]:
+        """Return the row of each id."""
+        ...
+
+    def read(self, positions: np.ndarray, /) -> Any:
+        """Return the inputs of some rows, a nest of arrays."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model says of one example.
+    """The sentences predicted for one example.
 
     Attributes:
         captions: the n best, the best first.
         scores: of each, log P / length penalty.
         words: of the best caption.
-        attention: float32 `[words, items]`, where in the memory the model looked at each; no
-            items if nowhere.
+        attention: float32 `[words, items]`, the weight of each item of the memory for each word;
+            no items for a decoder without attention.
     """
 
     captions: list[str]
@@ -43,11 +68,12 @@ class Prediction:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """A split's scores and what they were computed from.
+    """The scores of a split, and the predictions and references they were computed from.
 
     Attributes:
-        truth: of each picture, whether all its caption states is so; None if nobody can know.
-        metrics: what judged them.
+        fully_correct: by id, whether every statement of the caption is true; None for datasets
+            whose content is not known.
+        metrics: what computed the scores.
     """
 
     split: str
@@ -55,52 +81,70 @@ class Evaluation:
     signature: str
     predictions: Mapping[str, Prediction]
     references: Mapping[str, Sequence[str]]
-    truth: Mapping[str, bool] | None = None
+    fully_correct: Mapping[str, bool] | None = None
     metrics: Metrics = CAPTIONS
 
     def summary(self) -> dict[str, float]:
-        """Return the corpus scores, the share of distinct captions and of wholly true ones."""
+        """Return the corpus scores and the percentage of distinct and of fully correct captions."""
         values = dict(self.scores.corpus)
-        values["distinct"] = self.scores.diversity.distinct_share
-        if self.truth is not None:
-            values["true"] = sum(self.truth.values()) / len(self.truth)
+        values["distinct"] = 100 * self.scores.diversity.distinct_share
+        if self.fully_correct is not None:
+            values["fully_correct"] = percent_correct(self.fully_correct)
         return values
 
     def __str__(self) -> str:
-        true = self.summary().get("true")
-        return str(self.scores) + (f"  wholly true {100 * true:.1f} %" if true is not None else "")
+        if self.fully_correct is None:
+            return str(self.scores)
+        return f"{self.scores}  fully correct {percent_correct(self.fully_correct):.1f} %"
 
     def warnings(self) -> list[str]:
-        """Say so if most examples get the same sentence."""
+        """Return a warning if most examples get the same sentence."""
         diversity = self.scores.diversity
         if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
             return []
         return [
-            f"warning: only {diversity.distinct} different sentences for {diversity.captions} "
-            f"examples of {self.split}: the model hardly looks at them. Train longer, or check "
-            "that inputs and sentences belong together."
+            f"warning: only {diversity.distinct} distinct sentences for {diversity.captions} "
+            f"examples of {self.split}: the model hardly uses its inputs. Train longer, or check "
+            "that each sentence belongs to its input."
         ]
 
     def lines(self) -> list[str]:
-        """Return what a person wants to see at the end."""
+        """Return the summary that is printed at the end of a run."""
         lines = [f"{self.split}: {self.scores}"]
-        if self.truth is not None:
-            true = sum(self.truth.values())
-            count = len(self.truth)
-            lines.append(f"  wholly true captions: {true} of {count} ({100 * true / count:.1f} %)")
-        if self.scores.slots:
-            shares = ", ".join(f"{100 * share:.0f}" for share in self.scores.slots)
-            lines.append(f"  right words at each place of the sentence, %: {shares}")
+        if self.fully_correct is not None:
+            lines.append("  " + correct_line(self.fully_correct))
+        if self.scores.position_accuracies:
+            values = ", ".join(f"{value:.0f}" for value in self.scores.position_accuracies)
+            lines.append(f"  correct words at each position of the sentence, %: {values}")
         lines.append(f"  {self.signature}")
         for name in list(self.predictions)[:4]:
             lines.append(f"  {name}: {self.predictions[name].captions[0]}")
         return lines
 
     def write(self, folder: Path) -> None:
-        """Write the best sentence of each example."""
+        """Write the best sentence of each example to `predictions-<split>.*`."""
         best = {name: found.captions[0] for name, found in self.predictions.items()}
         name = predictions_name(self.split) + self.metrics.suffix
         self.metrics.write(folder / name, best)
+
+
+def percent_correct(correct: Mapping[str, bool]) -> float:
+    """Return the percentage of fully correct captions.
+
+    >>> percent_correct({"1": True, "2": False})
+    50.0
+    """
+    return 100 * sum(correct.values()) / len(correct)
+
+
+def correct_line(correct: Mapping[str, bool]) -> str:
+    """Return the number and percentage of fully correct captions as text.
+
+    >>> correct_line({"1": True, "2": False})
+    'fully correct captions: 1 of 2 (50.0 %)'
+    """
+    counts = f"{sum(correct.values())} of {len(correct)}"
+    return f"fully correct captions: {counts} ({percent_correct(correct):.1f} %)"
 
 
 def search_options(config: Config) -> SearchOptions:
@@ -116,7 +160,7 @@ def search_options(config: Config) -> SearchOptions:
 
 
 def search_name(options: SearchOptions) -> str:
-    """Name a search for a score's signature.
+    """Name a search for the signature of a score.
 
     >>> search_name(SearchOptions(beams=3, length_penalty=0.7))
     'beam3.lp0.7'
@@ -130,10 +174,10 @@ def search_name(options: SearchOptions) -> str:
 
 
 class Decoder:
-    """Finds sentences of table rows by beam search, in batches."""
+    """Decodes table rows by beam search, in batches."""
 
-    def __init__(self, model: Any, vocabulary: Vocabulary, options: SearchOptions) -> None:
-        """Take a model, its words, and how to search."""
+    def __init__(self, model: EncoderHead, vocabulary: Vocabulary, options: SearchOptions) -> None:
+        """Compile the search for a model that ends in a `SequenceDecoder`."""
         self.vocabulary = vocabulary
 
         @compile_by_rank
@@ -145,8 +189,8 @@ class Decoder:
 
         self.search = search
 
-    def captions(self, table: Table, ids: Sequence[str]) -> dict[str, Prediction]:
-        """Return a prediction for each of these pictures."""
+    def captions(self, table: Rows, ids: Sequence[str]) -> dict[str, Prediction]:
+        """Return the prediction for each of these examples."""
         positions, predictions = table.positions(), {}
         for start in range(0, len(ids), BATCH):
             names = ids[start : start + BATCH]
@@ -155,11 +199,11 @@ class Decoder:
             tokens, scores, attention, real = (
                 array.numpy() for array in (found.tokens, found.scores, found.attention, mask)
             )
-            if not attention.shape[-1]:  # the model does not look at single items
+            if not attention.shape[-1]:  # a decoder without attention
                 real = real[:, :0]
             for i, name in enumerate(names):
-                looks = attention[i, 0][:, real[i]]
-                predictions[name] = self._prediction(tokens[i], scores[i], looks)
+                weights = attention[i, 0][:, real[i]]
+                predictions[name] = self._prediction(tokens[i], scores[i], weights)
         return predictions
 
     def _prediction(
@@ -179,8 +223,8 @@ class Decoder:
 def evaluate(
     decoder: Decoder,
     options: SearchOptions,
-    table: Table,
-    prepared: Any,
+    table: Rows,
+    prepared: Captioned,
     split: str,
     metrics: Metrics = CAPTIONS,
 ) -> Evaluation:
@@ -188,11 +232,11 @@ def evaluate(
 
     Args:
         decoder: of the model to score.
-        options: the search it uses, for the signature.
-        table: rows of at least the split's pictures.
+        options: its search, for the signature.
+        table: rows of at least the split's examples.
         prepared: the dataset.
         split: its name, or a TFDS slice.
-        metrics: how sentences are judged.
+        metrics: what computes the scores.
     """
     references = dict(prepared.captions(split))
     predictions = decoder.captions(table, list(references))
@@ -203,13 +247,13 @@ def evaluate(
         metrics.signature(references, search_name(options)),
         predictions,
         references,
-        check_truth(prepared, candidates),
+        check_captions(prepared, candidates),
         metrics,
     )
 
 
-def check_truth(prepared: Any, candidates: Mapping[str, str]) -> dict[str, bool] | None:
-    """Say of each caption whether all it states is so; None where nobody can know."""
+def check_captions(prepared: Captioned, candidates: Mapping[str, str]) -> dict[str, bool] | None:
+    """Check each caption of a generated dataset, by id; None for datasets of unknown content."""
     if prepared.is_true is None:
         return None
     return {name: prepared.is_true(name, caption) for name, caption in candidates.items()}

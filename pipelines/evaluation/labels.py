@@ -1,4 +1,4 @@
-"""Labels against the truth: accuracy, top 5, who is taken for whom."""
+"""Predicted labels against the true ones: accuracy, top 5, macro-F1, confusion matrix."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
 from data.common.files import atomic_write
 from pipelines.config.run_directory import predictions_name
 
-COLLAPSED = 0.99  # share of one class above which the model says the same of all
+COLLAPSED = 0.99  # share of one predicted class above which a warning is given
+
+CURVES = ("accuracy", "top-5", "macro-F1")  # that a report plots over the epochs
+
+
+class ClassScores(NamedTuple):
+    """The scores of one class, 0 to 100, and its number of examples."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    examples: int
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelEvaluation:
-    """A split's probabilities and the truth.
+    """The predicted probabilities of a split and the true labels.
 
     Attributes:
         split: its name, or a TFDS slice.
@@ -34,74 +48,64 @@ class LabelEvaluation:
     probabilities: np.ndarray
 
     @property
-    def said(self) -> np.ndarray:
-        """The likeliest class of each example, int `[examples]`."""
+    def predicted(self) -> np.ndarray:
+        """The most probable class of each example, int `[examples]`."""
         return self.probabilities.argmax(axis=1)
 
     @property
     def confusion(self) -> np.ndarray:
-        """How often a class (row) was called another (column), int `[classes, classes]`."""
-        counts = np.zeros([len(self.classes)] * 2, int)
-        np.add.at(counts, (self.truth, self.said), 1)
+        """The number of examples of a class (row) predicted as each (column), `[classes] * 2`."""
+        counts: np.ndarray = confusion_matrix(
+            self.truth, self.predicted, labels=np.arange(len(self.classes))
+        )
         return counts
 
     @property
     def signature(self) -> str:
-        """What scores must share to be compared."""
+        """Only scores of the same signature can be compared."""
         return f"items:{len(self.ids)}|classes:{len(self.classes)}"
 
-    def top(self, most: int) -> float:
-        """Return the share of examples whose class is among the `most` likeliest."""
+    def top(self, k: int) -> float:
+        """Return the percentage of examples whose class is among the `k` most probable."""
         own = self.probabilities[np.arange(len(self.truth)), self.truth]
         better = (self.probabilities > own[:, np.newaxis]).sum(axis=1)
-        return float(np.mean(better < most))
+        return 100 * float(np.mean(better < k))
 
-    def per_class(self) -> list[dict[str, float | str]]:
-        """Return precision, recall, F1 and number of examples of each class.
-
-        What has no value, the precision of a class that is never said, is 0.
-        """
-        confusion = self.confusion
-        rows: list[dict[str, float | str]] = []
-        for number, name in enumerate(self.classes):
-            right = float(confusion[number, number])
-            said, true = float(confusion[:, number].sum()), float(confusion[number].sum())
-            rows.append(
-                {
-                    "class": name,
-                    "precision": right / max(1.0, said),
-                    "recall": right / max(1.0, true),
-                    "f1": 2 * right / max(1.0, said + true),
-                    "examples": true,
-                }
-            )
-        return rows
+    def per_class(self) -> list[ClassScores]:
+        """Return the scores of each class; undefined ones, such as 0 / 0, are 0."""
+        columns = precision_recall_fscore_support(
+            self.truth,
+            self.predicted,
+            labels=np.arange(len(self.classes)),
+            zero_division=0.0,
+        )
+        rows = zip(self.classes, *(column.tolist() for column in columns), strict=True)
+        return [ClassScores(name, 100 * p, 100 * r, 100 * f1, n) for name, p, r, f1, n in rows]
 
     def summary(self) -> dict[str, float]:
-        """Return accuracy and macro-F1; of more than five classes top 5 too.
+        """Return accuracy and macro-F1, with more than five classes also top 5: 0 to 100.
 
-        Macro-F1 is the mean F1 of the classes that have an example or are said.
+        Macro-F1 is the mean F1 of the classes that occur in the split or are predicted.
         """
-        values = {"accuracy": float(np.mean(self.said == self.truth))}
+        values = {"accuracy": 100 * float(np.mean(self.predicted == self.truth))}
         if len(self.classes) > 5:
             values["top-5"] = self.top(5)
-        seen = {*self.truth.tolist(), *self.said.tolist()}
-        scores = [float(row["f1"]) for n, row in enumerate(self.per_class()) if n in seen]
-        values["macro-F1"] = float(np.mean(scores))
+        macro = f1_score(self.truth, self.predicted, average="macro", zero_division=0.0)
+        values["macro-F1"] = 100 * float(macro)
         return values
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {100 * value:.1f}" for name, value in self.summary().items())
+        return ", ".join(f"{name} {value:.1f}" for name, value in self.summary().items())
 
     def warnings(self) -> list[str]:
-        """Say so if nearly all examples get the same label, and if classes have no example."""
+        """Return warnings if nearly all predictions are equal or classes have no example."""
         found = []
-        counts = np.bincount(self.said, minlength=len(self.classes))
+        counts = np.bincount(self.predicted, minlength=len(self.classes))
         if counts.max() > COLLAPSED * len(self.ids) and len(set(self.truth.tolist())) > 1:
             name = self.classes[int(counts.argmax())]
             found.append(
                 f"warning: {counts.max():,} of {len(self.ids):,} examples of {self.split} are "
-                f"called {name}: the model hardly looks at them. Train longer, or lower "
+                f"predicted as {name}: the model hardly uses its inputs. Train longer, or lower "
                 "--learning-rate."
             )
         absent = [name for i, name in enumerate(self.classes) if not (self.truth == i).any()]
@@ -111,29 +115,29 @@ class LabelEvaluation:
         return found
 
     def lines(self) -> list[str]:
-        """Return what a person wants to see at the end."""
+        """Return the summary that is printed at the end of a run."""
         return [f"{self.split}: {self}", f"  {self.signature}"]
 
-    def worst(self, most: int) -> list[int]:
-        """Return the numbers of wrong examples, the surest first."""
-        wrong = np.flatnonzero(self.said != self.truth)
-        sure = self.probabilities[wrong].max(axis=1)
-        numbers: list[int] = wrong[np.argsort(-sure, kind="stable")][:most].tolist()
-        return numbers
+    def worst(self, count: int) -> list[int]:
+        """Return the indices of wrong predictions, the most confident first."""
+        wrong = np.flatnonzero(self.predicted != self.truth)
+        confidence = self.probabilities[wrong].max(axis=1)
+        indices: list[int] = wrong[np.argsort(-confidence, kind="stable")][:count].tolist()
+        return indices
 
     def write(self, folder: Path) -> None:
         """Write `predictions-<split>.csv`, see `write_csv`."""
         self.write_csv(folder / f"{predictions_name(self.split)}.csv")
 
     def write_csv(self, path: Path) -> None:
-        """Write a row an example: id, true label, label said, the probability of each class."""
+        """Write one row per example: id, label, predicted, the probability of each class."""
         with atomic_write(path) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["id", "label", "said", *self.classes])
-            rows = zip(self.ids, self.truth, self.said, self.probabilities, strict=True)
-            for name, true, said, row in rows:
-                shares = [f"{share:.5f}" for share in row]
-                writer.writerow([name, self.classes[true], self.classes[said], *shares])
+            writer.writerow(["id", "label", "predicted", *self.classes])
+            rows = zip(self.ids, self.truth, self.predicted, self.probabilities, strict=True)
+            for name, true, predicted, row in rows:
+                values = [f"{value:.5f}" for value in row]
+                writer.writerow([name, self.classes[true], self.classes[predicted], *values])
 
 
 def evaluation_of(

@@ -1,6 +1,6 @@
-"""From a model to a SavedModel: raw inputs in, sentences out, nothing but stock ops inside.
+"""Export a captioner or translator as a SavedModel: raw inputs to sentences, with stock ops only.
 
-It needs neither Keras nor this project: any TensorFlow, and any server of SavedModels, runs it.
+The export needs neither Keras nor this project: TensorFlow and servers of SavedModels run it.
 """
 
 from __future__ import annotations
@@ -15,119 +15,119 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from data.media.vocabulary import CLOSING, OPENING, Vocabulary
+from models.encoder_head import EncoderHead
+from models.memory import Memory
 from models.search.beam_search import beam_search
 from models.search.hypotheses import Hypotheses, SearchOptions
 from models.search.sampling import greedy, sample
 from models.tokens import END, PAD
-from pipelines.export.version import at_least_one_row, more_signatures, taken, write_version
+from pipelines.export.version import (
+    Preprocessing,
+    Read,
+    describe_input,
+    input_signatures,
+    predict,
+    write_export,
+)
 
-# What each signature does; in assets.extra/wordreel.json for whoever meets the export.
+Search = Callable[..., Hypotheses]
+
+# The search of each signature, described in assets.extra/wordreel.json.
 SIGNATURES = {
     "serving_default": "beam search",
-    "greedy": "the likeliest next word each time",
-    "sample": "sentences drawn at random; of each row, or one for all: temperature, float32 > 0; "
+    "greedy": "greedy search: the most probable next word at each step",
+    "sample": "random sampling; per row, or one value for all rows: temperature, float32 > 0; "
     "top_p, float32 in (0, 1], 1 for no limit; top_k, int32, 0 for no limit; seed, int64",
 }
 
 
 def export(
-    model: Any,
-    source: Any,
+    model: EncoderHead,
+    source: Preprocessing,
     vocabulary: Vocabulary,
     options: SearchOptions,
     directory: Path | str,
     info: Mapping[str, Any],
     answer: str = "caption",
 ) -> Path:
-    """Write the next version of an export: the model as it is now, with its search and its words.
+    """Write the next version of an export: the model with its search and vocabulary.
 
-    All signatures take what `source` reads, encoded pictures as string `[batch]` for one, and
-    answer alike, n being `options.n_best`, 1 for `greedy`, and T `max_words` + 1:
+    All signatures have the input of `source`, such as encoded images as string `[batch]`, and the
+    outputs, with n = `options.n_best`, 1 for `greedy`, and T = `max_words` + 1:
 
         caption    string [batch], the best one
         score      float32 [batch], its log P / length penalty
-        captions   string [batch, n], the best first; sampled ones as they were drawn
+        captions   string [batch, n], the best first; sampled ones in sampling order
         scores     float32 [batch, n]; -inf where the search found fewer than n
         tokens     int32 [batch, n, T], word ids up to END = 2, then 0
-        attention  float32 [batch, n, T, M], where the model looked at each token
-        valid      bool [batch]; where false, captions are empty and all the rest is 0
+        attention  float32 [batch, n, T, M], the weight of each item of the memory at each token
+        valid      bool [batch]; if false, captions are empty and the other outputs are 0
 
     Args:
-        model: an `EncoderHead` that ends in sentences.
-        source: what the signatures take and how it is read, see `pipelines.preprocessing.images`.
-        vocabulary: its words.
-        options: the search of `serving_default`; the others obey its rules of length and words.
-        directory: gets the version as a folder named 1, 2, …, whole or not at all.
-        info: JSON values to keep in `assets.extra/wordreel.json` beside what stands there anyway.
-        answer: what outputs call a sentence.
+        model: ends in a sequence decoder.
+        source: reads the inputs of the signatures.
+        vocabulary: of the sentences.
+        options: the search of `serving_default`; the others share its limits on length and words.
+        directory: the version becomes its subfolder 1, 2, …, complete or not at all.
+        info: JSON values to add to `assets.extra/wordreel.json`.
+        answer: the name of a sentence in the outputs.
 
     Returns:
         The version's folder.
 
     Raises:
-        UserError: if the vocabulary is not the model's, or the directory cannot be written.
+        UserError: if the vocabulary is not the model's, the directory cannot be written, or the
+            export fails its verification.
     """
-    _check(model, vocabulary)
-    return write_version(
-        directory,
-        lambda folder: _save(model, source, vocabulary, options, answer, folder),
-        _description(source, vocabulary, options, answer) | dict(info),
-    )
-
-
-def _check(model: Any, vocabulary: Vocabulary) -> None:
     size = model.head.vocabulary
     if size != len(vocabulary):
         raise UserError(
             f"the model has {size} words, the vocabulary {len(vocabulary)} (hash "
-            f"{vocabulary.hash}): take the vocabulary.txt of the run that trained the model"
+            f"{vocabulary.hash}): use the vocabulary.txt of the run that trained the model"
         )
+    inputs = input_signatures(source)
+
+    def functions(folded: EncoderHead) -> dict[str, Any]:
+        def answers(read: Read, given: tf.Tensor, search: Search) -> dict[str, tf.Tensor]:
+            outputs = functools.partial(_outputs, folded.head, vocabulary, options, answer, search)
+            return predict(folded, read, outputs, given)
+
+        searches = {
+            name: _searches(functools.partial(answers, read), spec, options)
+            for name, (spec, read) in inputs.items()
+        }
+        default = searches.pop("serving_default")  # other inputs are for beam search only
+        return default | {name: found["serving_default"] for name, found in searches.items()}
+
+    texts = {name: f"{SIGNATURES['serving_default']}; {describe_input(spec)}"
+             for name, (spec, _) in inputs.items()}  # fmt: skip
+    own = describe_input(source.signature)
+    description = {
+        "answer": answer,
+        "input": source.description(),
+        "vocabulary": {"size": len(vocabulary), "hash": vocabulary.hash},
+        "search": dataclasses.asdict(options),
+        "signatures": texts | {name: f"{text}; {own}" for name, text in SIGNATURES.items()},
+        **info,
+    }
+    files = {"vocabulary.txt": vocabulary.save}
+    return write_export(directory, model, source, functions, files, description)
 
 
-def _save(
-    model: Any,
-    source: Any,
-    vocabulary: Vocabulary,
-    options: SearchOptions,
-    name: str,
-    folder: Path,
+def _searches(
+    answer: Callable[..., Any], spec: tf.TensorSpec, options: SearchOptions
 ) -> dict[str, Any]:
-    """Write the SavedModel. Only variables are tracked, not layers, so that it needs no Keras."""
-    words = folder.with_name("vocabulary.txt")
-    vocabulary.save(words)
-    files = [words, *source.write_assets(folder.parent)]
-    model = model.optimize_for_inference()
-    module = tf.Module()
-    module.files = [tf.saved_model.Asset(str(path)) for path in files]
-    answer = functools.partial(_answer, model, vocabulary, options, name)
-    read = functools.partial(answer, source.read_in_graph)
-    signatures = _signatures(read, source.signature, options)
-    for other, (takes, reader) in more_signatures(source).items():
-        other_read = functools.partial(answer, reader)
-        signatures[other] = _signatures(other_read, takes, options)["serving_default"]
-    # A folded model has stored what came of some weights, and reads these no more.
-    graphs = [function.get_concrete_function().graph for function in signatures.values()]
-    read_from = {id(variable) for graph in graphs for variable in graph.variables}
-    weights = [weight.value for weight in model.weights]
-    module.weights = [weight for weight in weights if id(weight) in read_from]
-    tf.saved_model.save(module, str(folder), signatures=signatures)
-    return signatures
+    """Return a function for each search; `answer(given, search)` computes its outputs."""
 
-
-def _signatures(
-    answer: Callable[..., Any], takes: tf.TensorSpec, options: SearchOptions
-) -> dict[str, Any]:
-    """Return a function a signature; `answer(given, search)` does the work."""
-
-    @tf.function(input_signature=[takes], autograph=False)
+    @tf.function(input_signature=[spec], autograph=False)
     def by_beam(given: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(given, beam_search)
 
-    @tf.function(input_signature=[takes], autograph=False)
+    @tf.function(input_signature=[spec], autograph=False)
     def greedily(given: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(given, greedy)
 
-    # Of each row: TensorFlow Serving batches no scalars, nor has its REST any in a row.
+    # One value per row: neither the batching nor the row form of TensorFlow Serving takes scalars.
     defaults = dict(
         temperature=tf.constant([1.0]),
         top_p=tf.constant([1.0]),
@@ -136,7 +136,7 @@ def _signatures(
     )
     settings = [tf.TensorSpec([None], value.dtype, name) for name, value in defaults.items()]
 
-    @tf.function(input_signature=[takes, *settings], autograph=False)
+    @tf.function(input_signature=[spec, *settings], autograph=False)
     def at_random(
         given: tf.Tensor,
         temperature: tf.Tensor = defaults["temperature"],
@@ -145,7 +145,7 @@ def _signatures(
         seed: tf.Tensor = defaults["seed"],
     ) -> dict[str, tf.Tensor]:
         given_how = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
-        how = {  # an empty batch becomes a row, which needs its settings
+        how = {  # an empty batch becomes one row, which needs settings
             name: tf.concat([value, defaults[name][: tf.cast(tf.size(value) == 0, tf.int32)]], 0)
             for name, value in given_how.items()
         }
@@ -154,23 +154,22 @@ def _signatures(
     return dict(zip(SIGNATURES, (by_beam, greedily, at_random), strict=True))
 
 
-def _answer(
-    model: Any,
+def _outputs(
+    head: Any,
     vocabulary: Vocabulary,
     options: SearchOptions,
     name: str,
-    read: Callable[[tf.Tensor], tuple[Any, tf.Tensor]],
-    given: tf.Tensor,
-    search: Callable[..., Hypotheses],
+    search: Search,
+    memory: Memory,
+    valid: tf.Tensor,
 ) -> dict[str, tf.Tensor]:
-    """Return the outputs of a signature for a batch of what `read` reads."""
-    rows, valid = read(at_least_one_row(given))
-    step, state, cache = model.head.prepare_search(model.encode(rows))
+    """Compute the outputs of a signature from the memory of its rows."""
+    step, state, cache = head.prepare_search(memory)
     found = search(step, state, cache, tf.size(valid), options)
     tokens = tf.where(valid[:, None, None], found.tokens, PAD)
     scores = tf.where(valid[:, None], found.scores, 0.0)
     sentences = _sentences(tokens, vocabulary)
-    outputs = {
+    return {
         name: sentences[:, 0],
         "score": scores[:, 0],
         f"{name}s": sentences,
@@ -179,32 +178,13 @@ def _answer(
         "attention": tf.where(valid[:, None, None, None], found.attention, 0.0),
         "valid": valid,
     }
-    return {key: output[: tf.shape(given)[0]] for key, output in outputs.items()}
 
 
 def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
-    """Spell tokens out: int32 `[..., T]` → string `[...]`, as `Vocabulary.decode` does."""
+    """Decode tokens: int32 `[..., T]` → string `[...]`, as `Vocabulary.decode` does."""
     words = tf.gather(tf.constant(vocabulary.words), tokens)
     separators = tf.constant(["", *[vocabulary.separator] * (tokens.shape[-1] - 1)])
     texts = tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
     for space in (CLOSING, OPENING) if vocabulary.punctuation else ():
         texts = tf.strings.regex_replace(texts, space, r"\1")
     return texts
-
-
-def _description(
-    source: Any, vocabulary: Vocabulary, options: SearchOptions, answer: str
-) -> dict[str, Any]:
-    """Return what assets.extra/wordreel.json says."""
-    takes = taken(source.signature)
-    others = {
-        name: f"{SIGNATURES['serving_default']}; {taken(spec)}"
-        for name, (spec, _) in more_signatures(source).items()
-    }
-    return {
-        "answer": answer,
-        "input": source.description(),
-        "vocabulary": {"size": len(vocabulary), "hash": vocabulary.hash},
-        "search": dataclasses.asdict(options),
-        "signatures": {name: f"{text}; {takes}" for name, text in SIGNATURES.items()} | others,
-    }

@@ -1,4 +1,4 @@
-"""Where an export lies, and what it says of itself. Needs neither TensorFlow nor Keras."""
+"""The folders of an export and its wordreel.json. Needs neither TensorFlow nor Keras."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LAYOUT = "a folder with saved_model.pb, one with versions 1, 2, …, or a run di
 
 
 def versions(folder: Path) -> dict[int, Path]:
-    """Return the versions in a folder, as servers find them: subfolders named by a number.
+    """Return the versions in a folder as servers find them: subfolders named by a number.
 
-    A folder that is not there, or that cannot be read, has none.
+    A folder that is missing or cannot be read has none.
     """
     try:
         found = [path for path in folder.iterdir() if re.fullmatch("[0-9]{1,18}", path.name)]
@@ -25,21 +25,21 @@ def versions(folder: Path) -> dict[int, Path]:
 
 
 def model_folder(path: Path) -> Path:
-    """Return the folder of versions meant by `path`: itself, or the `export` of a run directory.
+    """Return the folder of versions for `path`: itself, or `export` of a run directory.
 
     Raises:
-        UserError: if no version is in either.
+        UserError: if neither has a version.
     """
     if not path.exists():
         raise UserError(f"there is no export at {path}: no such file or folder")
     for folder in (path, path / "export"):
         if versions(folder):
             return folder
-    raise UserError(f"{path} is no export: expected {LAYOUT} with export/ in it")
+    raise UserError(f"{path} is not an export: expected {LAYOUT} with export/")
 
 
 def find_version(path: Path) -> Path:
-    """Return the version's folder meant by `path`: itself, or the newest of `model_folder`.
+    """Return the folder of a version for `path`: itself, or the newest of `model_folder`.
 
     Raises:
         UserError: if there is none.
@@ -51,7 +51,7 @@ def find_version(path: Path) -> Path:
 
 
 def model_name(folder: Path) -> str:
-    """Return what servers call the model whose versions a folder holds.
+    """Return the name of the model on servers, from its folder of versions.
 
     >>> model_name(Path("runs/holiday/export")), model_name(Path("models/captioner"))
     ('holiday', 'captioner')
@@ -62,16 +62,16 @@ def model_name(folder: Path) -> str:
 
 
 def read_info(folder: Path) -> dict[str, Any]:
-    """Return what a version's `assets.extra/wordreel.json` says.
+    """Read the `assets.extra/wordreel.json` of a version.
 
     Raises:
-        UserError: if it is not there.
+        UserError: if it is missing.
     """
     path = folder / "assets.extra" / "wordreel.json"
     try:
         info: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(
-            f"{folder} is a SavedModel, but no export of Wordreel: {path} is missing"
+            f"{folder} is a SavedModel, but not an export of Wordreel: {path} is missing"
         ) from None
     return info

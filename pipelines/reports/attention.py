@@ -1,4 +1,4 @@
-"""Where the model looked for each word, as a picture."""
+"""Plots of the attention weights for each word of a prediction."""
 
 from __future__ import annotations
 
@@ -18,34 +18,33 @@ from data.common.errors import UserError
 from data.media.images import load_image
 from pipelines.reports.thumbnails import strip
 
-TILE = 200  # pixels of a copy's longer side
-COLUMNS = 6  # copies beside each other, at most
-CELL = 30  # pixels a side of a field, in an alignment
-BLUE = (42, 91, 215)  # of a word that is looked at alone
-GAP, LINE = 12, 30  # pixels between copies, and for the word beneath one
-FONT_SIZES = range(18, 8, -1)  # the largest in which a word fits
-WIDEST = 1400  # pixels of a strip of frames with its words
-BAR = (42, 91, 215)
-WARM = (255, 170, 60)  # a tint of what is looked at, to be seen on grey pictures as well
+TILE = 200  # pixels, the longer side of a tile
+COLUMNS = 6  # tiles per row, at most
+CELL = 30  # pixels, a side of a cell of an alignment
+BAR = (42, 91, 215)  # color of bars, and of a cell of weight 1
+GAP, LINE = 12, 30  # pixels between tiles, and for the word below a tile
+FONT_SIZES = range(18, 8, -1)  # the largest that fits is used
+MAX_WIDTH = 1400  # pixels, of a strip of frames with its words
+HIGHLIGHT = (255, 170, 60)  # tint of high weights, visible on gray images too
 
 
 def attention_figure(
-    picture: Image.Image | bytes, words: Sequence[str], attention: np.ndarray
+    image: Image.Image | bytes, words: Sequence[str], attention: np.ndarray
 ) -> Image.Image:
-    """Draw the picture, then a copy a word, lit where the model looked for that word.
+    """Plot attention over an image: the image, then one tile per word, bright at high weights.
 
-    Each word's attention is shown relative to its own highest.
+    The weights of each word are relative to its highest.
 
     Args:
-        picture: an image or an encoded one; drawn upright.
+        image: an image, or an encoded one; its EXIF orientation is applied.
         words: of the caption.
         attention: float `[words, rows, columns]`, not negative.
 
     Returns:
-        An RGB image, rows of at most `COLUMNS` copies, each with its word beneath.
+        An RGB image, rows of at most `COLUMNS` tiles, each above its word.
 
     Raises:
-        UserError: if there is no attention, or not one grid a word.
+        UserError: if there is no attention, or not one grid per word.
     """
     if attention.ndim != 3 or len(attention) != len(words):
         raise UserError(
@@ -53,12 +52,12 @@ def attention_figure(
             f"{list(attention.shape)}"
         )
     if not attention.size:
-        raise UserError("nothing to draw: this model has no attention, or the caption no words")
-    small = ImageOps.contain(_upright(picture), (TILE, TILE))
-    tiles = [small, *(_lit(small, weights) for weights in attention)]
+        raise UserError("nothing to plot: the model has no attention, or the caption has no words")
+    tile_image = ImageOps.contain(_upright(image), (TILE, TILE))
+    tiles = [tile_image, *(_highlight(tile_image, weights) for weights in attention)]
     lines = math.ceil(len(tiles) / COLUMNS)
-    columns = math.ceil(len(tiles) / lines)  # lines of nearly equal length
-    width, height = max(small.width, TILE // 2) + GAP, small.height + LINE + GAP
+    columns = math.ceil(len(tiles) / lines)  # rows of nearly equal length
+    width, height = max(tile_image.width, TILE // 2) + GAP, tile_image.height + LINE + GAP
     figure = Image.new("RGB", (columns * width + GAP, lines * height + GAP), "white")
     draw = ImageDraw.Draw(figure)
     for index, (tile, word) in enumerate(zip(tiles, ["", *words], strict=True)):
@@ -73,12 +72,12 @@ def attention_figure(
 def attention_strip(
     frames: Sequence[bytes], words: Sequence[str], attention: np.ndarray
 ) -> Image.Image:
-    """Draw the frames of a clip, and beneath them for each word a bar a frame.
+    """Plot attention over the frames of a clip: below them, one bar per frame for each word.
 
-    Each word's attention is shown relative to its own highest.
+    The weights of each word are relative to its highest.
 
     Args:
-        frames: encoded; of many, some are drawn.
+        frames: encoded; of many, evenly spaced ones are drawn.
         words: of the caption.
         attention: float `[words, frames]`, not negative.
 
@@ -86,7 +85,7 @@ def attention_strip(
         An RGB image, at most `WIDEST` pixels wide.
 
     Raises:
-        UserError: if there is no attention, or not one row a word and one bar a frame.
+        UserError: if there is no attention, or not `[words, frames]`.
     """
     if attention.shape != (len(words), len(frames)):
         raise UserError(
@@ -94,9 +93,9 @@ def attention_strip(
             f"{list(attention.shape)}"
         )
     if not attention.size:
-        raise UserError("nothing to draw: this model has no attention, or the caption no words")
+        raise UserError("nothing to plot: the model has no attention, or the caption has no words")
     whole = Image.open(io.BytesIO(strip(frames)))
-    band = ImageOps.contain(whole, (WIDEST - TILE, TILE))
+    band = ImageOps.contain(whole, (MAX_WIDTH - TILE, TILE))
     margin = TILE // 2
     size = (margin + band.width + GAP, band.height + 2 * GAP + len(words) * LINE)
     figure = Image.new("RGB", size, "white")
@@ -114,32 +113,33 @@ def attention_strip(
 
 
 def alignment_figure(
-    read: Sequence[str], words: Sequence[str], attention: np.ndarray
+    source_words: Sequence[str], words: Sequence[str], attention: np.ndarray
 ) -> Image.Image:
-    """Draw a field for each word read (across) and each word said (down), blue where it looked.
+    """Plot attention over source words (columns) for each generated word (rows).
 
     Args:
-        read: the words that the model read.
-        words: those that it said.
-        attention: float `[words, read]`, each row a share of 1.
+        source_words: the words that the model read.
+        words: the words that it generated.
+        attention: float `[words, source words]`; each row sums to 1.
 
     Returns:
         An RGB image.
 
     Raises:
-        UserError: if there is no attention, or not one row a word.
+        UserError: if there is no attention, or not one row per word.
     """
     if not attention.size:
-        raise UserError("nothing to draw: this model has no attention, or the answer no words")
-    if attention.shape != (len(words), len(read)):
+        raise UserError("nothing to plot: the model has no attention, or the text has no words")
+    if attention.shape != (len(words), len(source_words)):
         raise UserError(
-            f"attention is [{len(words)} words, {len(read)} words], not {list(attention.shape)}"
+            f"attention is [{len(words)} words, {len(source_words)} words], not "
+            f"{list(attention.shape)}"
         )
-    above, beside = [_label(word) for word in read], [_label(word) for word in words]
+    above, beside = [_label(word) for word in source_words], [_label(word) for word in words]
     top = max(label.width for label in above) + 2 * GAP
     left = max(label.width for label in beside) + 2 * GAP
     figure = Image.new(
-        "RGB", (left + CELL * len(read) + GAP, top + CELL * len(words) + GAP), "white"
+        "RGB", (left + CELL * len(source_words) + GAP, top + CELL * len(words) + GAP), "white"
     )
     for column, label in enumerate(above):
         upright = label.rotate(90, expand=True)
@@ -151,38 +151,38 @@ def alignment_figure(
         figure.paste(label, (left - GAP - label.width, y + (CELL - label.height) // 2))
         for column, share in enumerate(attention[row].clip(0, 1)):
             x = left + column * CELL
-            colour = tuple(round(255 + float(share) * (part - 255)) for part in BLUE)
-            draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), colour, outline=(225, 228, 235))
+            color = tuple(round(255 + float(share) * (part - 255)) for part in BAR)
+            draw.rectangle((x, y, x + CELL - 2, y + CELL - 2), color, outline=(225, 228, 235))
     return figure
 
 
 def _label(word: str) -> Image.Image:
-    """Write a word in black on white."""
+    """Draw a word in black on white."""
     font = ImageFont.truetype(_font_file(word), 16)
     label = Image.new("RGB", (max(1, round(font.getlength(word))), 22), "white")
     ImageDraw.Draw(label).text((0, 11), word, "black", font, anchor="lm")
     return label
 
 
-def _upright(picture: Image.Image | bytes) -> Image.Image:
-    if isinstance(picture, bytes):
-        picture = Image.open(io.BytesIO(load_image(picture).jpeg))
-    return ImageOps.exif_transpose(picture).convert("RGB")
+def _upright(image: Image.Image | bytes) -> Image.Image:
+    if isinstance(image, bytes):
+        image = Image.open(io.BytesIO(load_image(image).jpeg))
+    return ImageOps.exif_transpose(image).convert("RGB")
 
 
-def _lit(picture: Image.Image, weights: np.ndarray) -> Image.Image:
-    """Grey and dim a picture except where the weights `[rows, columns]` are high."""
+def _highlight(image: Image.Image, weights: np.ndarray) -> Image.Image:
+    """Dim an image and remove its color except where the weights `[rows, columns]` are high."""
     grid = Image.fromarray(weights.astype(np.float32))
-    light = np.asarray(grid.resize(picture.size, Image.Resampling.BICUBIC)).clip(0)
+    light = np.asarray(grid.resize(image.size, Image.Resampling.BICUBIC)).clip(0)
     light = light[..., np.newaxis] / max(light.max(), 1e-9)
-    pixels = np.asarray(picture, np.float32)
+    pixels = np.asarray(image, np.float32)
     dim = 0.35 * pixels.mean(axis=-1, keepdims=True)
-    bright = 0.75 * pixels + 0.25 * np.array(WARM)
+    bright = 0.75 * pixels + 0.25 * np.array(HIGHLIGHT)
     return Image.fromarray((dim + light * (bright - dim)).astype(np.uint8))
 
 
 def _font(word: str, width: int) -> ImageFont.FreeTypeFont:
-    """Return a font that has the word's letters, in a size in which it fits the width."""
+    """Return a font with the word's letters, in a size that fits the width."""
     path = _font_file(word)
     for size in FONT_SIZES:
         font = ImageFont.truetype(path, size)
@@ -193,7 +193,7 @@ def _font(word: str, width: int) -> ImageFont.FreeTypeFont:
 
 @functools.cache
 def _font_file(word: str) -> str:
-    """Return matplotlib's own font, or for letters that it lacks the first on this machine."""
+    """Return matplotlib's font, or the first installed font with letters that it lacks."""
     own = str(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"))
     if _has(own, word):
         return own
@@ -203,6 +203,6 @@ def _font_file(word: str) -> str:
 def _has(path: str, word: str) -> bool:
     try:
         letters = FT2Font(path).get_charmap()
-    except RuntimeError:  # a format that only other programs read
+    except RuntimeError:  # a format that FreeType does not read
         return False
     return all(ord(letter) in letters for letter in word)

@@ -1,4 +1,4 @@
-"""A page of pictures with words beneath, for looking through data: it needs no other file."""
+"""A page of images with text, to browse a dataset: one file that loads nothing."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pipelines.reports.templates import template_of
 
 
 class Card(NamedTuple):
-    """Some pictures (data URIs) side by side, a name, and lines of text."""
+    """Images (data URIs) side by side, a title and lines of text."""
 
     title: str
-    pictures: Sequence[str]
+    images: Sequence[str]
     lines: Sequence[str]
 
 
 class Section(NamedTuple):
-    """A heading, and cards under it."""
+    """A heading and cards."""
 
     title: str
     cards: Sequence[Card]
 
 
 def page(title: str, text: str, sections: Sequence[Section], width: int = 220) -> str:
-    """Return the page; cards are `width` pixels wide or wider."""
+    """Return the page; cards are at least `width` pixels wide."""
     template = template_of("gallery.html")
     return template.render(title=title, text=text, sections=sections, width=width)

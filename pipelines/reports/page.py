@@ -1,7 +1,6 @@
-"""The page of any report: what was run, curves, options; a head fills in the rest.
+"""The report of a run: command, scores, training curves, options, examples.
 
-It holds all it needs (pictures as base64, curves as SVG) and asks nothing of any server, so it can
-be sent by mail and opened in ten years.
+The page is one file (images as base64, curves as SVG) that loads nothing.
 """
 
 from __future__ import annotations
@@ -24,49 +23,67 @@ from pipelines.config.config import Config, flag
 from pipelines.config.task import TASKS
 from pipelines.reports.templates import template_of
 
-Measures = Mapping[str, tuple[str, float]]  # name in a record → title of its chart, factor
+
+@dataclasses.dataclass(frozen=True)
+class RunFacts:
+    """What the report states about a run.
+
+    Attributes:
+        config: of the run.
+        history: one record per epoch: epoch, loss and the validation scores.
+        notes: warnings, for the top of the page.
+        command: that started the run.
+        export: the folder of the SavedModel.
+    """
+
+    config: Config
+    history: Sequence[Mapping[str, float]]
+    notes: Sequence[str]
+    command: str
+    export: Path | None
 
 
-def write_page(
+def write_report(
     path: Path | str,
-    template: str,
-    *,
-    config: Config,
-    history: Sequence[Mapping[str, float]],
-    measures: Measures,
+    facts: RunFacts,
+    parts: Sequence[Mapping[str, Any]],
+    curves: Sequence[str],
     monitor: str,
-    **rest: Any,
 ) -> None:
-    """Fill in a template that extends page.html.
+    """Write the report of a run.
 
     Args:
         path: the file to write.
-        template: a file of pipelines/templates.
-        config: what was run.
-        history: a record an epoch: epoch, loss and the validation scores.
-        measures: what of a record is drawn.
-        monitor: the score by which the best epoch was chosen.
-        rest: what the template shows besides: command, export, notes, splits, …
+        facts: about the run.
+        parts: one per split that was scored at the end, from `caption_part` or `label_part`.
+        curves: the validation scores to plot, besides the loss.
+        monitor: the score that selected the best epoch.
 
     Raises:
-        OSError: if the file cannot be written; one that was there stays as it was.
+        OSError: if the file cannot be written; an existing file is then left unchanged.
     """
-    text = template_of(template).render(
+    config, history = facts.config, facts.history
+    columns = [name for name in ("loss", *curves) if history and name in history[0]]
+    text = template_of("page.html").render(
         config=config,
+        what=f"{TASKS[config.task].answer}s".capitalize(),
         lead=_lead(config, len(history)),
-        ask=TASKS[config.task].ask.format(export=rest["export"]),
+        predict=TASKS[config.task].ask.format(export=facts.export),
         options=_options(config),
-        curves=_curves(history, measures, monitor),
+        curves=[_curve(history, name, monitor) for name in columns],
         history=history,
-        columns=[name for name in measures if history and name in history[0]],
-        **rest,
+        columns=columns,
+        splits=parts,
+        notes=facts.notes,
+        command=facts.command,
+        export=facts.export,
     )
     with atomic_write(path) as file:
         file.write(text)
 
 
 def _lead(config: Config, epochs: int) -> str:
-    """Say in a line what was trained."""
+    """Return the subtitle: the model, seed and epochs."""
     used = {field.name for field in dataclasses.fields(config) if TASKS[config.task].uses(field)}
     parts = [str(getattr(config, name)) for name in ("backbone", "cell", "decoder") if name in used]
     parts += [f"beam {config.beams}"] if "beams" in used else []
@@ -78,42 +95,37 @@ def _options(config: Config) -> dict[str, list[tuple[str, str]]]:
     """Return flags and values by group; None as a dash."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for field in dataclasses.fields(config):
-        if field.name == "task" or not TASKS[config.task].uses(field):  # the title says the task
+        if field.name == "task" or not TASKS[config.task].uses(field):  # the task is in the title
             continue
         value = getattr(config, field.name)
-        shown = "–" if value is None else value if isinstance(value, str) else json.dumps(value)
-        groups.setdefault(field.metadata["group"], []).append((flag(field.name), shown))
+        text = "–" if value is None else value if isinstance(value, str) else json.dumps(value)
+        groups.setdefault(field.metadata["group"], []).append((flag(field.name), text))
     return groups
 
 
-def _curves(
-    history: Sequence[Mapping[str, float]], measures: Measures, monitor: str
-) -> list[dict[str, Any]]:
-    """Return a chart of each measure, over the records that have it."""
-    curves = []
-    for name, (title, factor) in measures.items():
-        if records := [record for record in history if name in record]:
-            best = max(range(len(records)), key=lambda i: records[i].get(monitor, 0.0))
-            epochs = [int(record["epoch"]) for record in records]
-            values = [factor * record[name] for record in records]
-            alt = (
-                f"{title}: {values[0]:.3g} after epoch {epochs[0]}, {values[-1]:.3g} after epoch "
-                f"{epochs[-1]}, {values[best]:.3g} at the best, epoch {epochs[best]}"
-            )
-            svg = _chart(name, epochs, values, best)
-            curves.append({"title": title, "alt": alt, "svg": svg})
-    return curves
+def _curve(history: Sequence[Mapping[str, float]], name: str, monitor: str) -> dict[str, str]:
+    """Return the chart of a score, over the records that have it."""
+    records = [record for record in history if name in record]
+    best = max(range(len(records)), key=lambda i: records[i].get(monitor, 0.0))
+    epochs = [int(record["epoch"]) for record in records]
+    values = [record[name] for record in records]
+    title = "Training loss" if name == "loss" else f"{name.replace('_', ' ')} on validation"
+    alt = (
+        f"{title}: {values[0]:.3g} after epoch {epochs[0]}, {values[-1]:.3g} after epoch "
+        f"{epochs[-1]}, {values[best]:.3g} at the best, epoch {epochs[best]}"
+    )
+    return {"title": title, "alt": alt, "svg": _chart(name, epochs, values, best)}
 
 
 def _chart(name: str, epochs: Sequence[int], values: Sequence[float], best: int) -> str:
-    """Return a line chart as SVG that takes its colours from the page around it."""
-    ink, accent = "#010203", "#040506"  # stand-ins, replaced below
+    """Return a line chart as SVG that takes its colors from the page."""
+    ink, accent = "#010203", "#040506"  # placeholders, replaced below
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure = Figure(figsize=(3.6, 2.2), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(epochs, values, color=accent, linewidth=2, marker="o", markersize=3)
         axes.plot(epochs[best], values[best], "o", markersize=8, color=accent)
-        if np.ptp(values) < 0.01:  # no slope where there is nothing but rounding
+        if np.ptp(values) < 0.01:  # rounding errors are not a slope
             axes.set_ylim(values[0] - 0.5, values[0] + 0.5)
         axes.set_xlabel("epoch", color=ink)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -127,7 +139,7 @@ def _chart(name: str, epochs: Sequence[int], values: Sequence[float], best: int)
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = svg.replace(ink, "currentColor").replace(accent, "var(--accent)")
-    # Several charts stand in one page, where an id may occur once.
+    # Ids must be unique in a page with several charts.
     prefix = name.lower()
     svg = re.sub(r'\bid="', f'id="{prefix}-', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{prefix}-", svg)

@@ -1,4 +1,4 @@
-"""What a report shows of an example's input, whatever the source."""
+"""Small images for reports: thumbnails, strips of frames, attention overlays, heatmaps."""
 
 from __future__ import annotations
 
@@ -11,34 +11,33 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-SIDE, SMALLEST = 320, 96  # pixels of a thumbnail's longer side
+SIDE, MIN_SIDE = 320, 96  # pixels of a thumbnail's longer side
 FRAMES = 12  # of a strip, at most
-LONGEST = 4  # sides of a strip of frames, which may be longer, that count
+MAX_RATIO = 4  # of width to height; longer strips are scaled by their height
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
-    """What a report shows of an input.
+class Preview:
+    """A preview of an example's input.
 
     Attributes:
-        text: for inputs that are read.
-        picture: encoded, for inputs that are seen.
-        grid: rows and columns of the picture's cells that attention falls on; None if there are
-            none.
-        words: the items of the memory, where attention falls on words.
+        text: of a text input.
+        image: encoded, of an image or video input.
+        grid: rows and columns of the image's cells that attention weights belong to, if any.
+        words: of a text input, as the model reads them.
     """
 
     text: str = ""
-    picture: bytes | None = None
+    image: bytes | None = None
     grid: tuple[int, int] | None = None
     words: tuple[str, ...] = ()
 
 
-Show = Callable[[str, str], Shown]  # (split, id) → what to show of the input
+PreviewOf = Callable[[str, str], Preview]  # (split, id) → preview of the input
 
 
 class Thumbnail(NamedTuple):
-    """A small picture as a data URI, its width and its height."""
+    """A small image as a data URI, with its width and height in pixels."""
 
     uri: str
     width: int
@@ -46,34 +45,34 @@ class Thumbnail(NamedTuple):
 
 
 def thumbnail(encoded: bytes) -> Thumbnail:
-    """Return a picture as a small JPEG."""
-    picture = Image.open(io.BytesIO(encoded)).convert("RGB")
-    scale = SIDE / min(max(picture.size), LONGEST * min(picture.size))
-    if scale < 1 or scale > 2:  # drawn scenes are tiny: the browser would blur them
-        scale = min(scale, max(3, SMALLEST / max(picture.size)))
-        width, height = (max(1, round(side * scale)) for side in picture.size)
-        picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-    return Thumbnail(_data_uri(picture, "JPEG", quality=80), *picture.size)
+    """Return an encoded image as a small JPEG."""
+    image = Image.open(io.BytesIO(encoded)).convert("RGB")
+    scale = SIDE / min(max(image.size), MAX_RATIO * min(image.size))
+    if scale < 1 or scale > 2:  # tiny images are enlarged: browsers would blur them
+        scale = min(scale, max(3, MIN_SIDE / max(image.size)))
+        width, height = (max(1, round(side * scale)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    return Thumbnail(_data_uri(image, "JPEG", quality=80), *image.size)
 
 
 def strip(frames: Sequence[bytes]) -> bytes:
-    """Return frames of a clip side by side as one JPEG; of many, `FRAMES` evenly spaced ones."""
+    """Return frames of a clip side by side as one JPEG, at most `FRAMES` evenly spaced ones."""
     count = min(FRAMES, len(frames))
     chosen = [frames[(2 * number + 1) * len(frames) // (2 * count)] for number in range(count)]
-    pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in chosen]
-    width, height = pictures[0].size
+    images = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in chosen]
+    width, height = images[0].size
     if height > SIDE // 2:
         width, height = max(1, round(width * SIDE / 2 / height)), SIDE // 2
     whole = Image.new("RGB", (count * width, height))
-    for number, picture in enumerate(pictures):
-        whole.paste(picture.resize((width, height)), (number * width, 0))
+    for number, image in enumerate(images):
+        whole.paste(image.resize((width, height)), (number * width, 0))
     buffer = io.BytesIO()
     whole.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()
 
 
-def veil(attention: np.ndarray) -> str:
-    """Return a black picture, more opaque where there is less attention, as a data URI."""
+def attention_overlay(attention: np.ndarray) -> str:
+    """Return a black image that is more opaque at lower weights `[rows, columns]`, a data URI."""
     shade = np.rint(190 * (1 - attention / max(attention.max(), 1e-9))).astype(np.uint8)
     rows, columns = attention.shape
     alpha = Image.fromarray(shade).resize((8 * columns, 8 * rows), Image.Resampling.BICUBIC)
@@ -81,16 +80,16 @@ def veil(attention: np.ndarray) -> str:
     return _data_uri(Image.merge("LA", (black, alpha)), "PNG", optimize=True)
 
 
-def heat(shares: np.ndarray) -> str:
-    """Return a table of shares, `[rows, columns]`, as a picture with a pixel for each, a data URI.
+def heatmap(shares: np.ndarray) -> str:
+    """Return fractions `[rows, columns]` as an image with one pixel each, a data URI.
 
-    Small shares can be told from none: the shade is the square root.
+    The brightness is the square root, so that small fractions differ from 0.
     """
     shade = np.rint(255 * np.sqrt(shares.clip(0, 1))).astype(np.uint8)
     return _data_uri(Image.fromarray(shade), "PNG", optimize=True)
 
 
-def _data_uri(picture: Image.Image, kind: str, **options: Any) -> str:
+def _data_uri(image: Image.Image, kind: str, **options: Any) -> str:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

@@ -20,10 +20,11 @@ from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
 from pipelines.config.task import TASKS, Task
 from pipelines.inputs.batches import Batch
+from pipelines.reports.page import RunFacts
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
 from pipelines.tasks.label_head import LabelHead
-from pipelines.tasks.protocols import Evaluation, Head, PreparedDataset, RunFacts, Source
+from pipelines.tasks.protocols import Evaluation, Head, PreparedDataset, Source
 from pipelines.tasks.text_source import TextSource
 from pipelines.tasks.video_source import VideoSource
 

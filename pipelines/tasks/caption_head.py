@@ -16,11 +16,13 @@ from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.metrics import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
 from pipelines.export.captions import export
+from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, Captions, caption_batches, note_truncation
 from pipelines.inputs.tables import Table
-from pipelines.reports.captions import write_report
-from pipelines.reports.thumbnails import Show
-from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Preprocessing, RunFacts
+from pipelines.reports.captions import caption_part
+from pipelines.reports.page import RunFacts, write_report
+from pipelines.reports.thumbnails import PreviewOf
+from pipelines.tasks.protocols import CaptionedDataset, Evaluation
 
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
@@ -119,20 +121,16 @@ class CaptionHead:
         return export(model, preprocessing, self.vocabulary, self.options, directory, info, answer)
 
     def report(
-        self, path: Path, show: Show, evaluations: Sequence[Evaluation], facts: RunFacts
+        self,
+        path: Path,
+        preview_of: PreviewOf,
+        evaluations: Sequence[Evaluation],
+        facts: RunFacts,
     ) -> None:
         """Write the report of a run."""
-        write_report(
-            path,
-            config=facts.config,
-            history=facts.history,
-            evaluations=[each for each in evaluations if isinstance(each, CaptionEvaluation)],
-            shown=show,
-            notes=facts.notes,
-            command=facts.command,
-            export=facts.export,
-            metrics=self.metrics,
-        )
+        found = [each for each in evaluations if isinstance(each, CaptionEvaluation)]
+        parts = [caption_part(each, preview_of) for each in found]
+        write_report(path, facts, parts, self.metrics.curves, self.monitor)
 
     def _training_captions(self) -> list[str]:
         examples = self.prepared.captions(self.config.train_split)
@@ -141,7 +139,7 @@ class CaptionHead:
     def _choose_monitor(self) -> str:
         """Return the score that selects the best epoch."""
         if self.prepared.is_true:
-            return "true"
+            return "fully_correct"
         split = self.config.validation_split
         if self.metrics.monitor != "CIDEr-D" or len(self.prepared.captions(split)) > 1:
             return self.metrics.monitor

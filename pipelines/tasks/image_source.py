@@ -15,7 +15,7 @@ from pipelines.inputs.feature_cache import EncodedImages, cached_rows
 from pipelines.inputs.precomputed_features import can_use_stored_features
 from pipelines.inputs.tables import ImageTable
 from pipelines.preprocessing.images import PictureBytes
-from pipelines.reports.thumbnails import Shown
+from pipelines.reports.thumbnails import Preview
 from pipelines.tasks.media_source import MediaSource
 
 
@@ -58,8 +58,8 @@ class ImageSource(MediaSource[StoredImages, bytes]):
     def _inputs(self, split: str) -> Iterable[tuple[str, bytes]]:
         return self.prepared.images(split)
 
-    def _preview(self, encoded: bytes) -> Shown:
-        return Shown(picture=encoded, grid=self.preprocessing.grid)
+    def _preview(self, encoded: bytes) -> Preview:
+        return Preview(image=encoded, grid=self.preprocessing.grid)
 
     def _table(self, split: str, fine_tuned: bool) -> ImageTable:
         prepared, flips = self.prepared, self._flips(split)

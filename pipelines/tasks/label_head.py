@@ -15,13 +15,15 @@ from data.common.files import atomic_write
 from models.encoder_head import EncoderHead
 from models.heads.classifier import Classifier
 from pipelines.config.config import Config
-from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
+from pipelines.evaluation.labels import CURVES, LabelEvaluation, evaluation_of
 from pipelines.export.labels import export_labels
+from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
 from pipelines.inputs.tables import Table
-from pipelines.reports.labels import write_label_report
-from pipelines.reports.thumbnails import Show
-from pipelines.tasks.protocols import Evaluation, LabeledDataset, Preprocessing, RunFacts
+from pipelines.reports.labels import label_part
+from pipelines.reports.page import RunFacts, write_report
+from pipelines.reports.thumbnails import PreviewOf
+from pipelines.tasks.protocols import Evaluation, LabeledDataset
 
 BATCH = 100  # examples evaluated at once
 
@@ -121,19 +123,16 @@ class LabelHead:
         return export_labels(model, preprocessing, self.classes, directory, info)
 
     def report(
-        self, path: Path, show: Show, evaluations: Sequence[Evaluation], facts: RunFacts
+        self,
+        path: Path,
+        preview_of: PreviewOf,
+        evaluations: Sequence[Evaluation],
+        facts: RunFacts,
     ) -> None:
         """Write the report of a run."""
-        write_label_report(
-            path,
-            config=facts.config,
-            history=facts.history,
-            evaluations=[each for each in evaluations if isinstance(each, LabelEvaluation)],
-            shown=show,
-            notes=facts.notes,
-            command=facts.command,
-            export=facts.export,
-        )
+        found = [each for each in evaluations if isinstance(each, LabelEvaluation)]
+        parts = [label_part(each, preview_of) for each in found]
+        write_report(path, facts, parts, CURVES, self.monitor)
 
     def _rows(self, table: Table, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""

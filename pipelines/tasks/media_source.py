@@ -18,7 +18,7 @@ from models.backbones.factory import build_backbone, default_image_size
 from pipelines.config.config import Config
 from pipelines.inputs.tables import FrameTable
 from pipelines.preprocessing.augmentation import Augmentation
-from pipelines.reports.thumbnails import Shown
+from pipelines.reports.thumbnails import Preview
 
 Dataset = TypeVar("Dataset", bound=Stored)
 Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the frames of a clip
@@ -64,17 +64,17 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
         """Return the rows of a whole split, for a backbone that is fine-tuned or frozen."""
 
     @abc.abstractmethod
-    def _preview(self, encoded: Encoded) -> Shown:
+    def _preview(self, encoded: Encoded) -> Preview:
         """Return what the report shows of an input."""
 
     def table(self, split: str, epoch: int) -> FrameTable:
         """Return the rows of a whole split: features, or pixels if the backbone is fine-tuned."""
         return self._cached_table(whole_split(split), self.config.tunes(epoch))
 
-    def preview(self, split: str, name: str) -> Shown:
+    def preview(self, split: str, name: str) -> Preview:
         """Return what the report shows of an example: its id if only features are stored."""
         if not self.prepared.has_pixels():
-            return Shown(text=name)
+            return Preview(text=name)
         return self._preview(self._encoded(split)[name])
 
     def _flips(self, split: str) -> bool:

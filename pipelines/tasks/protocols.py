@@ -6,19 +6,19 @@ Neither knows the other: they meet in the tables, the model and the export of an
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import keras
-import tensorflow as tf
 
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
-from pipelines.reports.thumbnails import Show, Shown
+from pipelines.reports.page import RunFacts
+from pipelines.reports.thumbnails import Preview, PreviewOf
 
 
 class PreparedDataset(Protocol):
@@ -63,23 +63,6 @@ class LabeledDataset(PreparedDataset, Protocol):
         """Return `(id, label)` of each example of a split that has a label."""
 
 
-class Preprocessing(Protocol):
-    """What an export takes, and how its graph turns it into the model's input."""
-
-    @property
-    def signature(self) -> tf.TensorSpec:
-        """The input of the export."""
-
-    def read_in_graph(self, given: tf.Tensor, /) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the model's input for a batch, and which rows are valid, bool `[batch]`."""
-
-    def write_assets(self, folder: Path) -> list[Path]:
-        """Write the files that the export carries beside its graph; return their paths."""
-
-    def description(self) -> dict[str, object]:
-        """Return what the export's wordreel.json states about the input."""
-
-
 class Source(Protocol):
     """The inputs of a task: a prepared dataset, and the parts of the model that encode it.
 
@@ -112,7 +95,7 @@ class Source(Protocol):
     def table(self, split: str, epoch: int) -> Table:
         """Return the model inputs of a split, or a slice: pixels if the backbone is fine-tuned."""
 
-    def preview(self, split: str, name: str) -> Shown:
+    def preview(self, split: str, name: str) -> Preview:
         """Return what the report shows of an example."""
 
 
@@ -140,17 +123,6 @@ class Evaluation(Protocol):
 
     def write(self, folder: Path) -> None:
         """Write `predictions-<split>.*`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class RunFacts:
-    """What a report states about a run: `history` has the scores of each epoch."""
-
-    config: Config
-    history: Sequence[Mapping[str, float]]
-    notes: Sequence[str]
-    command: str
-    export: Path
 
 
 class Head(Protocol):
@@ -191,6 +163,10 @@ class Head(Protocol):
         """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
 
     def report(
-        self, path: Path, show: Show, evaluations: Sequence[Evaluation], facts: RunFacts
+        self,
+        path: Path,
+        preview_of: PreviewOf,
+        evaluations: Sequence[Evaluation],
+        facts: RunFacts,
     ) -> None:
         """Write the report of a run; `evaluations` are what `evaluate` returned."""

@@ -19,7 +19,7 @@ from pipelines.config.task import TASKS
 from pipelines.inputs.batches import note_truncation
 from pipelines.inputs.tables import TextTable
 from pipelines.preprocessing import text as text_graph
-from pipelines.reports.thumbnails import Shown
+from pipelines.reports.thumbnails import Preview
 
 VOCABULARY = "source-vocabulary.txt"  # in a run directory and in an export's assets
 
@@ -120,11 +120,11 @@ class TextSource:
         del epoch
         return self._cached_table(split)
 
-    def preview(self, split: str, name: str) -> Shown:
+    def preview(self, split: str, name: str) -> Preview:
         """Return what the report shows of an example: the text, and the words the model reads."""
         text = self._texts(split)[name]
         words = tokenize(text, self.vocabulary.punctuation)[: self.config.max_words]
-        return Shown(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
+        return Preview(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
 
     def _load_word_vectors(self, path: str) -> None:
         """Initialize the embeddings of the words in a file of pretrained word vectors."""

@@ -21,7 +21,7 @@ from pipelines.inputs.tables import ClipTable
 from pipelines.preprocessing.augmentation import tells_sides
 from pipelines.preprocessing.clips import ClipBytes
 from pipelines.preprocessing.frame_selection import select_frames
-from pipelines.reports.thumbnails import Shown, strip
+from pipelines.reports.thumbnails import Preview, strip
 from pipelines.tasks.media_source import MediaSource
 
 
@@ -81,11 +81,11 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
     def _inputs(self, split: str) -> Iterable[tuple[str, list[bytes]]]:
         return self.prepared.frames(split)
 
-    def _preview(self, encoded: list[bytes]) -> Shown:
+    def _preview(self, encoded: list[bytes]) -> Preview:
         """Return the frames that the model reads, side by side."""
         chosen, _ = select_frames(np.array([len(encoded)]), self.config.clip_frames)
         frames = [encoded[number] for number in chosen[0]]
-        return Shown(picture=strip(frames), grid=(1, len(frames)))
+        return Preview(image=strip(frames), grid=(1, len(frames)))
 
     def _table(self, split: str, fine_tuned: bool) -> ClipTable:
         config, prepared, flips = self.config, self.prepared, self._flips(split)

@@ -14,10 +14,11 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.sharding.datasets import license_of
 from pipelines.config.config import Config
+from pipelines.reports.page import RunFacts
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
 from pipelines.tasks.assembly import Experiment, build, prepare
-from pipelines.tasks.protocols import Evaluation, RunFacts
+from pipelines.tasks.protocols import Evaluation
 from pipelines.training import distribution
 from pipelines.training.self_critical import train_self_critical
 from pipelines.training.trainer import Trainer

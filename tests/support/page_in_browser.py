@@ -43,7 +43,7 @@ def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A server with a model of each kind; other tests verify the exports."""
     scratch, folders = tmp_path_factory.mktemp("page"), []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.export.version.refuse_unless_sound", lambda folder: None)
+        patch.setattr("pipelines.export.version.refuse_invalid", lambda folder: None)
         for name, experiment in (
             ("clips", tiny_clips.tiny("video-captioning", made(scratch / "video"))),
             ("pairs", tiny_pairs.tiny(made(scratch / "text"))),

@@ -1,6 +1,8 @@
-"""How good sentences are: of captions BLEU, ROUGE-L, CIDEr and CIDEr-D without Java.
+"""Scores of sentences: BLEU, ROUGE-L, CIDEr and CIDEr-D without Java, and the word error rate.
 
-Those of translations stand in `pipelines.evaluation.metrics.translation`, which imports sacreBLEU.
+The scorers return fractions, as in the papers' equations (`bleu`, `rouge_l`, `CiderScorer`, …).
+`Scores`, and whatever is printed or written, has one scale: 0 to 100 (CIDEr: 0 to 1000).
+The scores of translations are in `pipelines.evaluation.metrics.translation`.
 """
 
 from pipelines.evaluation.metrics.captions import (
@@ -11,7 +13,7 @@ from pipelines.evaluation.metrics.captions import (
     evaluate_captions,
     signature,
 )
-from pipelines.evaluation.metrics.cider import CiderScorer, DocumentFrequencies
+from pipelines.evaluation.metrics.cider import CiderScorer
 from pipelines.evaluation.metrics.coco_results import read_results, write_results
 from pipelines.evaluation.metrics.tokenizer import tokenize
 
@@ -19,7 +21,6 @@ __all__ = [
     "CAPTIONS",
     "CiderScorer",
     "Diversity",
-    "DocumentFrequencies",
     "Metrics",
     "Scores",
     "evaluate_captions",

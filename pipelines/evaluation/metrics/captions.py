@@ -1,4 +1,4 @@
-"""All scores of a set of captions, and the line that says how they were made."""
+"""The scores of a set of captions, and the signature that says how they were computed."""
 
 from __future__ import annotations
 
@@ -14,53 +14,57 @@ from pipelines.evaluation.metrics.cider import CiderScorer
 from pipelines.evaluation.metrics.coco_results import write_results
 from pipelines.evaluation.metrics.ngrams import Tokens
 from pipelines.evaluation.metrics.rouge import rouge_l
-from pipelines.evaluation.metrics.word_errors import slot_accuracies, word_error_rate
+from pipelines.evaluation.metrics.word_errors import position_accuracies, word_error_rate
 
 
 @dataclass(frozen=True)
 class Diversity:
-    """How varied captions are: when most are the same one, the model has collapsed."""
+    """How varied captions are: if most are the same, the model has collapsed."""
 
     captions: int
-    distinct: int  # captions, as words: case and punctuation make no difference
-    vocabulary: int  # words used
+    distinct: int  # compared word by word, without case and punctuation
+    vocabulary: int  # distinct words
     mean_length: float  # words per caption
 
     @property
     def distinct_share(self) -> float:
-        """Distinct captions per caption, from nearly 0 to 1."""
+        """Distinct captions per caption, a fraction."""
         return self.distinct / self.captions
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a set of sentences.
+    """The scores of a set of sentences, on the scale of papers: 0 to 100 (CIDEr: 0 to 1000).
 
-    All are fractions, as the scorers return them: BLEU and ROUGE-L from 0 to 1, CIDEr and CIDEr-D
-    from 0 to 10. By the custom of papers `str` gives a hundred times that: "BLEU-4 23.4".
+    Attributes:
+        corpus: by name: "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" of captions.
+        per_item: the score `item_metric` of each item.
+        diversity: of the candidates.
+        item_metric: the name of the per-item score.
+        position_accuracies: correct words at each position, if all references have one length.
     """
 
-    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" for one
-    each: Mapping[str, float]  # of each item
+    corpus: Mapping[str, float]
+    per_item: Mapping[str, float]
     diversity: Diversity
-    by: str = "CIDEr-D"  # what `each` is
-    slots: Sequence[float] = ()  # of sentences with as many words each: right words at each place
+    item_metric: str = "CIDEr-D"
+    position_accuracies: Sequence[float] = ()
 
     def __str__(self) -> str:
-        return "  ".join(f"{name} {100 * value:.1f}" for name, value in self.corpus.items())
+        return "  ".join(f"{name} {value:.1f}" for name, value in self.corpus.items())
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """How the sentences of a task are judged: what it declares.
+    """How the sentences of a task are scored.
 
     Attributes:
-        evaluate: (candidates, references) → their scores.
-        signature: (references, name of the search) → the line under every score.
-        write: (path, candidates) writes them as others read them.
+        evaluate: (candidates, references) → scores.
+        signature: (references, name of the search) → signature of the scores.
+        write: (path, candidates) writes them in a common format.
         suffix: of that file.
-        monitor: the score by which the best epoch is chosen.
-        curves: the scores that a report draws over the epochs.
+        monitor: the score that selects the best epoch.
+        curves: the scores that a report plots over the epochs.
     """
 
     evaluate: Callable[[Mapping[str, str], Mapping[str, Sequence[str]]], Scores]
@@ -74,11 +78,11 @@ class Metrics:
 def evaluate_captions(
     candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]
 ) -> Scores:
-    """Score one caption per item against the item's true captions.
+    """Score one caption per item against the item's reference captions.
 
-    CIDEr's document frequencies come from these references: the score of a part of a data set
-    cannot be compared with that of the whole, and a single item always has CIDEr 0. Where each item
-    has one reference, the word error rate ("WER", the lower the better) is a score as well.
+    CIDEr's document frequencies come from these references: the score of a part of a dataset
+    cannot be compared with that of the whole, and a single item always has CIDEr 0. If each item
+    has one reference, the scores include the word error rate ("WER", lower is better).
 
     >>> scores = evaluate_captions(
     ...     {"7": "A red dog.", "9": "two cats"},
@@ -91,26 +95,30 @@ def evaluate_captions(
         UserError: if there is nothing to score, the ids of candidates and references are not the
             same, or an item has no reference.
     """
-    check(candidates, references)
+    check_ids(candidates, references)
     captions = [tokenizer.tokenize(caption) for caption in candidates.values()]
     truths = [[tokenizer.tokenize(text) for text in references[item]] for item in candidates]
     cider = CiderScorer(truths)
-    cider_d, each_cider_d = cider.score(captions)
-    corpus = {f"BLEU-{n}": score for n, score in enumerate(bleu(captions, truths), start=1)}
-    corpus["ROUGE-L"] = float(rouge_l(captions, truths).mean())
-    corpus["CIDEr"], _ = cider.score(captions, variant="CIDEr")
-    corpus["CIDEr-D"] = cider_d
-    each = dict(zip(candidates, each_cider_d.tolist(), strict=True))
-    slots = list[float]()
+    cider_d, per_item = cider.score(captions)
+    fractions = {f"BLEU-{n}": score for n, score in enumerate(bleu(captions, truths), start=1)}
+    fractions["ROUGE-L"] = float(rouge_l(captions, truths).mean())
+    fractions["CIDEr"], _ = cider.score(captions, variant="CIDEr")
+    fractions["CIDEr-D"] = cider_d
+    positions = list[float]()
     if all(len(texts) == 1 for texts in truths):
         only = [texts[0] for texts in truths]
-        corpus["WER"] = word_error_rate(captions, only)
-        slots = slot_accuracies(captions, only)
-    return Scores(corpus, each, diversity(captions), slots=slots)
+        fractions["WER"] = word_error_rate(captions, only)
+        positions = position_accuracies(captions, only)
+    return Scores(
+        {name: 100 * value for name, value in fractions.items()},
+        dict(zip(candidates, (100 * per_item).tolist(), strict=True)),
+        diversity(captions),
+        position_accuracies=[100 * value for value in positions],
+    )
 
 
 def diversity(captions: Collection[Tokens]) -> Diversity:
-    """Count how varied tokenised captions are; at least one is needed.
+    """Count how varied tokenized captions are; at least one is needed.
 
     >>> diversity([["a", "dog"], ["a", "dog"], ["two", "black", "cats"], ["a", "cat"]])
     Diversity(captions=4, distinct=3, vocabulary=6, mean_length=2.25)
@@ -124,11 +132,11 @@ def diversity(captions: Collection[Tokens]) -> Diversity:
 
 
 def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
-    """Return the line to stand under every score: what another must do alike to compare.
+    """Return the signature of scores: only scores of the same signature can be compared.
 
     Args:
-        references: the true captions the score was made with.
-        search: how the captions were found, such as "beam5.lp0.7" or "greedy".
+        references: the reference captions.
+        search: how the captions were decoded, such as "beam5.lp0.7" or "greedy".
 
     >>> signature({"7": ["a red dog", "a dog"], "9": ["two cats"]}, "beam5.lp0.7")
     'tok:ptb-like.1|refs:1-2|items:2|search:beam5.lp0.7|version:...'
@@ -152,15 +160,15 @@ def _version() -> str:
         return "unknown"
 
 
-def check(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:
-    """Refuse what would give a wrong score.
+def check_ids(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:
+    """Refuse candidates and references that do not belong together.
 
     Raises:
         UserError: if there is nothing to score, the ids of candidates and references are not the
             same, or an item has no reference.
     """
     if not references:
-        raise UserError("there is nothing to score: no references were given")
+        raise UserError("there is nothing to score: there are no references")
     _same("without a caption", (item for item in references if item not in candidates))
     _same("without references", (item for item in candidates if item not in references))
     for item, texts in references.items():
@@ -186,5 +194,5 @@ CAPTIONS = Metrics(
     write_results,
     suffix=".json",
     monitor="CIDEr-D",
-    curves=("CIDEr-D", "BLEU-4"),
+    curves=("CIDEr-D", "BLEU-4", "fully_correct"),
 )

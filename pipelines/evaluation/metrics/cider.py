@@ -12,17 +12,17 @@ and the score is the mean over n = 1 … 4; l counts words, σ = 6. What coco-ca
 is CIDEr-D; as there, both variants carry the factor 10 and words are not stemmed.
 https://arxiv.org/abs/1411.5726
 
-The document frequencies come from the evaluated references unless others are given: scores of a
-subset cannot be compared with those of the whole, and a single item always scores 0.
+The document frequencies come from the evaluated references: scores of a subset cannot be compared
+with those of the whole, and a single item always scores 0.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,23 +35,6 @@ Integers = npt.NDArray[np.int64]
 
 _LONGEST = 4
 _SIGMA = 6.0
-
-
-class DocumentFrequencies(NamedTuple):
-    """In how many of `items` items a reference has the n-gram."""
-
-    counts: Mapping[NGram, int]
-    items: int
-
-    @classmethod
-    def of(cls, references: Iterable[Sequence[Tokens]]) -> DocumentFrequencies:
-        """Count over the references of each item."""
-        counts: Counter[NGram] = Counter()
-        items = 0
-        for item_references in references:
-            counts.update({n for tokens in item_references for n in count_ngrams(tokens, _LONGEST)})
-            items += 1
-        return cls(counts, items)
 
 
 @dataclass(frozen=True)
@@ -69,9 +52,8 @@ class _Vectors:
 class CiderScorer:
     """Scores captions against references that are indexed once.
 
-    Built once, it can be called each training step with samples as candidates. As a reward, give
-    references and candidates their end token as a last word: without it CIDEr-D rises for
-    fragments such as "a man on a".
+    As a reward in training, references and candidates should include their end token: without it
+    CIDEr-D is high for fragments such as "a man on a".
 
     >>> scorer = CiderScorer([[["a", "red", "dog"]], [["two", "cats"], ["a", "cat"]]])
     >>> mean, each = scorer.score([["a", "dog"], ["two", "cats"]])
@@ -79,16 +61,8 @@ class CiderScorer:
     array([1.743, 2.5  ])
     """
 
-    def __init__(
-        self,
-        references: Sequence[Sequence[Tokens]],
-        frequencies: DocumentFrequencies | None = None,
-    ) -> None:
-        """Index the references.
-
-        Args:
-            references: at least one tokenised caption per item.
-            frequencies: document frequencies from elsewhere, such as the training set's.
+    def __init__(self, references: Sequence[Sequence[Tokens]]) -> None:
+        """Index the references: at least one tokenized caption per item.
 
         Raises:
             ValueError: if an item has no reference.
@@ -97,14 +71,13 @@ class CiderScorer:
             if not item_references:
                 raise ValueError(f"every item needs a reference; item {position} has none")
         captions = [tokens for item_references in references for tokens in item_references]
-        counts, items = frequencies or DocumentFrequencies.of(references)
-        self._ids = {ngram: index for index, ngram in enumerate(counts)}
-        if frequencies is not None:  # they may lack what these references have
-            for ngram in (n for tokens in captions for n in count_ngrams(tokens, _LONGEST)):
-                self._ids.setdefault(ngram, len(self._ids))
-        document_frequency = np.ones(len(self._ids) + 1)  # the last: of any n-gram not seen
-        document_frequency[: len(counts)] = list(counts.values())
-        self._idf = np.log(items / np.maximum(document_frequency, 1))
+        frequencies: Counter[NGram] = Counter()  # number of items with the n-gram in a reference
+        for item_references in references:
+            ngrams = (count_ngrams(tokens, _LONGEST) for tokens in item_references)
+            frequencies.update(set[NGram]().union(*ngrams))
+        self._ids = {ngram: index for index, ngram in enumerate(frequencies)}
+        # The last is of n-grams that no reference has.
+        self._idf = np.log(len(references) / np.array([*frequencies.values(), 1.0]))
 
         self._references_per_item = np.array([len(of_item) for of_item in references])
         item = np.repeat(np.arange(len(references)), self._references_per_item)
@@ -123,13 +96,13 @@ class CiderScorer:
         """Return the mean and each candidate's score `[candidates]`.
 
         Args:
-            candidates: tokenised captions.
-            items: which item's references each candidate is held against; by default there is
+            candidates: tokenized captions.
+            items: the item whose references each candidate is compared with; by default
                 one candidate per item, in order.
             variant: "CIDEr-D", or "CIDEr" with neither clipping nor length penalty.
 
         Raises:
-            ValueError: if there is no candidate, or the number of items is another.
+            ValueError: if there is no candidate, or the number of items differs.
         """
         items = range(len(self._references_per_item)) if items is None else items
         if not candidates or len(candidates) != len(items):

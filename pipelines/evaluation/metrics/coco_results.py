@@ -53,7 +53,7 @@ def read_results(path: Path | str) -> dict[str, str]:
         match result:
             case {"image_id": item, "caption": str(caption)} if type(item) in (int, str):
                 if str(item) in captions:
-                    raise UserError(f"{path}: image {item} stands twice, again as entry {number}")
+                    raise UserError(f"{path}: image {item} occurs twice, again as entry {number}")
                 captions[str(item)] = caption
             case _:
                 raise UserError(

@@ -1,12 +1,12 @@
-r"""The words that captions are scored by: a PTB-like tokenizer without Java.
+r"""The tokenizer for scores: PTB-like, without Java.
 
-coco-caption (Chen et al. 2015, https://arxiv.org/abs/1504.00325) tokenises with Stanford's
+coco-caption (Chen et al. 2015, https://arxiv.org/abs/1504.00325) tokenizes with Stanford's
 PTBTokenizer 3.4.1 (`-preserveLines -lowerCase`) and then drops a list of punctuation. `tokenize`
 gives the same words for all but about one English caption in thirty thousand, by these rules:
 
-1. Text is NFC-normalised and lower-cased. Any run of white space, a newline too, is one space.
+1. Text is NFC-normalized and lower-cased. Any run of white space, a newline too, is one space.
    Curly apostrophes and typographic hyphens become ASCII; `&amp; &lt; &gt; &quot; &apos;` become
-   what they mean; soft hyphens, joiners and variation selectors vanish.
+   their characters; soft hyphens, joiners and variation selectors vanish.
 2. Clitics are words: `'s 'm 'd 're 've 'll n't` (man's → man 's, can't → ca n't). So are both
    parts of can·not, gon·na, got·ta, wan·na, gim·me, lem·me, 't·is, 't·was. An apostrophe stays in
    ma'am and ol', after the elided c' d' l' n' o' …qu' (o'clock, d'oeuvres), and before 'n' 'em
@@ -115,7 +115,7 @@ def tokenize(text: str) -> list[str]:
 
 
 def _is_dropped(token: str) -> bool:
-    """Say whether rule 6 drops the token."""
+    """Return whether rule 6 drops the token."""
     if token.isascii():
         return token in _DROPPED or not token.strip(".-")
     return len(token) == 1 and unicodedata.category(token)[0] == "P"

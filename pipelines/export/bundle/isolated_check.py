@@ -1,7 +1,7 @@
-"""Check an export as a stranger does: `python -I -S replay.py FOLDER PATH…`, in a fresh process.
+"""Check an export in a separate process: `python -I -S isolated_check.py FOLDER PATH…`.
 
-It imports TensorFlow, its Serving protos and NumPy from the PATHs, and refuses Keras and Wordreel.
-Prints a JSON list of [what was checked, what is wrong or null].
+It imports TensorFlow, its Serving protos and NumPy from the PATHs, and blocks Keras and Wordreel.
+Prints a JSON list of [check, problem or null].
 """
 
 from __future__ import annotations
@@ -13,32 +13,16 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-STRANGERS = {"keras", "tf_keras", "data", "models", "pipelines", "train"}
+FORBIDDEN = {"keras", "tf_keras", "data", "models", "pipelines", "train"}
 TOLERANCE = 1e-4
 HTML = b"<!doctype html><title>404</title>"
 
 
-class Refusal:
-    """Finds what an export must not need, to refuse to import it."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        """Return something that can be found but not imported."""
-        return ModuleSpec(name, self) if name.partition(".")[0] in STRANGERS else None  # type: ignore[arg-type]
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Refuse."""
-        raise ImportError(f"an export must not need {spec.name}")
-
-    def exec_module(self, module: Any) -> None:
-        """Stand here because an importer has it."""
-
-
 class Export:
-    """An export and what must hold of it; each check fails with an AssertionError that says why."""
+    """An export and its checks; each fails with an AssertionError that states the problem."""
 
     def __init__(self, folder: Path) -> None:
         import numpy
@@ -53,7 +37,7 @@ class Export:
 
     @functools.cached_property
     def loaded(self) -> Any:
-        """The model; not needed to look at the files, and maybe spoilt."""
+        """The model; loaded lazily, since some checks need the files only and loading may fail."""
         return self.tf.saved_model.load(str(self.folder))
 
     def logs(self, name: str) -> Iterator[Any]:
@@ -80,24 +64,24 @@ class Export:
         """Return TensorProtos as arrays."""
         return {name: self.tf.make_ndarray(proto) for name, proto in protos.items()}
 
-    def ask(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def predict(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Return a signature's outputs as arrays."""
         function = self.loaded.signatures[signature]
-        kinds = function.structured_input_signature[1]
-        given = {name: self.tf.constant(value, kinds[name].dtype) for name, value in inputs.items()}
+        specs = function.structured_input_signature[1]
+        given = {name: self.tf.constant(value, specs[name].dtype) for name, value in inputs.items()}
         return {name: value.numpy() for name, value in function(**given).items()}
 
     def compare(self, what: str, got: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
-        """Fail unless texts and whole numbers are equal, and others to 1e-4.
+        """Fail unless texts and integers are equal, and floats to 1e-4.
 
-        A longer row beside it makes room in another's numbers, which has to be zero.
+        A longer row in the batch pads the floats of the others, with zeros.
         """
         np = self.np
         assert got.keys() == expected.keys(), f"{what}: outputs {[*got]}, recorded {[*expected]}"
         for name, value in got.items():
             other = expected[name]
             if value.dtype.kind == "f" and value.ndim == other.ndim:
-                value, other = self._alike(value, other)
+                value, other = self._pad_to_match(value, other)
             assert value.shape == other.shape, f"{what}: {name} has shape {value.shape}"
             if value.dtype.kind == "f":
                 same = np.isclose(value, other, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
@@ -108,27 +92,29 @@ class Export:
                 wrong = f"{value[at]!r}, not {other[at]!r}"
                 raise AssertionError(f"{what}: {name}{list(at)} is {wrong}")
 
-    def _alike(self, one: Any, two: Any) -> list[Any]:
-        """Fill up both with zeros to the larger of their shapes, but for the rows."""
-        most = [0, *map(max, one.shape[1:], two.shape[1:])]
+    def _pad_to_match(self, one: Any, two: Any) -> list[Any]:
+        """Pad both with zeros to the larger of their shapes, except for the rows."""
+        sides = [0, *map(max, one.shape[1:], two.shape[1:])]
         return [
-            self.np.pad(x, [(0, max(0, to - size)) for to, size in zip(most, x.shape, strict=True)])
+            self.np.pad(
+                x, [(0, max(0, to - size)) for to, size in zip(sides, x.shape, strict=True)]
+            )
             for x in (one, two)
         ]
 
     def check_files(self) -> None:
-        """Every file is the one that was written at export."""
+        """Every file is as written at export."""
         digests = self.info["sha256"]
         for name, digest in digests.items():
             found = hashlib.sha256((self.folder / name).read_bytes()).hexdigest()
             assert found == digest, f"{name} was changed"
         files = (path for path in self.folder.rglob("*") if path.is_file())
         here = {str(path.relative_to(self.folder)) for path in files}
-        strange = here - digests.keys() - {"assets.extra/wordreel.json"}
-        assert not strange, f"not recorded: {sorted(strange)}"
+        unexpected = here - digests.keys() - {"assets.extra/wordreel.json"}
+        assert not unexpected, f"unknown files: {sorted(unexpected)}"
 
     def check_vocabulary(self) -> None:
-        """The words are those of the model, read or said."""
+        """The input and output vocabularies are those of the model."""
         for info, name in (
             (self.info, "vocabulary.txt"),
             (self.info.get("input", {}), "source-vocabulary.txt"),
@@ -140,93 +126,94 @@ class Export:
                 assert found == expected, f"{name}: its hash is {found}, the model's {expected}"
 
     def check_ops(self) -> None:
-        """The graph needs nothing that a stock server lacks."""
+        """The graph needs only ops that every TensorFlow server has."""
         message = self._saved.FromString((self.folder / "saved_model.pb").read_bytes())
         graph = message.meta_graphs[0].graph_def
         nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
         own = {each.signature.name for each in graph.library.function}
-        strange = {node.op for node in nodes} - own - set(dir(self.tf.raw_ops))
-        strange |= {node.op for node in nodes if "PyFunc" in node.op}
-        assert not strange, f"not stock: {sorted(strange)}"
+        unexpected = {node.op for node in nodes} - own - set(dir(self.tf.raw_ops))
+        unexpected |= {node.op for node in nodes if "PyFunc" in node.op}
+        assert not unexpected, f"custom operations: {sorted(unexpected)}"
 
     def check_golden(self) -> None:
-        """Recorded requests are answered as the model did that was exported."""
-        asked = set()
+        """Recorded requests get the outputs that the model had before it was exported."""
+        covered = set()
         for name, inputs, outputs, _ in self.golden():
-            asked.add(name)
-            self.compare(name, self.ask(name, inputs), outputs)
-        there = set(self.loaded.signatures)
-        assert asked == there, f"recorded are {sorted(asked)}, there {sorted(there)}"
+            covered.add(name)
+            self.compare(name, self.predict(name, inputs), outputs)
+        present = set(self.loaded.signatures)
+        assert covered == present, f"recorded {sorted(covered)}, signatures {sorted(present)}"
 
     def check_batches(self) -> None:
-        """A row is answered alike in batches of all sizes."""
+        """The outputs of a row are the same in batches of all sizes."""
         for name, inputs, outputs, rows in self.golden():
             for size in range(1, rows + 1):
                 part = slice(rows - size, rows)
-                got = self.ask(name, _take(inputs, part))
+                got = self.predict(name, _take(inputs, part))
                 self.compare(f"{name}, {size} rows", got, _take(outputs, part))
 
     def check_isolation(self) -> None:
-        """Rows beside those that cannot be read are answered as ever."""
+        """The outputs of a row are the same next to invalid rows."""
         for name, inputs, outputs, rows in self.golden():
             texts = [key for key, value in inputs.items() if value.dtype == object and value.ndim]
             for key in texts:
                 bad = self._broken(key, inputs[key][:1])
                 mixed = _take(inputs, [0, *[-1] * len(bad), *range(1, rows)])
                 mixed[key][1 : 1 + len(bad)] = bad
-                got = self.ask(name, mixed)
+                got = self.predict(name, mixed)
                 sound = [0, *range(1 + len(bad), rows + len(bad))]
-                what = f"{name} beside rows that cannot be read"
+                what = f"{name} next to invalid rows"
                 self.compare(what, _take(got, sound), outputs)
                 if "valid" in got and key.endswith("_bytes"):
                     valid = got["valid"][1 : 1 + len(bad)]
-                    assert not valid.any(), f"{name}: broken rows are called valid: {valid}"
+                    assert not valid.any(), f"{name}: invalid rows are flagged as valid: {valid}"
 
     def check_warm_up(self) -> None:
-        """Every signature is warmed up, in the smallest and the largest batch."""
+        """Every signature has warm-up requests for the smallest and the largest batch."""
         sizes: dict[str, set[int]] = {}
         logs = list(self.logs("tf_serving_warmup_requests"))
-        assert len(logs) <= 1000, f"{len(logs):,} requests; servers take 1,000"
+        assert len(logs) <= 1000, f"{len(logs):,} requests; servers accept 1,000"
         for log in logs:
             name = log.request.model_spec.signature_name
-            outputs = self.ask(name, self.arrays(log.request.inputs))
+            outputs = self.predict(name, self.arrays(log.request.inputs))
             sizes.setdefault(name, set()).add(len(next(iter(outputs.values()))))
         wanted = {name: {1, self.info["largest_batch"]} for name in self.loaded.signatures}
         assert sizes == wanted, f"batch sizes are {sizes}, not {wanted}"
 
-    def check_alone(self) -> None:
-        """Nothing was imported that a stranger has not."""
-        found = STRANGERS & {name.partition(".")[0] for name in sys.modules}
+    def check_imports(self) -> None:
+        """No forbidden package was imported."""
+        imported = (name for name, module in sys.modules.items() if module is not None)
+        found = FORBIDDEN & {name.partition(".")[0] for name in imported}
         assert not found, f"imported: {sorted(found)}"
 
     def _broken(self, name: str, row: Any) -> Any:
-        """Return rows that no model can read, in the shape of one of its own, `[1, ...]`."""
+        """Return invalid rows in the shape of a valid one, `[1, ...]`."""
         whole = row.ravel()[0]
-        pictures = [b"", HTML, whole[: len(whole) // 2]]
-        bad = pictures if name.endswith("_bytes") else [b"", b"\xff\xfe\0"]
+        images = [b"", HTML, whole[: len(whole) // 2]]
+        bad = images if name.endswith("_bytes") else [b"", b"\xff\xfe\0"]
         return self.np.concatenate([self.np.full(row.shape, value, object) for value in bad])
 
 
 CHECKS = {
-    "the files are those that were exported": Export.check_files,
-    "the vocabulary is the model's": Export.check_vocabulary,
-    "stock operations only": Export.check_ops,
-    "answers as recorded at export": Export.check_golden,
-    "a row does not depend on its batch": Export.check_batches,
-    "what cannot be read hurts no other row": Export.check_isolation,
-    "the warm-up requests are readable and answered": Export.check_warm_up,
-    "neither Keras nor Wordreel was needed": Export.check_alone,
+    "files unchanged since the export": Export.check_files,
+    "vocabulary matches the model": Export.check_vocabulary,
+    "standard operations only": Export.check_ops,
+    "outputs as recorded at export": Export.check_golden,
+    "outputs independent of the batch": Export.check_batches,
+    "outputs independent of invalid rows": Export.check_isolation,
+    "warm-up requests valid": Export.check_warm_up,
+    "runs without Keras and Wordreel": Export.check_imports,
 }
 
 
 def _take(arrays: Mapping[str, Any], rows: Any) -> dict[str, Any]:
-    """Return some rows; what is one scalar for all rows stays so."""
+    """Return some rows of each array; scalars are kept."""
     return {name: value[rows] if value.ndim else value for name, value in arrays.items()}
 
 
 def main(folder: str, *paths: str) -> None:
-    """Check all, print what was found."""
-    sys.meta_path.insert(0, Refusal())
+    """Run all checks and print the results."""
+    sys.modules.update(dict.fromkeys(FORBIDDEN))  # type: ignore[arg-type]  # blocks their import
     sys.path += paths
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -237,7 +224,7 @@ def main(folder: str, *paths: str) -> None:
             check(export)
         except Exception as error:
             what = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-            # TensorFlow begins with the node and goes on for lines.
+            # TensorFlow's messages begin with the node and have many lines.
             results.append((title, what + re.sub(r"\{\{.*?\}\} ?", "", str(error)).split("\n")[0]))
         else:
             results.append((title, None))

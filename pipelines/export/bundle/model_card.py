@@ -1,4 +1,4 @@
-"""The model card: what an export is, what it reaches, how it is asked, where it ends."""
+"""The model card of an export: facts, scores, signatures, serving, limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipelines.export.bundle.sample_requests import LARGEST_BATCH
 
-_NOT_STATED = "not recorded: ask whoever trained the model"
+_NOT_STATED = "not recorded"
 
 
 def model_card(
@@ -27,7 +27,7 @@ def model_card(
     facts = [
         ("Task", info.get("task", config.get("task", _NOT_STATED))),
         ("Data", _data(config)),
-        ("Licence of the data", info.get("licence") or _NOT_STATED),
+        ("License of the data", info.get("licence") or _NOT_STATED),
         ("Trained by", f"`{info['command']}`" if info.get("command") else _NOT_STATED),
         ("Versions", ", ".join(f"{key} {value}" for key, value in info["versions"].items())),
     ]
@@ -47,15 +47,15 @@ def model_card(
 
 
 _SERVE = """\
-With TensorFlow Serving, which takes this folder as it is: `docker compose up`. For development
-and demonstrations, with a page to try the model on: `wordreel serve .`. Either way:
+With TensorFlow Serving: `docker compose up` in this folder. For development and demonstrations,
+with a web page to try the model: `wordreel serve .`. Then:
 
 ```sh
 curl -d @requests/serving_default-inputs.json http://127.0.0.1:8501/v1/models/{name}:predict
 ```
 
-`requests/` has a sample of each signature, in the row form (`instances`) and the columnar form
-(`inputs`). `wordreel verify-export .` repeats the recorded requests without Wordreel and Keras."""
+`requests/` has a sample request for each signature, in the row form (`instances`) and the columnar
+form (`inputs`). `wordreel verify-export .` verifies this export."""
 
 
 def _data(config: Mapping[str, Any]) -> str:
@@ -65,23 +65,26 @@ def _data(config: Mapping[str, Any]) -> str:
 
 
 def _scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a table of the scores of each split, below it the signatures they belong to."""
+    """Return a table of the scores of each split and their signatures."""
     if not metrics:
         return "None were recorded."
     names = [key for key in next(iter(metrics.values())) if key != "signature"]
     rows = [["split", *names], ["---"] * (1 + len(names))]
     for split, scores in metrics.items():
         values = [scores.get(key) for key in names]
-        rows.append([split, *(f"{v:.4f}" if isinstance(v, float) else str(v) for v in values)])
+        rows.append([split, *(f"{v:.1f}" if isinstance(v, float) else str(v) for v in values)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     signed = [f"`{split}`: `{scores.get('signature', '')}`" for split, scores in metrics.items()]
-    return f"{table}\n\nSignatures: " + "; ".join(signed)
+    return (
+        f"Scores are on a scale of 0 to 100 (CIDEr: 0 to 1000).\n\n{table}\n\nSignatures: "
+        + "; ".join(signed)
+    )
 
 
 def _signature(name: str, signature: Any, info: Mapping[str, Any]) -> str:
     about = info.get("signatures", {}).get(name, "")
     lines = [f"### {name}", *([about] if about else []), ""]
-    for way, specs in (("takes", signature.inputs), ("answers", signature.outputs)):
+    for way, specs in (("inputs", signature.inputs), ("outputs", signature.outputs)):
         each = [f"`{key}` {_type(specs[key])}" for key in sorted(specs)]
         lines.append(f"- {way}: " + ", ".join(each))
     return "\n".join(lines)
@@ -95,23 +98,23 @@ def _type(spec: Any) -> str:
 
 
 def _limits(info: Mapping[str, Any], signatures: Mapping[str, Any]) -> Iterable[str]:
-    """Yield what the model cannot be asked."""
+    """Yield the limits of the model."""
     inputs = {name for signature in signatures.values() for name in signature.inputs}
-    yield f"At most {LARGEST_BATCH} rows are put together by a server."
+    yield f"Servers batch at most {LARGEST_BATCH} rows."
     if any(name.endswith("_bytes") for name in inputs):
         yield (
-            "Pictures are JPEG, PNG, GIF (the first frame) or BMP, up to 50 million pixels; any "
-            "other is not read."
+            "Images must be JPEG, PNG, GIF (the first frame) or BMP, with up to 50 million pixels; "
+            "others are flagged as invalid."
         )
-    reads, says = info.get("input", {}), info.get("search", {})
-    for part, verb in ((reads, "reads"), (info, "says")):
+    reads, search = info.get("input", {}), info.get("search", {})
+    for part, name in ((reads, "input"), (info, "output")):
         if words := part.get("vocabulary"):
-            yield f"It {verb} {words['size']:,} words and symbols, no other."
+            yield f"The {name} vocabulary has {words['size']:,} words and symbols."
     if longest := reads.get("max_words"):
-        yield f"Texts are cut after {longest} words."
-    if longest := says.get("max_words"):
-        yield f"What it says has at most {longest} words."
+        yield f"Input texts are truncated after {longest} words."
+    if longest := search.get("max_words"):
+        yield f"Output sentences have at most {longest} words."
     if labels := info.get("labels"):
-        yield f"It knows {len(labels)} labels, and gives one of them to whatever it is shown."
-    yield "It has seen nothing but its data: on anything else it is a guess that sounds sure."
-    yield "It was not made to judge people, or to be relied on where an error does harm."
+        yield f"It has {len(labels)} labels and assigns one of them to every input."
+    yield "Predictions for inputs unlike the training data are unreliable, however confident."
+    yield "It is not intended for judging people or for uses where errors cause harm."

@@ -1,4 +1,4 @@
-"""Requests that lie in an export, as TensorFlow Serving logs and replays them: PredictionLogs."""
+"""The recorded requests of an export, as TensorFlow Serving's PredictionLogs."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from pipelines.export.bundle.sample_requests import LARGEST_BATCH, sample_inputs
 
-WARM_UP = "tf_serving_warmup_requests"  # the name that servers look for in assets.extra
+WARM_UP = "tf_serving_warmup_requests"  # servers read this file of assets.extra
 GOLDEN = "golden_requests"
 GOLDEN_ROWS = 5
 
 
 def write_golden(
-    folder: Path, name: str, signatures: Mapping[str, Any], ask: Mapping[str, Any]
+    folder: Path, name: str, signatures: Mapping[str, Any], functions: Mapping[str, Any]
 ) -> None:
-    """Record a request for each signature with its answer, for `verify-export` to repeat.
+    """Record a request for each signature with its outputs, for `verify-export` to repeat.
 
     Args:
-        folder: the SavedModel's.
+        folder: of the SavedModel.
         name: of the model.
         signatures: a SignatureDef a name.
-        ask: for each the `tf.function` that was saved, so that what answers is the model in
-            memory, not what was written of it.
+        functions: the `tf.function` of each, so that the model in memory computes the outputs, not
+            the saved one.
     """
     logs = []
     for signature, definition in signatures.items():
         inputs = sample_inputs(definition, folder, GOLDEN_ROWS)
-        function = ask[signature]
-        with tf.device("/CPU:0"):  # where it is repeated: a GPU rounds in other ways
+        function = functions[signature]
+        with tf.device("/CPU:0"):  # the check runs there; a GPU rounds differently
             given = [tf.constant(inputs[spec.name]) for spec in function.input_signature]
             answer = function(*given)
         logs.append(_log(name, signature, inputs, {key: answer[key].numpy() for key in answer}))
@@ -41,9 +41,9 @@ def write_golden(
 
 
 def write_warm_up(folder: Path, name: str, signatures: Mapping[str, Any]) -> None:
-    """Write the requests that a server answers before it shows a version to anybody.
+    """Write the requests that a server answers before it makes a version available.
 
-    Of each signature a batch of one and the largest that batching puts together.
+    Each signature has a batch of one and one of the largest batch size.
     """
     logs = (
         _log(name, signature, sample_inputs(definition, folder, rows))
@@ -57,7 +57,7 @@ def read_requests(path: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     """Yield the signature and the inputs of each PredictionLog in a file.
 
     Raises:
-        tf.errors.DataLossError: if the file is no whole TFRecord.
+        tf.errors.DataLossError: if the file is not a complete TFRecord.
     """
     for record in tf.data.TFRecordDataset(str(path)):
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request

@@ -1,4 +1,4 @@
-"""What a signature takes, and requests to show it with: drawn pictures, sentences of its words."""
+"""The inputs of a signature, and sample requests: generated images, random sentences."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tensorflow.core.protobuf import saved_model_pb2
 from data.builtin.scenes import render, scene_by_id
 from data.media.vocabulary import SPECIAL, Vocabulary
 
-LARGEST_BATCH = 32  # what a server may put together, see `batching_parameters.txt`
-FRAMES = 8  # of a sample clip, where the signature leaves their number open
-_PIXELS = 96  # a side of a sample picture
-_FEW_PIXELS = 32  # of one that is written as numbers
-_TEXTS = 16  # different sample sentences
+LARGEST_BATCH = 32  # of a server, see `batching_parameters.txt`
+FRAMES = 8  # of a sample clip, if the signature does not fix their number
+_SIDE = 96  # pixels, of a sample image
+_SMALL_SIDE = 32  # of one written as numbers
+_TEXTS = 16  # distinct sample sentences
 
 
 def read_signatures(folder: Path) -> dict[str, Any]:
-    """Return the SignatureDefs of a SavedModel that take anything, by name."""
+    """Return the SignatureDefs of a SavedModel that have inputs, by name."""
     message = saved_model_pb2.SavedModel()
     message.ParseFromString((folder / "saved_model.pb").read_bytes())
     return {
@@ -36,15 +36,15 @@ def read_signatures(folder: Path) -> dict[str, Any]:
 
 
 def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarray]:
-    """Return a request of some rows for a signature, by the names and types of its inputs.
+    """Return a sample request for a signature, from the names and types of its inputs.
 
-    A string input whose name ends in `_bytes` gets pictures, any other string sentences, bytes with
-    three colours pixels, a number its default (1 if it has none). Inputs have a leading batch
-    dimension but for scalars.
+    A string input whose name ends in `_bytes` gets images, any other string sentences, uint8 with
+    three channels pixels, a number its default (1 if it has none). Inputs except scalars have a
+    leading batch dimension.
 
     Args:
         signature: a SignatureDef.
-        folder: the SavedModel's, for its words.
+        folder: of the SavedModel, for its vocabulary.
         rows: the size of the batch.
     """
     inputs = {}
@@ -54,7 +54,7 @@ def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarr
         if spec.dtype == tf.uint8.as_datatype_enum and sides[-1:] == [3]:
             inputs[name] = _pixels(shape[:-3])
         elif spec.dtype == tf.string.as_datatype_enum:
-            sample = _pictures if name.endswith("_bytes") else _sentences(folder)
+            sample = _images if name.endswith("_bytes") else _sentences(folder)
             count = int(np.prod(shape))
             values = list(itertools.islice(itertools.cycle(sample()), count))
             inputs[name] = np.array(values, object).reshape(shape)
@@ -67,7 +67,7 @@ def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarr
 
 
 def as_rows(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return a request in the row form of TensorFlow Serving's REST, to be written as JSON."""
+    """Return a request in the row form of TensorFlow Serving's REST API, for JSON."""
     rows = len(next(iter(inputs.values())))
     instances = [
         {name: _json(name, values[row]) for name, values in inputs.items()} for row in range(rows)
@@ -76,12 +76,12 @@ def as_rows(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def as_columns(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return a request in the columnar form of TensorFlow Serving's REST."""
+    """Return a request in the columnar form of TensorFlow Serving's REST API, for JSON."""
     return {"inputs": {name: _json(name, values) for name, values in inputs.items()}}
 
 
 def _json(name: str, value: Any) -> Any:
-    """Return what stands for a value: bytes in base64 where the name says that they are bytes."""
+    """Return a value for JSON: base64 for inputs whose name ends in `_bytes`."""
     if isinstance(value, np.ndarray):
         return [_json(name, each) for each in value] if value.ndim else _json(name, value.item())
     if not isinstance(value, bytes):
@@ -91,26 +91,26 @@ def _json(name: str, value: Any) -> Any:
     return value.decode()
 
 
-def _pictures() -> list[bytes]:
-    """Return different drawn pictures as JPEG."""
-    pictures = []
+def _images() -> list[bytes]:
+    """Return distinct generated images as JPEG."""
+    images = []
     for number in range(LARGEST_BATCH):
         buffer = io.BytesIO()
-        pixels = render(scene_by_id(f"test-0-{number:05d}"), _PIXELS)
+        pixels = render(scene_by_id(f"test-0-{number:05d}"), _SIDE)
         Image.fromarray(pixels).save(buffer, "JPEG", quality=85)
-        pictures.append(buffer.getvalue())
-    return pictures
+        images.append(buffer.getvalue())
+    return images
 
 
 def _pixels(shape: list[int]) -> np.ndarray:
-    """Return different small drawn pictures, uint8 `[*shape, height, width, 3]`."""
+    """Return distinct small generated images, uint8 `[*shape, height, width, 3]`."""
     ids = (f"test-0-{number % LARGEST_BATCH:05d}" for number in range(int(np.prod(shape))))
-    pictures = np.stack([render(scene_by_id(each), _FEW_PIXELS) for each in ids])
-    return pictures.reshape(*shape, *pictures.shape[1:])
+    images = np.stack([render(scene_by_id(each), _SMALL_SIDE) for each in ids])
+    return images.reshape(*shape, *images.shape[1:])
 
 
 def _sentences(folder: Path) -> Any:
-    """Return what makes different sentences of the frequent words that a SavedModel reads."""
+    """Return a function that makes distinct sentences of frequent words of the vocabulary."""
     for name in ("source-vocabulary.txt", "vocabulary.txt"):
         path = folder / "assets" / name
         if path.is_file():

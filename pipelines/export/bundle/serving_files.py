@@ -1,4 +1,4 @@
-"""What lies beside the versions of an export, so that a stock server takes them as they are."""
+"""The files next to the versions of an export with which TensorFlow Serving serves them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipelines.export.bundle.sample_requests import (
 from pipelines.export.layout import model_name, read_info
 
 BATCH_SIZES = [2**power for power in range(LARGEST_BATCH.bit_length())]
-DELAY = 2_000  # microseconds that a request may wait for company
+DELAY = 2_000  # microseconds that a request waits for others to form a batch
 QUEUE = 64  # batches that may wait; more are refused
 
 _MODELS = """\
@@ -42,7 +42,7 @@ num_batch_threads {{ value: 2 }}
 """
 
 _COMPOSE = """\
-# docker compose up: TensorFlow Serving answers on this machine alone, REST on 8501, gRPC on 8500.
+# docker compose up: TensorFlow Serving on this machine only, REST on port 8501, gRPC on 8500.
 services:
   serving:
     image: tensorflow/serving:{tensorflow}
@@ -63,14 +63,14 @@ services:
 """
 
 
-def write_companions(version: Path, signatures: Mapping[str, Any]) -> None:
-    """Write beside a version what the folder of versions says of its newest.
+def write_serving_files(version: Path, signatures: Mapping[str, Any]) -> None:
+    """Write the files that describe the newest version into the folder of versions.
 
     models.config, batching_parameters.txt and compose.yaml for TensorFlow Serving; requests/, a
-    sample request of each signature in both forms of its REST; README.md, the model card.
+    sample request of each signature in both forms of its REST API; README.md, the model card.
 
     Args:
-        version: its folder.
+        version: the version's folder.
         signatures: a SignatureDef a name.
     """
     folder = version.parent
@@ -92,7 +92,7 @@ def write_companions(version: Path, signatures: Mapping[str, Any]) -> None:
         inputs = sample_inputs(definition, version, 2)
         for form, request in (("instances", as_rows), ("inputs", as_columns)):
             if form == "instances" and any(not value.ndim for value in inputs.values()):
-                continue  # a scalar has no place in a row
+                continue  # the row form has no scalars
             body = {"signature_name": signature, **request(inputs)}
             text = json.dumps(body, ensure_ascii=False, indent=2) + "\n"
             texts[f"requests/{signature}-{form}.json"] = text
@@ -102,6 +102,6 @@ def write_companions(version: Path, signatures: Mapping[str, Any]) -> None:
 
 
 def _has_open_side(signatures: Mapping[str, Any]) -> bool:
-    """Say whether rows of a request may differ in length, as clips do; "" fills them up."""
+    """Return whether rows of a request may differ in length, as clips do; "" pads them."""
     specs = (spec for signature in signatures.values() for spec in signature.inputs.values())
     return any(side.size < 0 for spec in specs for side in spec.tensor_shape.dim[1:])

@@ -1,4 +1,4 @@
-"""Verify an export in a process that has neither this project nor Keras."""
+"""Verify an export in a process without this project and without Keras."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TIMEOUT = 1800  # seconds; a large model on a busy machine takes minutes
 
 
 def verify(folder: Path) -> list[tuple[str, str | None]]:
-    """Return each check's name and what is wrong, None if nothing is.
+    """Return the name of each check and its problem, None if it passed.
 
     Args:
-        folder: the version's, with saved_model.pb in it.
+        folder: of a version, with saved_model.pb.
 
     Raises:
-        UserError: if it says nothing of itself, or ends the process that loads it.
+        UserError: if the checks cannot run, as without wordreel.json or if loading crashes.
     """
-    # -S leaves out what .pth files add, such as this project installed as editable.
+    # -S skips .pth files, and with them an editable installation of this project.
     paths = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     try:
         done = subprocess.run(
@@ -32,21 +32,21 @@ def verify(folder: Path) -> list[tuple[str, str | None]]:
             timeout=TIMEOUT,
         )
     except subprocess.TimeoutExpired:
-        raise UserError(f"the export {folder} did not answer within {TIMEOUT} s") from None
+        raise UserError(f"checking the export {folder} took more than {TIMEOUT} s") from None
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise UserError(f"the export {folder} cannot be checked: {last}")
     return [(check, problem) for check, problem in json.loads(done.stdout.splitlines()[-1])]
 
 
-def refuse_unless_sound(folder: Path) -> None:
-    """Verify an export that is about to be published.
+def refuse_invalid(folder: Path) -> None:
+    """Verify an export before it is published.
 
     Raises:
-        UserError: naming what is wrong.
+        UserError: with the failed checks.
     """
-    wrong = [f"{check}: no: {problem}" for check, problem in verify(folder) if problem]
+    wrong = [f"{check}: {problem}" for check, problem in verify(folder) if problem]
     if wrong:
         raise UserError(
-            "the export was not published, for it does not keep its promises: " + "; ".join(wrong)
+            "the export was not published because these checks failed: " + "; ".join(wrong)
         )

@@ -1,4 +1,4 @@
-"""The pages that are written: templates that hold what they need and load nothing."""
+"""The templates of reports, pages that load nothing."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import jinja2
 
 
 def template_of(name: str) -> jinja2.Template:
-    """Return a template of this folder; what it is given is escaped, and has to be there."""
+    """Return a template of this folder; values are escaped, and missing ones are errors."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,

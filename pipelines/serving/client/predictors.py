@@ -1,110 +1,142 @@
-"""Answers from an export: the client's side. Loads no training code and needs no Keras."""
+"""Predictions of an export: captions, translations, labels. Needs neither Keras nor training code.
+
+>>> Captioner("runs/holiday").predict(["photo.jpg"])[0].sentences  # doctest: +SKIP
+['a dog runs on the grass']
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.common.errors import UserError
-from data.media.vocabulary import END, Vocabulary
-from pipelines.serving.client.exported_model import Export
+from data.media.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
+from pipelines.serving.client.exported_model import ExportedModel, Item, Outputs
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
-    """What an export says of one picture or clip.
+class SentencePrediction:
+    """The sentences predicted for an image, a clip or a text.
 
     Attributes:
-        captions: the best first; none if there is no answer.
+        sentences: captions or translations, the best first; none for an invalid input.
         scores: of each, log P / length penalty.
-        words: of the best caption.
-        attention: float32 `[words, rows, columns]`, where the model looked for each word: cells of
-            a picture, or 1 row of the frames of a clip; 0 rows and columns from a model without
-            attention.
-        problem: why there is no answer, in a few words; None if there is one.
+        words: of the best sentence.
+        attention: float32, the weights for each of the words: `[words, rows, columns]` over the
+            cells of an image, or one row of the frames of a clip; `[words, source words]` for a
+            text; size 0 for a model without attention.
+        source_words: the words that the model read from a text, with `<start>` and `<end>`.
+        problem: why the input is invalid; None if it is valid.
     """
 
-    captions: list[str]
+    sentences: list[str]
     scores: list[float]
     words: list[str]
     attention: np.ndarray
+    source_words: list[str] = dataclasses.field(default_factory=list)
     problem: str | None = None
 
-    @property
-    def valid(self) -> bool:
-        """Whether the picture or clip could be read."""
-        return self.problem is None
 
-
-class Captioner(Export):
-    """Sentences from an export.
+class SentencePredictor(ExportedModel):
+    """Sentences from an export, see `Captioner` and `Translator`.
 
     Attributes:
-        vocabulary: its words.
+        vocabulary: of the sentences.
     """
 
-    TAKES: tuple[str, ...] = ("image_bytes", "frame_bytes")
+    INPUTS: tuple[str, ...] = ()
 
     def __init__(
         self, export: Path | str, signature: str = "serving_default", **inputs: float
     ) -> None:
-        """Load an export.
-
-        Args:
-            export: a version's folder, the folder of versions or a run directory; of several
-                versions the newest is taken.
-            signature: the search: "serving_default" (beam), "greedy" or "sample".
-            inputs: what the signature takes besides pictures or clips.
-
-        Raises:
-            UserError: if there is none, or its parts do not belong together.
-        """
+        """Load an export; see `ExportedModel`."""
         super().__init__(export, signature, **inputs)
-        if self.takes not in self.TAKES:
+        if self.input_name not in self.INPUTS:
             raise UserError(
-                f"{self.folder} is an export of {self.info['task']}: it takes {self.takes}, not "
-                f"{' or '.join(self.TAKES)}"
+                f"{self.folder} is an export of {self.info['task']}: its input is "
+                f"{self.input_name}, not {' or '.join(self.INPUTS)}"
             )
-        self.vocabulary = _vocabulary(self)
+        self.vocabulary = _load_vocabulary(self)
 
-    def caption(self, items: Iterable[Any]) -> list[Answer]:
-        """Caption images or clips, given as paths or encoded bytes: see `Export.ask`."""
+    def predict(self, items: Iterable[Item]) -> list[SentencePrediction]:
+        """Predict sentences for items; see `ExportedModel.outputs`."""
+        none = SentencePrediction([], [], [], np.zeros([0, 0, 0], np.float32))
         return [
-            _no_answer(found) if isinstance(found, str) else self._answer(found)
-            for found in self.ask(items)
+            dataclasses.replace(none, problem=output)
+            if isinstance(output, str)
+            else self._prediction(output)
+            for output in self.outputs(items)
         ]
 
-    def _answer(self, output: Mapping[str, Any]) -> Answer:
-        """Turn the outputs for one picture or clip into an answer."""
+    def _prediction(self, output: Outputs) -> SentencePrediction:
         found = np.isfinite(output["scores"])
-        name = self.info["answer"]
         words = [self.vocabulary.words[token] for token in output["tokens"][0] if token > END]
-        attention = output["attention"][0, : len(words)]
+        return SentencePrediction(
+            [text.decode() for text in output[f"{self.info['answer']}s"][found]],
+            output["scores"][found].tolist(),
+            words,
+            output["attention"][0, : len(words)],
+        )
+
+
+class Captioner(SentencePredictor):
+    """Captions of images or clips."""
+
+    INPUTS = ("image_bytes", "frame_bytes")
+
+    def _prediction(self, output: Outputs) -> SentencePrediction:
+        prediction = super()._prediction(output)
+        count, attention = len(prediction.words), prediction.attention
         grid = self.info["input"].get("grid", [1, output["items"]])
         if not attention.shape[-1]:
             grid = [0, 0]
         elif cells := self.info["input"].get("cells"):  # of each frame
-            attention = attention.reshape(len(words), attention.shape[-1] // cells, cells).sum(-1)
-        return Answer(
-            [caption.decode() for caption in output[f"{name}s"][found]],
-            output["scores"][found].tolist(),
-            words,
-            attention[:, : grid[0] * grid[1]].reshape(len(words), *grid),
-        )
+            attention = attention.reshape(count, attention.shape[-1] // cells, cells).sum(-1)
+        attention = attention[:, : grid[0] * grid[1]].reshape(count, *grid)
+        return dataclasses.replace(prediction, attention=attention)
+
+
+class Translator(SentencePredictor):
+    """Translations of texts; that of a text without words is empty."""
+
+    INPUTS = ("text",)
+
+    def __init__(
+        self, export: Path | str, signature: str = "serving_default", **inputs: float
+    ) -> None:
+        """Load an export; see `ExportedModel`."""
+        super().__init__(export, signature, **inputs)
+        self._source = Vocabulary.load(self.folder / "assets" / "source-vocabulary.txt")
+
+    def predict(self, items: Iterable[Item]) -> list[SentencePrediction]:
+        """Translate texts; see `ExportedModel.outputs`."""
+        texts = [str(item) for item in items]
+        nothing = SentencePrediction([""], [0.0], [], np.zeros([0, 0], np.float32))
+        return [
+            nothing if isinstance(output, str) else self._translation(text, output)
+            for text, output in zip(texts, self.outputs(texts), strict=True)
+        ]
+
+    def _translation(self, text: str, output: Outputs) -> SentencePrediction:
+        prediction = self._prediction(output)
+        words = tokenize(text, self._source.punctuation)[: self.info["input"]["max_words"]]
+        words = [SPECIAL[START], *words, SPECIAL[END]]
+        attention = prediction.attention[:, : len(words)]
+        return dataclasses.replace(prediction, source_words=words, attention=attention)
 
 
 @dataclasses.dataclass(frozen=True)
-class LabelAnswer:
-    """What an export says of one picture, clip or text.
+class LabelPrediction:
+    """The labels predicted for an image, a clip or a text.
 
     Attributes:
-        labels: the likeliest first; none if there is no answer.
+        labels: the most probable first; none for an invalid input.
         probabilities: of each.
-        problem: why there is no answer, in a few words; None if there is one.
+        problem: why the input is invalid; None if it is valid.
     """
 
     labels: list[str]
@@ -112,50 +144,46 @@ class LabelAnswer:
     problem: str | None = None
 
 
-class Labeller(Export):
+class LabelPredictor(ExportedModel):
     """Labels from an export.
 
     Attributes:
-        labels: all it knows.
+        labels: all labels of the model.
     """
 
     def __init__(self, export: Path | str) -> None:
-        """Load an export; see `Captioner`."""
+        """Load an export; see `ExportedModel`."""
         super().__init__(export)
         if "labels" not in self.info:
             raise UserError(f"{self.folder} is an export of {self.info['task']}: it has no labels")
         self.labels: list[str] = self.info["labels"]
 
-    def classify(self, items: Iterable[Any]) -> list[LabelAnswer]:
-        """Label images, clips or texts: see `Export.ask`."""
-        answers = []
-        for found in self.ask(items):
-            if isinstance(found, str):
-                answers.append(LabelAnswer([], [], found))
-                continue
-            shares = found["probabilities"]
-            order = np.argsort(-shares, kind="stable")
-            answers.append(LabelAnswer([self.labels[n] for n in order], shares[order].tolist()))
-        return answers
+    def predict(self, items: Iterable[Item]) -> list[LabelPrediction]:
+        """Classify items; see `ExportedModel.outputs`."""
+        return [
+            LabelPrediction([], [], output) if isinstance(output, str) else self._prediction(output)
+            for output in self.outputs(items)
+        ]
+
+    def _prediction(self, output: Outputs) -> LabelPrediction:
+        probabilities: Any = output["probabilities"]
+        order = np.argsort(-probabilities, kind="stable")
+        return LabelPrediction([self.labels[n] for n in order], probabilities[order].tolist())
 
 
-def _no_answer(problem: str) -> Answer:
-    return Answer([], [], [], np.zeros([0, 0, 0], np.float32), problem)
-
-
-def _vocabulary(export: Export) -> Vocabulary:
-    """Return the words of an export, which must be those it names."""
+def _load_vocabulary(export: ExportedModel) -> Vocabulary:
+    """Read the vocabulary of an export and check it against the recorded hash."""
     if "vocabulary" not in export.info:
         task = export.info["task"]
-        raise UserError(f"{export.folder} is an export of {task}: it answers in no words")
+        raise UserError(f"{export.folder} is an export of {task}: it does not generate text")
     path = export.folder / "assets" / "vocabulary.txt"
     if not path.is_file():
-        raise UserError(f"{export.folder} is no whole export of Wordreel: {path} is missing")
+        raise UserError(f"{export.folder} is not a complete export of Wordreel: no {path}")
     vocabulary = Vocabulary.load(path)
-    named = export.info["vocabulary"]["hash"]
-    if vocabulary.hash != named:
+    expected = export.info["vocabulary"]["hash"]
+    if vocabulary.hash != expected:
         raise UserError(
-            f"the vocabulary of {export.folder} was changed: its hash is {vocabulary.hash}, the "
-            f"model's {named}"
+            f"the vocabulary of {export.folder} was changed: its hash is {vocabulary.hash}, not "
+            f"{expected} as in wordreel.json; export the model again"
         )
     return vocabulary

@@ -1,4 +1,4 @@
-"""Captions of a long clip, window by window, as WebVTT or SubRip."""
+"""Caption a long clip window by window, as WebVTT or SubRip."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMATS = (".vtt", ".srt")
 
 
 class Cue(NamedTuple):
-    """A caption and when it is shown, in seconds."""
+    """A caption with its start and end, in seconds."""
 
     start: float
     end: float
@@ -27,18 +27,18 @@ class Cue(NamedTuple):
 
 
 def subtitle(captioner: Captioner, clip: Path, window: float, out: Path) -> int:
-    """Caption each window of a clip and write the captions; return how many there are.
+    """Caption each window of a clip, write the captions and return their number.
 
-    Neighbours that say the same become one.
+    Equal captions of adjacent windows are merged.
 
     Args:
-        captioner: of an export that takes clips.
+        captioner: of an export for clips.
         clip: the file.
-        window: seconds; each is sampled as a whole clip was in training.
+        window: seconds; each window is sampled like a whole clip in training.
         out: a .vtt or .srt file.
 
     Raises:
-        UserError: if the clip cannot be read, or the file written.
+        UserError: if the clip cannot be read.
     """
     from data.media.sampling import Sampling
 
@@ -49,11 +49,11 @@ def subtitle(captioner: Captioner, clip: Path, window: float, out: Path) -> int:
             spans.append((start, end))
             yield encoded
 
-    answers = captioner.caption(frames())
+    predictions = captioner.predict(frames())
     cues = [
-        Cue(*span, answer.captions[0])
-        for span, answer in zip(spans, answers, strict=True)
-        if answer.valid
+        Cue(*span, prediction.sentences[0])
+        for span, prediction in zip(spans, predictions, strict=True)
+        if prediction.problem is None
     ]
     cues = _merged(cues)
     with atomic_write(out) as file:
@@ -78,7 +78,7 @@ def _windows(
             raise UserError(f"{clip}, from {start:g} s: {error}") from error
         except OSError as error:
             raise UserError(f"{clip}: {error.strerror or error}") from error
-        last = float(found.times[-1])  # it stands for half a segment more
+        last = float(found.times[-1])  # the middle of its segment
         end = min(end, last + max(0.04, (last - start) / (2 * len(found.times) - 1)))
         yield start, end, [frame_jpeg(frame) for frame in found.frames]
 

@@ -20,7 +20,7 @@ from tests.support.paths import ROOT
 from tests.support.source_files import fill
 from tests.support.tiny_captioner import SOURCE, VOCABULARY, encode, picture, tiny_captioner
 
-# protobuf's word to TFDS 4.9.10, not to us.
+# a warning of protobuf about TFDS 4.9.10
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 
 Printed = pytest.CaptureFixture[str]
@@ -32,7 +32,7 @@ def jpeg(seed: int) -> bytes:
 
 @pytest.fixture(scope="module", autouse=True)
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep prepared data out of the user's cache; leave pytest's own hold on stderr alone."""
+    """Keep prepared data out of the user's cache; do not redirect stderr."""
     folder = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORDREEL_DATA_DIR", str(folder))
@@ -42,7 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures with two captions each, in three splits."""
+    """Write twelve images with two captions each, in three splits."""
     rows = ["image,caption,split"]
     for number in range(12):
         split = "train" if number < 6 else "validation" if number < 9 else "test"
@@ -55,7 +55,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run_dir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a run of a tiny model that has learned nothing, exported."""
+    """Export an untrained tiny model into a run directory."""
     from models.search.hypotheses import SearchOptions
     from pipelines.config.config import Config
     from pipelines.export.captions import export
@@ -69,7 +69,7 @@ def run_dir(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded_once() -> Iterator[None]:
-    """Let TensorFlow load an export once for all commands; `test_export` loads it anew."""
+    """Load an export once for all commands."""
     import tensorflow as tf
 
     with pytest.MonkeyPatch.context() as patch:
@@ -79,120 +79,120 @@ def loaded_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def expected(run_dir: Path, source: Path) -> dict[str, Any]:
-    """Return what the export answers in Python, by file name."""
+    """Return the predictions of the export, by file name."""
     from pipelines.serving.client.predictors import Captioner
 
-    pictures = sorted((source / "images").iterdir())
+    images = sorted((source / "images").iterdir())
     answers = {
-        picture.name: answer
-        for picture, answer in zip(pictures, Captioner(run_dir).caption(pictures), strict=True)
+        image.name: answer
+        for image, answer in zip(images, Captioner(run_dir).predict(images), strict=True)
     }
-    said = {name: answer.captions[0] for name, answer in answers.items()}
-    assert said["1.jpg"] not in (said["2.jpg"], said["3.jpg"])  # which are asked for side by side
-    assert len(set(said.values())) > 3
+    best = {name: answer.sentences[0] for name, answer in answers.items()}
+    assert best["1.jpg"] not in (best["2.jpg"], best["3.jpg"])
+    assert len(set(best.values())) > 3
     return answers
 
 
 def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        return np.asarray(picture.convert("RGB"), int)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"), int)
 
 
 def command(*words: Path | str) -> int:
     return run([str(word) for word in words])
 
 
-def test_caption_prints_a_line_a_picture(
+def test_caption_prints_a_line_per_image(
     run_dir: Path, source: Path, expected: dict[str, Any], capsys: Printed
 ) -> None:
-    pictures = [source / "images" / name for name in ("3.jpg", "1.jpg")]
-    assert command("caption", run_dir, *pictures) == 0
+    images = [source / "images" / name for name in ("3.jpg", "1.jpg")]
+    assert command("caption", run_dir, *images) == 0
     assert capsys.readouterr().out == "".join(
-        f"{picture}: {expected[picture.name].captions[0]}\n" for picture in pictures
+        f"{image}: {expected[image.name].sentences[0]}\n" for image in images
     )
 
 
-def test_caption_takes_the_pictures_of_a_folder(
+def test_caption_reads_the_images_of_a_folder(
     run_dir: Path, expected: dict[str, Any], tmp_path: Path, capsys: Printed
 ) -> None:
     folder = fill(tmp_path, {"b.JPG": jpeg(2), "a.jpg": jpeg(1), "notes.txt": "no picture"})
     assert command("caption", run_dir / "export" / "1", folder) == 0
     assert capsys.readouterr().out == (
-        f"{folder / 'a.jpg'}: {expected['1.jpg'].captions[0]}\n"
-        f"{folder / 'b.JPG'}: {expected['2.jpg'].captions[0]}\n"
+        f"{folder / 'a.jpg'}: {expected['1.jpg'].sentences[0]}\n"
+        f"{folder / 'b.JPG'}: {expected['2.jpg'].sentences[0]}\n"
     )
 
 
-def test_n_best_and_json_hold_all_the_export_says(
+def test_n_best_and_json_print_all_candidates(
     run_dir: Path, source: Path, expected: dict[str, Any], capsys: Printed
 ) -> None:
-    picture, answer = source / "images" / "5.jpg", expected["5.jpg"]
-    assert len(answer.captions) == 2
-    assert command("caption", run_dir, picture, "--n-best", "2") == 0
+    image, answer = source / "images" / "5.jpg", expected["5.jpg"]
+    assert len(answer.sentences) == 2
+    assert command("caption", run_dir, image, "--n-best", "2") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{picture}:"
-    for line, text, score in zip(lines[1:], answer.captions, answer.scores, strict=True):
+    assert lines[0] == f"{image}:"
+    for line, text, score in zip(lines[1:], answer.sentences, answer.scores, strict=True):
         assert line.split(None, 1) == [f"{score:.3f}", text]
-    assert command("caption", run_dir, picture, picture, "--n-best", "2", "--json") == 0
+    assert command("caption", run_dir, image, image, "--n-best", "2", "--json") == 0
     (line,) = capsys.readouterr().out.splitlines()
     record = json.loads(line)
-    assert (record["picture"], record["problem"]) == (str(picture), None)
-    assert [each["caption"] for each in record["captions"]] == answer.captions
+    assert (record["picture"], record["problem"]) == (str(image), None)
+    assert [each["caption"] for each in record["captions"]] == answer.sentences
     assert np.allclose([each["score"] for each in record["captions"]], answer.scores, atol=1e-4)
 
 
-def test_bad_pictures_are_named_and_hurt_no_other(
+def test_invalid_images_are_reported_and_do_not_affect_others(
     run_dir: Path, expected: dict[str, Any], tmp_path: Path, capsys: Printed
 ) -> None:
     fill(tmp_path, {"good.jpg": jpeg(4), "cut.jpg": jpeg(5)[:200], "empty.png": b""})
     names = ["cut.jpg", "good.jpg", "empty.png", "gone.jpg"]
-    pictures = [tmp_path / name for name in names]
-    assert command("caption", run_dir, *pictures) == 1
-    out, said = capsys.readouterr()
-    assert out == f"{tmp_path / 'good.jpg'}: {expected['4.jpg'].captions[0]}\n"
+    images = [tmp_path / name for name in names]
+    assert command("caption", run_dir, *images) == 1
+    out, stderr = capsys.readouterr()
+    assert out == f"{tmp_path / 'good.jpg'}: {expected['4.jpg'].sentences[0]}\n"
     for name, reason in [("cut", "cut short"), ("empty", "empty file"), ("gone", "No such file")]:
-        assert re.search(rf"^wordreel: .*{name}\.\w+: {reason}", said, re.MULTILINE), said
-    assert command("caption", run_dir, *pictures, "--json") == 1
+        assert re.search(rf"^wordreel: .*{name}\.\w+: {reason}", stderr, re.MULTILINE), stderr
+    assert command("caption", run_dir, *images, "--json") == 1
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [bool(record["problem"]) for record in records] == [True, False, True, True]
     assert [len(record["captions"]) for record in records] == [0, 1, 0, 0]
 
 
-def test_attention_is_drawn_for_each_picture(
+def test_attention_is_plotted_for_each_image(
     run_dir: Path, source: Path, tmp_path: Path, capsys: Printed
 ) -> None:
     first, second = source / "images" / "0.jpg", tmp_path / "other" / "0.jpg"
     fill(tmp_path, {"other/0.jpg": jpeg(7), "bad.jpg": "no picture"})
     assert command("caption", run_dir, first, "--attention", tmp_path / "one.png") == 0
-    with Image.open(tmp_path / "one.png") as drawn_picture:
-        assert drawn_picture.format == "PNG"
+    with Image.open(tmp_path / "one.png") as plot:
+        assert plot.format == "PNG"
     code = command(
         "caption", run_dir, first, second, tmp_path / "bad.jpg", "--attention", tmp_path / "looks"
     )
     assert code == 1
     assert {path.name for path in (tmp_path / "looks").iterdir()} == {"0.png", "0-2.png"}
-    alone, beside, other = (
+    alone, in_batch, other = (
         np.asarray(Image.open(tmp_path / name), int)
         for name in ("one.png", "looks/0.png", "looks/0-2.png")
     )
-    assert np.abs(alone - beside).max() <= 2  # batches of one and of two round differently
+    assert np.abs(alone - in_batch).max() <= 2  # batches of one and of two round differently
     assert alone.shape != other.shape or np.abs(alone - other).max() > 50
 
 
 def test_searches_are_those_of_the_export(run_dir: Path, source: Path, capsys: Printed) -> None:
     from pipelines.serving.client.predictors import Captioner
 
-    pictures = sorted((source / "images").iterdir())
+    images = sorted((source / "images").iterdir())
 
     def lines(*words: str) -> list[str]:
         assert command("caption", run_dir, source / "images", *words) == 0
         return [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
 
-    greedy = Captioner(run_dir, "greedy").caption(pictures)
-    assert lines("--greedy") == [answer.captions[0] for answer in greedy]
-    drawn = lines("--sample", "--temperature", "9", "--seed", "1")
-    assert drawn == lines("--sample", "--temperature", "9", "--seed", "1")
-    assert drawn != lines("--sample", "--temperature", "9", "--seed", "2")
+    greedy = Captioner(run_dir, "greedy").predict(images)
+    assert lines("--greedy") == [answer.sentences[0] for answer in greedy]
+    sampled = lines("--sample", "--temperature", "9", "--seed", "1")
+    assert sampled == lines("--sample", "--temperature", "9", "--seed", "1")
+    assert sampled != lines("--sample", "--temperature", "9", "--seed", "2")
     assert lines("--sample", "--top-k", "1") == lines("--greedy")
 
 
@@ -204,7 +204,7 @@ def test_evaluate_scores_the_export_on_the_data_of_its_run(
     out = tmp_path / "captions.json"
     assert command("evaluate", run_dir, "--split", "test", "--out", out) == 0
     names = [f"{number}.jpg" for number in (9, 10, 11)]
-    captions = {name: expected[name].captions[0] for name in names}
+    captions = {name: expected[name].sentences[0] for name in names}
     assert read_results(out) == captions
     references = {
         name: [f"a red dog runs {name[:-4]}", f"the dog number {name[:-4]} sleeps"]
@@ -214,10 +214,10 @@ def test_evaluate_scores_the_export_on_the_data_of_its_run(
     assert f"folder test: {evaluate_captions(captions, references)}\n" in printed
     assert re.search(r"^tok:.*\|refs:2\|items:3\|search:beam2\.lp1\.min2\|", printed, re.MULTILINE)
     assert f"captions in {out}\n" in printed
-    assert "wholly true" not in printed
+    assert "fully correct" not in printed
 
 
-def test_evaluate_takes_slices_and_names_its_file_after_them(
+def test_evaluate_scores_slices_and_names_its_file_after_them(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -227,7 +227,7 @@ def test_evaluate_takes_slices_and_names_its_file_after_them(
         assert f"items:{count}" in capsys.readouterr().out
 
 
-def test_evaluate_scores_captions_of_anyone(source: Path, tmp_path: Path, capsys: Printed) -> None:
+def test_evaluate_scores_captions_of_a_file(source: Path, tmp_path: Path, capsys: Printed) -> None:
     results = tmp_path / "results.json"
     texts = {f"{number}.jpg": f"a red dog runs {number}" for number in (6, 7, 8)}
     results.write_text(
@@ -248,7 +248,7 @@ def test_evaluate_scores_captions_of_anyone(source: Path, tmp_path: Path, capsys
         command(*words, "--split", "test")
 
 
-def test_evaluate_may_pass_over_more_bad_pictures(source: Path, tmp_path: Path) -> None:
+def test_evaluate_accepts_more_bad_images_with_max_bad(source: Path, tmp_path: Path) -> None:
     table = (source / "captions.csv").read_text() + "gone.jpg,a cat,test\n"
     files: dict[str, Any] = {"captions.csv": table, "results.json": "[]"}
     files |= {f"images/{number}.jpg": jpeg(number) for number in range(12)}
@@ -261,7 +261,7 @@ def test_evaluate_may_pass_over_more_bad_pictures(source: Path, tmp_path: Path) 
         command(*words, "--max-bad", "0.077")
 
 
-def test_evaluate_says_how_many_captions_of_scenes_are_true(
+def test_evaluate_counts_fully_correct_captions_of_scenes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Printed
 ) -> None:
     from data.builtin import scenes
@@ -269,14 +269,14 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path))
     for split in scenes.SPLITS:
         monkeypatch.setitem(scenes.SPLITS, split, 4)
-    said = {
+    texts = {
         name: scenes.generate_captions(scene)[0]
         for name, scene in scenes.synthetic_scenes("unseen")
     }
-    said[next(iter(said))] = "a picture of no scene"
+    texts[next(iter(texts))] = "not a caption of a scene"
     results = tmp_path / "results.json"
     results.write_text(
-        json.dumps([{"image_id": name, "caption": text} for name, text in said.items()])
+        json.dumps([{"image_id": name, "caption": text} for name, text in texts.items()])
     )
     words: list[str | Path] = [
         "evaluate",
@@ -288,7 +288,7 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         "unseen",
     ]
     assert command(*words) == 0
-    assert "wholly true captions: 3 of 4 (75.0 %)\n" in capsys.readouterr().out
+    assert "fully correct captions: 3 of 4 (75.0 %)\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -300,26 +300,27 @@ def test_evaluate_says_how_many_captions_of_scenes_are_true(
         ("caption nowhere a.jpg", "there is no export at nowhere"),
         ("caption nowhere a.jpg --n-bst 2", "did you mean --n-best?"),
         ("caption nowhere a.jpg --n-best x", "--n-best takes a whole number"),
-        ("caption nowhere a.jpg --seed 1", "--seed goes with --sample only"),
+        ("caption nowhere a.jpg --seed 1", "--seed requires --sample"),
         ("caption nowhere a.jpg --sample --top-p 0", "--top-p must be above 0 and at most 1"),
         ("caption nowhere a.jpg --sample --temperature 1e-300", "must be 0.001 to 1000"),
         ("caption nowhere a.jpg --sample --top-k 3000000000", "must be 0 (no limit) to 2147483647"),
         ("caption nowhere a.jpg --sample --seed 99999999999999999999", "must be 0 to 2147483647"),
         ("caption nowhere a.jpg --sample --greedy", "not allowed with"),
-        ("caption nowhere {empty}", "no picture or clip in"),
+        ("caption nowhere {empty}", "no image or clip in"),
         ("caption nowhere a.jpg b.jpg --attention x.png", "name a folder"),
-        ("evaluate", "one of the two"),
-        ("evaluate nowhere --results a.json", "one of the two"),
+        ("evaluate nowhere --also METEOR-1.5", "--also is now called --extra-metrics"),
+        ("evaluate", "takes either"),
+        ("evaluate nowhere --results a.json", "takes either"),
         ("evaluate nowhere", "there is no export at nowhere"),
         ("evaluate nowhere --data flickr9k", "unknown dataset 'flickr9k'"),
         ("evaluate nowhere --data tfds:mnist", "there is no export at nowhere"),
-        ("evaluate --results a.json", "--results needs --data"),
+        ("evaluate --results a.json", "--results requires --data"),
         ("evaluate --results a.json --data synthetic-scenes", "no such file: a.json"),
         ("evaluate --results {file} --data flickr8k", "flickr8k needs --source"),
         ("evaluate --results {file} --data synthetic-scenes --out b.json", "--out goes with"),
     ],
 )
-def test_mistakes_are_named_in_a_line(words: str, part: str, tmp_path: Path) -> None:
+def test_errors_are_one_line(words: str, part: str, tmp_path: Path) -> None:
     fill(tmp_path, {"file": "[]"})
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError) as caught:
@@ -329,14 +330,14 @@ def test_mistakes_are_named_in_a_line(words: str, part: str, tmp_path: Path) -> 
 
 
 def test_more_captions_than_the_export_has_are_refused(run_dir: Path, source: Path) -> None:
-    picture = source / "images" / "0.jpg"
+    image = source / "images" / "0.jpg"
     for words in (["--n-best", "3"], ["--n-best", "0"], ["--greedy", "--n-best", "2"]):
-        with pytest.raises(UserError, match="--n-best is from 1 to"):
-            command("caption", run_dir, picture, *words)
+        with pytest.raises(UserError, match="--n-best must be from 1 to"):
+            command("caption", run_dir, image, *words)
 
 
 @pytest.mark.parametrize("words", [["caption", "nowhere", "a.jpg"], ["evaluate"], ["capton"]])
-def test_mistakes_need_no_tensorflow(words: list[str]) -> None:
+def test_errors_need_no_tensorflow(words: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "pipelines.cli.main", *words],
         cwd=ROOT,
@@ -360,7 +361,7 @@ def test_help_names_every_command(capsys: Printed) -> None:
 
 def test_command_is_the_console_script() -> None:
     text = (ROOT / "setup.cfg").read_text(encoding="utf-8")
-    assert re.search(r"^    wordreel = pipelines\.cli:main$", text, re.MULTILINE)
+    assert re.search(r"^    wordreel = pipelines\.cli\.main:main$", text, re.MULTILINE)
     done = subprocess.run(
         [sys.executable, "-c", "import sys; from pipelines.cli.main import main; sys.exit(main())"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""The export: the model's own answers, without the project, without Keras, whatever comes in."""
+"""Exports have the model's own outputs, without the project and without Keras."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.tiny_captioner import (
 )
 
 CELLS = ("show-attend-tell", "show-tell")
-PICTURES = [
+IMAGES = [
     encode(picture(0)),
     b"no picture",
     encode(picture(1, 90, 30), "PNG"),
@@ -46,21 +46,21 @@ PICTURES = [
 VALID = [True, False, True, True, False, True, True]
 SAMPLING = {"temperature": 1.0, "top_p": 0.9, "top_k": 0, "seed": 7}
 
-# What a stranger does: TensorFlow alone, in another folder. Keras is not imported: TensorFlow
-# does so by itself unless it is told to take an older one, which is not installed.
-STRANGER = """
+# Uses TensorFlow only, in another folder. TensorFlow would import Keras by itself unless it is set
+# to use an older version, which is not installed.
+ISOLATED_SCRIPT = """
 import sys
 import numpy as np
 import tensorflow as tf
 
-pictures = list(np.load("pictures.npy", allow_pickle=True))
+images = list(np.load("images.npy", allow_pickle=True))
 for cell in sys.argv[1:]:
     loaded = tf.saved_model.load(cell + "/1")
     for name in ("serving_default", "greedy"):
-        outputs = loaded.signatures[name](image_bytes=tf.constant(pictures))
+        outputs = loaded.signatures[name](image_bytes=tf.constant(images))
         np.savez(f"{cell}-{name}.npz", **{key: value.numpy() for key, value in outputs.items()})
-strangers = {"keras", "data", "models", "pipelines"}
-assert not strangers & {name.split(".")[0] for name in sys.modules}
+forbidden = {"keras", "data", "models", "pipelines"}
+assert not forbidden & {name.split(".")[0] for name in sys.modules}
 """
 
 
@@ -80,12 +80,12 @@ def exports(models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="module")
 def answers(exports: Path) -> dict[tuple[str, str], dict[str, np.ndarray]]:
-    """What a fresh process gets, by cell and signature."""
-    np.save(exports / "pictures.npy", np.array(PICTURES, object))
-    (exports / "stranger.py").write_text(STRANGER, encoding="utf-8")
+    """Return the outputs in a separate process, by cell and signature."""
+    np.save(exports / "images.npy", np.array(IMAGES, object))
+    (exports / "isolated.py").write_text(ISOLATED_SCRIPT, encoding="utf-8")
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "1", "CUDA_VISIBLE_DEVICES": ""}
     subprocess.run(
-        [sys.executable, "-I", "stranger.py", *CELLS], cwd=exports, env=environment, check=True
+        [sys.executable, "-I", "isolated.py", *CELLS], cwd=exports, env=environment, check=True
     )
     names = [(cell, name) for cell in CELLS for name in ("serving_default", "greedy")]
     return {
@@ -101,21 +101,21 @@ def signatures(exports: Path) -> Any:
 
 
 def _held(loaded: Any, name: str) -> Any:
-    """A signature, with the model that it needs kept alive."""
+    """Return a signature that keeps its model alive."""
 
-    def call(pictures: list[bytes], **scalars: float) -> dict[str, np.ndarray]:
+    def call(images: list[bytes], **scalars: float) -> dict[str, np.ndarray]:
         signature = loaded.signatures[name]
         kinds = {spec.name: spec.dtype for spec in signature.structured_input_signature[1].values()}
         given = {key: tf.constant([value], kinds[key]) for key, value in scalars.items()}
-        outputs = signature(image_bytes=tf.constant(pictures, tf.string), **given)
+        outputs = signature(image_bytes=tf.constant(images, tf.string), **given)
         return {key: value.numpy() for key, value in outputs.items()}
 
     return call
 
 
 def in_python(model: Any, search: Any) -> Hypotheses:
-    """The valid pictures through the model's own parts."""
-    sound = [each for each, valid in zip(PICTURES, VALID, strict=True) if valid]
+    """Decode the valid images with the model in Python."""
+    sound = [each for each, valid in zip(IMAGES, VALID, strict=True) if valid]
     pixels = tf.stack([decode_picture(tf.constant(each), SIZE) for each in sound])
     step, state, cache = model.head.prepare_search(model.encode(pixels))
     return Hypotheses(*(part.numpy() for part in search(step, state, cache, len(sound), OPTIONS)))
@@ -125,7 +125,7 @@ def in_python(model: Any, search: Any) -> Hypotheses:
 @pytest.mark.parametrize(
     ("signature", "search"), [("serving_default", beam_search), ("greedy", greedy)]
 )
-def test_a_stranger_gets_what_the_python_search_finds(
+def test_an_isolated_process_gets_the_outputs_of_the_python_search(
     models: Any, answers: Any, cell: str, signature: str, search: Any
 ) -> None:
     answer, expected = answers[cell, signature], in_python(models[cell], search)
@@ -141,7 +141,7 @@ def test_a_stranger_gets_what_the_python_search_finds(
     np.testing.assert_array_equal(answer["score"], answer["scores"][:, 0])
 
 
-def test_captions_differ_so_that_the_tests_mean_something(answers: Any) -> None:
+def test_the_captions_of_the_tests_differ(answers: Any) -> None:
     captions = answers[CELLS[0], "serving_default"]["captions"]
     assert len(set(captions.ravel().tolist())) > 6
 
@@ -155,29 +155,29 @@ def test_an_invalid_row_is_empty(answers: Any, cell: str) -> None:
         assert not answer[name][rows].any()
 
 
-def test_a_row_does_not_depend_on_its_batch(signatures: Any) -> None:
-    together = signatures["serving_default"](PICTURES)
-    for row, each in enumerate(PICTURES):
+def test_outputs_are_independent_of_the_batch(signatures: Any) -> None:
+    together = signatures["serving_default"](IMAGES)
+    for row, each in enumerate(IMAGES):
         alone = signatures["serving_default"]([each])
         assert alone["captions"][0].tolist() == together["captions"][row].tolist()
         np.testing.assert_allclose(alone["scores"][0], together["scores"][row], atol=1e-4)
 
 
 @pytest.mark.parametrize("name", SIGNATURES)
-def test_an_empty_batch_has_empty_answers(signatures: Any, name: str) -> None:
+def test_an_empty_batch_has_empty_outputs(signatures: Any, name: str) -> None:
     scalars = SAMPLING if name == "sample" else {}
     outputs = signatures[name]([], **scalars)
     assert {len(output) for output in outputs.values()} == {0}
 
 
-def test_each_row_is_sampled_by_its_own_settings_whatever_stands_beside_it(exports: Path) -> None:
+def test_each_row_is_sampled_with_its_own_settings(exports: Path) -> None:
     sample = tf.saved_model.load(str(exports / CELLS[0] / "1")).signatures["sample"]
-    seeds = np.arange(len(PICTURES))
+    seeds = np.arange(len(IMAGES))
 
-    def ask(rows: list[int]) -> Any:
+    def predict(rows: list[int]) -> Any:
         count = len(rows)
         outputs = sample(
-            image_bytes=tf.constant([PICTURES[row] for row in rows]),
+            image_bytes=tf.constant([IMAGES[row] for row in rows]),
             seed=tf.constant(seeds[rows]),
             temperature=tf.constant([2.0] * count),
             top_p=tf.constant([0.9] * count),
@@ -185,24 +185,26 @@ def test_each_row_is_sampled_by_its_own_settings_whatever_stands_beside_it(expor
         )
         return outputs["tokens"].numpy()
 
-    together = ask(list(range(len(PICTURES))))
-    np.testing.assert_array_equal(ask([0])[0], together[0])
-    np.testing.assert_array_equal(ask([0, 2, 2, 5])[3], together[5])
+    together = predict(list(range(len(IMAGES))))
+    np.testing.assert_array_equal(predict([0])[0], together[0])
+    np.testing.assert_array_equal(predict([0, 2, 2, 5])[3], together[5])
     assert (together[0] != together[6]).any()
 
 
 def test_sampling_obeys_its_settings(signatures: Any) -> None:
-    first = signatures["sample"](PICTURES, **SAMPLING)
-    again = signatures["sample"](PICTURES, **SAMPLING)
-    other = signatures["sample"](PICTURES, **{**SAMPLING, "seed": 8})
-    narrow = signatures["sample"](PICTURES, **{**SAMPLING, "top_k": 1})
+    first = signatures["sample"](IMAGES, **SAMPLING)
+    again = signatures["sample"](IMAGES, **SAMPLING)
+    other = signatures["sample"](IMAGES, **{**SAMPLING, "seed": 8})
+    narrow = signatures["sample"](IMAGES, **{**SAMPLING, "top_k": 1})
     np.testing.assert_array_equal(first["tokens"], again["tokens"])
     assert (first["tokens"] != other["tokens"]).any()
-    likeliest = signatures["greedy"](PICTURES)["tokens"]
-    np.testing.assert_array_equal(narrow["tokens"], np.repeat(likeliest, OPTIONS.n_best, axis=1))
+    greedy_tokens = signatures["greedy"](IMAGES)["tokens"]
+    np.testing.assert_array_equal(
+        narrow["tokens"], np.repeat(greedy_tokens, OPTIONS.n_best, axis=1)
+    )
 
 
-def test_the_graph_holds_stock_ops_alone(exports: Path) -> None:
+def test_the_graph_has_only_standard_ops(exports: Path) -> None:
     graph = _saved(exports).graph_def
     nodes = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
     ops = {node.op for node in nodes}
@@ -212,12 +214,12 @@ def test_the_graph_holds_stock_ops_alone(exports: Path) -> None:
     assert not {op for op in ops if "PyFunc" in op or "Table" in op or "Xla" in op}
 
 
-def test_servers_find_names_and_defaults(exports: Path) -> None:
+def test_signatures_have_names_and_defaults_for_servers(exports: Path) -> None:
     signature = _saved(exports).signature_def
     assert {"serving_default", "greedy", "sample"} <= set(signature)
     for name in SIGNATURES:
         assert "image_bytes" in signature[name].inputs
-        # TensorFlow Serving would wrap such an output in base64.
+        # TensorFlow Serving encodes outputs with such names in base64.
         assert not [output for output in signature[name].outputs if output.endswith("_bytes")]
     assert set(signature["sample"].defaults) == set(SAMPLING)
 
@@ -228,7 +230,7 @@ def _saved(exports: Path) -> Any:
     return message.meta_graphs[0]
 
 
-def test_the_export_describes_itself(exports: Path) -> None:
+def test_wordreel_json_describes_the_export(exports: Path) -> None:
     folder = exports / CELLS[0] / "1"
     text = (folder / "assets.extra" / "wordreel.json").read_text(encoding="utf-8")
     description = json.loads(text)
@@ -241,7 +243,7 @@ def test_the_export_describes_itself(exports: Path) -> None:
     assert description["vocabulary"]["hash"] == VOCABULARY.hash
 
 
-def test_a_later_export_is_the_next_version_with_the_weights_of_then(
+def test_a_later_export_is_the_next_version_with_current_weights(
     models: Any, exports: Path, tmp_path: Path
 ) -> None:
     model = tiny_captioner("show-tell")
@@ -250,12 +252,12 @@ def test_a_later_export_is_the_next_version_with_the_weights_of_then(
     written = export(model, SOURCE, VOCABULARY, OPTIONS, tmp_path, {})
     assert written == tmp_path / "10"
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["10", "9"]
-    assert not list(tmp_path.glob(".*"))  # nothing half done
-    found = tf.saved_model.load(str(written)).signatures["greedy"](tf.constant(PICTURES[:1]))
+    assert not list(tmp_path.glob(".*"))  # no temporary files
+    found = tf.saved_model.load(str(written)).signatures["greedy"](tf.constant(IMAGES[:1]))
     assert found["caption"].numpy()[0] == b" ".join([b"a"] * OPTIONS.max_words)
 
 
-def test_a_foreign_vocabulary_is_refused(models: Any, tmp_path: Path) -> None:
+def test_a_vocabulary_of_another_size_is_refused(models: Any, tmp_path: Path) -> None:
     shorter = Vocabulary(VOCABULARY.words[:-1])
     with pytest.raises(UserError, match=rf"14 words, the vocabulary 13 \(hash {shorter.hash}"):
         export(models[CELLS[0]], SOURCE, shorter, OPTIONS, tmp_path, {})
@@ -272,7 +274,7 @@ def test_a_full_disk_leaves_no_version(models: Any, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_directory_that_cannot_be_is_named(models: Any, tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_named(models: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write the export to .*file"):
         export(models["show-tell"], SOURCE, VOCABULARY, OPTIONS, tmp_path / "file", {})

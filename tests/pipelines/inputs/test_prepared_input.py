@@ -104,7 +104,7 @@ def test_stored_features_are_those_that_training_would_compute(
             atol=2e-3,
         )
     assert [name for name, _ in own.prepared.captions("train")] == list(stored.ids)
-    assert (own.preview("train", stored.ids[0]).picture is not None) == pixels
+    assert (own.preview("train", stored.ids[0]).image is not None) == pixels
     if pixels:  # others are computed, and that is said
         assert source(flips=True).table("train", 0).rows.shape[1] == 2
         assert "without mirrored images: the run computes features" in capfd.readouterr().err

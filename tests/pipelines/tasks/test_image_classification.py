@@ -68,7 +68,7 @@ def test_a_run_directory_holds_everything(folder: Path) -> None:
     assert (config.task, config.translation, config.rotation) == ("image-classification", 2, 10.0)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["history"]) == 3
-    assert metrics["splits"]["test"]["accuracy"] == 1.0, "amber and blue can be told apart"
+    assert metrics["splits"]["test"]["accuracy"] == 100.0, "amber and blue can be told apart"
     assert (folder / "labels.txt").read_text().split() == ["amber", "blue"]
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "1 undecodable" in report and "color-mix" in report
@@ -85,7 +85,7 @@ def test_the_export_repeats_the_predictions_and_flags_invalid_images(
     found = answer(image_bytes=tf.constant([*encoded, b"<html>", b""]))
     assert found["valid"].numpy().tolist() == [True] * len(rows) + [False] * 2
     labels = [label.decode() for label in found["label"].numpy()]
-    assert labels == [row["said"] for row in rows] + ["", ""]
+    assert labels == [row["predicted"] for row in rows] + ["", ""]
     shares = found["probabilities"].numpy()
     for row, share in zip(rows, shares, strict=False):
         assert share == pytest.approx([float(row["amber"]), float(row["blue"])], abs=0.02)

@@ -18,9 +18,9 @@ from data.common.errors import UserError
 from data.media.vocabulary import PAD
 from pipelines.config.config import Config
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
+from pipelines.reports.page import RunFacts
 from pipelines.serving.client.predictors import Captioner
 from pipelines.tasks.label_head import LabelHead
-from pipelines.tasks.protocols import RunFacts
 from tests.support.tiny_reviews import TEXTS, reviews, tiny
 
 # A client with TensorFlow alone, in another folder.
@@ -41,9 +41,9 @@ assert not {"keras", "data", "models", "pipelines"} & {n.split(".")[0] for n in 
 """
 
 
-def scored(classes: list[str], truth: list[int], said: list[int]) -> LabelEvaluation:
+def scored(classes: list[str], truth: list[int], predicted: list[int]) -> LabelEvaluation:
     shares = np.full((len(truth), len(classes)), 0.01)
-    shares[np.arange(len(said)), said] = 0.9
+    shares[np.arange(len(predicted)), predicted] = 0.9
     ids = [str(number) for number in range(len(truth))]
     return LabelEvaluation("test", classes, ids, np.array(truth), shares)
 
@@ -84,16 +84,16 @@ def test_the_evaluation_has_the_model_s_probabilities(tmp_path: Path) -> None:
 
 def test_scores_by_hand() -> None:
     found = scored(["a", "b", "c"], [0, 0, 0, 1, 1, 2], [0, 0, 1, 1, 0, 1])
-    assert found.summary()["accuracy"] == pytest.approx(3 / 6)
+    assert found.summary()["accuracy"] == pytest.approx(50)
     assert found.confusion.tolist() == [[2, 1, 0], [1, 1, 0], [0, 1, 0]]
     a, b, c = found.per_class()
-    assert (a["precision"], a["recall"], a["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
-    assert (b["precision"], b["recall"], b["f1"]) == pytest.approx((1 / 3, 1 / 2, 2 / 5))
-    assert (c["precision"], c["recall"], c["f1"], c["examples"]) == (0, 0, 0, 1)
-    assert found.summary()["macro-F1"] == pytest.approx((2 / 3 + 2 / 5) / 3)
+    assert a[1:] == pytest.approx((200 / 3, 200 / 3, 200 / 3, 3))
+    assert b[1:] == pytest.approx((100 / 3, 50, 40, 2))
+    assert c == ("c", 0, 0, 0, 1)
+    assert found.summary()["macro-F1"] == pytest.approx((200 / 3 + 40) / 3)
     assert "top-5" not in found.summary()
-    absent = scored(["a", "b", "c"], [0, 0, 1], [0, 0, 1])  # c neither occurs nor is said
-    assert absent.summary() == {"accuracy": 1.0, "macro-F1": 1.0}
+    absent = scored(["a", "b", "c"], [0, 0, 1], [0, 0, 1])  # c neither occurs nor is predicted
+    assert absent.summary() == {"accuracy": 100.0, "macro-F1": 100.0}
 
 
 def test_top_five_accuracy() -> None:
@@ -102,12 +102,12 @@ def test_top_five_accuracy() -> None:
     labels = [(str(i), f"c{k}") for i, k in enumerate(truth)]
     found = evaluation_of("test", [f"c{k}" for k in range(9)], labels, shares)
     expected = np.mean([t in np.argsort(-row)[:5] for t, row in zip(truth, shares, strict=True)])
-    assert found.summary()["top-5"] == pytest.approx(expected)
+    assert found.summary()["top-5"] == pytest.approx(100 * expected)
 
 
 def test_one_label_for_all_and_a_class_without_examples_are_reported() -> None:
     collapsed, absent = scored(["a", "b", "c"], [0, 1] * 50, [1] * 100).warnings()
-    assert "100 of 100 examples of test are called b" in collapsed
+    assert "100 of 100 examples of test are predicted as b" in collapsed
     assert absent == "warning: no example of c in test"
     (absent,) = scored(list("abcdefghijklmn"), [0, 1], [0, 1]).warnings()
     assert absent == "warning: no example of c, d, e, f, g, h, i, j, k, l and 2 more in test"
@@ -124,7 +124,7 @@ def test_predictions_are_written_as_csv(tmp_path: Path) -> None:
     scored(["a", "b"], [0, 1], [0, 0]).write(tmp_path)
     with (tmp_path / "predictions-test.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [(row["id"], row["label"], row["said"]) for row in rows] == [
+    assert [(row["id"], row["label"], row["predicted"]) for row in rows] == [
         ("0", "a", "a"),
         ("1", "b", "a"),
     ]
@@ -209,7 +209,7 @@ def test_an_export_returns_attention_weights(tmp_path: Path, pooling: str) -> No
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
     tiny(tmp_path).export(tmp_path / "export", {})
     with pytest.raises(
-        UserError, match="is an export of text-classification: it takes text, not image_bytes"
+        UserError, match="is an export of text-classification: its input is text, not image_bytes"
     ):
         Captioner(tmp_path / "export")
 
@@ -228,8 +228,8 @@ def test_the_report_shows_scores_confusion_and_mistakes(tmp_path: Path) -> None:
     experiment.report(tmp_path / "report.html", [evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Text classification on texts" in text and "a &lt;note&gt;" in text
-    assert f"{100 * evaluation.summary()['accuracy']:.1f}" in text
+    assert f"{evaluation.summary()['accuracy']:.1f}" in text
     assert "--cell" in text and "--beams" not in text
-    for part in ("Who is taken for whom", "Class by class", "neither fine nor poor indeed"):
+    for part in ("Confusion matrix", "Scores per class", "neither fine nor poor indeed"):
         assert part in text
-    assert "Accuracy on validation" in text
+    assert "accuracy on validation" in text

@@ -50,7 +50,7 @@ def test_a_run_directory_holds_everything(folder: Path) -> None:
     assert metrics["splits"]["validation"]["signature"] == "items:6|classes:3"
     assert (folder / "labels.txt").read_text().split() == ["bad", "good", "mixed"]
     assert (folder / "source-vocabulary.txt").read_text().startswith("<pad>\n")
-    assert "Class by class" in (folder / "report.html").read_text(encoding="utf-8")
+    assert "Scores per class" in (folder / "report.html").read_text(encoding="utf-8")
     assert "accuracy" in (folder / "summary.txt").read_text()
 
 
@@ -58,7 +58,7 @@ def test_the_export_repeats_the_predictions(folder: Path) -> None:
     loaded = tf.saved_model.load(str(folder / "export" / "1"))
     texts = (folder.parent / "source" / "dev.tsv").read_text(encoding="utf-8").splitlines()
     with (folder / "predictions-validation.csv").open(encoding="utf-8") as file:
-        said = {row["id"]: row["said"] for row in csv.DictReader(file)}
+        said = {row["id"]: row["predicted"] for row in csv.DictReader(file)}
     for number, line in enumerate(texts, 1):
         text = line.partition("\t")[0]
         answer = loaded.signatures["serving_default"](text=tf.constant([text]))
@@ -79,8 +79,8 @@ def test_the_command_line_classifies_texts(
     assert found["input"] == "a fine film" and found["labels"][0]["label"] == likeliest
     told = [each["probability"] for each in found["labels"]]
     assert told == pytest.approx(sorted(shares.tolist(), reverse=True), abs=1e-4)
-    assert (none["labels"], none["problem"]) == ([], "no word in it that could be read")
-    assert "wordreel:   : no word in it that could be read\n" in said
+    assert (none["labels"], none["problem"]) == ([], "the text has no words")
+    assert "wordreel:   : the text has no words\n" in said
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "wordreel classify" in report and "tf.saved_model" not in report
 

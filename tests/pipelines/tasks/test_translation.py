@@ -25,9 +25,8 @@ from pipelines.evaluation.metrics.translation import (
     evaluate_translations,
     translation_signature,
 )
-from pipelines.serving.client.predictors import Captioner
-from pipelines.serving.client.translator import Translator
-from pipelines.tasks.protocols import RunFacts
+from pipelines.reports.page import RunFacts
+from pipelines.serving.client.predictors import Captioner, Translator
 from tests.support.tiny_pairs import PAIRS, tiny
 
 # A client with TensorFlow alone, in another folder.
@@ -80,11 +79,11 @@ def test_scores_are_sacrebleu_s_own() -> None:
     streams = [list(stream) for stream in zip(*lines, strict=True)]
     bleu = sacrebleu.corpus_bleu(list(said.values()), streams, lowercase=True)
     chrf = sacrebleu.CHRF(lowercase=True).corpus_score(list(said.values()), streams)
-    assert scores.corpus["BLEU"] == pytest.approx(bleu.score / 100)
-    assert scores.corpus["chrF2"] == pytest.approx(chrf.score / 100)
-    assert scores.corpus["exact"] == 0.5
-    assert scores.by == "chrF2" and scores.each["a"] == pytest.approx(1.0)
-    assert scores.each["b"] < 1
+    assert scores.corpus["BLEU"] == pytest.approx(bleu.score)
+    assert scores.corpus["chrF2"] == pytest.approx(chrf.score)
+    assert scores.corpus["exact"] == 50
+    assert scores.item_metric == "chrF2" and scores.per_item["a"] == pytest.approx(100)
+    assert scores.per_item["b"] < 100
 
 
 def test_translations_without_references_are_refused() -> None:
@@ -105,8 +104,11 @@ def test_a_text_without_words_is_invalid(trained: Trained) -> None:
     found = loaded.signatures["serving_default"](text=tf.constant(texts))
     assert found["valid"].numpy().tolist() == [False, False, False, True]
     assert found["translation"].numpy()[:3].tolist() == [b""] * 3
-    blank, answer = Translator(trained.folder).translate(["", "The old man, here?"])
-    assert (blank.texts, blank.words) == ([""], []) and answer.read[1:3] == ["the", "old"]
+    blank, answer = Translator(trained.folder).predict(["", "The old man, here?"])
+    assert (blank.sentences, blank.words) == ([""], []) and answer.source_words[1:3] == [
+        "the",
+        "old",
+    ]
 
 
 def test_batches_pair_texts_with_their_translations(tmp_path: Path) -> None:
@@ -187,16 +189,16 @@ def test_the_command_prints_translations_and_plots_attention(
     words = ["translate", str(trained.folder), text, "--n-best", "2", "--json"]
     assert main.run([*words, "--attention", str(picture)]) == 0
     found = json.loads(capsys.readouterr().out)
-    (answer,) = Translator(trained.folder).translate([text])
+    (answer,) = Translator(trained.folder).predict([text])
     assert found["text"] == text
-    assert [each["translation"] for each in found["translations"]] == answer.texts
-    assert answer.read == ["<start>", "the", "old", "man", ",", "here", "?", "<end>"]
+    assert [each["translation"] for each in found["translations"]] == answer.sentences
+    assert answer.source_words == ["<start>", "the", "old", "man", ",", "here", "?", "<end>"]
     np.testing.assert_allclose(answer.attention.sum(axis=1), 1, atol=1e-5)
     with Image.open(picture) as drawn:
-        assert drawn.width > 30 * len(answer.read) and drawn.height > 30 * len(answer.words)
+        assert drawn.width > 30 * len(answer.source_words) and drawn.height > 30 * len(answer.words)
     with pytest.raises(UserError, match="one file for 2 texts: name a folder"):
         main.run(["translate", str(trained.folder), text, text, "--attention", str(picture)])
-    with pytest.raises(UserError, match="--n-best is from 1 to 2"):
+    with pytest.raises(UserError, match="--n-best must be from 1 to 2"):
         main.run(["translate", str(trained.folder), text, "--n-best", "3"])
 
 
@@ -218,7 +220,9 @@ def test_evaluate_repeats_the_scores_of_the_run(
 
 
 def test_a_translator_is_not_a_captioner(trained: Trained) -> None:
-    with pytest.raises(UserError, match="an export of translation: it takes text, not image_bytes"):
+    with pytest.raises(
+        UserError, match="an export of translation: its input is text, not image_bytes"
+    ):
         Captioner(trained.folder)
 
 
@@ -233,7 +237,7 @@ def test_the_report_shows_scores_and_alignments(trained: Trained, tmp_path: Path
     )
     trained.experiment.report(tmp_path / "report.html", [trained.evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for part in ("Translations: validation", "Which words it looked at", "chrF2", "case:lc"):
+    for part in ("Translations: validation", "Attention over the source words", "chrF2", "case:lc"):
         assert part in text
     assert "CIDEr" not in text and "BLEU on validation" in text
     assert text.count('<td style="--share:') > 20

@@ -15,7 +15,7 @@ from PIL import Image
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from pipelines.config.config import Config
-from pipelines.serving.client.predictors import Captioner, Labeller
+from pipelines.serving.client.predictors import Captioner, LabelPredictor
 from pipelines.tasks.assembly import build, prepare
 from tests.support.source_files import fill
 from tests.support.tiny_clips import tiny
@@ -82,13 +82,13 @@ def test_an_export_predicts_the_labels_of_the_model(
     own = {"pooling": "attention", "bidirectional": True, "motion": "pixels"}
     experiment = tiny("action-recognition", folder, **own)
     evaluation, head = experiment.evaluate("validation"), experiment.head
-    labeller = Labeller(experiment.export(folder / "labels", {}))
+    labeller = LabelPredictor(experiment.export(folder / "labels", {}))
     assert labeller.info["input"]["sampling"]["count"] == 6
     clips = folder / "source" / "clips"
     paths = [clips / name for name in evaluation.ids]
     (folder / "no.mp4").write_bytes(b"no clip")
-    answers = labeller.classify([*paths, folder / "no.mp4"])
-    assert "not a clip" in str(answers.pop().problem)
+    answers = labeller.predict([*paths, folder / "no.mp4"])
+    assert "not a video clip" in str(answers.pop().problem)
     wanted = evaluation.probabilities
     for answer, row in zip(answers, wanted, strict=True):
         assert answer.labels[0] == head.classes[int(row.argmax())]
@@ -123,20 +123,20 @@ def test_an_export_generates_the_captions_of_the_model(
 ) -> None:
     source, evaluation, export = captioned
     captioner, clips = Captioner(export), folder / "source" / "clips"
-    answers = captioner.caption([clips / name for name in evaluation.predictions])
+    answers = captioner.predict([clips / name for name in evaluation.predictions])
     pairs = evaluation.predictions.items()
     for (name, prediction), answer in zip(pairs, answers, strict=True):
-        assert answer.captions == prediction.captions
+        assert answer.sentences == prediction.captions
         assert answer.scores == pytest.approx(prediction.scores, abs=0.05)
         seen = min(len(captioner.read(clips / name)), 4)
         assert answer.attention.shape == (len(answer.words), 1, seen)
         assert prediction.attention.shape == (len(answer.words), seen * 4)
         frames = prediction.attention.reshape(len(answer.words), seen, 4).sum(axis=-1)
         np.testing.assert_allclose(answer.attention[:, 0], frames, atol=0.02)
-        shown = source.preview("validation", name)
-        assert shown.grid == (1, seen) and shown.picture
-    alone = captioner.caption([clips / "validation-1.avi"])  # the shortest, without padding
-    assert alone[0].captions == evaluation.predictions["validation-1.avi"].captions
+        preview = source.preview("validation", name)
+        assert preview.grid == (1, seen) and preview.image
+    alone = captioner.predict([clips / "validation-1.avi"])  # the shortest, without padding
+    assert alone[0].sentences == evaluation.predictions["validation-1.avi"].captions
 
 
 def test_the_command_line_takes_clips(
@@ -156,8 +156,8 @@ def test_the_command_line_takes_clips(
     assert cues[0] == "WEBVTT" and cues[1].startswith("00:00:00.000 --> 00:00:00.")
     assert cues[-1].split("\n")[0].endswith("--> 00:00:00.480")  # 12 frames, 25 a second
     for wrong, part in (
-        ([str(clip.parent), *words], "of one clip, not of 12"),
-        ([str(clip), "--window", "3"], "goes with --subtitles"),
+        ([str(clip.parent), *words], "takes one clip, not 12"),
+        ([str(clip), "--window", "3"], "requires --subtitles"),
         ([str(clip), "--subtitles", "a.txt"], ".vtt or .srt"),
     ):
         with pytest.raises(UserError, match=part):

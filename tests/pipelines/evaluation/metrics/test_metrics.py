@@ -1,8 +1,8 @@
-"""The scorers agree with coco-caption's, and with the equations where it has none."""
+"""The scorers agree with coco-caption, and with the equations for scores that it lacks."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,17 @@ from hypothesis import strategies as st
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge, my_lcs
+from rapidfuzz.distance import LCSseq, Levenshtein
 
 from pipelines.evaluation.metrics import (
     CiderScorer,
-    DocumentFrequencies,
     evaluate_captions,
     signature,
     tokenize,
 )
 from pipelines.evaluation.metrics.bleu import bleu
-from pipelines.evaluation.metrics.rouge import lcs_length, rouge_l
+from pipelines.evaluation.metrics.rouge import rouge_l
+from pipelines.evaluation.metrics.word_errors import word_error_rate
 
 Captions = list[list[str]]
 Corpus = tuple[Captions, list[Captions]]
@@ -54,7 +55,7 @@ def slices(words: list[str], n: int) -> list[tuple[str, ...]]:
 
 
 def plain_cider(candidates: Captions, references: list[Captions]) -> npt.NDArray[np.float64]:
-    """Write CIDEr out for dense vectors over all n-grams: slow, and nothing like the scorer."""
+    """Compute CIDEr with dense vectors over all n-grams."""
     everything = [*candidates, *(words for refs in references for words in refs)]
     scores = np.zeros(len(candidates))
     for n in range(1, 5):
@@ -85,7 +86,7 @@ def flickr8k_dev(shared_data: Path) -> list[Captions]:
 
 
 def test_published_example() -> None:
-    # nlg-eval's example; CIDEr is 0: in a set of one item no n-gram tells it from another.
+    # nlg-eval's example; CIDEr of a single item is 0.
     candidate = tokenize("this is a good test")
     references = [tokenize("this is a test"), tokenize("this is also a test")]
     assert bleu([candidate], [references])[:3] == pytest.approx((0.8, 0.632455, 0.510873), abs=1e-6)
@@ -96,7 +97,7 @@ def test_published_example() -> None:
 
 @settings(deadline=None)
 @given(CORPUS)
-def test_made_up_captions_score_as_in_coco_caption(corpus: Corpus) -> None:
+def test_random_captions_have_the_scores_of_coco_caption(corpus: Corpus) -> None:
     assert_as_coco_caption(*corpus)
 
 
@@ -108,8 +109,8 @@ def test_plain_cider_follows_its_equation(corpus: Corpus) -> None:
     np.testing.assert_allclose(each, plain_cider(candidates, references), rtol=0, atol=1e-9)
 
 
-def test_real_captions_score_as_in_coco_caption(flickr8k_dev: list[Captions]) -> None:
-    # Every other picture gets its own fifth caption, the rest that of the next picture.
+def test_real_captions_have_the_scores_of_coco_caption(flickr8k_dev: list[Captions]) -> None:
+    # Every other image gets its own fifth caption, the rest that of the next image.
     candidates = [flickr8k_dev[item | 1][4] for item in range(len(flickr8k_dev))]
     assert_as_coco_caption(candidates, [captions[:4] for captions in flickr8k_dev])
 
@@ -123,19 +124,35 @@ def test_plain_cider_of_real_captions(flickr8k_dev: list[Captions]) -> None:
 
 @settings(deadline=None)
 @given(SENTENCE, SENTENCE)
-def test_common_subsequence_is_as_long_as_the_table_says(a: list[str], b: list[str]) -> None:
-    assert lcs_length(a, b) == lcs_length(b, a) == my_lcs(a, b)
+def test_rapidfuzz_agrees_with_the_dynamic_programs(a: list[str], b: list[str]) -> None:
+    assert LCSseq.similarity(a, b) == LCSseq.similarity(b, a) == my_lcs(a, b)
+    assert Levenshtein.distance(a, b) == Levenshtein.distance(b, a) == edit_distance(a, b)
+    assert word_error_rate([a], [b]) == edit_distance(a, b) / max(1, len(b))
 
 
-def test_common_subsequence_of_captions_longer_than_a_machine_word() -> None:
-    words = [str(index % 7) for index in range(300)]
-    assert lcs_length(words, words[::-1]) == my_lcs(words, words[::-1])
+def test_rapidfuzz_agrees_for_random_captions_and_word_ids() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        ids = [rng.integers(0, 40, rng.integers(0, 90)).tolist() for _ in range(2)]
+        for a, b in (ids, [[f"word{index}" for index in row] for row in ids]):
+            assert LCSseq.similarity(a, b) == my_lcs(a, b)
+            assert Levenshtein.distance(a, b) == edit_distance(a, b)
+
+
+def edit_distance(a: Sequence[object], b: Sequence[object]) -> int:
+    """Compute the Levenshtein distance by the plain dynamic program."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        previous, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (x != y))
+    return row[-1]
 
 
 class TestCiderScorer:
     @settings(max_examples=50, deadline=None)
     @given(CORPUS)
-    def test_samples_of_some_items_score_as_within_the_whole_set(self, corpus: Corpus) -> None:
+    def test_scores_of_some_items_equal_those_of_the_whole_set(self, corpus: Corpus) -> None:
         candidates, references = corpus
         scorer = CiderScorer(references)
         _, whole = scorer.score(candidates)
@@ -143,28 +160,13 @@ class TestCiderScorer:
         _, each = scorer.score([candidates[item] for item in chosen], chosen)
         np.testing.assert_allclose(each, whole[chosen], rtol=0, atol=1e-12)
 
-    @settings(max_examples=50, deadline=None)
-    @given(CORPUS)
-    def test_passed_frequencies_stand_in_for_the_whole_set(self, corpus: Corpus) -> None:
-        candidates, references = corpus
-        frequencies = DocumentFrequencies.of(references)
-        _, whole = CiderScorer(references).score(candidates)
-        _, alone = CiderScorer(references[:1], frequencies).score(candidates[:1])
-        np.testing.assert_allclose(alone, whole[:1], rtol=0, atol=1e-12)
-
-    def test_ngrams_that_foreign_frequencies_lack_weigh_the_most(self) -> None:
-        frequencies = DocumentFrequencies({("a",): 2}, items=8)
-        _, each = CiderScorer([[["a", "b"]]], frequencies).score([["a", "c"]])
-        a, other = math.log(8 / 2), math.log(8)
-        assert each[0] == pytest.approx(10 / 4 * a**2 / (a**2 + other**2))
-
-    def test_word_ids_serve_as_well_as_words(self) -> None:
+    def test_word_ids_have_the_scores_of_words(self) -> None:
         words = [[["a", "dog"], ["two", "dogs"]], [["a", "cat"]]]
         ids = [[[4, 5], [6, 7]], [[4, 8]]]
         expected = CiderScorer(words).score([["a", "dog"], ["a"]])[1]
         np.testing.assert_array_equal(CiderScorer(ids).score([[4, 5], [4]])[1], expected)
 
-    def test_refuses_what_cannot_be_scored(self) -> None:
+    def test_invalid_arguments_are_refused(self) -> None:
         with pytest.raises(ValueError, match="item 1 has none"):
             CiderScorer([[["a"]], []])
         scorer = CiderScorer([[["a"]], [["b"]]])
@@ -180,7 +182,7 @@ REFERENCES = {"7": ["A red dog.", "The dog is red"], "9": ["Two cats!"], "x": ["
 
 
 class TestEvaluateCaptions:
-    def test_scores_are_those_of_the_scorers_whatever_the_order(self) -> None:
+    def test_scores_are_those_of_the_scorers_in_any_order(self) -> None:
         scores = evaluate_captions(
             {"x": "a man's red hat", "9": "two  CATS", "7": "a dog"}, REFERENCES
         )
@@ -194,14 +196,15 @@ class TestEvaluateCaptions:
         cider_d, each = scorer.score(candidates)
         blue = bleu(candidates, references)
         assert scores.corpus == pytest.approx(
-            {f"BLEU-{n}": blue[n - 1] for n in range(1, 5)}
-            | {"ROUGE-L": rouge_l(candidates, references).mean()}
-            | {"CIDEr": scorer.score(candidates, variant="CIDEr")[0], "CIDEr-D": cider_d}
+            {f"BLEU-{n}": 100 * blue[n - 1] for n in range(1, 5)}
+            | {"ROUGE-L": 100 * rouge_l(candidates, references).mean()}
+            | {"CIDEr": 100 * scorer.score(candidates, variant="CIDEr")[0]}
+            | {"CIDEr-D": 100 * cider_d}
         )
-        assert scores.each == pytest.approx(dict(zip("x97", each, strict=True)))
+        assert scores.per_item == pytest.approx(dict(zip("x97", 100 * each, strict=True)))
         assert f"CIDEr-D {100 * cider_d:.1f}" in str(scores)
 
-    def test_collapse_shows_in_the_diversity(self) -> None:
+    def test_diversity_counts_distinct_captions(self) -> None:
         scores = evaluate_captions({"7": "a dog", "9": "A dog.", "x": "a dog"}, REFERENCES)
         assert (scores.diversity.distinct, scores.diversity.vocabulary) == (1, 2)
         assert scores.diversity.distinct_share == pytest.approx(1 / 3)
@@ -215,11 +218,11 @@ class TestEvaluateCaptions:
             ({"7": "", "9": "", "x": "", "y": "", "z": ""}, "without references 2: 'y', 'z'"),
         ],
     )
-    def test_other_ids_are_named(self, candidates: dict[str, str], message: str) -> None:
+    def test_missing_ids_are_named(self, candidates: dict[str, str], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             evaluate_captions(candidates, REFERENCES)
 
-    def test_references_must_be_there(self) -> None:
+    def test_missing_references_are_refused(self) -> None:
         with pytest.raises(ValueError, match="nothing to score"):
             evaluate_captions({}, {})
         with pytest.raises(ValueError, match="'7' has an empty list of references"):
@@ -227,7 +230,7 @@ class TestEvaluateCaptions:
         with pytest.raises(ValueError, match="'7' must be a list of captions, not one text"):
             evaluate_captions({"7": "a"}, {"7": "a dog"})
 
-    def test_signature_says_what_must_be_alike(self) -> None:
+    def test_signature_names_tokenizer_references_and_search(self) -> None:
         line = signature(REFERENCES, "beam5.lp0.7")
         assert line.startswith("tok:ptb-like.1|refs:1-2|items:3|search:beam5.lp0.7|version:")
         assert "|refs:1|" in signature({"9": ["Two cats!"]}, "greedy")

@@ -1,4 +1,4 @@
-"""An export answers a program that has no Python in it: C, with TensorFlow's shared libraries."""
+"""An export runs in a C program, with TensorFlow's shared libraries and without Python."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_c_program_gets_the_same_captions(captioner_folder: Path, tmp_path: Pa
     if compiler is None:
         pytest.skip("no C compiler (cc, gcc, clang)")
     library = Path(tf.sysconfig.get_lib())
-    program = tmp_path / "stranger"
+    program = tmp_path / "program"
     subprocess.run(
         [
             *(compiler, "-std=c11", "-Wall", "-O1", str(SOURCE), "-o", str(program)),
@@ -29,8 +29,8 @@ def test_a_c_program_gets_the_same_captions(captioner_folder: Path, tmp_path: Pa
         ],
         check=True,
     )
-    pictures = [encode(picture(0)), b"no picture", encode(picture(1), "PNG")]
-    for number, data in enumerate(pictures):
+    images = [encode(picture(0)), b"no picture", encode(picture(1), "PNG")]
+    for number, data in enumerate(images):
         (tmp_path / str(number)).write_bytes(data)
     version = captioner_folder / "1"
     signature = read_signatures(version)["serving_default"]
@@ -43,6 +43,6 @@ def test_a_c_program_gets_the_same_captions(captioner_folder: Path, tmp_path: Pa
         check=True,
     )
     loaded = tf.saved_model.load(str(version))
-    expected = loaded.signatures["serving_default"](tf.constant(pictures))["caption"].numpy()
+    expected = loaded.signatures["serving_default"](tf.constant(images))["caption"].numpy()
     assert done.stdout.split("\n")[:-1] == [caption.decode() for caption in expected]
     assert expected[0] and not expected[1]

@@ -1,4 +1,4 @@
-"""What an export is made of, and that none is published which does not keep its promises."""
+"""The files of an export, and its verification before it is published."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipelines.export.layout import find_version, model_folder, model_name, vers
 from pipelines.export.version import write_version
 
 
-def test_the_warm_up_holds_every_signature_in_both_sizes(captioner_folder: Path) -> None:
+def test_warm_up_requests_cover_every_signature_in_both_sizes(captioner_folder: Path) -> None:
     path = captioner_folder / "1" / "assets.extra" / "tf_serving_warmup_requests"
     found = set()
     for record in tf.data.TFRecordDataset(str(path)):
@@ -42,7 +42,7 @@ def test_the_warm_up_holds_every_signature_in_both_sizes(captioner_folder: Path)
     assert found == {(name, rows) for name in names for rows in (1, 32)}
 
 
-def test_servers_find_their_files_beside_the_versions(captioner_folder: Path) -> None:
+def test_the_serving_files_are_valid(captioner_folder: Path) -> None:
     config = model_server_config_pb2.ModelServerConfig()
     text_format.Parse((captioner_folder / "models.config").read_text(), config)
     (model,) = config.model_config_list.config
@@ -50,17 +50,17 @@ def test_servers_find_their_files_beside_the_versions(captioner_folder: Path) ->
     batching = batching_parameters()
     text_format.Parse((captioner_folder / "batching_parameters.txt").read_text(), batching)
     assert batching.max_batch_size.value == 32 and batching.num_batch_threads.value >= 1
-    assert list(batching.allowed_batch_sizes) == [1, 2, 4, 8, 16, 32]  # it ends with the largest
+    assert list(batching.allowed_batch_sizes) == [1, 2, 4, 8, 16, 32]  # the last is the maximum
     compose = (captioner_folder / "compose.yaml").read_text()
     assert f"image: tensorflow/serving:{tf.__version__}" in compose
     assert "--batching_parameters_file=/models/captioner/batching_parameters.txt" in compose
-    # TensorFlow Serving takes no scalar into a batch: every input has rows.
+    # TensorFlow Serving does not batch scalars: every input has rows.
     rows = json.loads((captioner_folder / "requests" / "sample-instances.json").read_text())
     assert rows["instances"][0].keys() >= {"image_bytes", "seed", "temperature"}
 
 
 def batching_parameters() -> Any:
-    """Return an empty BatchingParameters, a message that tensorflow-serving-api leaves out.
+    """Return an empty BatchingParameters, a message that tensorflow-serving-api lacks.
 
     As in tensorflow_serving/servables/tensorflow/session_bundle_config.proto.
     """
@@ -91,15 +91,15 @@ def batching_parameters() -> Any:
     return message_factory.GetMessageClass(found)()
 
 
-def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> None:
+def test_the_model_card_has_the_facts(captioner_folder: Path) -> None:
     card = (captioner_folder / "README.md").read_text(encoding="utf-8")
     for fact in (
         "image-captioning",
-        "scenes, split `train`, seed 1",
+        "synthetic-scenes, split `train`, seed 1",
         "drawn by Wordreel",
         "`python train.py --seed 1`",
         f"tensorflow {tf.__version__}",
-        "| test | 0.7100 |",
+        "| test | 71.0 |",
         "`test`: `tok:x|items:5`",
         "`image_bytes` string [batch]",
         "50 million pixels",
@@ -111,11 +111,11 @@ def test_the_model_card_says_what_one_has_to_know(captioner_folder: Path) -> Non
     "data",
     ["synthetic-scenes", "synthetic-reviews", "synthetic-clips", "synthetic-pairs", "digits"],
 )
-def test_the_terms_of_data_that_comes_along_are_known(data: str) -> None:
+def test_the_license_of_included_data_is_recorded(data: str) -> None:
     assert license_of(data) != license_of("of somebody else")
 
 
-def test_what_was_changed_afterwards_is_found(
+def test_changed_files_fail_their_checks(
     captioner_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     version = tmp_path / "1"
@@ -137,75 +137,77 @@ def test_what_was_changed_afterwards_is_found(
     lines = capsys.readouterr().out.splitlines()
     wrong = {line[2:].partition(":")[0] for line in lines if line.startswith("✗")}
     assert wrong == {
-        "the files are those that were exported",
-        "the vocabulary is the model's",
-        "answers as recorded at export",
-        "a row does not depend on its batch",
-        "what cannot be read hurts no other row",
-        "the warm-up requests are readable and answered",
+        "files unchanged since the export",
+        "vocabulary matches the model",
+        "outputs as recorded at export",
+        "outputs independent of the batch",
+        "outputs independent of invalid rows",
+        "warm-up requests valid",
     }
-    assert "✓ stock operations only" in lines
-    assert "✓ neither Keras nor Wordreel was needed" in lines
+    assert "✓ standard operations only" in lines
+    assert "✓ runs without Keras and Wordreel" in lines
     assert any("something else" in line for line in lines)
 
 
 @pytest.mark.parametrize(
-    ("spoil", "check", "problem"),
+    ("damage", "check", "problem"),
     [
-        ("operation", "stock operations only", "not stock: ['NobodyElsesSoftmax']"),
+        ("operation", "standard operations only", "custom operations: ['CustomSoftmax']"),
         (
             "variables",
-            "the files are those that were exported",
+            "files unchanged since the export",
             "variables.data-00000-of-00001",
         ),
-        ("golden", "answers as recorded at export", "assets.extra/golden_requests is damaged"),
+        ("golden", "outputs as recorded at export", "assets.extra/golden_requests is damaged"),
     ],
 )
-def test_what_keeps_an_export_from_being_loaded_is_named(
-    captioner_folder: Path, tmp_path: Path, spoil: str, check: str, problem: str
+def test_a_damaged_export_fails_with_the_cause(
+    captioner_folder: Path, tmp_path: Path, damage: str, check: str, problem: str
 ) -> None:
     version = tmp_path / "1"
     shutil.copytree(captioner_folder / "1", version)
-    if spoil == "operation":
+    if damage == "operation":
         path = version / "saved_model.pb"
         saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
         functions = saved.meta_graphs[0].graph_def.library.function
         nodes = [node for each in functions for node in each.node_def if node.op == "Softmax"]
         for node in nodes:
-            node.op = "NobodyElsesSoftmax"
+            node.op = "CustomSoftmax"
         path.write_bytes(saved.SerializeToString())
     else:
         files = {"variables": "variables/variables.data-00000-of-00001"}
-        path = version / files.get(spoil, "assets.extra/golden_requests")
+        path = version / files.get(damage, "assets.extra/golden_requests")
         path.write_bytes(path.read_bytes()[:-100])
     found = dict(verify(version))
     assert problem in str(found[check])
     assert all(each is None or "\n" not in each for each in found.values())
 
 
-def test_an_export_that_breaks_a_promise_is_not_published(tmp_path: Path) -> None:
-    """Here the answer to a row depends on the others."""
+def test_an_export_that_fails_a_check_is_not_published(tmp_path: Path) -> None:
+    """The output of a row depends on the batch size."""
     (tmp_path / "export" / "7").mkdir(parents=True)
 
     def save(folder: Path) -> dict[str, object]:
         @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
-        def crowd(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        def label_with_batch_size(text: tf.Tensor) -> dict[str, tf.Tensor]:
             return {
                 "label": tf.strings.as_string(tf.ones_like(tf.strings.length(text)) * tf.size(text))
             }
 
-        tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": crowd})
-        return {"serving_default": crowd}
+        tf.saved_model.save(
+            tf.Module(), str(folder), signatures={"serving_default": label_with_batch_size}
+        )
+        return {"serving_default": label_with_batch_size}
 
-    with pytest.raises(UserError, match=r"not published.*: a row does not depend on its batch: no"):
+    with pytest.raises(UserError, match=r"not published.*: outputs independent of the batch: "):
         write_version(tmp_path / "export", save, {})
     assert [path.name for path in (tmp_path / "export").iterdir()] == ["7"]
 
 
-def test_folders_are_found_as_servers_find_them(tmp_path: Path) -> None:
+def test_versions_are_found_as_servers_find_them(tmp_path: Path) -> None:
     for name in ("1", "10", "9", ".tmp", "latest", "11"):
         (tmp_path / "run" / "export" / name).mkdir(parents=True)
-        if name != "11":  # not yet whole
+        if name != "11":  # incomplete
             (tmp_path / "run" / "export" / name / "saved_model.pb").touch()
     folder = tmp_path / "run" / "export"
     assert sorted(versions(folder)) == [1, 9, 10]

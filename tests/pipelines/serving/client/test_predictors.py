@@ -1,4 +1,4 @@
-"""The client: answers for what can be read, reasons for what cannot."""
+"""The client: predictions for valid inputs, reasons for invalid ones."""
 
 from __future__ import annotations
 
@@ -39,26 +39,26 @@ def captioner(run_dir: Path) -> Captioner:
     return Captioner(run_dir)
 
 
-def test_an_answer_is_whole(captioner: Captioner) -> None:
-    (answer,) = captioner.caption([encode(picture(0))])
-    assert answer.valid
-    assert len(answer.captions) == len(answer.scores) == OPTIONS.n_best
-    assert answer.scores == sorted(answer.scores, reverse=True)
-    assert VOCABULARY.separator.join(answer.words) == answer.captions[0]
-    assert answer.attention.shape == (len(answer.words), *GRID)
-    np.testing.assert_allclose(answer.attention.sum(axis=(1, 2)), 1, atol=1e-5)
+def test_a_prediction_is_complete(captioner: Captioner) -> None:
+    (prediction,) = captioner.predict([encode(picture(0))])
+    assert prediction.problem is None
+    assert len(prediction.sentences) == len(prediction.scores) == OPTIONS.n_best
+    assert prediction.scores == sorted(prediction.scores, reverse=True)
+    assert VOCABULARY.separator.join(prediction.words) == prediction.sentences[0]
+    assert prediction.attention.shape == (len(prediction.words), *GRID)
+    np.testing.assert_allclose(prediction.attention.sum(axis=(1, 2)), 1, atol=1e-5)
 
 
-def test_what_cannot_be_read_says_why_and_the_others_are_answered(
+def test_invalid_inputs_have_a_problem_and_do_not_affect_others(
     captioner: Captioner, tmp_path: Path
 ) -> None:
     whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
     whole.write_bytes(encode(picture(0)))
     cut.write_bytes(encode(picture(0))[:300])
-    asked: list[Path | str | bytes] = [tmp_path / "absent.jpg", str(whole), tmp_path, cut, b""]
-    asked.append(encode(picture(0)))
-    answers = captioner.caption(asked)
-    assert [answer.problem for answer in answers] == [
+    items: list[Path | str | bytes] = [tmp_path / "absent.jpg", str(whole), tmp_path, cut, b""]
+    items.append(encode(picture(0)))
+    predictions = captioner.predict(items)
+    assert [prediction.problem for prediction in predictions] == [
         "No such file or directory",
         None,
         "Is a directory",
@@ -66,30 +66,30 @@ def test_what_cannot_be_read_says_why_and_the_others_are_answered(
         "empty file (0 bytes)",
         None,
     ]
-    assert answers[1].captions == answers[5].captions
-    assert all(not answer.captions for answer in answers if not answer.valid)
+    assert predictions[1].sentences == predictions[5].sentences
+    assert all(not prediction.sentences for prediction in predictions if prediction.problem)
 
 
 def test_formats_that_only_pillow_reads_are_converted(captioner: Captioner) -> None:
     image = picture(1)
-    png, *others = captioner.caption(
+    png, *others = captioner.predict(
         [encode(image, "PNG"), encode(image, "WEBP", lossless=True), encode(image, "TIFF")]
     )
-    for answer in others:  # as a JPEG, a few grey levels away: words of equal worth change places
-        np.testing.assert_allclose(answer.scores, png.scores, atol=0.15)
+    for prediction in others:  # as a JPEG, a few gray levels away: similar words may swap
+        np.testing.assert_allclose(prediction.scores, png.scores, atol=0.15)
 
 
-def test_many_pictures_keep_their_order(captioner: Captioner) -> None:
+def test_predictions_are_in_the_order_of_the_inputs(captioner: Captioner) -> None:
     distinct = [encode(picture(seed, 32, 32), "PNG") for seed in range(5)]
-    asked = [distinct[i % 5] for i in range(BATCH + 3)]
-    expected = [answer.captions for answer in captioner.caption(distinct)]
+    items = [distinct[i % 5] for i in range(BATCH + 3)]
+    expected = [prediction.sentences for prediction in captioner.predict(distinct)]
     assert len({tuple(captions) for captions in expected}) > 1
-    found = [answer.captions for answer in captioner.caption(asked)]
+    found = [prediction.sentences for prediction in captioner.predict(items)]
     assert found == [expected[i % 5] for i in range(BATCH + 3)]
-    assert captioner.caption([]) == []
+    assert captioner.predict([]) == []
 
 
-def test_any_of_three_folders_will_do_and_the_newest_version_answers(run_dir: Path) -> None:
+def test_the_newest_version_of_any_of_three_folders_is_loaded(run_dir: Path) -> None:
     for version in ("2", "10"):
         shutil.copytree(run_dir / "export" / "1", run_dir / "export" / version)
     assert Captioner(run_dir).folder.name == "10"
@@ -97,10 +97,10 @@ def test_any_of_three_folders_will_do_and_the_newest_version_answers(run_dir: Pa
     assert Captioner(str(run_dir / "export" / "2")).folder.name == "2"
 
 
-def test_no_export_is_said_so(run_dir: Path, tmp_path: Path) -> None:
+def test_missing_and_damaged_exports_are_reported(run_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no export at .*absent"):
         Captioner(tmp_path / "absent")
-    with pytest.raises(UserError, match="is no export: expected"):
+    with pytest.raises(UserError, match="is not an export: expected"):
         Captioner(tmp_path)
     copy = tmp_path / "1"
     shutil.copytree(run_dir / "export" / "1", copy)
@@ -108,7 +108,7 @@ def test_no_export_is_said_so(run_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"vocabulary of .* was changed.*{VOCABULARY.hash}"):
         Captioner(copy)
     (copy / "assets.extra" / "wordreel.json").unlink()
-    with pytest.raises(UserError, match=r"no export of Wordreel: .*wordreel\.json is missing"):
+    with pytest.raises(UserError, match=r"not an export of Wordreel: .*wordreel\.json is missing"):
         Captioner(copy)
 
 
@@ -116,10 +116,13 @@ def test_the_client_needs_neither_keras_nor_training_code(run_dir: Path, tmp_pat
     (tmp_path / "a.png").write_bytes(encode(picture(0), "PNG"))
     code = (
         "import sys; from pipelines.serving.client.predictors import Captioner; "
-        "assert Captioner(sys.argv[1]).caption([sys.argv[2]])[0].valid; "
+        "assert Captioner(sys.argv[1]).predict([sys.argv[2]])[0].problem is None; "
         "assert not {'keras', 'models'} & {name.split('.')[0] for name in sys.modules}; "
-        "own = {n.split('.')[1] for n in sys.modules if n.startswith('pipelines.')}; "
-        "assert own <= {'serving', 'preprocessing', 'export'}, own"
+        "own = {n for n in sys.modules if n.startswith('pipelines.')}; "
+        "parts = ('serving', 'export.layout', 'preprocessing.frame_selection'); "
+        "allowed = tuple(f'pipelines.{part}' for part in parts); "
+        "own -= {'pipelines.export', 'pipelines.preprocessing'}; "
+        "assert all(name.startswith(allowed) for name in own), own"
     )
     subprocess.run(
         [sys.executable, "-c", code, str(run_dir), str(tmp_path / "a.png")],

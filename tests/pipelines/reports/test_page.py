@@ -15,21 +15,22 @@ from PIL import Image
 from pipelines.config.config import Config
 from pipelines.evaluation.captions import Evaluation, Prediction
 from pipelines.evaluation.metrics import evaluate_captions, signature
-from pipelines.reports.captions import write_report
-from pipelines.reports.thumbnails import Shown, strip
+from pipelines.reports.captions import caption_part
+from pipelines.reports.page import RunFacts, write_report
+from pipelines.reports.thumbnails import Preview, strip
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 NASTY = '<script>alert("1")</script> & "quoted"'
 
 
 class Page(HTMLParser):
-    """Checks that tags are balanced, and collects what tests ask about."""
+    """Checks that tags are balanced, and collects them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str]]] = []
-        self.words: list[str] = []
+        self.text_preview: list[str] = []
         self.feed(text)
         self.close()
         assert not self.open, self.open
@@ -46,17 +47,17 @@ class Page(HTMLParser):
         assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        self.text_preview.append(data)
 
     def all(self, tag: str) -> list[dict[str, str]]:
         return [attributes for name, attributes in self.tags if name == tag]
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
+        return " ".join(" ".join(self.text_preview).split())
 
 
-def picture(split: str, name: str) -> bytes:
+def image(split: str, name: str) -> bytes:
     number = int(name)
     buffer = io.BytesIO()
     size = (900, 600) if number % 2 else (64, 64)
@@ -64,12 +65,12 @@ def picture(split: str, name: str) -> bytes:
     return buffer.getvalue()
 
 
-def shown(split: str, name: str) -> Shown:
-    return Shown(picture=picture(split, name), grid=(2, 3))
+def preview(split: str, name: str) -> Preview:
+    return Preview(image=image(split, name), grid=(2, 3))
 
 
-def words(split: str, name: str) -> Shown:
-    return Shown(text=f"{NASTY} {split} {name}")
+def text_preview(split: str, name: str) -> Preview:
+    return Preview(text=f"{NASTY} {split} {name}")
 
 
 def evaluation(
@@ -91,9 +92,9 @@ def evaluation(
 
 
 HISTORY = [
-    {"epoch": 1, "loss": 4.0, "CIDEr-D": 0.4, "BLEU-4": 0.15, "distinct": 0.5},
-    {"epoch": 2, "loss": 3.0, "CIDEr-D": 0.55, "BLEU-4": 0.21, "distinct": 0.6},
-    {"epoch": 3, "loss": 2.5, "CIDEr-D": 0.5, "BLEU-4": 0.2, "distinct": 0.6},
+    {"epoch": 1, "loss": 4.0, "CIDEr-D": 40.0, "BLEU-4": 15.0, "distinct": 50.0},
+    {"epoch": 2, "loss": 3.0, "CIDEr-D": 55.0, "BLEU-4": 21.0, "distinct": 60.0},
+    {"epoch": 3, "loss": 2.5, "CIDEr-D": 50.0, "BLEU-4": 20.0, "distinct": 60.0},
 ]
 
 
@@ -102,33 +103,39 @@ def report(folder: Path, **changed: Any) -> tuple[str, Page]:
         "config": Config(),
         "history": HISTORY,
         "evaluations": [evaluation({str(i): f"a red dog {i}" for i in range(30)})],
-        "shown": shown,
+        "preview_of": preview,
+        "curves": ("CIDEr-D", "BLEU-4", "fully_correct"),
+        "monitor": "CIDEr-D",
         "notes": [],
         "command": "python train.py --epochs 3",
         "export": Path("runs/a/export/1"),
     }
     path = folder / "report.html"
-    write_report(path, **some | changed)
+    some |= changed
+    names = ("config", "history", "notes", "command", "export")
+    facts = RunFacts(**{name: some[name] for name in names})
+    parts = [caption_part(each, some["preview_of"]) for each in some["evaluations"]]
+    write_report(path, facts, parts, some["curves"], some["monitor"])
     text = path.read_text(encoding="utf-8")
     return text, Page(text)
 
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Page]:
-    return report(tmp_path_factory.mktemp("report"), notes=["three pictures are cut short"])
+    return report(tmp_path_factory.mktemp("report"), notes=["three images are cut short"])
 
 
-def test_it_says_what_was_run_and_how_good_it_is(usual: tuple[str, Page]) -> None:
+def test_the_command_and_the_scores_are_reported(usual: tuple[str, Page]) -> None:
     _, page = usual
     scores = evaluation({str(i): f"a red dog {i}" for i in range(30)})
     for part in (
-        "Image captioning on scenes",
+        "Image captioning on synthetic-scenes",
         "python train.py --epochs 3",
         "wordreel caption runs/a/export/1 image.jpg",
-        "three pictures are cut short",
+        "three images are cut short",
         scores.signature,
-        f"CIDEr-D {100 * scores.scores.corpus['CIDEr-D']:.1f}",
-        f"ROUGE-L {100 * scores.scores.corpus['ROUGE-L']:.1f}",
+        f"CIDEr-D {scores.scores.corpus['CIDEr-D']:.1f}",
+        f"ROUGE-L {scores.scores.corpus['ROUGE-L']:.1f}",
         "--learning-rate 0.001",
         "--source –",
         "--flips false",
@@ -138,7 +145,7 @@ def test_it_says_what_was_run_and_how_good_it_is(usual: tuple[str, Page]) -> Non
         assert part in page.text, part
 
 
-def test_it_loads_nothing_from_anywhere(usual: tuple[str, Page]) -> None:
+def test_the_page_is_self_contained(usual: tuple[str, Page]) -> None:
     text, page = usual
     for tag, attributes in page.tags:
         assert tag not in ("script", "link", "iframe", "object", "base")
@@ -149,7 +156,7 @@ def test_it_loads_nothing_from_anywhere(usual: tuple[str, Page]) -> None:
     assert not re.search(r"@import|https?://(?!www\.w3\.org/)", text)
 
 
-def test_it_is_readable_by_machines_phones_and_in_the_dark(usual: tuple[str, Page]) -> None:
+def test_the_page_is_accessible(usual: tuple[str, Page]) -> None:
     text, page = usual
     assert text.startswith("<!DOCTYPE html>") and page.all("html") == [{"lang": "en"}]
     assert any("width=device-width" in meta.get("content", "") for meta in page.all("meta"))
@@ -164,7 +171,7 @@ def test_it_is_readable_by_machines_phones_and_in_the_dark(usual: tuple[str, Pag
             assert attributes["aria-labelledby"] in ids
 
 
-def test_curves_are_of_the_measures_recorded_and_mark_the_best_epoch(
+def test_curves_plot_recorded_scores_and_mark_the_best_epoch(
     usual: tuple[str, Page],
 ) -> None:
     _, page = usual
@@ -177,48 +184,48 @@ def test_curves_are_of_the_measures_recorded_and_mark_the_best_epoch(
     assert len(page.all("svg")) == 3
 
 
-def test_rounding_errors_are_no_slope(tmp_path: Path) -> None:
+def test_rounding_errors_are_not_plotted_as_a_slope(tmp_path: Path) -> None:
     flat = [{"epoch": epoch, "loss": 1.0, "BLEU-4": 1e-14 / epoch} for epoch in (1, 2)]
     text, page = report(tmp_path, history=flat)
     assert len(page.all("svg")) == 2
     assert "1e" not in " ".join(re.findall(r"<text[^>]*>([^<]*)<", text))
 
 
-def test_pictures_are_small_and_keep_their_shape(usual: tuple[str, Page]) -> None:
+def test_thumbnails_are_small_and_keep_their_aspect_ratio(usual: tuple[str, Page]) -> None:
     _, page = usual
     sizes = set()
     for image in page.all("img"):
         encoded = base64.b64decode(image["src"].partition(",")[2])
-        shown = Image.open(io.BytesIO(encoded))
-        shown.load()
+        preview = Image.open(io.BytesIO(encoded))
+        preview.load()
         if "width" in image:
-            assert shown.size == (int(image["width"]), int(image["height"]))
-            sizes.add(shown.size)
+            assert preview.size == (int(image["width"]), int(image["height"]))
+            sizes.add(preview.size)
     assert sizes == {(320, 213), (192, 192)}
 
 
-def test_attention_is_bright_where_the_model_looked(tmp_path: Path) -> None:
-    # Word t looks at cell t alone, of 2 x 3.
+def test_overlays_are_transparent_at_high_weights(tmp_path: Path) -> None:
+    # Word t has its whole weight on cell t, of 2 x 3.
     _, page = report(tmp_path)
     veils = [image for image in page.all("img") if image["alt"].startswith("Attention for")]
     assert [image["alt"] for image in veils[:2]] == ["Attention for “a”", "Attention for “red”"]
-    assert len(veils) == 3 * 4  # pictures × words
+    assert len(veils) == 3 * 4  # images × words
     for cell, image in enumerate(veils[:4]):
         encoded = base64.b64decode(image["src"].partition(",")[2])
         alpha = np.asarray(Image.open(io.BytesIO(encoded)).getchannel("A"))
         rows, columns = alpha.shape
-        centres = alpha[rows // 4 :: rows // 2, columns // 6 :: columns // 3]
-        assert centres.shape == (2, 3)
-        assert centres.argmin() == cell
+        centers = alpha[rows // 4 :: rows // 2, columns // 6 :: columns // 3]
+        assert centers.shape == (2, 3)
+        assert centers.argmin() == cell
 
 
-def test_bars_stand_under_the_frames_that_the_model_looked_at(tmp_path: Path) -> None:
-    frames = strip([picture("test", str(number)) for number in range(6)])
-    text, page = report(tmp_path, shown=lambda *_: Shown(picture=frames, grid=(1, 6)))
-    assert "When it looked" in text and "Where it looked" not in text
+def test_bars_have_the_height_of_the_frame_weights(tmp_path: Path) -> None:
+    frames = strip([image("test", str(number)) for number in range(6)])
+    text, page = report(tmp_path, preview_of=lambda *_: Preview(image=frames, grid=(1, 6)))
+    assert "Attention over the frames" in text and "Attention over the image" not in text
     heights = re.findall(r'<i style="height: (\d+)%">', text)
     assert len(heights) == 3 * 4 * 6  # clips × words × frames
-    # Word t looks at frame t alone.
+    # Word t has its whole weight on frame t.
     assert heights[: 4 * 6] == [str(100 * (t == n)) for t in range(4) for n in range(6)]
     assert {
         int(image["width"]) > 3 * int(image["height"])
@@ -227,7 +234,7 @@ def test_bars_stand_under_the_frames_that_the_model_looked_at(tmp_path: Path) ->
     } == {True}
 
 
-def test_a_strip_shows_some_of_many_frames() -> None:
+def test_a_strip_has_evenly_spaced_frames() -> None:
     tones = [Image.new("RGB", (40, 30), (number, 0, 0)) for number in range(0, 240, 10)]
     encoded = []
     for tone in tones:
@@ -241,11 +248,11 @@ def test_a_strip_shows_some_of_many_frames() -> None:
     assert np.allclose(reds, np.arange(10, 240, 20), atol=4)
 
 
-def test_there_is_no_attention_where_the_model_has_none(tmp_path: Path) -> None:
+def test_a_model_without_attention_has_no_attention_section(tmp_path: Path) -> None:
     blind = evaluation({"1": "a red dog", "2": "a blue cat"}, cells=0)
-    for changed in ({"evaluations": [blind]}, {"shown": words}):
+    for changed in ({"evaluations": [blind]}, {"preview_of": text_preview}):
         text, _ = report(tmp_path, **changed)
-        assert "Where it looked" not in text
+        assert "Attention over the image" not in text
 
 
 def headed(text: str, title: str) -> str:
@@ -254,36 +261,40 @@ def headed(text: str, title: str) -> str:
     return Page(part).text
 
 
-def test_best_and_worst_are_by_cider_d_and_never_the_same(tmp_path: Path) -> None:
+def test_best_and_worst_are_ordered_by_cider_d_and_disjoint(tmp_path: Path) -> None:
     good = {str(i): f"a red dog {i}" for i in range(20)}
     text, _ = report(tmp_path, evaluations=[evaluation(good | {"7": "no idea"})])
-    assert headed(text, "The worst").startswith("By CIDEr-D of the single one. no idea ")
-    assert "no idea" not in headed(text, "The best")
+    assert headed(text, "Worst").startswith("By per-example CIDEr-D. no idea ")
+    assert "no idea" not in headed(text, "Best")
     text, _ = report(tmp_path, evaluations=[evaluation({"1": "a red dog 1", "2": "no idea"})])
-    assert "a red dog" in headed(text, "The best")
-    assert "no idea" in headed(text, "The worst")
+    assert "a red dog" in headed(text, "Best")
+    assert "no idea" in headed(text, "Worst")
     text, _ = report(tmp_path, evaluations=[evaluation({"1": "a red dog"})])
-    assert "<h3>The best</h3>" not in text
-    assert "a red dog" in headed(text, "The worst")
+    assert "<h3>Best</h3>" not in text
+    assert "a red dog" in headed(text, "Worst")
 
 
-def test_false_statements_come_first_among_the_worst(tmp_path: Path) -> None:
+def test_incorrect_captions_come_first_among_the_worst(tmp_path: Path) -> None:
     captions = {str(i): f"a red dog {i}" for i in range(20)} | {"7": "no idea"}
     truth = {name: name not in ("3", "4") for name in captions}
     text, page = report(tmp_path, evaluations=[evaluation(captions, truth)])
-    assert "wholly true 90.0 %" in page.text
-    assert "18 of 20 state nothing false" in page.text
-    worst = re.findall(r"a red dog \d+|no idea", headed(text, "The worst"))
-    found = [words for words in worst if words in captions.values()]
+    assert "fully correct 90.0 %" in page.text
+    assert "18 of 20 are fully correct" in page.text
+    worst = re.findall(r"a red dog \d+|no idea", headed(text, "Worst"))
+    found = [caption for caption in worst if caption in captions.values()]
     assert {*dict.fromkeys(found)} >= {"a red dog 3", "a red dog 4", "no idea"}
     assert found.index("no idea") > max(found.index("a red dog 3"), found.index("a red dog 4"))
-    assert headed(text, "The worst").count("✗ not true") == 2
+    assert headed(text, "Worst").count("✗ incorrect") == 2
 
 
-def test_text_from_outside_is_text(tmp_path: Path) -> None:
+def test_text_from_outside_is_escaped(tmp_path: Path) -> None:
     captions = {"1": f"a {NASTY}", "2": "كلب أحمر 🐕"}
     text, page = report(
-        tmp_path, evaluations=[evaluation(captions)], notes=[NASTY], command=NASTY, shown=words
+        tmp_path,
+        evaluations=[evaluation(captions)],
+        notes=[NASTY],
+        command=NASTY,
+        preview_of=text_preview,
     )
     assert "<script" not in text
     assert page.text.count(NASTY) >= 3
@@ -293,20 +304,20 @@ def test_text_from_outside_is_text(tmp_path: Path) -> None:
     )
 
 
-def test_a_report_of_nothing_is_still_one(tmp_path: Path) -> None:
+def test_a_report_without_evaluations_can_be_written(tmp_path: Path) -> None:
     _, page = report(tmp_path, history=[], evaluations=[], export=None)
     assert "python train.py --epochs 3" in page.text
     assert "Scores" not in page.text and "Training" not in page.text
 
 
-def test_the_same_run_gives_the_same_bytes_within_5_mb(tmp_path: Path) -> None:
+def test_a_report_is_reproducible_and_below_5_mb(tmp_path: Path) -> None:
     many = evaluation({str(i): f"a red dog {i}" for i in range(300)})
     first, _ = report(tmp_path, evaluations=[many, many])
     second, _ = report(tmp_path, evaluations=[many, many])
     assert first == second
     noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(noise).save(buffer, "JPEG")  # no picture is larger than noise
-    heavy = Shown(picture=buffer.getvalue())
-    text, _ = report(tmp_path, evaluations=[many, many], shown=lambda *_: heavy)
+    Image.fromarray(noise).save(buffer, "JPEG")  # noise compresses worst
+    heavy = Preview(image=buffer.getvalue())
+    text, _ = report(tmp_path, evaluations=[many, many], preview_of=lambda *_: heavy)
     assert len(text) < 5e6

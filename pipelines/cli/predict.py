@@ -1,0 +1,258 @@
+"""The shared parts of `wordreel caption`, `classify` and `translate`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from data.common.errors import UserError
+from pipelines.export.layout import find_version
+from pipelines.runtime.console import number, quiet_tensorflow
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from pipelines.serving.client.predictors import SentencePrediction, SentencePredictor
+
+EXPORT_HELP = "an export, or the run directory of a trained model"
+BATCH = 32  # predictions between two lines of progress
+# The files of a folder that are read as images or clips.
+SUFFIXES = frozenset(
+    (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+) | frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
+
+
+class Predicted(Protocol):
+    """A prediction, or the reason why there is none."""
+
+    @property
+    def problem(self) -> str | None:
+        """The reason; None for a valid input."""
+        ...
+
+
+T = TypeVar("T", bound=str | Path)
+P = TypeVar("P", bound=Predicted)
+
+
+class SamplingOption(NamedTuple):
+    """An option of `--sample`."""
+
+    kind: type
+    rule: str
+    is_valid: Callable[[float], bool]
+    default: float
+
+
+SAMPLING = {
+    "temperature": SamplingOption(float, "0.001 to 1000", lambda x: 0.001 <= x <= 1000, 1.0),
+    "top_k": SamplingOption(int, "0 (no limit) to 2147483647", lambda x: 0 <= x < 2**31, 0),
+    "top_p": SamplingOption(float, "above 0 and at most 1 (no limit)", lambda x: 0 < x <= 1, 1.0),
+    "seed": SamplingOption(int, "0 to 2147483647", lambda x: 0 <= x < 2**31, 0),
+}
+
+
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of every command that predicts."""
+    parser.add_argument("export", type=Path, metavar="EXPORT", help=EXPORT_HELP)
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+
+
+def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attention: str) -> None:
+    """Declare the options of commands that generate text.
+
+    Args:
+        parser: of the command.
+        sentences: what it generates, for the help.
+        attention: what `--attention` plots.
+    """
+    parser.add_argument(
+        "--n-best",
+        type=number(int, "a whole number"),
+        default=1,
+        metavar="K",
+        help=f"number of {sentences} per input, with their scores (default: 1)",
+    )
+    parser.add_argument(
+        "--attention",
+        type=Path,
+        metavar="OUT",
+        help=f"plot the attention over {attention} for each word: a .png file, or a folder for "
+        "several inputs",
+    )
+    search = parser.add_mutually_exclusive_group()
+    search.add_argument("--greedy", action="store_true", help="greedy search")
+    search.add_argument("--sample", action="store_true", help="sample words at random")
+    for name, (kind, rule, _, default) in SAMPLING.items():
+        parser.add_argument(
+            _option(name),
+            type=number(kind, "a whole number" if kind is int else "a number"),
+            metavar="N" if kind is int else "X",
+            help=f"with --sample: {rule} (default: {default})",
+        )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
+    """Return the signature of the chosen search and its inputs.
+
+    Raises:
+        UserError: for sampling options without `--sample`, or out of range.
+    """
+    inputs = {}
+    for name, (_, rule, is_valid, default) in SAMPLING.items():
+        value = getattr(given, name)
+        if value is not None and not given.sample:
+            raise UserError(f"{_option(name)} requires --sample")
+        inputs[name] = default if value is None else value
+        if not is_valid(inputs[name]):
+            raise UserError(f"{_option(name)} must be {rule}, not {value}")
+    if given.sample:
+        return "sample", inputs
+    return ("greedy" if given.greedy else "serving_default"), {}
+
+
+def load_tensorflow_for(export: Path) -> None:
+    """Check that there is an export, then load TensorFlow without its log.
+
+    Raises:
+        UserError: if there is no export.
+    """
+    find_version(export)
+    quiet_tensorflow()
+
+
+def files_in(paths: Iterable[Path]) -> list[Path]:
+    """Return the images and clips, with folders replaced by their files, without duplicates.
+
+    Raises:
+        UserError: for a folder without images and clips.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            if not found:
+                raise UserError(
+                    f"no image or clip in {path}: none of {', '.join(sorted(SUFFIXES))}"
+                )
+            files += found
+        else:
+            files.append(path)
+    return list(dict.fromkeys(files))
+
+
+def attention_files(out: Path | None, stems: Sequence[str], what: str) -> list[Path]:
+    """Return the file for the attention plot of each input; none without `--attention`.
+
+    >>> [path.name for path in attention_files(Path("plots"), ["a", "b", "a"], "images")]
+    ['a.png', 'b.png', 'a-2.png']
+
+    Raises:
+        UserError: if one file is given for several inputs.
+    """
+    if out is None:
+        return []
+    if out.suffix.lower() == ".png":
+        if len(stems) > 1:
+            raise UserError(f"--attention {out} is one file for {len(stems)} {what}: name a folder")
+        return [out]
+    files: list[Path] = []
+    for stem in stems:
+        file, copies = out / f"{stem}.png", 1
+        while file in files:
+            copies += 1
+            file = out / f"{stem}-{copies}.png"
+        files.append(file)
+    return files
+
+
+def predictions(
+    predict: Callable[[Sequence[T]], Sequence[P]], items: Sequence[T]
+) -> Iterator[tuple[T, P]]:
+    """Yield each item with its prediction; show the progress and report invalid items."""
+    from data.common.progress import progress
+
+    # On a terminal the printed predictions show the progress.
+    quiet = len(items) <= BATCH or sys.stdout.isatty()
+    with progress(len(items), None, disable=quiet) as bar:
+        for start in range(0, len(items), BATCH):
+            batch = items[start : start + BATCH]
+            for item, prediction in zip(batch, predict(batch), strict=True):
+                if prediction.problem is not None:
+                    print(f"wordreel: {item}: {prediction.problem}", file=sys.stderr)
+                yield item, prediction
+            bar.update(len(batch))
+
+
+def print_sentences(
+    given: argparse.Namespace,
+    predictor: SentencePredictor,
+    items: Sequence[T],
+    files: Sequence[Path],
+    plot: Callable[[T, SentencePrediction], Image],
+) -> int:
+    """Print the sentences of all items, and plot their attention.
+
+    Args:
+        given: the arguments of the command.
+        predictor: of captions or translations.
+        items: paths or texts.
+        files: for the plots, one per item; none: no plots.
+        plot: draws the attention of a prediction.
+
+    Returns:
+        1 if an item is invalid, else 0.
+
+    Raises:
+        UserError: if `--n-best` is more than the export's search finds.
+    """
+    limit = 1 if given.greedy else predictor.info["search"]["n_best"]
+    if not 1 <= given.n_best <= limit:
+        raise UserError(f"--n-best must be from 1 to {limit} for this search of this export")
+    failures = 0
+    for index, (item, prediction) in enumerate(predictions(predictor.predict, items)):
+        failures += prediction.problem is not None
+        if given.json or prediction.problem is None:
+            print(_sentence_lines(given, predictor, str(item), prediction))
+        if files and prediction.words:
+            _save(plot(item, prediction), files[index])
+        elif files and prediction.problem is None:
+            print(f"{files[index]}: nothing to plot, no words for {item}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _sentence_lines(
+    given: argparse.Namespace,
+    predictor: SentencePredictor,
+    item: str,
+    prediction: SentencePrediction,
+) -> str:
+    pairs = list(zip(prediction.sentences, prediction.scores, strict=True))[: given.n_best]
+    kind = {"frame_bytes": "clip", "image_bytes": "picture"}.get(predictor.input_name, "text")
+    if given.json:
+        name = predictor.info["answer"]
+        sentences = [{name: text, "score": round(score, 4)} for text, score in pairs]
+        return json_line({kind: item, f"{name}s": sentences, "problem": prediction.problem})
+    if given.n_best == 1:
+        return pairs[0][0] if kind == "text" else f"{item}: {pairs[0][0]}"
+    return "\n".join([f"{item}:", *(f"  {score:7.3f}  {text}" for text, score in pairs)])
+
+
+def json_line(record: Mapping[str, Any]) -> str:
+    """Return a record as one line of JSON."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+def _save(figure: Image, path: Path) -> None:
+    from data.common.files import atomic_write
+
+    with atomic_write(path, "wb") as file:
+        figure.save(file, "PNG")
