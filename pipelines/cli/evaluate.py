@@ -16,7 +16,7 @@ from pipelines.config.renamed import DATASETS as RENAMED_DATASETS
 from pipelines.config.renamed import TASK_ALIASES
 from pipelines.config.run_directory import predictions_name
 from pipelines.config.task import TASKS, Task
-from pipelines.evaluation.metrics.java import JAVA_METRICS, check_java, java_score
+from pipelines.evaluation.java import JAVA_METRICS, check_java, java_score
 from pipelines.runtime.console import number, quiet_tensorflow
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.common.errors import UserError
+from pipelines.evaluation.java import java_score
 from pipelines.evaluation.metrics import read_results, write_results
-from pipelines.evaluation.metrics.java import java_score
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
