@@ -52,8 +52,8 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     if chief:
         _lock(folder)
     if differences:
-        for file in _vocabularies(folder):
-            file.unlink()
+        for vocabulary in _vocabularies(folder):
+            vocabulary.unlink()
         with atomic_write(path) as out:
             out.write(config.to_json())
     return folder
