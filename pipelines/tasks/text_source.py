@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from data.media.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
 from data.media.word_vectors import read_vectors
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from models.encoders.text import TextEncoder
 from pipelines.config.config import Config

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from data.media.vocabulary import END
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config

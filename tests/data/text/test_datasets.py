@@ -12,7 +12,7 @@ import pytest
 from data.annotations.problems import read_report
 from data.builtin import reviews
 from data.common.errors import UserError
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from tests.support.source_files import fill
 

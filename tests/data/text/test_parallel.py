@@ -11,7 +11,7 @@ import pytest
 
 from data.builtin.parallel_corpus import NEVER_OBJECTS, PEOPLE, SPLITS, THINGS, synthetic_pairs
 from data.common.errors import UserError
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from tests.support.source_files import fill
 

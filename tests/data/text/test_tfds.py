@@ -10,7 +10,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data.common.errors import UserError
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
 

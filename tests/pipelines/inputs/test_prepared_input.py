@@ -18,7 +18,7 @@ from data.sharding.datasets import preparable
 from data.sharding.prepare import prepare_clips, prepare_images
 from data.sharding.shards import Shard
 from data.storage.manifest import check
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from pipelines.config.config import Config
 from pipelines.inputs.frozen_encoder import settings
 from pipelines.jobs.prepare import prepare
@@ -165,7 +165,7 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
                 source=str(out),
             ).source.table("train", 0)
     else:
-        with pytest.raises(UserError, match="6 frames a clip: other ones are for"):
+        with pytest.raises(UserError, match="6 frames a clip: to store others"):
             tiny(task, tmp_path, **options, sample_frames=5, data="prepared", source=str(out))
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.media.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, tokenize
-from data.text.datasets import prepare_texts
+from data.text.prepare import prepare_texts
 from pipelines.preprocessing import text as text_graph
 
 TEXTS = [tf.TensorSpec([None], tf.string)]
