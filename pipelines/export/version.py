@@ -154,7 +154,7 @@ def predict(
     missing = tf.cast(shape[:1] == 0, tf.int32)
     blank = tf.zeros(tf.concat([missing, shape[1:]], axis=0), given.dtype)
     rows, valid = read(tf.concat([given, blank], axis=0))
-    outputs = head(model.remember(rows), valid)
+    outputs = head(model.encode(rows), valid)
     return {name: output[: shape[0]] for name, output in outputs.items()}
 
 

@@ -90,7 +90,7 @@ def test_every_program_of_the_documents_is_run() -> None:
 def test_two_readers_of_two_workers_share_every_image(tmp_path: Path, made: list[str]) -> None:
     source = prepared_folders.image_folder(tmp_path / "source", 100)
     text = prepared_folders.build(source, tmp_path / "prepared" / "flickr8k")
-    train = int(re.findall(r"^train: (\d+) pictures", text, re.M)[0])
+    train = int(re.findall(r"^train: (\d+) images", text, re.M)[0])
     assert len(made) > 10
     with Cluster(tmp_path) as cluster:
         cluster.run("dispatcher")

@@ -61,4 +61,4 @@ def test_an_encoder_is_initialized_from_word_vectors(
     vectors, words = source.encoder.embedding.numpy() / 3, source.vocabulary  # tiny() triples all
     np.testing.assert_allclose(vectors[words.ids["film"]], [1, 2, 3, 4], rtol=1e-6)
     assert np.abs(vectors[words.ids["fine"]]).max() < 1
-    assert f"1 of {len(words)} words start from" in capsys.readouterr().out
+    assert f"has vectors of 1 of {len(words)} words" in capsys.readouterr().out

@@ -27,7 +27,7 @@ from tests.support.paths import ROOT
         ("tfds:mnist", "tfds:mnist is prepared by TFDS itself"),
         ("digits --image-size 8", "digits has no option --image-size"),
         ("sst2 --source SOURCE --seed 3", "sst2 has no option --seed"),
-        ("pairs --source SOURCE --languages en", "--languages is from which to which"),
+        ("pairs --source SOURCE --languages en", "--languages is SOURCE-TARGET"),
         ("folder", r"folder needs --source DIR"),
         ("folder --source SOURCE --frames 3", "folder has no option --frames"),
         (
