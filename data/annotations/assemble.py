@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from data.annotations.entries import Entry, Listing, Problem, Row, part_name
+from data.annotations.entries import Annotations, Entry, Problem, Row, part_name
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import HALF_SURROGATE
 from data.annotations.splits import check_listing, hash_splits
@@ -48,7 +48,7 @@ def assemble(
     problems: Iterable[Problem] = (),
     *,
     partial: bool = False,
-) -> Listing:
+) -> Annotations:
     """Match rows with the files of a folder.
 
     An image stays in the split that its first row with a split names. Where no row names a split,
@@ -92,7 +92,7 @@ def assemble(
         )
     del drafts  # each makes room for its entry
     entries = (_entry(name, folder, used.pop(name), splits) for name in kept)
-    listing = Listing(tuple(entries), tuple(found), tuple(notes))
+    listing = Annotations(tuple(entries), tuple(found), tuple(notes))
     check_listing(listing, folder.kind)
     return listing
 

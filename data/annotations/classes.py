@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from data.common.errors import UserError
 
 if TYPE_CHECKING:
-    from data.annotations.entries import Listing
+    from data.annotations.entries import Annotations
 
 
 def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
     return tuple(sorted(counts))
 
 
-def classes_in(name: str, listing: Listing) -> tuple[str, ...]:
+def classes_in(name: str, listing: Annotations) -> tuple[str, ...]:
     """Return the labels of the training images of a source, sorted: see `classes_of`."""
     labelled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
     return classes_of(name, labelled, "image")

@@ -78,7 +78,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Listing:
+class Annotations:
     """The annotations of a source: the entries to use, the problems found, and notes to print."""
 
     entries: tuple[Entry, ...]

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
-from data.annotations.entries import Listing, Problem, Row
+from data.annotations.entries import Annotations, Problem, Row
 from data.common.errors import UserError
 
 # What distributors and users call the three splits.
@@ -158,7 +158,7 @@ def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def fold_listing(listing: Listing, fold: int) -> Listing:
+def fold_listing(listing: Annotations, fold: int) -> Annotations:
     """Split a listing for cross-validation: a fifth of its groups for test, a tenth for validation.
 
     Groups go, largest first, to the bin with the fewest entries. The bins do not depend on the
@@ -189,7 +189,7 @@ def fold_listing(listing: Listing, fold: int) -> Listing:
     return dataclasses.replace(listing, entries=entries, notes=(note,))
 
 
-def check_listing(listing: Listing, kind: str) -> None:
+def check_listing(listing: Annotations, kind: str) -> None:
     """Check that there is something to train on and to validate with.
 
     Args:
@@ -222,10 +222,10 @@ def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-def bound(text: str | None, total: int) -> int | None:
+def slice_bound(text: str | None, total: int) -> int | None:
     """Return the bound of a TFDS slice as a number of examples.
 
-    >>> bound("95%", 200), bound("-3", 200), bound(None, 200)
+    >>> slice_bound("95%", 200), slice_bound("-3", 200), slice_bound(None, 200)
     (190, -3, None)
     """
     if text is None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Listing, Problem, Row
+from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import scan
 from data.annotations.source_files import find, find_one, nothing_found
 from data.annotations.splits import SPLITS, choose_splits
@@ -28,7 +28,7 @@ LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
-def read_labelled_images(source: Path) -> Listing:
+def read_labelled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout.
 
     Raises:
@@ -43,7 +43,7 @@ def read_labelled_images(source: Path) -> Listing:
     return _listing(rows, images, [problem for problem in read if isinstance(problem, Problem)])
 
 
-def _read_class_folders(source: Path) -> Listing:
+def _read_class_folders(source: Path) -> Annotations:
     train = find(source, [name for name, split in SPLITS.items() if split == "train"], folder=True)
     if train is not None and _folders(train):  # "train" may be a class: of vehicles
         root = train.parent
@@ -86,7 +86,7 @@ def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:
         yield Row(file, None, split, name, label=folder.name)
 
 
-def _listing(rows: Sequence[Row], root: Path, problems: Sequence[Problem]) -> Listing:
+def _listing(rows: Sequence[Row], root: Path, problems: Sequence[Problem]) -> Annotations:
     """Assemble the dataset; report the classes that have a single image."""
     images = scan(root)._replace(unannotated="without a label")
     labeled = ((row.file, row.label or "", row.split) for row in rows)

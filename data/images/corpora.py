@@ -1,7 +1,7 @@
 """Readers of corpora of captioned images in the layouts of their distributors.
 
-Each takes the folder that the user names and returns a `Listing`. For a missing file the error says
-what was looked for and what was found. A user's own folder is read by `data.images.image_folder`.
+Each takes the folder that the user names and returns its `Annotations`. The error about a missing
+file states what was expected and what was found. A user's own folder is read by `data.images.image_folder`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Listing, Row
+from data.annotations.entries import Annotations, Row
 from data.annotations.scan import scan
 from data.annotations.source_files import (
     find,
@@ -38,7 +38,7 @@ FLICKR30K_IMAGES = ("flickr30k-images", "flickr30k_images", "images", "Images")
 COCO_YEARS = ("2017", "2014")
 
 
-def read_flickr8k(source: Path) -> Listing:
+def read_flickr8k(source: Path) -> Annotations:
     """Read Flickr8k (Hodosh, Young & Hockenmaier 2013).
 
     Captions from `Flickr8k.token.txt` with the official split lists beside it; else Karpathy's
@@ -53,7 +53,7 @@ def read_flickr8k(source: Path) -> Listing:
     return assemble([*listed, *_token_rows(tokens)], scan(images), partial=True)
 
 
-def read_flickr30k(source: Path) -> Listing:
+def read_flickr30k(source: Path) -> Annotations:
     """Read Flickr30k (Young et al. 2014).
 
     Captions and splits from Karpathy's `dataset_flickr30k.json`; else captions from
@@ -63,7 +63,7 @@ def read_flickr30k(source: Path) -> Listing:
     return _read_flickr(source, "flickr30k", FLICKR30K_TOKENS, images)
 
 
-def read_coco(source: Path) -> Listing:
+def read_coco(source: Path) -> Annotations:
     """Read COCO captions (Chen et al. 2015); ids are COCO's numbers.
 
     Karpathy's `dataset_coco.json` (his splits; restval belongs to train) with `train2014/` and
@@ -84,7 +84,7 @@ def read_coco(source: Path) -> Listing:
     raise nothing_found(source, "caption file of COCO", looked_for)
 
 
-def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -> Listing:
+def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -> Annotations:
     karpathy = f"dataset_{name}.json"
     if path := find(source, [karpathy]):
         return assemble(_karpathy_rows(path, folders=False), scan(images), partial=True)
@@ -124,7 +124,7 @@ def _bar_rows(path: Path) -> Iterator[Row]:
         yield Row(match[1], match[3], None, where, number=match[2])
 
 
-def _read_karpathy(path: Path, source: Path) -> Listing:
+def _read_karpathy(path: Path, source: Path) -> Annotations:
     rows = list(_karpathy_rows(path, folders=True))
     folders = sorted({row.file.rpartition("/")[0] for row in rows})
     return assemble(rows, scan(_coco_root(source, folders), folders), partial=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from data.annotations.classes import classes_in
-from data.annotations.entries import Entry, Listing
+from data.annotations.entries import Annotations, Entry
 from data.common.errors import UserError
 from data.images.class_folders import read_labelled_images
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
@@ -41,7 +41,7 @@ class ImageDataset(ImagesOrClips):
         reader: lists the images of a folder.
     """
 
-    reader: Callable[[Path], Listing] | None = field(default=None, kw_only=True)
+    reader: Callable[[Path], Annotations] | None = field(default=None, kw_only=True)
 
     unit: ClassVar[str] = "images"
     content: ClassVar[str] = "image"
@@ -75,7 +75,7 @@ class ImageDataset(ImagesOrClips):
         plain = {} if given.get("pixels", True) else {"plain_side": PLAIN * size}
         return {"max_side": size, **plain}
 
-    def read(self, source: Path, options: Options) -> Listing:
+    def read(self, source: Path, options: Options) -> Annotations:
         """Return the images of a folder; labels must be learnable."""
         del options
         assert self.reader is not None

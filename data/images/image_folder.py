@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Listing
+from data.annotations.entries import Annotations
 from data.annotations.scan import scan
 from data.annotations.source_files import find_one, nothing_found, require
 from data.annotations.tables import CAPTION, FILE_NAMES, SPLIT, Column, Layout, read_rows
@@ -22,7 +22,7 @@ IMAGE = Column(("image", "image_name", *FILE_NAMES), required=True, filled=True)
 CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("caption",))
 
 
-def read_folder(source: Path) -> Listing:
+def read_folder(source: Path) -> Annotations:
     """Read a user's own folder of captioned images.
 
     Raises:

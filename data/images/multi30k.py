@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Listing, Row
+from data.annotations.entries import Annotations, Row
 from data.annotations.scan import scan
 from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines, require
 from data.annotations.splits import SPLITS
 from data.images.corpora import FLICKR8K_IMAGES, FLICKR30K_IMAGES
 
 
-def read_multi30k(source: Path, language: str) -> Listing:
+def read_multi30k(source: Path, language: str) -> Annotations:
     """Read the captions of a language whose image is present (Elliott et al. 2016, task 1).
 
     The source has `{train,val,test}.LANGUAGE` (or .gz), `images.{train,val,test}.txt` with the name

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from data.annotations.problems import write_report
-from data.annotations.splits import bound
+from data.annotations.splits import slice_bound
 from data.common.errors import UserError
 from data.storage.cache import say, writing_to
 from data.storage.dataset_info import TFDS
@@ -30,7 +30,7 @@ class Part(NamedTuple):
     def within(self, start: str | None, stop: str | None) -> str:
         """Return a slice of the range in the syntax of TFDS; bounds as in "[5:95%]"."""
         length = self.end - self.first
-        low, high, _ = slice(bound(start, length), bound(stop, length)).indices(length)
+        low, high, _ = slice(slice_bound(start, length), slice_bound(stop, length)).indices(length)
         return f"{self.split}[{self.first + low}:{self.first + high}]"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from data.annotations.entries import Listing
+from data.annotations.entries import Annotations
 from data.common.errors import UserError, unknown
 from data.images.datasets import IMAGE_DATASETS
 from data.storage.dataset_info import (
@@ -37,14 +37,14 @@ def preparable(name: str) -> Dataset:
     return PREPARABLE[name]
 
 
-def list_source(name: str, source: str | Path | None, options: Options) -> Listing:
+def list_source(name: str, source: str | Path | None, options: Options) -> Annotations:
     """Return what the source of a dataset holds.
 
     Raises:
         UserError: for a source that does not exist or does not have the expected layout.
     """
     dataset = preparable(name)
-    return dataset.listing(source_folder(dataset, source), options)
+    return dataset.load_annotations(source_folder(dataset, source), options)
 
 
 def checker_of(name: str) -> Checker | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
-from data.annotations.entries import Entry, Listing
+from data.annotations.entries import Annotations, Entry
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError, unknown
 from data.storage.cache import say
@@ -126,7 +126,7 @@ class Dataset(abc.ABC):
         """
 
     @abc.abstractmethod
-    def listing(self, source: Path | None, options: Options) -> Listing:
+    def load_annotations(self, source: Path | None, options: Options) -> Annotations:
         """Return the entries of a source and its problems; remarks go to the screen.
 
         Raises:
@@ -191,10 +191,10 @@ class ImagesOrClips(Dataset):
         seed = {"seed": given.get("seed", 0)} if generator.seeded else {}
         return {**seed, "version": generator.version()}
 
-    def listing(self, source: Path | None, options: Options) -> Listing:
+    def load_annotations(self, source: Path | None, options: Options) -> Annotations:
         """Return the generated entries, or what the reader finds."""
         if self.generator is not None:
-            return Listing(tuple(self.generator().entries(options.get("seed", 0))), (), ())
+            return Annotations(tuple(self.generator().entries(options.get("seed", 0))), (), ())
         assert source is not None
         try:
             listing = self.read(source, options)
@@ -211,7 +211,7 @@ class ImagesOrClips(Dataset):
         return self.decode(entry, options)
 
     @abc.abstractmethod
-    def read(self, source: Path, options: Options) -> Listing:
+    def read(self, source: Path, options: Options) -> Annotations:
         """Return what the dataset's reader finds in a folder."""
 
     @abc.abstractmethod

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from data.annotations.entries import Entry, Listing, Problem
+from data.annotations.entries import Annotations, Entry, Problem
 from data.annotations.splits import into_splits
 from data.common.errors import UserError
 from data.storage.cache import say
@@ -117,7 +117,7 @@ class TextDataset(Dataset):
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
 
-    def listing(self, source: Path | None, options: Options) -> Listing:
+    def load_annotations(self, source: Path | None, options: Options) -> Annotations:
         """Return the texts, each as the captions of its entry; remarks go to the screen."""
         splits, _, problems, notes = self.read(self.name, source, options)
         entries = tuple(
@@ -134,7 +134,7 @@ class TextDataset(Dataset):
         )
         for note in notes:
             say(f"{self.name}: {note}")
-        return Listing(entries, tuple(problems), tuple(notes))
+        return Annotations(entries, tuple(problems), tuple(notes))
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return a text as it is stored."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from data.annotations.splits import bound
+from data.annotations.splits import slice_bound
 from data.common.errors import UserError, unknown
 
 
@@ -55,7 +55,7 @@ class Texts:
         if not match or match[1] not in self.examples:
             raise unknown("split", split, self.examples)
         texts = self.examples[match[1]]
-        part = texts[bound(match[2], len(texts)) : bound(match[3], len(texts))]
+        part = texts[slice_bound(match[2], len(texts)) : slice_bound(match[3], len(texts))]
         if not part:
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
         return part

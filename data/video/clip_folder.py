@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Listing, Problem, Row
+from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder, scan
 from data.annotations.source_files import nothing_found, require
 from data.annotations.tables import CAPTION, FILE_NAMES, LABEL, SPLIT, Column, Layout, read_rows
@@ -58,7 +58,7 @@ def scan_clips(root: Path, *, by_stem: bool = False) -> MediaFolder:
     return clips._replace(by_stem=stems)
 
 
-def read_clip_folder(source: Path) -> Listing:
+def read_clip_folder(source: Path) -> Annotations:
     """Read a user's own folder of clips.
 
     Raises:
@@ -74,7 +74,7 @@ def read_clip_folder(source: Path) -> Listing:
 
 def assemble_clips(
     rows: Iterable[Row | Problem], clips: MediaFolder, *, partial: bool = False
-) -> Listing:
+) -> Annotations:
     """Match rows and clips (see `assemble`), and report suspicious labels and groups."""
     listing = assemble(rows, clips, partial=partial)
     labels = Counter(entry.label for entry in listing.entries if entry.label)

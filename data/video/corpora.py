@@ -1,7 +1,7 @@
 """Readers of corpora of clips in the layouts of their distributors.
 
-Each takes the folder that the user names and returns a `Listing`. For a missing file the error says
-what was looked for and what was found. Many corpora are distributed as links: a copy rarely has all
+Each takes the folder that the user names and returns its `Annotations`. The error about a missing
+file states what was expected and what was found. Many corpora are distributed as links: a copy rarely has all
 clips, and each missing one is reported.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.annotations.entries import Listing, Problem, Row
+from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import (
     find,
@@ -65,7 +65,7 @@ MSVD = Layout(
 )
 
 
-def read_grid(source: Path) -> Listing:
+def read_grid(source: Path) -> Annotations:
     """Read GRID (Cooke et al. 2006): `videos/` and `sentences.csv` (id, split, sentence).
 
     A clip's caption is its sentence, its label the sentence's verb: bin, lay, place or set.
@@ -80,7 +80,7 @@ def read_grid(source: Path) -> Listing:
     return assemble_clips(rows, _clips(source, ["videos"]))
 
 
-def read_fight_surveillance(source: Path) -> Listing:
+def read_fight_surveillance(source: Path) -> Annotations:
     """Read surveillance fights (Aktı, Tataroğlu & Ekenel 2019): `clips.csv` (file, label, group).
 
     Clips of one group share a scene.
@@ -89,7 +89,7 @@ def read_fight_surveillance(source: Path) -> Listing:
     return assemble_clips(read_rows(table, CLIPS), scan_clips(table.parent))
 
 
-def read_ucf101(source: Path, fold: int = 1) -> Listing:
+def read_ucf101(source: Path, fold: int = 1) -> Annotations:
     """Read UCF101 (Soomro, Zamir & Shah 2012): `UCF-101/` and `trainlist01.txt`, `testlist01.txt`.
 
     The official lists have no validation split: a tenth of the training groups becomes one. The
@@ -110,7 +110,7 @@ def read_ucf101(source: Path, fold: int = 1) -> Listing:
     return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
-def read_hmdb51(source: Path, fold: int = 1) -> Listing:
+def read_hmdb51(source: Path, fold: int = 1) -> Annotations:
     """Read HMDB51 (Kuehne et al. 2011): a folder a class and `<class>_test_split1.txt`.
 
     A list marks a clip 1 (train), 2 (test) or 0 (neither). A tenth of the training videos becomes
@@ -135,7 +135,7 @@ def read_hmdb51(source: Path, fold: int = 1) -> Listing:
     return assemble_clips(hold_out_groups(rows), clips, partial=True)
 
 
-def read_msrvtt(source: Path) -> Listing:
+def read_msrvtt(source: Path) -> Annotations:
     """Read MSR-VTT (Xu et al. 2016): `videodatainfo.json`, whole or one of train/val and test."""
     found = next((f for names in MSRVTT_FILES if (f := _all(source, names))), None)
     if found is None:
@@ -166,7 +166,7 @@ def _origin(video: dict[str, Any]) -> str:
     return str(video.get("url") or video["video_id"])
 
 
-def read_msvd(source: Path) -> Listing:
+def read_msvd(source: Path) -> Annotations:
     """Read MSVD (Chen & Dolan 2011): clips named `<video>_<start>_<end>` and their descriptions.
 
     Descriptions from `AllVideoDescriptions.txt`, or from the original CSV, English only. With
@@ -203,7 +203,7 @@ def _msvd_csv(path: Path) -> Iterator[tuple[str, str, str]]:
             yield row.where, name, row.get("description")
 
 
-def read_vatex(source: Path) -> Listing:
+def read_vatex(source: Path) -> Annotations:
     """Read VATEX (Wang et al. 2019): `vatex_training_v1.0.json` and its siblings; English captions.
 
     Clips are named by their `videoID`: eleven letters, the start and the end in the video.
@@ -226,7 +226,7 @@ def read_vatex(source: Path) -> Listing:
     return assemble_clips(rows, clips, partial=True)
 
 
-def read_kinetics(source: Path) -> Listing:
+def read_kinetics(source: Path) -> Annotations:
     """Read Kinetics (Kay et al. 2017): CSVs of label, youtube_id, time_start, time_end, split.
 
     Clips are named `<youtube_id>_<start>_<end>` with six digits each, or by the id alone. Clips

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from data.annotations.entries import Entry, Listing
+from data.annotations.entries import Annotations, Entry
 from data.annotations.splits import fold_listing
 from data.common.errors import UserError
 from data.storage.dataset_info import (
@@ -39,7 +39,7 @@ class ClipDataset(ImagesOrClips):
         max_side: the longest side of stored frames by default, pixels.
     """
 
-    reader: Callable[[Path, int], Listing] | None = field(default=None, kw_only=True)
+    reader: Callable[[Path, int], Annotations] | None = field(default=None, kw_only=True)
     official_folds: bool = field(default=False, kw_only=True)
     rate: float | None = field(default=None, kw_only=True)
     frames: int = field(default=16, kw_only=True)
@@ -81,7 +81,7 @@ class ClipDataset(ImagesOrClips):
         sampling = self.sampling(given.get("frames"), given.get("rate"), given.get("image_size"))
         return {**asdict(sampling), **fold}
 
-    def read(self, source: Path, options: Options) -> Listing:
+    def read(self, source: Path, options: Options) -> Annotations:
         """Return the clips of a folder.
 
         With the option `fold` they are those of an official fold or, where there is none, of one
@@ -126,55 +126,55 @@ def _generator() -> Generator:
 # The readers import NumPy, so each is imported when it is called.
 
 
-def _clip_folder(source: Path, fold: int) -> Listing:
+def _clip_folder(source: Path, fold: int) -> Annotations:
     from data.video.clip_folder import read_clip_folder
 
     return read_clip_folder(source)
 
 
-def _grid(source: Path, fold: int) -> Listing:
+def _grid(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_grid
 
     return read_grid(source)
 
 
-def _fight_surveillance(source: Path, fold: int) -> Listing:
+def _fight_surveillance(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_fight_surveillance
 
     return read_fight_surveillance(source)
 
 
-def _ucf101(source: Path, fold: int) -> Listing:
+def _ucf101(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_ucf101
 
     return read_ucf101(source, fold)
 
 
-def _hmdb51(source: Path, fold: int) -> Listing:
+def _hmdb51(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_hmdb51
 
     return read_hmdb51(source, fold)
 
 
-def _kinetics(source: Path, fold: int) -> Listing:
+def _kinetics(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_kinetics
 
     return read_kinetics(source)
 
 
-def _msrvtt(source: Path, fold: int) -> Listing:
+def _msrvtt(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_msrvtt
 
     return read_msrvtt(source)
 
 
-def _msvd(source: Path, fold: int) -> Listing:
+def _msvd(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_msvd
 
     return read_msvd(source)
 
 
-def _vatex(source: Path, fold: int) -> Listing:
+def _vatex(source: Path, fold: int) -> Annotations:
     from data.video.corpora import read_vatex
 
     return read_vatex(source)

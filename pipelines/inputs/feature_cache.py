@@ -29,7 +29,7 @@ from data.common.progress import progress
 from models.backbones.batch_norm_folding import freeze_for_inference
 from models.encoder_head import apply_backbone
 from pipelines.config.crop import Box
-from pipelines.preprocessing.resize import decode_picture
+from pipelines.preprocessing.resize import decode_image
 
 VERSION = 1  # of the decoding and resizing below: raise it when they change
 BATCH = 32
@@ -174,7 +174,7 @@ def _decoded(images: EncodedImages[Item], size: int, box: Box | None, skip: int)
 
     def decode(each: tf.Tensor) -> tf.Tensor:
         parts = tf.unstack(each) if images.pairs else [each]
-        return tf.concat([decode_picture(part, size, box) for part in parts], axis=-1)
+        return tf.concat([decode_image(part, size, box) for part in parts], axis=-1)
 
     decoded = encoded.unbatch().map(decode, num_parallel_calls=tf.data.AUTOTUNE)
     return decoded.batch(BATCH).prefetch(2)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
 from pipelines.inputs.feature_cache import VERSION, row_function
-from pipelines.preprocessing.resize import decode_picture
+from pipelines.preprocessing.resize import decode_image
 
 BATCH = 8  # images in a call: with one thread, activations then stay in the processor's cache
 
@@ -98,7 +98,7 @@ class FrozenEncoder:
 
     def _decoded(self, encoded: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(
-            lambda one: decode_picture(one, self.size),
+            lambda one: decode_image(one, self.size),
             encoded,
             parallel_iterations=1,  # one large image at a time
             fn_output_signature=tf.TensorSpec([self.size, self.size, 3], tf.uint8),

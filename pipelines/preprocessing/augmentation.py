@@ -11,7 +11,7 @@ import numpy as np
 _SIDED = re.compile(r"(?<![a-z])((left|right)(wards?)?|(anti|counter)?-?clockwise)(?![a-z])", re.I)
 
 
-def tells_sides(text: str) -> bool:
+def mentions_side(text: str) -> bool:
     """Return whether an English label or caption would be wrong for the mirrored image.
 
     >>> tells_sides("turn_left"), tells_sides("bright leftovers"), tells_sides("Rightwards!")

@@ -15,7 +15,7 @@ from pipelines.preprocessing.resize import resized
 Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
 
 
-class ClipBytes:
+class ClipPreprocessing:
     """The input of an export whose model takes a clip.
 
     Attributes:

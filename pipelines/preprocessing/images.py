@@ -14,10 +14,10 @@ import tensorflow as tf
 from data.media.limits import MAX_PIXELS
 from pipelines.config.crop import Box
 from pipelines.preprocessing.image_headers import read_header
-from pipelines.preprocessing.resize import decode_picture, upright
+from pipelines.preprocessing.resize import decode_image, upright
 
 
-class PictureBytes:
+class ImagePreprocessing:
     """The input of an export whose model takes an image.
 
     Attributes:
@@ -93,4 +93,4 @@ def _decode(encoded: tf.Tensor, size: int, max_pixels: int, box: Box | None) -> 
     header = read_header(encoded)
     fits = (header.pixels > 0) & (header.pixels <= max_pixels)
     allowed = tf.where(fits, header.encoded, "")  # the decoder refuses empty strings
-    return upright(decode_picture(allowed, size, box, header.transparent), header.orientation)
+    return upright(decode_image(allowed, size, box, header.transparent), header.orientation)

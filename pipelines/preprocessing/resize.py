@@ -10,7 +10,7 @@ from pipelines.config.crop import Box
 from pipelines.preprocessing.image_headers import is_transparent
 
 
-def decode_picture(
+def decode_image(
     encoded: tf.Tensor, size: int, box: Box | None = None, transparent: tf.Tensor | None = None
 ) -> tf.Tensor:
     """Decode and resize one image; transparent pixels become white.

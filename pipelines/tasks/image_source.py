@@ -14,7 +14,7 @@ from pipelines.config.task import TASKS
 from pipelines.inputs.feature_cache import EncodedImages, cached_rows
 from pipelines.inputs.precomputed_features import can_use_stored_features
 from pipelines.inputs.tables import ImageTable
-from pipelines.preprocessing.images import PictureBytes
+from pipelines.preprocessing.images import ImagePreprocessing
 from pipelines.reports.thumbnails import Preview
 from pipelines.tasks.media_source import MediaSource
 
@@ -40,7 +40,7 @@ class ImageSource(MediaSource[StoredImages, bytes]):
         )
         _, rows, columns, depth = self.backbone.compute_output_shape((1, self.size, self.size, 3))
         self.encoder.build(rows * columns, depth)
-        self.preprocessing = PictureBytes(self.size, (rows, columns))
+        self.preprocessing = ImagePreprocessing(self.size, (rows, columns))
         self._fingerprint = fingerprint(self.backbone)
         self._lower_fingerprint = "" if self._lower is None else fingerprint(self._lower)
 

@@ -18,8 +18,8 @@ from pipelines.config.task import TASKS
 from pipelines.inputs.feature_cache import EncodedImages, cached_rows
 from pipelines.inputs.precomputed_features import can_use_stored_features
 from pipelines.inputs.tables import ClipTable
-from pipelines.preprocessing.augmentation import tells_sides
-from pipelines.preprocessing.clips import ClipBytes
+from pipelines.preprocessing.augmentation import mentions_side
+from pipelines.preprocessing.clips import ClipPreprocessing
 from pipelines.preprocessing.frame_selection import select_frames
 from pipelines.reports.thumbnails import Preview, strip
 from pipelines.tasks.media_source import MediaSource
@@ -44,7 +44,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
         if self._pairs:
             self.backbone = add_frame_differences(self.backbone)
         *cells, depth = self.backbone.output_shape[1:]
-        self.preprocessing = ClipBytes(
+        self.preprocessing = ClipPreprocessing(
             self.size,
             crop_box(config.crop),
             config.clip_frames,
@@ -143,7 +143,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
             if TASKS[self.config.task].head == "captions"
             else [(name, [label]) for name, label in self.prepared.labels(split)]
         )
-        sided = {name for name, texts in references if any(map(tells_sides, texts))}
+        sided = {name for name, texts in references if any(map(mentions_side, texts))}
         note = (
             f"{len(sided):,} clips of {split} are not mirrored: their captions or labels name "
             "left or right"

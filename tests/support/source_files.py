@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from data.annotations.entries import Listing
+from data.annotations.entries import Annotations
 
 
 def fill(folder: Path, files: Mapping[str, Any]) -> Path:
@@ -31,7 +31,7 @@ def pictures(folder: str, *names: str) -> dict[str, bytes]:
     return {f"{folder}/{name}": b"picture" for name in names}
 
 
-def by_split(listing: Listing) -> dict[str, list[str]]:
+def by_split(listing: Annotations) -> dict[str, list[str]]:
     """The ids of each split."""
     splits: dict[str, list[str]] = {}
     for entry in listing.entries:
@@ -39,7 +39,7 @@ def by_split(listing: Listing) -> dict[str, list[str]]:
     return splits
 
 
-def captions(listing: Listing) -> dict[str, tuple[str, ...]]:
+def captions(listing: Annotations) -> dict[str, tuple[str, ...]]:
     """The captions of each id."""
     return {entry.image_id: entry.captions for entry in listing.entries}
 

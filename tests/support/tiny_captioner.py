@@ -16,10 +16,10 @@ from models.encoder_head import EncoderHead
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
 from models.search.hypotheses import SearchOptions
-from pipelines.preprocessing.images import PictureBytes
+from pipelines.preprocessing.images import ImagePreprocessing
 
 SIZE, GRID = 32, [4, 4]
-SOURCE = PictureBytes(SIZE, (4, 4))
+SOURCE = ImagePreprocessing(SIZE, (4, 4))
 OPTIONS = SearchOptions(beams=3, n_best=3, max_words=7, length_penalty=0.7)
 WORDS = ("a", "dog", "runs", "on", "the", "red", "été", "кошка", "狗", "⚽")
 VOCABULARY = Vocabulary([*SPECIAL, *WORDS])

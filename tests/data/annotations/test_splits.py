@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.annotations.entries import Entry, Listing, Row
+from data.annotations.entries import Annotations, Entry, Row
 from data.annotations.splits import (
     FOLDS,
     choose_splits,
@@ -69,13 +69,13 @@ def test_a_tenth_of_the_training_groups_is_held_out() -> None:
     assert 70 < len(validation) < 130
 
 
-def listing(groups: int) -> Listing:
+def listing(groups: int) -> Annotations:
     entries = [
         Entry(f"{group}-{clip}", "a.mp4", "a.mp4", (), "train", "x", f"g{group}")
         for group in range(groups)
         for clip in range(1 + group % 4)
     ]
-    return Listing(tuple(entries), (), ("no splits given",))
+    return Annotations(tuple(entries), (), ("no splits given",))
 
 
 def test_each_clip_is_in_one_test_fold_and_groups_stay_together() -> None:

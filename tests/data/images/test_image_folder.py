@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
-from data.annotations.entries import Listing, Problem
+from data.annotations.entries import Annotations, Problem
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError
 from data.images.image_folder import read_folder
 from tests.support.source_files import by_split, captions, fill, pictures
 
 
-def folder(tmp_path: Path, table: str | bytes, *names: str, name: str = "captions.csv") -> Listing:
+def folder(
+    tmp_path: Path, table: str | bytes, *names: str, name: str = "captions.csv"
+) -> Annotations:
     return read_folder(fill(tmp_path, {name: table} | pictures("images", *names)))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data.annotations.entries import Listing
+from data.annotations.entries import Annotations
 from data.common.errors import UserError
 from data.sharding.datasets import list_source
 from data.video.clip_folder import read_clip_folder
@@ -25,11 +25,11 @@ from data.video.corpora import (
 from tests.support.source_files import by_split, captions, fill, pictures
 
 
-def labels(listing: Listing) -> dict[str, str]:
+def labels(listing: Annotations) -> dict[str, str]:
     return {entry.image_id: entry.label for entry in listing.entries}
 
 
-def wrong(listing: Listing) -> set[tuple[str, str]]:
+def wrong(listing: Annotations) -> set[tuple[str, str]]:
     return {(problem.file, problem.reason) for problem in listing.problems}
 
 

@@ -21,7 +21,7 @@ from models.search.beam_search import beam_search
 from models.search.hypotheses import Hypotheses
 from models.search.sampling import greedy
 from pipelines.export.captions import SIGNATURES, export
-from pipelines.preprocessing.resize import decode_picture
+from pipelines.preprocessing.resize import decode_image
 from tests.support.tiny_captioner import (
     GRID,
     OPTIONS,
@@ -116,7 +116,7 @@ def _held(loaded: Any, name: str) -> Any:
 def in_python(model: Any, search: Any) -> Hypotheses:
     """Decode the valid images with the model in Python."""
     sound = [each for each, valid in zip(IMAGES, VALID, strict=True) if valid]
-    pixels = tf.stack([decode_picture(tf.constant(each), SIZE) for each in sound])
+    pixels = tf.stack([decode_image(tf.constant(each), SIZE) for each in sound])
     step, state, cache = model.head.prepare_search(model.encode(pixels))
     return Hypotheses(*(part.numpy() for part in search(step, state, cache, len(sound), OPTIONS)))
 

@@ -23,7 +23,7 @@ from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.crop import Box
 from pipelines.inputs import feature_cache
 from pipelines.inputs.feature_cache import row_function
-from pipelines.preprocessing.resize import decode_picture
+from pipelines.preprocessing.resize import decode_image
 from tests.support.cached_images import image_table as table
 
 SIZE = 32
@@ -67,7 +67,7 @@ def test_pixels_are_what_decoding_gives(tmp_path: Path) -> None:
     found = table(dataset(), tmp_path, size=SIZE)
     assert found.rows.shape == (70, 1, SIZE, SIZE, 3)
     for i in (0, 33, 69):
-        np.testing.assert_array_equal(found.rows[i, 0], decode_picture(png(i), SIZE))
+        np.testing.assert_array_equal(found.rows[i, 0], decode_image(png(i), SIZE))
     assert found.positions()["train-33"] == 33
 
 
@@ -77,7 +77,7 @@ def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) ->
         dataset(), tmp_path, size=SIZE, flips=True, backbone=net, backbone_fingerprint="a"
     )
     assert found.rows.shape == (70, 2, 16, 5)
-    picture = tf.cast(decode_picture(png(40), SIZE), tf.float32)
+    picture = tf.cast(decode_image(png(40), SIZE), tf.float32)
     for view, pixels in enumerate((picture, picture[:, ::-1])):
         expected = flatten_grid(net(pixels[tf.newaxis]))[0]
         np.testing.assert_allclose(found.rows[40, view], expected, rtol=2e-3, atol=0.1)
@@ -100,7 +100,7 @@ def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path)
     model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), top)
     rows = np.array([3, 40])
     seen = model.encode(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
-    pictures = [decode_picture(png(row), SIZE) for row in rows]
+    pictures = [decode_image(png(row), SIZE) for row in rows]
     expected = model.encode(tf.stack([pictures[0], pictures[1][:, ::-1]]))
     np.testing.assert_allclose(seen.values, expected.values, atol=2e-3)  # rows are float16
     assert np.ptp(expected.values) > 0.1
@@ -163,22 +163,22 @@ def test_decoding_squashes_the_whole_image() -> None:
     half[:, 40:] = 255
     file = io.BytesIO()
     Image.fromarray(half).save(file, "PNG")
-    pixels = decode_picture(file.getvalue(), SIZE).numpy()
+    pixels = decode_image(file.getvalue(), SIZE).numpy()
     assert (pixels[:, : SIZE // 2 - 1] == 0).all()
     assert (pixels[:, SIZE // 2 + 1 :] == 255).all()
 
 
 def test_an_image_of_the_right_size_is_unchanged() -> None:
     picture = png(5, SIZE, SIZE)
-    np.testing.assert_array_equal(decode_picture(picture, SIZE), tf.io.decode_png(picture))
+    np.testing.assert_array_equal(decode_image(picture, SIZE), tf.io.decode_png(picture))
 
 
 def test_a_box_crops_the_image() -> None:
     picture = tf.io.decode_png(png(6, 64, 48))
     cropped = tf.io.encode_png(picture[12:36, 16:48])
     np.testing.assert_array_equal(
-        decode_picture(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)),
-        decode_picture(cropped, SIZE),
+        decode_image(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)),
+        decode_image(cropped, SIZE),
     )
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.config.config import Config
 from pipelines.config.crop import Box, crop_box
-from pipelines.preprocessing.clips import ClipBytes
+from pipelines.preprocessing.clips import ClipPreprocessing
 from pipelines.preprocessing.frame_selection import select_frames
 from tests.support.video_files import frame
 
@@ -60,7 +60,7 @@ def test_speed_jitter_changes_the_pace_and_keeps_the_order() -> None:
 def test_an_export_selects_the_same_frames_as_a_table(
     lengths: list[int], most: int | None, views: int
 ) -> None:
-    reader = ClipBytes(48, None, most, {}, views)
+    reader = ClipPreprocessing(48, None, most, {}, views)
     given = np.full((2, 9), b"", object)
     for row, length in enumerate(lengths):
         given[row, :length] = [png(100 * row + number) for number in range(length)]
@@ -73,7 +73,7 @@ def test_an_export_selects_the_same_frames_as_a_table(
         wanted, real = select_frames(np.array([length]), most)
         seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
         sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
-        parts = [ClipBytes(48, None, None, {}).read_pixels(part)[0][0] for part in sent]
+        parts = [ClipPreprocessing(48, None, None, {}).read_pixels(part)[0][0] for part in sent]
         count = int(mask[row].numpy().sum())
         assert count == real.sum()
         assert np.array_equal(frames[row, :count], tf.concat(parts, axis=-1)[0])
@@ -82,7 +82,7 @@ def test_an_export_selects_the_same_frames_as_a_table(
 
 
 def test_undecodable_frames_are_dropped() -> None:
-    reader = ClipBytes(32, None, None, {})
+    reader = ClipPreprocessing(32, None, None, {})
     whole = [png(1), png(2), png(3)]
     broken = [b"", png(1), b"no picture", png(2), b"", png(3)[:50], png(3)]
     given = np.full((3, 7), b"", object)
@@ -91,7 +91,9 @@ def test_undecodable_frames_are_dropped() -> None:
     assert valid.numpy().tolist() == [True, True, False]
     assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
     assert np.array_equal(frames[0, :3], frames[1, :3])
-    (pairs, mask), _ = ClipBytes(32, None, None, {}, views=2).read_in_graph(tf.constant(given))
+    (pairs, mask), _ = ClipPreprocessing(32, None, None, {}, views=2).read_in_graph(
+        tf.constant(given)
+    )
     assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
     assert np.array_equal(pairs[..., :3], frames)
     assert np.array_equal(pairs[0, 1:3, ..., 3:], frames[0, :2])
@@ -104,7 +106,7 @@ def test_undecodable_frames_are_dropped() -> None:
 def test_a_crop_is_cut_before_resizing() -> None:
     picture = np.zeros((1, 1, 48, 64, 3), np.uint8)
     picture[:, :, 24:, 16:48] = 200
-    reader = ClipBytes(32, Box(0.5, 1, 0.25, 0.75), None, {})
+    reader = ClipPreprocessing(32, Box(0.5, 1, 0.25, 0.75), None, {})
     (pixels, _), _ = reader.read_pixels(tf.constant(picture))
     encoded = tf.io.encode_png(picture[0, 0])[tf.newaxis, tf.newaxis]
     (decoded, _), _ = reader.read_in_graph(encoded)

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from data.media.images import _to_rgb
 from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import decode_picture, upright
+from pipelines.preprocessing.resize import decode_image, upright
 from tests.support.tiny_captioner import encode, picture, png_chunk
 
 SIZE, FEW = 24, 400
@@ -37,7 +37,7 @@ def flags(encoded: list[bytes]) -> list[bool]:
 
 def squashed(image: Image.Image) -> np.ndarray:
     """Return an image as training sees it."""
-    return decode_picture(tf.constant(encode(image.convert("RGB"), "PNG")), SIZE).numpy()
+    return decode_image(tf.constant(encode(image.convert("RGB"), "PNG")), SIZE).numpy()
 
 
 def turned_jpeg(turn: int, order: str = "<", before: bytes = b"") -> bytes:
@@ -60,7 +60,7 @@ def test_a_batch_of_mixed_formats_and_sizes_is_read_as_in_training() -> None:
     assert valid.numpy().all()
     assert pictures.dtype == tf.uint8
     for found, each in zip(pictures.numpy(), encoded, strict=True):
-        np.testing.assert_array_equal(found, decode_picture(tf.constant(each), SIZE))
+        np.testing.assert_array_equal(found, decode_image(tf.constant(each), SIZE))
 
 
 def test_an_invalid_row_is_flagged_and_does_not_affect_others() -> None:
