@@ -1,7 +1,7 @@
 """Readers of corpora of captioned images in the layouts of their distributors.
 
-Each takes the folder that the user names and returns its `Annotations`. The error about a missing
-file states what was expected and what was found. A user's own folder is read by `data.images.image_folder`.
+Each takes the folder that the user names and returns its `Annotations`. The error for a missing
+file states what was expected and what was found.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Readers of corpora of clips in the layouts of their distributors.
 
-Each takes the folder that the user names and returns its `Annotations`. The error about a missing
-file states what was expected and what was found. Many corpora are distributed as links: a copy rarely has all
-clips, and each missing one is reported.
+Each takes the folder that the user names and returns its `Annotations`. The error for a missing
+file states what was expected and what was found.
+Many corpora are distributed as links: a copy rarely has all clips; each missing one is reported.
 """
 
 from __future__ import annotations
