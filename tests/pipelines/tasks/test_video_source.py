@@ -88,7 +88,7 @@ def test_an_export_predicts_the_labels_of_the_model(
     paths = [clips / name for name in evaluation.ids]
     (folder / "no.mp4").write_bytes(b"no clip")
     answers = labeller.predict([*paths, folder / "no.mp4"])
-    assert "not a video clip" in str(answers.pop().problem)
+    assert "not a clip" in str(answers.pop().problem)
     wanted = evaluation.probabilities
     for answer, row in zip(answers, wanted, strict=True):
         assert answer.labels[0] == head.classes[int(row.argmax())]
