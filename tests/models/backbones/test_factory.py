@@ -141,7 +141,7 @@ def test_weights_file_that_does_not_fit(tmp_path: Path) -> None:
     path.write_bytes(b"not hdf5")
     with pytest.raises(ValueError, match=r"a\.weights\.h5 does not fit small_cnn"):
         build_backbone("small-cnn", weights=str(path))
-    with pytest.raises(ValueError, match=r"EfficientNetB0: its scaling .* save the whole model"):
+    with pytest.raises(ValueError, match=r"EfficientNetB0: a weights file .* save the whole model"):
         build_backbone("EfficientNetB0", weights=str(path), image_size=SIZE)
 
 

@@ -173,9 +173,9 @@ def test_overfits_a_batch_and_decodes_it(kind: tuple[str, str]) -> None:
 
 def test_scheduled_sampling_replaces_words_by_predictions(kind: tuple[str, str]) -> None:
     layer, inputs = decoder(kind), tf.constant(sentences()[:, :-1])
-    none = layer._sampled(memory(), inputs, OWN, tf.constant(0.0))
+    none = layer._scheduled_sampling(memory(), inputs, OWN, tf.constant(0.0))
     np.testing.assert_array_equal(none, inputs)
-    every = layer._sampled(memory(), inputs, OWN, tf.constant(1.0)).numpy()
+    every = layer._scheduled_sampling(memory(), inputs, OWN, tf.constant(1.0)).numpy()
     assert (every[:, 0] == START).all()
     assert (every[inputs.numpy() == PAD] == PAD).all()
     outputs = layer.teacher_force(memory(), inputs, OWN)
