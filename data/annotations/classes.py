@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from data.annotations.entries import Annotations
 
 
-def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
+def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
     """Return the labels of the training split, sorted.
 
     Args:
         name: of the dataset, for messages.
-        labelled: split, id and label of each example.
+        labeled: split, id and label of each example.
         kind: what messages call an example: "text".
 
     Returns:
@@ -29,7 +29,7 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
     >>> classes_of("pets", [("train", "1", "dog"), ("train", "2", "cat")], "image")
     ('cat', 'dog')
     """
-    examples = list(labelled)
+    examples = list(labeled)
     counts = Counter(label for split, _, label in examples if split == "train")
     if len(counts) < 2:
         found = ", ".join(f"{label!r} ({count:,} {kind}s)" for label, count in counts.items())
@@ -48,5 +48,5 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
 
 def classes_in(name: str, listing: Annotations) -> tuple[str, ...]:
     """Return the labels of the training images of a source, sorted: see `classes_of`."""
-    labelled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
-    return classes_of(name, labelled, "image")
+    labeled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
+    return classes_of(name, labeled, "image")

@@ -90,7 +90,7 @@ def choose_splits(
 
 
 class Line(Protocol):
-    """A named tuple with a text: `data.text.labelled.Text` or `data.text.parallel.Pair`."""
+    """A named tuple with a text: `data.text.labeled.Text` or `data.text.parallel.Pair`."""
 
     @property
     def text_id(self) -> str:

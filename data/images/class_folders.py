@@ -28,7 +28,7 @@ LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
-def read_labelled_images(source: Path) -> Annotations:
+def read_labeled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from data.annotations.classes import classes_in
 from data.annotations.entries import Annotations, Entry
 from data.common.errors import UserError
-from data.images.class_folders import read_labelled_images
+from data.images.class_folders import read_labeled_images
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from data.images.image_folder import read_folder
 from data.images.multi30k import read_multi30k
@@ -49,14 +49,14 @@ class ImageDataset(ImagesOrClips):
     shard_size: ClassVar[int] = 128
 
     @property
-    def labelled(self) -> bool:
+    def labeled(self) -> bool:
         """Whether an image has a label, not captions."""
         return "captions" not in self.annotations
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What the captions of an entry are: none of a labelled image."""
-        return () if self.labelled else ("caption",)
+        """What the captions of an entry are: none of a labeled image."""
+        return () if self.labeled else ("caption",)
 
     @property
     def flags(self) -> frozenset[str]:
@@ -80,7 +80,7 @@ class ImageDataset(ImagesOrClips):
         del options
         assert self.reader is not None
         listing = self.reader(source)
-        if self.labelled:
+        if self.labeled:
             classes_in(self.name, listing)
         return listing
 
@@ -94,7 +94,7 @@ class ImageDataset(ImagesOrClips):
         """Return the stored features."""
         from data.images.examples import image_features
 
-        return image_features(self.encoding, self.labelled)
+        return image_features(self.encoding, self.labeled)
 
 
 def _scenes() -> Generator:
@@ -179,12 +179,12 @@ IMAGE_DATASETS = (
         license="CC BY 4.0 (Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49)",
     ),
     ImageDataset(
-        "labelled-images",
+        "labeled-images",
         "your own images and labels",
         "a folder for each class (optionally in train/, validation/ and test/), or images/ with "
         "labels.csv (columns image, label and optionally split)",
         annotations=("labels",),
-        reader=read_labelled_images,
+        reader=read_labeled_images,
         license=OWN_LICENSE,
     ),
     ImageDataset(

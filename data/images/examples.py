@@ -18,18 +18,18 @@ from data.storage.png import encode_png
 MAX_BYTES = 400_000_000
 
 
-def image_features(encoding: str, labelled: bool) -> dict[str, Any]:
+def image_features(encoding: str, labeled: bool) -> dict[str, Any]:
     """Return what is stored of an image. Labels are texts, so that a new class changes no shard.
 
     Args:
         encoding: "jpeg" or "png".
-        labelled: whether it has a label, not captions.
+        labeled: whether it has a label, not captions.
     """
     text = tfds.features.Text()
     return {
         "image": tfds.features.Image(shape=(None, None, 3), encoding_format=encoding),
         "image_id": text,
-        **({"label": text} if labelled else {"captions": tfds.features.Sequence(text)}),
+        **({"label": text} if labeled else {"captions": tfds.features.Sequence(text)}),
     }
 
 

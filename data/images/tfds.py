@@ -98,7 +98,7 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
         home: where the problem report goes.
 
     Raises:
-        UserError: if it cannot be prepared, or is not a dataset of labelled images.
+        UserError: if it cannot be prepared, or is not a dataset of labeled images.
     """
     own = name.removeprefix(TFDS)
     directory, again = built_by_tfds(own, source, size="37 GB" if own == COCO else "")

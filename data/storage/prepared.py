@@ -142,8 +142,8 @@ class StoredImages(Stored):
         Raises:
             UserError: if they cannot be learned: see `data.annotations.classes`.
         """
-        labelled = [(split, *pair) for split in self.splits for pair in self.labels(split)]
-        return classes_of(self.name, labelled, "image")
+        labeled = [(split, *pair) for split in self.splits for pair in self.labels(split)]
+        return classes_of(self.name, labeled, "image")
 
     def labels(self, split: str) -> list[tuple[str, str]]:
         """Return `(image_id, label)` of each image in the order of `images`."""

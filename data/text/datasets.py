@@ -23,12 +23,12 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
-from data.text.labelled import Text, read_imdb, read_polarity, read_sst2, read_tables, split_texts
+from data.text.labeled import Text, read_imdb, read_polarity, read_sst2, read_tables, split_texts
 from data.text.parallel import Languages, Pair, read_pairs
 
 
 class Content(NamedTuple):
-    """The texts of each split, the classes of labelled ones, problems, and remarks."""
+    """The texts of each split, the classes of labeled ones, problems, and remarks."""
 
     splits: Mapping[str, Sequence[Any]]
     classes: tuple[str, ...] = ()
@@ -150,8 +150,8 @@ class TextDataset(Dataset):
         return {name: tfds.features.Text() for name in self.stored}
 
 
-def _labelled(read: Callable[[Path], Iterable[Text]]) -> Reader:
-    """Return the reader of labelled texts that yields them from a folder."""
+def _labeled(read: Callable[[Path], Iterable[Text]]) -> Reader:
+    """Return the reader of labeled texts that yields them from a folder."""
 
     def reader(name: str, source: Path | None, options: Options) -> Content:
         assert source is not None
@@ -184,10 +184,10 @@ def _languages(options: Options) -> Languages | None:
     return Languages.parse(languages) if languages else None
 
 
-def _labelled_by_tfds(name: str, source: Path | None, options: Options) -> Content:
-    from data.text.tfds import read_labelled
+def _labeled_by_tfds(name: str, source: Path | None, options: Options) -> Content:
+    from data.text.tfds import read_labeled
 
-    return Content(*split_texts(name, read_labelled(name.removeprefix(TFDS), source)))
+    return Content(*split_texts(name, read_labeled(name.removeprefix(TFDS), source)))
 
 
 def _paired_by_tfds(name: str, source: Path | None, options: Options) -> Content:
@@ -234,7 +234,7 @@ TEXT_DATASETS = (
         "tfds:NAME",
         "texts with labels of TensorFlow Datasets: tfds:imdb_reviews, tfds:glue/sst2, …",
         _TFDS_FOLDER,
-        reader=_labelled_by_tfds,
+        reader=_labeled_by_tfds,
         source_optional=True,
     ),
     TextDataset(
@@ -248,33 +248,33 @@ TEXT_DATASETS = (
         "sst2",
         "film-review sentences, negative or positive (Socher et al. 2013)",
         "train.tsv and dev.tsv: sentence<TAB>label, with or without a header",
-        reader=_labelled(read_sst2),
+        reader=_labeled(read_sst2),
         license=_REVIEWS,
     ),
     TextDataset(
         "rt-polarity",
         "film-review snippets, negative or positive (Pang & Lee 2005)",
         "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
-        reader=_labelled(read_polarity),
+        reader=_labeled(read_polarity),
         license=_REVIEWS,
     ),
     TextDataset(
         "imdb",
         "50,000 film reviews, negative or positive (Maas et al. 2011)",
         "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
-        reader=_labelled(read_imdb),
+        reader=_labeled(read_imdb),
     ),
     TextDataset(
         "texts",
         "your own texts and labels, in any language",
         "texts.csv, .tsv or .jsonl (text, label and optionally split), or one such file for each "
         "split: train, dev, test",
-        reader=_labelled(read_tables),
+        reader=_labeled(read_tables),
         license=OWN_LICENSE,
     ),
     TextDataset(
         PREPARED,
-        "labelled texts that `wordreel prepare` has written",
+        "labeled texts that `wordreel prepare` has written",
         "its output folder",
     ),
 )

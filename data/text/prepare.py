@@ -21,7 +21,7 @@ from data.storage.cache import data_home, say, writing_to
 from data.storage.dataset_info import PREPARED, check_max_bad, find_dataset, source_folder
 from data.storage.prepared import open_prepared
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
-from data.text.labelled import Text
+from data.text.labeled import Text
 from data.text.parallel import Pair
 from data.text.prepared import Texts
 
@@ -52,11 +52,11 @@ def prepare_texts(
             layout, labels that cannot be learned, too many bad texts, or a folder that cannot be
             written.
     """
-    labelled = {dataset.name: dataset for dataset in TEXT_DATASETS}
+    labeled = {dataset.name: dataset for dataset in TEXT_DATASETS}
     paired = {dataset.name: dataset for dataset in PAIR_DATASETS}
     if pairs is None:
-        pairs = name in paired and name not in labelled
-    dataset = find_dataset(name, paired if pairs else labelled)
+        pairs = name in paired and name not in labeled
+    dataset = find_dataset(name, paired if pairs else labeled)
     folder = source_folder(dataset, source)
     check_max_bad(max_bad)
     if name == PREPARED:

@@ -21,7 +21,7 @@ class Texts:
         fingerprint: changes with the content.
         splits: the number of texts of each split.
         problems: the report file, one JSON object a line.
-        examples: the texts of each split, `data.text.labelled.Text` or `data.text.parallel.Pair`.
+        examples: the texts of each split, `data.text.labeled.Text` or `data.text.parallel.Pair`.
         classes: the labels of training texts, sorted; none of translations.
     """
 

@@ -9,11 +9,11 @@ from typing import Any
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
 from data.storage.tfds import built_by_tfds
-from data.text.labelled import Text
+from data.text.labeled import Text
 from data.text.parallel import Languages, Pair
 
 
-def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
+def read_labeled(name: str, source: Path | None) -> Iterator[Text]:
     """Read a dataset with a text and a label, such as imdb_reviews or glue/sst2.
 
     A test split with secret labels (-1) is left out.
@@ -30,7 +30,7 @@ def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
         key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)
     ]
     if len(texts) != 1 or len(labels) != 1:
-        raise _unfit(name, "labelled texts", features)
+        raise _unfit(name, "labeled texts", features)
     to_name = features[labels[0]].int2str
     for text_id, split, example in _examples(builder):
         label = int(example[labels[0]])

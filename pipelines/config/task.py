@@ -139,11 +139,11 @@ TASKS = {
             head="labels",
             datasets=serving(IMAGE_DATASETS, "labels"),
             data="digits",
-            recipe="labelled-images",
+            recipe="labeled-images",
             examples="""\
   python train.py image-classification
       handwritten digits: a minute or two, no download
-  python train.py image-classification --data labelled-images --source flowers
+  python train.py image-classification --data labeled-images --source flowers
       your own images: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
   python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
       a dataset of TensorFlow Datasets""",

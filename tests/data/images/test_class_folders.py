@@ -1,4 +1,4 @@
-"""Labelled images in their usual layouts; problems are reported."""
+"""Labeled images in their usual layouts; problems are reported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:Depreca
 def prepare(tmp_path: Path, files: dict[str, Any], **options: Any) -> StoredImages:
     source = fill(tmp_path / "source", files)
     return prepare_images(
-        "labelled-images", source, labels=True, data_dir=tmp_path / "data", **options
+        "labeled-images", source, labels=True, data_dir=tmp_path / "data", **options
     )
 
 

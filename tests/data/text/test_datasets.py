@@ -30,13 +30,13 @@ def read(tmp_path: Path) -> Any:
     return prepare
 
 
-def labelled(prepared: Texts, split: str) -> dict[str, str]:
+def labeled(prepared: Texts, split: str) -> dict[str, str]:
     pairs = zip(prepared.texts(split), prepared.labels(split), strict=True)
     return {text: label for (_, text), (_, label) in pairs}
 
 
 def everything(prepared: Texts) -> dict[str, str]:
-    return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
+    return {text: c for split in prepared.splits for text, c in labeled(prepared, split).items()}
 
 
 def test_tsv_csv_and_json_lines_give_the_same_texts(read: Any) -> None:
@@ -76,7 +76,7 @@ def test_a_tenth_of_training_becomes_the_missing_validation_split(
     prepared = read({"train.tsv": many, "test.tsv": "unheard of\ta\n"})
     assert sum(prepared.splits.values()) == 402 and prepared.splits["test"] == 1
     assert 25 < prepared.splits["validation"] < 60
-    assert labelled(prepared, "train")["rare"] == "c"  # a label of one text stays in training
+    assert labeled(prepared, "train")["rare"] == "c"  # a label of one text stays in training
     said = f"no validation split given: {prepared.splits['validation']} of the training texts"
     assert said in capfd.readouterr().err
 
@@ -90,7 +90,7 @@ def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
     rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
     prepared = read({"texts.tsv": rows})
     assert len(prepared.classes) == 50
-    assert len(labelled(prepared, "validation")) == 10  # of labels with two texts, one each
+    assert len(labeled(prepared, "validation")) == 10  # of labels with two texts, one each
 
 
 def test_empty_texts_and_texts_in_two_splits_are_left_out_and_reported(read: Any) -> None:
@@ -150,7 +150,7 @@ def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
         ),
         ({"texts.csv": "text,label,split\na,b,trian\n"}, ["line 2", "'trian'"]),
         ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["line 1: 2 columns split"]),
-        ({"other.txt": "x"}, ["no labelled texts", "train.tsv", "found other.txt"]),
+        ({"other.txt": "x"}, ["no labeled texts", "train.tsv", "found other.txt"]),
         ({"train.tsv": ""}, ["train.tsv, line 1: no column text"]),
     ],
 )
@@ -183,7 +183,7 @@ def test_polarity_is_read_as_distributed(read: Any) -> None:
     good, bad = (("".join(f"{word} {n} . \n\n" for n in range(40))) for word in ("fine", "poor"))
     prepared = read({"rt-polarity.pos": good, "rt-polarity.neg": bad}, "rt-polarity")
     assert sum(prepared.splits.values()) == 80
-    assert labelled(prepared, "train")["fine 7 ."] == "positive"
+    assert labeled(prepared, "train")["fine 7 ."] == "positive"
     with pytest.raises(UserError, match=r"looked for rt-polarity\.neg"):
         (prepared.problems.parents[3] / "source" / "rt-polarity.neg").unlink()
         read({}, "rt-polarity")
@@ -251,9 +251,9 @@ def test_imdb_s_folders(tmp_path: Path) -> None:
     prepared = prepare_texts("imdb", source.parent, data_dir=tmp_path / "home")
     assert prepared.splits["train"] + prepared.splits["validation"] == 80
     assert 2 <= prepared.splits["validation"] <= 16 and prepared.splits["test"] == 2
-    found = labelled(prepared, "train") | labelled(prepared, "validation")
+    found = labeled(prepared, "train") | labeled(prepared, "validation")
     assert found["a fine film  number 7"] == "positive"
-    assert labelled(prepared, "test") == {"quite fine": "positive", "quite poor": "negative"}
+    assert labeled(prepared, "test") == {"quite fine": "positive", "quite poor": "negative"}
     (source / "train/pos/7_9.txt").write_bytes(b"one\ntw\xff")
     with pytest.raises(UserError, match=r"train/pos/7_9.txt, line 2: not UTF-8"):
         prepare_texts("imdb", source, data_dir=tmp_path / "home")

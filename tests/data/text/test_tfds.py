@@ -1,4 +1,4 @@
-"""Texts that TensorFlow Datasets has prepared, labelled or in two languages."""
+"""Texts that TensorFlow Datasets has prepared, labeled or in two languages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_labelled_texts(folder: Path, tmp_path: Path) -> None:
+def test_labeled_texts(folder: Path, tmp_path: Path) -> None:
     prepared = prepare_texts("tfds:tiny_reviews", folder, data_dir=tmp_path)
     assert prepared.classes == ("neg", "pos")
     assert prepared.splits["train"] + prepared.splits["validation"] == 60
@@ -85,7 +85,7 @@ def test_translations_both_ways(folder: Path, tmp_path: Path, languages: str | N
 
 def test_what_does_not_fit_is_named(folder: Path, tmp_path: Path) -> None:
     for name, pairs, languages, said in (
-        ("tiny_ted", False, None, "tfds:tiny_ted holds no labelled texts: its features are"),
+        ("tiny_ted", False, None, "tfds:tiny_ted holds no labeled texts: its features are"),
         ("tiny_reviews", True, "en-pt", "tfds:tiny_reviews holds no translations en pt"),
         ("tiny_ted", True, "en-de", "tfds:tiny_ted holds no translations en de"),
         ("absent", True, None, "no prepared absent in"),

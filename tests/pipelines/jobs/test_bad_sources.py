@@ -155,7 +155,7 @@ def test_a_worker_that_cannot_even_say_that_the_disk_is_full(
         ("folder", {}, "source is empty"),
         ("folder", {"captions.csv": "image,caption\n", "images/.keep": ""}, "no|every"),
         ("folder", {"captions.csv": "image,caption\na.jpg,a dog\n", "images/.keep": ""}, "none of"),
-        ("labelled-images", {"daisy/.keep": "", "rose/.keep": ""}, "daisy, rose"),
+        ("labeled-images", {"daisy/.keep": "", "rose/.keep": ""}, "daisy, rose"),
         ("clip-folder", {"labels.csv": "file,label\n", "clips/.keep": ""}, "no|every"),
         ("texts", {"texts.csv": "text,label\n"}, "two classes or more"),
         ("pairs", {"train.tsv": ""}, "must name the columns text and translation"),

@@ -73,7 +73,7 @@ def read_tables(source: Path) -> Iterator[Text]:
     files = [(name, find(source, [f"{name}{suffix}" for suffix in SUFFIXES])) for name in SPLITS]
     present = [(name, path) for name, path in files if path is not None]
     if "train" not in {SPLITS[name] for name, _ in present}:
-        raise nothing_found(source, "labelled texts", [*WHOLE, *(f"train{s}" for s in SUFFIXES)])
+        raise nothing_found(source, "labeled texts", [*WHOLE, *(f"train{s}" for s in SUFFIXES)])
     for name, path in present:
         yield from _read_table(path, SPLITS[name])
 
