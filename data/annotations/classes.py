@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
-
-if TYPE_CHECKING:
-    from data.annotations.entries import Annotations
 
 
 def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
@@ -19,9 +15,6 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
         name: of the dataset, for messages.
         labeled: split, id and label of each example.
         kind: what messages call an example: "text".
-
-    Returns:
-        The classes.
 
     Raises:
         UserError: if training has fewer than two, or another split has a label that training lacks.
@@ -44,9 +37,3 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
                 f"{kind} has; known: {', '.join(sorted(counts)[:20])}"
             )
     return tuple(sorted(counts))
-
-
-def classes_in(name: str, listing: Annotations) -> tuple[str, ...]:
-    """Return the labels of the training images of a source, sorted: see `classes_of`."""
-    labeled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
-    return classes_of(name, labeled, "image")

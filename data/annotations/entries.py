@@ -110,6 +110,22 @@ class Problem:
     bad: bool = True
 
 
+class TextExample(NamedTuple):
+    """A text with its label or its translation.
+
+    Attributes:
+        text_id: its file and line: "train.tsv:12".
+        text: the input of a model.
+        target: the label or the translation.
+        split: "train", "validation" or "test"; None where the source names none.
+    """
+
+    text_id: str
+    text: str
+    target: str
+    split: str | None
+
+
 def part_name(file: str, start: float, end: float | None) -> str:
     """Return the name of a part of a clip, written as a URI's media fragment.
 

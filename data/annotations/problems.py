@@ -44,11 +44,16 @@ def summary(problems: Iterable[Problem]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
 
 
+def encode_report(problems: Iterable[Problem]) -> bytes:
+    """Return the report of problems: one JSON object a line, UTF-8."""
+    lines = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
+    return "".join(lines).encode("utf-8", "backslashreplace")
+
+
 def write_report(path: Path, problems: Iterable[Problem]) -> None:
-    """Write one JSON object a line, UTF-8."""
-    with atomic_write(path) as file:
-        for problem in problems:
-            file.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+    """Write the report of problems: see `encode_report`."""
+    with atomic_write(path, "wb") as file:
+        file.write(encode_report(problems))
 
 
 def read_report(path: Path) -> list[Problem]:

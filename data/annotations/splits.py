@@ -11,11 +11,12 @@ import dataclasses
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
 
-from data.annotations.entries import Annotations, Problem, Row
+from data.annotations.entries import Annotations, Problem, Row, TextExample
+from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
+from data.media.vocabulary import is_blank
 
 # What distributors and users call the three splits.
 SPLITS: Mapping[str, str] = {
@@ -89,63 +90,49 @@ def choose_splits(
     return chosen, (note,)
 
 
-class Line(Protocol):
-    """A named tuple with a text: `data.text.labeled.Text` or `data.text.parallel.Pair`."""
-
-    @property
-    def text_id(self) -> str:
-        """Its file and line: "train.tsv:12"."""
-
-    @property
-    def text(self) -> str:
-        """The input of a model."""
-
-    @property
-    def split(self) -> str | None:
-        """The split that the source names; None where it names none."""
-
-    @property
-    def problem(self) -> str:
-        """Why it cannot be used; "" if it can."""
-
-    @property
-    def _replace(self) -> Callable[..., Any]:
-        """Return a copy with other values, as named tuples do."""
-
-
-AnyLine = TypeVar("AnyLine", bound=Line)
-
-
 def into_splits(
-    lines: Iterable[AnyLine],
-) -> tuple[dict[str, list[AnyLine]], list[Problem], list[str]]:
+    examples: Iterable[TextExample], *, paired: bool
+) -> tuple[dict[str, list[TextExample]], list[Problem], list[str]]:
     """Assign texts to splits (see `choose_splits`), ordered by a hash of their ids.
 
     Texts with a problem are left out, and so are training texts that also occur in another split.
 
+    Args:
+        examples: in the order of the source.
+        paired: whether their targets are translations, not labels.
+
     Returns:
         The texts of each split, the problems found, and notes to print.
     """
-    kept, problems = list[AnyLine](), list[Problem]()
-    for line in lines:
-        if line.problem:
-            problems.append(Problem(line.text_id, line.problem, line.text_id.partition(":")[0]))
+    kept, problems = list[TextExample](), list[Problem]()
+    for example in examples:
+        if reason := _text_problem(example, paired):
+            where = example.text_id.partition(":")[0]
+            problems.append(Problem(example.text_id, reason, where))
         else:
-            kept.append(line)
-    labeled = ((line.text_id, getattr(line, "label", ""), line.split) for line in kept)
+            kept.append(example)
+    labeled = ((each.text_id, "" if paired else each.target, each.split) for each in kept)
     chosen, notes = choose_splits(labeled, "text")
-    kept = [line._replace(split=chosen.get(line.text_id, line.split or "train")) for line in kept]
-    held_out = {line.text: line.text_id for line in kept if line.split != "train"}
-    splits: dict[str, list[AnyLine]] = {}
-    for line in sorted(kept, key=lambda line: _digest(line.text_id)):
-        if line.split == "train" and line.text in held_out:
-            reason = f"in two splits: the same text as {held_out[line.text]}, which is kept"
-            where = line.text_id.partition(":")[0]
-            problems.append(Problem(line.text_id, reason, where, bad=False))
+    kept = [each._replace(split=chosen.get(each.text_id, each.split or "train")) for each in kept]
+    held_out = {each.text: each.text_id for each in kept if each.split != "train"}
+    splits: dict[str, list[TextExample]] = {}
+    for example in sorted(kept, key=lambda example: _digest(example.text_id)):
+        if example.split == "train" and example.text in held_out:
+            reason = f"in two splits: the same text as {held_out[example.text]}, which is kept"
+            where = example.text_id.partition(":")[0]
+            problems.append(Problem(example.text_id, reason, where, bad=False))
         else:
-            splits.setdefault(str(line.split), []).append(line)
+            splits.setdefault(str(example.split), []).append(example)
     order = ("train", "validation", "test")
     return {split: splits[split] for split in order if split in splits}, problems, list(notes)
+
+
+def _text_problem(example: TextExample, paired: bool) -> str:
+    """Return why a text cannot be used; "" if it can."""
+    texts = {"text": example.text, **({"translation": example.target} if paired else {})}
+    if any(map(HALF_SURROGATE.search, texts.values())):
+        return "text is not Unicode: half a surrogate pair"
+    return next((f"empty {name}" for name, text in texts.items() if is_blank(text)), "")
 
 
 def hold_out_groups(rows: Iterable[Row]) -> list[Row]:

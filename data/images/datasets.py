@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from data.annotations.classes import classes_in
+from data.annotations.classes import classes_of
 from data.annotations.entries import Annotations, Entry
 from data.common.errors import UserError
 from data.images.class_folders import read_labeled_images
@@ -81,7 +81,8 @@ class ImageDataset(ImagesOrClips):
         assert self.reader is not None
         listing = self.reader(source)
         if self.labeled:
-            classes_in(self.name, listing)
+            labels = ((each.split, each.image_id, each.label) for each in listing.entries)
+            classes_of(self.name, labels, "image")
         return listing
 
     def decode(self, entry: Entry, options: Options) -> Loaded:
@@ -98,15 +99,15 @@ class ImageDataset(ImagesOrClips):
 
 
 def _scenes() -> Generator:
-    from data.images.examples import SceneGenerator
+    from data.images.examples import scene_generator
 
-    return SceneGenerator()
+    return scene_generator()
 
 
 def _digits() -> Generator:
-    from data.images.examples import DigitGenerator
+    from data.images.examples import digit_generator
 
-    return DigitGenerator()
+    return digit_generator()
 
 
 _FLICKR = "photos of Flickr users, under terms of their own; given out for non-commercial research"

@@ -157,8 +157,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def frame_jpeg(pixels: np.ndarray) -> bytes:
-    """Encode a frame, uint8 `[height, width, 3]`, as the JPEG for storage and for exports."""
+def encode_jpeg(pixels: np.ndarray) -> bytes:
+    """Encode an image, uint8 `[height, width, 3]`, as the JPEG for storage and for exports."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode an image, uint8 `[height, width]` or `[height, width, 3]`, as an RGB PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from typing import Any
 from filelock import FileLock
 
 from data.annotations.entries import Problem
-from data.annotations.problems import check_share
+from data.annotations.problems import check_share, encode_report
 from data.common.errors import UserError
 from data.sharding.datasets import list_source, preparable
 from data.sharding.shards import FORMAT, Shard, Workplace, plan
 from data.sharding.work_items import Item, hashed, remove_duplicates
 from data.storage.fingerprints import content
-from data.storage.manifest import INFO, SKIPPED, problems_of, read_manifest, skipped_lines
+from data.storage.manifest import INFO, SKIPPED, read_manifest
 
 VERSION = "1.0.0"  # of the format, for TensorFlow Datasets
 
@@ -146,15 +146,20 @@ def write_dataset(
     if missing:
         make(place.folder, missing, dataset.unit)
     notes = [place.note(shard.key) for shard in shards]
-    problems = [*plan.problems, *problems_of(notes)]
+    problems = [*plan.problems, *_skipped(notes)]
     _check_share(place, job, problems, plan.total, max_bad)
     _check_splits(dataset.unit[:-1], plan.splits, notes, problems)
     done = Written(job, shards, notes, problems)
     name, metadata = job["dataset"].replace("-", "_"), _metadata(done)
     info = metadata.pop(INFO)
-    files = {SKIPPED: skipped_lines(problems), **describe(place, done), **metadata, INFO: info}
+    files = {SKIPPED: encode_report(problems), **describe(place, done), **metadata, INFO: info}
     place.publish(job, shards, name, files)
     return False
+
+
+def _skipped(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """Return the problems of the examples that were skipped while shards were made."""
+    return [Problem(**problem) for note in notes for problem in note["skipped"]]
 
 
 def _published(place: Workplace, job: Job, plan: Plan) -> list[Problem] | None:
@@ -163,8 +168,8 @@ def _published(place: Workplace, job: Job, plan: Plan) -> list[Problem] | None:
         return None
     manifest = read_manifest(place.out)
     assert manifest is not None
-    problems = [*plan.problems, *problems_of(manifest["shards"].values())]
-    same = hashlib.sha256(skipped_lines(problems)).hexdigest() == content(place.out / SKIPPED)
+    problems = [*plan.problems, *_skipped(manifest["shards"].values())]
+    same = hashlib.sha256(encode_report(problems)).hexdigest() == content(place.out / SKIPPED)
     return problems if same else None
 
 
@@ -173,7 +178,7 @@ def _check_share(
 ) -> None:
     """Stop if too many examples are bad, with a report beside the finished shards."""
     report = place.folder / SKIPPED
-    report.write_bytes(skipped_lines(problems))
+    report.write_bytes(encode_report(problems))
     kind = preparable(job["dataset"]).unit[:-1]
     check_share(job["dataset"], problems, total=total, max_bad=max_bad, report=report, kind=kind)
 

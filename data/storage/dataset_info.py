@@ -11,7 +11,7 @@ import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from data.annotations.entries import Annotations, Entry
 from data.annotations.source_files import check_folder
@@ -35,28 +35,23 @@ class Loaded(NamedTuple):
     remarks: Sequence[str] = ()
 
 
-class Generator(Protocol):
+@dataclasses.dataclass(frozen=True)
+class Generator:
     """Generates the examples of a dataset, each from its id.
 
     Attributes:
-        seeded: whether the examples depend on a seed.
+        version: another number when the generated data change.
+        entries: seed → the entries of all splits.
+        load: id → the example as it is stored, by feature name.
+        seeded: whether the examples depend on the seed.
         is_true: checks a caption against the example that it describes; None: not possible.
     """
 
-    @property
-    def seeded(self) -> bool: ...  # noqa: D102
-
-    @property
-    def is_true(self) -> Checker | None: ...  # noqa: D102
-
-    def version(self) -> int:
-        """Return a number that changes with the generated data."""
-
-    def entries(self, seed: int) -> Iterable[Entry]:
-        """Return the entries of all splits."""
-
-    def load(self, example_id: str) -> dict[str, Any]:
-        """Return an example as it is stored, by feature name."""
+    version: int
+    entries: Callable[[int], Iterable[Entry]]
+    load: Callable[[str], dict[str, Any]]
+    seeded: bool = True
+    is_true: Checker | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +184,7 @@ class ImagesOrClips(Dataset):
             return {}
         generator = self.generator()
         seed = {"seed": given.get("seed", 0)} if generator.seeded else {}
-        return {**seed, "version": generator.version()}
+        return {**seed, "version": generator.version}
 
     def load_annotations(self, source: Path | None, options: Options) -> Annotations:
         """Return the generated entries, or what the reader finds."""

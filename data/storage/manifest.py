@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.annotations.entries import Problem
 from data.common.errors import UserError
 from data.storage.fingerprints import content
 
@@ -79,14 +77,3 @@ def wrong_sizes(out: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, s
             yield file, "missing"
         elif (size := path.stat().st_size) != note["size"]:
             yield file, f"{size:,} bytes instead of {note['size']:,}"
-
-
-def problems_of(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
-    """Return the problems of the examples that were skipped while shards were made."""
-    return [Problem(**problem) for note in notes for problem in note["skipped"]]
-
-
-def skipped_lines(problems: Iterable[Problem]) -> bytes:
-    """Return `skipped.jsonl`: one JSON object a line."""
-    lines = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
-    return "".join(lines).encode()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from data.annotations.entries import Annotations, Entry, Problem
+from data.annotations.entries import Annotations, Entry, Problem, TextExample
 from data.annotations.splits import into_splits
 from data.common.errors import UserError
 from data.storage.cache import say
@@ -23,14 +23,14 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
-from data.text.labeled import Text, read_imdb, read_polarity, read_sst2, read_tables, split_texts
-from data.text.parallel import Languages, Pair, read_pairs
+from data.text.labeled import read_imdb, read_polarity, read_sst2, read_tables, split_texts
+from data.text.parallel import Languages, read_pairs
 
 
 class Content(NamedTuple):
     """The texts of each split, the classes of labeled ones, problems, and remarks."""
 
-    splits: Mapping[str, Sequence[Any]]
+    splits: Mapping[str, Sequence[TextExample]]
     classes: tuple[str, ...] = ()
     problems: Sequence[Problem] = ()
     notes: Sequence[str] = ()
@@ -125,9 +125,9 @@ class TextDataset(Dataset):
                 text.text_id,
                 text.text_id,
                 "",
-                tuple(getattr(text, column) for column in self.texts),
+                (text.text, text.target) if self.paired else (text.text,),
                 split,
-                getattr(text, "label", ""),
+                "" if self.paired else text.target,
             )
             for split, texts in splits.items()
             for text in texts
@@ -150,7 +150,7 @@ class TextDataset(Dataset):
         return {name: tfds.features.Text() for name in self.stored}
 
 
-def _labeled(read: Callable[[Path], Iterable[Text]]) -> Reader:
+def _labeled(read: Callable[[Path], Iterable[TextExample]]) -> Reader:
     """Return the reader of labeled texts that yields them from a folder."""
 
     def reader(name: str, source: Path | None, options: Options) -> Content:
@@ -174,8 +174,8 @@ def _paired(default: Languages | None) -> Reader:
     return reader
 
 
-def _pairs(pairs: Iterable[Pair]) -> Content:
-    splits, problems, notes = into_splits(pairs)
+def _pairs(pairs: Iterable[TextExample]) -> Content:
+    splits, problems, notes = into_splits(pairs, paired=True)
     return Content(splits, (), problems, notes)
 
 
@@ -199,27 +199,26 @@ def _paired_by_tfds(name: str, source: Path | None, options: Options) -> Content
 def _reviews(seed: int) -> Content:
     from data.builtin.reviews import LABELS, SPLITS, synthetic_reviews
 
-    splits = {
-        split: [
-            Text(f"{split}-{number}", text, label, split)
-            for number, (text, label) in enumerate(synthetic_reviews(split, seed=seed))
-        ]
-        for split in SPLITS
-    }
-    return Content(splits, LABELS)
+    return _generated({split: synthetic_reviews(split, seed=seed) for split in SPLITS}, LABELS)
 
 
 def _synthetic_pairs(seed: int) -> Content:
     from data.builtin.parallel_corpus import SPLITS, synthetic_pairs
 
-    splits = {
+    return _generated({split: synthetic_pairs(split, seed=seed) for split in SPLITS})
+
+
+def _generated(
+    splits: Mapping[str, Sequence[tuple[str, str]]], classes: tuple[str, ...] = ()
+) -> Content:
+    examples = {
         split: [
-            Pair(f"{split}-{number}", text, translation, split)
-            for number, (text, translation) in enumerate(synthetic_pairs(split, seed=seed))
+            TextExample(f"{split}-{number}", text, target, split)
+            for number, (text, target) in enumerate(texts)
         ]
-        for split in SPLITS
+        for split, texts in splits.items()
     }
-    return Content(splits)
+    return Content(examples, classes)
 
 
 _REVIEWS = "none stated by its distributor; excerpts from film reviews by their authors"

@@ -13,13 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from data.annotations.assemble import one_line
 from data.annotations.classes import classes_of
-from data.annotations.entries import Problem
+from data.annotations.entries import Problem, TextExample
 from data.annotations.source_files import (
-    HALF_SURROGATE,
     find,
     lines,
     nothing_found,
@@ -28,7 +26,6 @@ from data.annotations.source_files import (
 )
 from data.annotations.splits import SPLITS, into_splits
 from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
-from data.media.vocabulary import is_blank
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
@@ -44,23 +41,7 @@ TEXTS = Layout(
 POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
-class Text(NamedTuple):
-    """A labeled text; `text_id` is its file and line, `split` None where the source names none."""
-
-    text_id: str
-    text: str
-    label: str
-    split: str | None
-
-    @property
-    def problem(self) -> str:
-        """Why the text cannot be used; "" if it can."""
-        if HALF_SURROGATE.search(self.text):
-            return "text is not Unicode: half a surrogate pair"
-        return "empty text" if is_blank(self.text) else ""
-
-
-def read_tables(source: Path) -> Iterator[Text]:
+def read_tables(source: Path) -> Iterator[TextExample]:
     """Read train, dev (or validation) and test tables, or one table named texts.
 
     Raises:
@@ -78,22 +59,22 @@ def read_tables(source: Path) -> Iterator[Text]:
         yield from _read_table(path, SPLITS[name])
 
 
-def read_sst2(source: Path) -> Iterator[Text]:
+def read_sst2(source: Path) -> Iterator[TextExample]:
     """Read SST-2's train.tsv and dev.tsv, where 0 is negative and 1 positive."""
     names = {"0": "negative", "1": "positive"}
     for text in read_tables(source):
-        yield text._replace(label=names.get(text.label, text.label))
+        yield text._replace(target=names.get(text.target, text.target))
 
 
-def read_polarity(source: Path) -> Iterator[Text]:
+def read_polarity(source: Path) -> Iterator[TextExample]:
     """Read rt-polarity's two files, a text a line; they name no splits."""
     for name, label in POLARITY.items():
         path = require(source, "texts", [name])
         for number, line in lines(path):
-            yield Text(f"{path.name}:{number}", line.strip(), label, None)
+            yield TextExample(f"{path.name}:{number}", line.strip(), label, None)
 
 
-def read_imdb(source: Path) -> Iterator[Text]:
+def read_imdb(source: Path) -> Iterator[TextExample]:
     """Read IMDB's folders (Maas et al. 2011), a text a file.
 
     Raises:
@@ -107,18 +88,20 @@ def read_imdb(source: Path) -> Iterator[Text]:
                 raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
             for path in paths:
                 name = f"{split}/{folder}/{path.name}"
-                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, split)
+                yield TextExample(
+                    name, read_text(path).replace("<br />", " ").strip(), label, split
+                )
 
 
-def _read_table(path: Path, split: str | None) -> Iterator[Text]:
+def _read_table(path: Path, split: str | None) -> Iterator[TextExample]:
     for row in require_rows(path, TEXTS):
         label = one_line(row.get("label"))
-        yield Text(row.where, row.get("text"), label, row.split or split)
+        yield TextExample(row.where, row.get("text"), label, row.split or split)
 
 
 def split_texts(
-    name: str, texts: Iterable[Text]
-) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem], list[str]]:
+    name: str, texts: Iterable[TextExample]
+) -> tuple[dict[str, list[TextExample]], tuple[str, ...], list[Problem], list[str]]:
     """Assign texts to splits, see `into_splits`, and check that their classes can be learned.
 
     Returns:
@@ -127,6 +110,6 @@ def split_texts(
     Raises:
         UserError: if training has fewer than two classes, or lacks one of another split.
     """
-    splits, problems, notes = into_splits(texts)
-    examples = ((split, text.text_id, text.label) for split in splits for text in splits[split])
+    splits, problems, notes = into_splits(texts, paired=False)
+    examples = ((split, text.text_id, text.target) for split in splits for text in splits[split])
     return splits, classes_of(name, examples, "text"), problems, notes

@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from data.annotations.entries import TextExample
 from data.annotations.problems import check_share, summary, write_report
 from data.common.errors import UserError
 from data.storage.cache import data_home, say, writing_to
 from data.storage.dataset_info import PREPARED, check_max_bad, find_dataset, source_folder
 from data.storage.prepared import open_prepared
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
-from data.text.labeled import Text
-from data.text.parallel import Pair
 from data.text.prepared import Texts
 
 
@@ -61,7 +58,7 @@ def prepare_texts(
     check_max_bad(max_bad)
     if name == PREPARED:
         assert folder is not None
-        return _open(folder, dataset.stored, Pair._make if pairs else Text._make)
+        return _open(folder, dataset.stored, pairs)
     given = {"seed": seed, "languages": languages}
     splits, classes, problems, notes = dataset.read(name, folder, dataset.options(given))
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
@@ -82,9 +79,7 @@ def prepare_texts(
     return Texts(name, digest, counts, report, splits, classes)
 
 
-def _open(
-    folder: Path, features: Sequence[str], make: Callable[[Iterable[Any]], Text | Pair]
-) -> Texts:
+def _open(folder: Path, features: tuple[str, ...], paired: bool) -> Texts:
     """Return the texts that `wordreel prepare` has written."""
     import tensorflow_datasets as tfds
 
@@ -93,12 +88,12 @@ def _open(
     one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     examples = {
         split: [
-            make([*(example[name].decode() for name in features), split])
+            TextExample(*(example[name].decode() for name in features), split)
             for example in builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
         ]
         for split in stored["splits"]
     }
-    train = examples.get("train", ())
-    classes = tuple(sorted({text.label for text in train if isinstance(text, Text)}))
+    train = () if paired else examples.get("train", ())
+    classes = tuple(sorted({text.target for text in train}))
     fields = {name: stored[name] for name in ("name", "fingerprint", "splits", "problems")}
     return Texts(**fields, examples=examples, classes=classes)

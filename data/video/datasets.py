@@ -22,6 +22,17 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
+from data.video.clip_folder import read_clip_folder
+from data.video.corpora import (
+    read_fight_surveillance,
+    read_grid,
+    read_hmdb51,
+    read_kinetics,
+    read_msrvtt,
+    read_msvd,
+    read_ucf101,
+    read_vatex,
+)
 
 if TYPE_CHECKING:
     from data.media.sampling import Sampling
@@ -32,15 +43,15 @@ class ClipDataset(ImagesOrClips):
     """Clips with captions, labels or both; some frames of each are stored.
 
     Attributes:
-        reader: lists the clips of a folder, of one of the official folds if there are any.
-        official_folds: whether the dataset comes with three divisions into splits.
+        reader: reads the annotations of a folder.
+        fold_reader: the same for one of the official folds, 1 to 3, of a dataset that has them.
         rate: frames per second that are stored by default; None: `frames` of each clip.
         frames: the number of frames that are stored by default.
         max_side: the longest side of stored frames by default, pixels.
     """
 
-    reader: Callable[[Path, int], Annotations] | None = field(default=None, kw_only=True)
-    official_folds: bool = field(default=False, kw_only=True)
+    reader: Callable[[Path], Annotations] | None = field(default=None, kw_only=True)
+    fold_reader: Callable[[Path, int], Annotations] | None = field(default=None, kw_only=True)
     rate: float | None = field(default=None, kw_only=True)
     frames: int = field(default=16, kw_only=True)
     max_side: int = field(default=256, kw_only=True)
@@ -87,10 +98,12 @@ class ClipDataset(ImagesOrClips):
         With the option `fold` they are those of an official fold or, where there is none, of one
         of five folds that keep groups together: see `data.annotations.splits.fold_listing`.
         """
-        assert self.reader is not None
         fold = options.get("fold")
-        listing = self.reader(source, fold or 1)
-        return listing if fold is None or self.official_folds else fold_listing(listing, fold)
+        if self.fold_reader is not None:
+            return self.fold_reader(source, fold or 1)
+        assert self.reader is not None
+        annotations = self.reader(source)
+        return annotations if fold is None else fold_listing(annotations, fold)
 
     def decode(self, entry: Entry, options: Options) -> Loaded:
         """Read the chosen frames of a clip from its file."""
@@ -117,67 +130,10 @@ def _sampling_of(options: Options) -> Sampling:
     return Sampling(**{name: value for name, value in options.items() if name != "fold"})
 
 
-def _generator() -> Generator:
-    from data.video.examples import ClipGenerator
+def _clips() -> Generator:
+    from data.video.examples import clip_generator
 
-    return ClipGenerator()
-
-
-# The readers import NumPy, so each is imported when it is called.
-
-
-def _clip_folder(source: Path, fold: int) -> Annotations:
-    from data.video.clip_folder import read_clip_folder
-
-    return read_clip_folder(source)
-
-
-def _grid(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_grid
-
-    return read_grid(source)
-
-
-def _fight_surveillance(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_fight_surveillance
-
-    return read_fight_surveillance(source)
-
-
-def _ucf101(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_ucf101
-
-    return read_ucf101(source, fold)
-
-
-def _hmdb51(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_hmdb51
-
-    return read_hmdb51(source, fold)
-
-
-def _kinetics(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_kinetics
-
-    return read_kinetics(source)
-
-
-def _msrvtt(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_msrvtt
-
-    return read_msrvtt(source)
-
-
-def _msvd(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_msvd
-
-    return read_msvd(source)
-
-
-def _vatex(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_vatex
-
-    return read_vatex(source)
+    return clip_generator()
 
 
 _BOTH = ("captions", "labels")
@@ -189,7 +145,7 @@ CLIP_DATASETS = (
         "synthetic clips of moving shapes, with an action and five correct captions each",
         "no files: generated from a seed",
         annotations=_BOTH,
-        generator=_generator,
+        generator=_clips,
         license=GENERATED_LICENSE,
     ),
     ClipDataset(
@@ -198,7 +154,7 @@ CLIP_DATASETS = (
         "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); optional "
         "columns are split, start and end in seconds, group",
         annotations=_BOTH,
-        reader=_clip_folder,
+        reader=read_clip_folder,
         license=OWN_LICENSE,
     ),
     ClipDataset(
@@ -206,7 +162,7 @@ CLIP_DATASETS = (
         "videos of one speaker's sentences of six words",
         "videos/ and sentences.csv (columns id, split, sentence)",
         annotations=_BOTH,
-        reader=_grid,
+        reader=read_grid,
         rate=25,  # a letter takes a tenth of a second, by lips 60 pixels wide
         max_side=360,
     ),
@@ -215,23 +171,21 @@ CLIP_DATASETS = (
         "240 surveillance clips, fight or none",
         "clips.csv (columns file, label, group) beside the clips",
         annotations=("labels",),
-        reader=_fight_surveillance,
+        reader=read_fight_surveillance,
     ),
     ClipDataset(
         "ucf101",
         "13,320 clips of 101 actions",
         "UCF-101/ with trainlist01.txt and testlist01.txt",
         annotations=("labels",),
-        reader=_ucf101,
-        official_folds=True,
+        fold_reader=read_ucf101,
     ),
     ClipDataset(
         "hmdb51",
         "6,766 clips of 51 actions",
         "a folder for each class, in hmdb51_org/, with the lists *_test_split1.txt",
         annotations=("labels",),
-        reader=_hmdb51,
-        official_folds=True,
+        fold_reader=read_hmdb51,
     ),
     ClipDataset(
         "kinetics",
@@ -239,7 +193,7 @@ CLIP_DATASETS = (
         "train.csv and validate.csv (columns label, youtube_id, time_start, time_end, split) "
         "above the clips",
         annotations=("labels",),
-        reader=_kinetics,
+        reader=read_kinetics,
         license=f"annotations CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(
@@ -247,20 +201,20 @@ CLIP_DATASETS = (
         "10,000 clips, 20 English captions each",
         "videodatainfo.json, or train_val_videodatainfo.json and test_videodatainfo.json, "
         "with TrainValVideo/ and TestVideo/ or videos/",
-        reader=_msrvtt,
+        reader=read_msrvtt,
     ),
     ClipDataset(
         "msvd",
         "1,970 clips, about 40 English captions each",
         "YouTubeClips/ with AllVideoDescriptions.txt or the original CSV, and "
         "youtube_mapping.txt for the usual splits",
-        reader=_msvd,
+        reader=read_msvd,
     ),
     ClipDataset(
         "vatex",
         "35,000 clips, 10 English captions each",
         "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
-        reader=_vatex,
+        reader=read_vatex,
         license=f"captions CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(
