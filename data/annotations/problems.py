@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from data.annotations.entries import Entry
 
 
-def repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
-    """Return why an entry with the same content as `first` is left out; None: it is kept."""
+def duplicate_problem(entry: Entry, first: Entry, kind: str) -> Problem | None:
+    """Return the problem of an entry with the same content as `first`; None if it is kept."""
     where, same = entry.where, f"is the same {kind}"
     if first.split != entry.split:
         reason = f"in two splits: {first.file} in {first.split} (kept) {same}"

@@ -38,13 +38,13 @@ def hash_splits(ids: Iterable[str]) -> dict[str, str]:
     >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
     ['train', 'validation']
     """
-    places = {name: int.from_bytes(_digest(name)[:6]) / 2**48 for name in ids}
+    fractions = {name: int.from_bytes(_digest(name)[:6]) / 2**48 for name in ids}
     splits = {
-        name: "train" if place < 0.8 else "validation" if place < 0.9 else "test"
-        for name, place in places.items()
+        name: "train" if fraction < 0.8 else "validation" if fraction < 0.9 else "test"
+        for name, fraction in fractions.items()
     }
     if len(splits) > 1 and not {"train", "validation"} <= set(splits.values()):
-        ordered = sorted(splits, key=places.__getitem__)
+        ordered = sorted(splits, key=fractions.__getitem__)
         if "train" not in splits.values():
             splits[ordered[0]] = "train"
         if "validation" not in splits.values():
@@ -56,7 +56,7 @@ def hash_splits(ids: Iterable[str]) -> dict[str, str]:
 def choose_splits(
     examples: Iterable[tuple[str, str, str | None]], kind: str
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Choose the splits that a source does not name, label by label, so that each has its share.
+    """Choose the splits that a source does not name, stratified by label.
 
     Where no example has a split, all get one, 80 : 10 : 10. Where only validation is missing, a
     tenth of the training examples gets it. A label of a single example stays in training.
@@ -145,14 +145,14 @@ def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def fold_listing(listing: Annotations, fold: int) -> Annotations:
-    """Split a listing for cross-validation: a fifth of its groups for test, a tenth for validation.
+def assign_fold(annotations: Annotations, fold: int) -> Annotations:
+    """Split for cross-validation: a fifth of the groups for test, a tenth for validation.
 
     Groups go, largest first, to the bin with the fewest entries. The bins do not depend on the
     fold, so that each entry is in the test split of exactly one of the five folds.
 
     Args:
-        listing: its own splits are ignored.
+        annotations: their own splits are ignored.
         fold: 1 to 5.
 
     Raises:
@@ -160,7 +160,7 @@ def fold_listing(listing: Annotations, fold: int) -> Annotations:
     """
     if not 1 <= fold <= FOLDS:
         raise UserError(f"--fold is 1 to {FOLDS}, not {fold}")
-    sizes = Counter(entry.group for entry in listing.entries)
+    sizes = Counter(entry.group for entry in annotations.entries)
     if len(sizes) < _BINS:
         raise UserError(f"{FOLDS} folds need at least {_BINS} groups of clips, not {len(sizes)}")
     filled, bins = [0] * _BINS, dict[str, int]()
@@ -171,32 +171,34 @@ def fold_listing(listing: Annotations, fold: int) -> Annotations:
     first = 2 * (fold - 1)
     splits[first : first + 2] = ["test", "test"]
     splits[(first + 2) % _BINS] = "validation"
-    entries = tuple(entry._replace(split=splits[bins[entry.group]]) for entry in listing.entries)
+    entries = tuple(
+        entry._replace(split=splits[bins[entry.group]]) for entry in annotations.entries
+    )
     note = f"fold {fold} of {FOLDS}: split by {len(sizes):,} groups"
-    return dataclasses.replace(listing, entries=entries, notes=(note,))
+    return dataclasses.replace(annotations, entries=entries, notes=(note,))
 
 
-def check_listing(listing: Annotations, kind: str) -> None:
+def check_train_and_validation(annotations: Annotations, kind: str) -> None:
     """Check that there is something to train on and to validate with.
 
     Args:
-        listing: of images or clips.
+        annotations: of images or clips.
         kind: what messages call an entry.
 
     Raises:
         UserError: if the training or the validation split is empty.
     """
-    counts = Counter(entry.split for entry in listing.entries)
+    entries, problems = annotations.entries, annotations.problems
+    counts = Counter(entry.split for entry in entries)
     if counts["train"] and counts["validation"]:
         return
     first = ""
-    if listing.problems:
-        problem = listing.problems[0]
-        first = f". The first of {len(listing.problems)} problems: {problem.file}: {problem.reason}"
-    if len(listing.entries) < 2:
+    if problems:
+        first = f". The first of {len(problems)} problems: {problems[0].file}: {problems[0].reason}"
+    if len(entries) < 2:
         raise UserError(
-            f"{len(listing.entries)} usable {kind}(s): at least two are needed, one to train on "
-            f"and one to validate with{first}"
+            f"{len(entries)} usable {kind}(s): at least two are needed, one to train on and one to "
+            f"validate with{first}"
         )
     empty = "validation" if counts["train"] else "train"
     raise UserError(

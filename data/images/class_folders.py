@@ -95,11 +95,13 @@ def _listing(rows: Sequence[Row], root: Path, problems: Sequence[Problem]) -> An
         row if row.split == "test" else row._replace(split=chosen.get(row.file, row.split))
         for row in rows
     ]
-    listing = assemble(rows, images, problems)
-    counts = Counter(entry.label for entry in listing.entries)
+    annotations = assemble(rows, images, problems)
+    counts = Counter(entry.label for entry in annotations.entries)
     single = [
         Problem(entry.file, f"class with one image: {entry.label!r}", "", bad=False)
-        for entry in listing.entries
+        for entry in annotations.entries
         if counts[entry.label] == 1
     ]
-    return replace(listing, problems=(*listing.problems, *single), notes=(*listing.notes, *notes))
+    return replace(
+        annotations, problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
+    )

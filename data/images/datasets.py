@@ -79,11 +79,11 @@ class ImageDataset(ImagesOrClips):
         """Return the images of a folder; labels must be learnable."""
         del options
         assert self.reader is not None
-        listing = self.reader(source)
+        annotations = self.reader(source)
         if self.labeled:
-            labels = ((each.split, each.image_id, each.label) for each in listing.entries)
+            labels = ((each.split, each.image_id, each.label) for each in annotations.entries)
             classes_of(self.name, labels, "image")
-        return listing
+        return annotations
 
     def decode(self, entry: Entry, options: Options) -> Loaded:
         """Read an image from its file."""

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, NamedTuple
 from data.annotations.problems import write_report
 from data.annotations.splits import slice_bound
 from data.common.errors import UserError
-from data.storage.cache import say, writing_to
+from data.storage.cache import log, writing_to
 from data.storage.dataset_info import TFDS
 from data.storage.prepared import StoredImages, count_splits
-from data.storage.tfds import built_by_tfds, fingerprint_by_tfds
+from data.storage.tfds import find_or_download, tfds_fingerprint
 
 COCO = "coco_captions"
 COCO_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
@@ -40,7 +40,7 @@ class TfdsImages(StoredImages):
 
     Attributes:
         image_key: the feature of images.
-        parts: the ranges that make each of our splits.
+        parts: the ranges that make each split of Wordreel.
         label_key: the feature of labels; "" for coco_captions.
     """
 
@@ -101,7 +101,7 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
         UserError: if it cannot be prepared, or is not a dataset of labeled images.
     """
     own = name.removeprefix(TFDS)
-    directory, again = built_by_tfds(own, source, size="37 GB" if own == COCO else "")
+    directory, again = find_or_download(own, source, size="37 GB" if own == COCO else "")
     counts = count_splits(directory)
     if name == COCO:
         keys = ("image", "")
@@ -111,15 +111,15 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
         }
     else:
         keys, parts = _keys(own, directory), _parts(own, counts)
-    fingerprint = fingerprint_by_tfds(directory)
+    fingerprint = tfds_fingerprint(directory)
     report = home / own / fingerprint / "problems.jsonl"
     with writing_to(home):
         write_report(report, [])
     splits = {split: sum(p.end - p.first for p in found) for split, found in parts.items()}
     listed = ", ".join(f"{split} {count:,}" for split, count in splits.items())
-    shown = own.replace("/", "-")
-    say(f"{shown}: {listed} images{' (prepared before)' * again}")
-    return TfdsImages(shown, directory, fingerprint, splits, report, keys[0], parts, keys[1])
+    display_name = own.replace("/", "-")
+    log(f"{display_name}: {listed} images{' (prepared before)' * again}")
+    return TfdsImages(display_name, directory, fingerprint, splits, report, keys[0], parts, keys[1])
 
 
 def _keys(name: str, directory: Path) -> tuple[str, str]:
@@ -140,13 +140,13 @@ def _keys(name: str, directory: Path) -> tuple[str, str]:
 
 
 def _parts(name: str, counts: Mapping[str, int]) -> dict[str, list[Part]]:
-    """Return the ranges of our splits; without validation, it is the last tenth of train."""
+    """Return the ranges of Wordreel's splits; without validation, it is the last tenth of train."""
     if "train" not in counts:
         raise UserError(f"tfds:{name} has no split train, but {', '.join(counts)}")
     parts = {split: [Part(split, 0, count)] for split, count in counts.items()}
     if "validation" not in counts:
         total = counts["train"]
         end = total - total // 10
-        say(f"{name}: no validation split: the last {total - end:,} of train")
+        log(f"{name}: no validation split: the last {total - end:,} of train")
         parts["train"], parts["validation"] = [Part("train", 0, end)], [Part("train", end, total)]
     return parts

@@ -37,7 +37,7 @@ def preparable(name: str) -> Dataset:
     return PREPARABLE[name]
 
 
-def list_source(name: str, source: str | Path | None, options: Options) -> Annotations:
+def load_annotations(name: str, source: str | Path | None, options: Options) -> Annotations:
     """Return what the source of a dataset holds.
 
     Raises:

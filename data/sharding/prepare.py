@@ -1,4 +1,4 @@
-"""The datasets of images and clips that training reads, prepared first in this process.
+"""Prepare the image and clip datasets of a training run, in this process.
 
     prepared = prepare_images("flickr8k", "~/Flickr8k")
     for image_id, captions in prepared.captions("validation"):
@@ -23,15 +23,15 @@ from data.common.errors import UserError
 from data.common.progress import progress
 from data.images.datasets import IMAGE_DATASETS
 from data.sharding.datasets import checker_of
-from data.sharding.shards import Shard, Workplace
+from data.sharding.shards import Shard, WorkFolder
 from data.sharding.write_dataset import lock, new_job, plan_dataset, write_dataset
-from data.storage.cache import data_home, say, writing_to
+from data.storage.cache import data_home, log, writing_to
 from data.storage.dataset_info import (
     PREPARED,
     Dataset,
     check_max_bad,
+    datasets_with,
     find_dataset,
-    serving,
     source_folder,
 )
 from data.storage.prepared import StoredImages, open_prepared
@@ -56,7 +56,7 @@ def prepare_images(
     Args:
         name: of one of `IMAGE_DATASETS`, or "tfds:" and TFDS's own name.
         source: the folder of the dataset.
-        labels: whether labels are wanted, not captions.
+        labels: whether to load labels instead of captions.
         data_dir: see `data.storage.cache.data_home`.
         max_bad: the share of images that may be unusable, 0 to 1.
         image_size: the longest side of stored images, pixels; None: `images.MAX_SIDE`.
@@ -68,7 +68,7 @@ def prepare_images(
             be written.
     """
     annotation = "labels" if labels else "captions"
-    dataset = find_dataset(name, serving(IMAGE_DATASETS, annotation))
+    dataset = find_dataset(name, datasets_with(IMAGE_DATASETS, annotation))
     check_max_bad(max_bad)
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
@@ -153,21 +153,21 @@ def _prepare(
     job = new_job(dataset.name, options)
     with writing_to(home):
         plan = plan_dataset(source, job, _digests(home, dataset.name, source))
-        place = Workplace(home / dataset.name / plan.fingerprint)
-        with lock(place):
+        work = WorkFolder(home / dataset.name / plan.fingerprint)
+        with lock(work):
             again = write_dataset(
-                place,
+                work,
                 job,
                 plan,
                 max_bad=max_bad,
                 make=make_shards,
-                describe=lambda place, written: {},
+                describe=lambda work, written: {},
             )
-    fields = _opened(place.out, dataset.id_feature)
+    fields = _opened(work.out, dataset.id_feature)
     counts = ", ".join(f"{split} {count:,}" for split, count in fields["splits"].items())
-    say(f"{dataset.name}: {counts} {dataset.unit}{' (prepared before)' * again}")
+    log(f"{dataset.name}: {counts} {dataset.unit}{' (prepared before)' * again}")
     if problems := read_report(fields["problems"]):
-        say(f"{dataset.name}: {summary(problems)}; each is named in {fields['problems']}")
+        log(f"{dataset.name}: {summary(problems)}; each is named in {fields['problems']}")
     return fields
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from data.annotations.entries import Annotations, Entry
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError, unknown
-from data.storage.cache import say
+from data.storage.cache import log
 
 Options = Mapping[str, Any]  # JSON: everything that decides how an example is stored
 Checker = Callable[[str, str], bool]  # example id, caption -> whether the caption is correct
@@ -59,10 +59,10 @@ class Dataset(abc.ABC):
     """A dataset, and how its examples are read and stored; subclasses are modalities.
 
     Attributes:
-        name: as `--data` and `wordreel prepare` name it.
+        name: for `--data` and `wordreel prepare`.
         summary: one line.
         layout: the files that its folder must contain.
-        annotations: what it has for its examples: "captions", "labels", "translations".
+        annotations: which of "captions", "labels" and "translations" it has.
         license: its terms in a few words.
         source_optional: whether TensorFlow Datasets can download it, so that it needs no source.
         unit: what messages call several examples.
@@ -86,12 +86,12 @@ class Dataset(abc.ABC):
 
     @property
     def generated(self) -> bool:
-        """Whether it is generated, so that it takes no source."""
+        """Whether it is generated, so that it needs no source."""
         return False
 
     @property
     def preparable(self) -> bool:
-        """Whether Wordreel reads it from its own format or generates it."""
+        """Whether `wordreel prepare` can write it."""
         return not self.source_optional and self.name != PREPARED
 
     @property
@@ -122,7 +122,7 @@ class Dataset(abc.ABC):
 
     @abc.abstractmethod
     def load_annotations(self, source: Path | None, options: Options) -> Annotations:
-        """Return the entries of a source and its problems; remarks go to the screen.
+        """Return the entries of a source and its problems; print its notes.
 
         Raises:
             UserError: for a source that cannot be read or does not have the expected layout.
@@ -142,13 +142,13 @@ class Dataset(abc.ABC):
         """Return the stored features as TensorFlow Datasets declares them, by name."""
 
     def metadata(self, options: Options) -> dict[str, Any]:
-        """Return what the dataset's metadata say of all examples, JSON."""
+        """Return JSON for the metadata of the stored dataset, such as the frame sampling."""
         del options
         return {}
 
     @property
     def encoding(self) -> str:
-        """The format of stored images: PNG if generated, for JPEG blurs edges."""
+        """The format of stored images: PNG if generated, since JPEG blurs edges."""
         return "png" if self.generated else "jpeg"
 
 
@@ -192,12 +192,12 @@ class ImagesOrClips(Dataset):
             return Annotations(tuple(self.generator().entries(options.get("seed", 0))), (), ())
         assert source is not None
         try:
-            listing = self.read(source, options)
+            annotations = self.read(source, options)
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
-        for note in listing.notes:
-            say(f"{self.name}: {note}")
-        return listing
+        for note in annotations.notes:
+            log(f"{self.name}: {note}")
+        return annotations
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Generate an example, or read it."""
@@ -217,7 +217,7 @@ class ImagesOrClips(Dataset):
 AnyDataset = TypeVar("AnyDataset", bound=Dataset)
 
 
-def serving(datasets: Iterable[AnyDataset], annotation: str) -> dict[str, AnyDataset]:
+def datasets_with(datasets: Iterable[AnyDataset], annotation: str) -> dict[str, AnyDataset]:
     """Return the datasets that have some annotation, by name."""
     return {dataset.name: dataset for dataset in datasets if annotation in dataset.annotations}
 
@@ -257,7 +257,7 @@ def source_folder(dataset: Dataset, source: Path | str | None) -> Path | None:
 
 
 def check_max_bad(max_bad: float) -> None:
-    """Refuse a `--max-bad` that is not a share.
+    """Check that `--max-bad` is a fraction.
 
     Raises:
         UserError: if it is not between 0 and 1.

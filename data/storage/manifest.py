@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data.common.errors import UserError
-from data.storage.fingerprints import content
+from data.storage.fingerprints import file_digest
 
 INFO, FEATURES, MANIFEST, SKIPPED = (
     "dataset_info.json",
@@ -62,7 +62,7 @@ def check(out: Path) -> Iterator[str]:
     yield from (f"{file}: {what}" for file, what in wrong.items())
     expected = {**manifest["shards"], **manifest["files"]}
     for file, note in expected.items():
-        if file not in wrong and content(out / file) != note["sha256"]:
+        if file not in wrong and file_digest(out / file) != note["sha256"]:
             yield f"{file}: its content has changed"
     for path in sorted(out.glob("*.tfrecord-*")):
         if path.name not in expected:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 from data.annotations.entries import Annotations, Entry, Problem, TextExample
 from data.annotations.splits import into_splits
 from data.common.errors import UserError
-from data.storage.cache import say
+from data.storage.cache import log
 from data.storage.dataset_info import (
     GENERATED_LICENSE,
     OWN_LICENSE,
@@ -118,7 +118,7 @@ class TextDataset(Dataset):
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
 
     def load_annotations(self, source: Path | None, options: Options) -> Annotations:
-        """Return the texts, each as the captions of its entry; remarks go to the screen."""
+        """Return the texts, each as the captions of its entry; print notes."""
         splits, _, problems, notes = self.read(self.name, source, options)
         entries = tuple(
             Entry(
@@ -133,7 +133,7 @@ class TextDataset(Dataset):
             for text in texts
         )
         for note in notes:
-            say(f"{self.name}: {note}")
+            log(f"{self.name}: {note}")
         return Annotations(entries, tuple(problems), tuple(notes))
 
     def load(self, entry: Entry, options: Options) -> Loaded:

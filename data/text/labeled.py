@@ -19,8 +19,8 @@ from data.annotations.classes import classes_of
 from data.annotations.entries import Problem, TextExample
 from data.annotations.source_files import (
     find,
-    lines,
     nothing_found,
+    read_lines,
     read_text,
     require,
 )
@@ -70,7 +70,7 @@ def read_polarity(source: Path) -> Iterator[TextExample]:
     """Read rt-polarity's two files, a text a line; they name no splits."""
     for name, label in POLARITY.items():
         path = require(source, "texts", [name])
-        for number, line in lines(path):
+        for number, line in read_lines(path):
             yield TextExample(f"{path.name}:{number}", line.strip(), label, None)
 
 

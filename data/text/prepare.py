@@ -1,4 +1,4 @@
-"""The texts that training reads.
+"""Read the texts of a training run.
 
     prepared = prepare_texts("sst2", "~/sst2")
     for text_id, text in prepared.texts("validation"):
@@ -16,7 +16,7 @@ from pathlib import Path
 from data.annotations.entries import TextExample
 from data.annotations.problems import check_share, summary, write_report
 from data.common.errors import UserError
-from data.storage.cache import data_home, say, writing_to
+from data.storage.cache import data_home, log, writing_to
 from data.storage.dataset_info import PREPARED, check_max_bad, find_dataset, source_folder
 from data.storage.prepared import open_prepared
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
@@ -71,11 +71,11 @@ def prepare_texts(
     if not counts:
         raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
     for note in notes:
-        say(f"{name}: {note}")
+        log(f"{name}: {note}")
     listed = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    say(f"{name}: {listed} texts" + (f" of {len(classes)} classes" if classes else ""))
+    log(f"{name}: {listed} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
-        say(f"{name}: {summary(problems)}; each is named in {report}")
+        log(f"{name}: {summary(problems)}; each is named in {report}")
     return Texts(name, digest, counts, report, splits, classes)
 
 

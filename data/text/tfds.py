@@ -9,7 +9,7 @@ from typing import Any
 from data.annotations.entries import TextExample
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
-from data.storage.tfds import built_by_tfds
+from data.storage.tfds import find_or_download
 from data.text.parallel import Languages
 
 
@@ -62,7 +62,7 @@ def read_translated(
 def _builder(name: str, source: Path | None) -> Any:
     import tensorflow_datasets as tfds
 
-    directory, _ = built_by_tfds(name, source)
+    directory, _ = find_or_download(name, source)
     return tfds.builder_from_directory(directory)
 
 

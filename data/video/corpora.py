@@ -15,10 +15,10 @@ from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import (
     find,
-    lines,
     matching_lines,
     nothing_found,
     read_json,
+    read_lines,
     require,
 )
 from data.annotations.splits import SPLITS, hold_out_groups
@@ -175,8 +175,8 @@ def read_msvd(source: Path) -> Annotations:
     pairs = _msvd_csv(path) if path.suffix == ".csv" else _msvd_text(path)
     splits = dict[str, str]()
     if mapping := find(source, ["youtube_mapping.txt"]):
-        for place, (_, line) in enumerate(lines(mapping)):
-            split = "train" if place < 1200 else "validation" if place < 1300 else "test"
+        for number, (_, line) in enumerate(read_lines(mapping)):
+            split = "train" if number < 1200 else "validation" if number < 1300 else "test"
             splits[line.split()[0]] = split
     rows = [
         Row(name, text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
@@ -186,7 +186,7 @@ def read_msvd(source: Path) -> Annotations:
 
 
 def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         name, _, text = line.strip().partition(" ")
         if not name.startswith("#"):
             yield f"{path.name}:{number}", name, text

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from data.annotations.entries import Annotations, Entry
-from data.annotations.splits import fold_listing
+from data.annotations.splits import assign_fold
 from data.common.errors import UserError
 from data.storage.dataset_info import (
     GENERATED_LICENSE,
@@ -103,7 +103,7 @@ class ClipDataset(ImagesOrClips):
             return self.fold_reader(source, fold or 1)
         assert self.reader is not None
         annotations = self.reader(source)
-        return annotations if fold is None else fold_listing(annotations, fold)
+        return annotations if fold is None else assign_fold(annotations, fold)
 
     def decode(self, entry: Entry, options: Options) -> Loaded:
         """Read the chosen frames of a clip from its file."""

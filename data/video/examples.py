@@ -21,7 +21,7 @@ GENERATED = Sampling(count=clips.FRAMES, placing="uniform")  # all frames of gen
 
 
 def clip_metadata(sampling: Sampling) -> dict[str, Any]:
-    """Return what a dataset's metadata say: which frames of its clips are stored."""
+    """Return the metadata of a stored dataset: which frames of its clips are stored."""
     return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
 

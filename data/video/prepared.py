@@ -10,7 +10,7 @@ from data.storage.prepared import Stored
 
 
 class _Annotation(NamedTuple):
-    """All that is stored of a clip, but for its frames."""
+    """What is stored of a clip besides its frames."""
 
     clip_id: str
     captions: list[str]

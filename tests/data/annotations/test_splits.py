@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from data.annotations.entries import Annotations, Entry, Row
 from data.annotations.splits import (
     FOLDS,
+    assign_fold,
     choose_splits,
-    fold_listing,
     hash_splits,
     hold_out_groups,
 )
@@ -82,7 +82,7 @@ def test_each_clip_is_in_one_test_fold_and_groups_stay_together() -> None:
     whole = listing(30)
     tested = Counter[str]()
     for fold in range(1, FOLDS + 1):
-        found = fold_listing(whole, fold)
+        found = assign_fold(whole, fold)
         assert [entry.image_id for entry in found.entries] == [e.image_id for e in whole.entries]
         splits: dict[str, set[str]] = {}
         for entry in found.entries:
@@ -97,6 +97,6 @@ def test_each_clip_is_in_one_test_fold_and_groups_stay_together() -> None:
 
 def test_impossible_folds_are_refused() -> None:
     with pytest.raises(UserError, match="--fold is 1 to 5, not 6"):
-        fold_listing(listing(30), 6)
+        assign_fold(listing(30), 6)
     with pytest.raises(UserError, match="at least 10 groups of clips, not 9"):
-        fold_listing(listing(9), 1)
+        assign_fold(listing(9), 1)

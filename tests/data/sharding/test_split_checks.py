@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from data.sharding.datasets import list_source
-from data.sharding.split_checks import leaks
+from data.sharding.datasets import load_annotations
+from data.sharding.split_checks import find_leaks
 from pipelines.cli.main import run
 
 
@@ -50,26 +50,26 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_each_overlap_is_found_once(source: Path) -> None:
-    entries = list_source("folder", source, {}).entries
-    found, unreadable = leaks(entries)
+    entries = load_annotations("folder", source, {}).entries
+    found, unreadable = find_leaks(entries)
     assert unreadable == []
     assert {(leak.kind, leak.first.file, leak.second.file) for leak in found} == {
         ("same file", "same.jpg", "train0.jpg"),
-        ("look alike", "smaller.jpg", "train1.jpg"),
-        ("look alike", "coarse.jpg", "train2.jpg"),
-        ("look alike", "brighter.jpg", "train3.jpg"),
+        ("near duplicate", "smaller.jpg", "train1.jpg"),
+        ("near duplicate", "coarse.jpg", "train2.jpg"),
+        ("near duplicate", "brighter.jpg", "train3.jpg"),
         ("same captions", "told.jpg", "train5.jpg"),
     }
     assert len(found) == 5
 
 
 def test_shared_groups_and_unreadable_files_are_reported(source: Path) -> None:
-    entries = list(list_source("folder", source, {}).entries)
+    entries = list(load_annotations("folder", source, {}).entries)
     numbers = {entry.file: number for number, entry in enumerate(entries)}
     for name in ("own.jpg", "train7.jpg"):
         entries[numbers[name]] = entries[numbers[name]]._replace(group="one scene")
     (source / "images" / "train9.jpg").write_bytes(b"no picture")
-    found, unreadable = leaks(entries)
+    found, unreadable = find_leaks(entries)
     assert "same group: own.jpg (test) and train7.jpg (train): one scene" in map(str, found)
     assert [entry.file for entry in unreadable] == ["train9.jpg"]
 
@@ -82,7 +82,7 @@ def test_the_command_prints_the_pairs_and_writes_a_page(
     words = ["check-splits", "folder", "--source", str(source), "--out", str(sheet)]
     assert run(words) == 1
     printed = capfd.readouterr().out
-    assert "5 pairs across splits: 1 same file, 3 look alike, 1 same captions" in printed
+    assert "5 pairs across splits: 1 same file, 3 near duplicate, 1 same captions" in printed
     assert "1 images could not be read or compared: train9.jpg\n" in printed
     assert "same file: same.jpg (test) and train0.jpg (train)" in printed
     page = sheet.read_text(encoding="utf-8")
