@@ -43,11 +43,7 @@ class _Draft:
 
 
 def assemble(
-    rows: Iterable[Row | Problem],
-    folder: MediaFolder,
-    problems: Iterable[Problem] = (),
-    *,
-    partial: bool = False,
+    rows: Iterable[Row | Problem], folder: MediaFolder, *, partial: bool = False
 ) -> Annotations:
     """Match rows with the files of a folder.
 
@@ -57,7 +53,6 @@ def assemble(
     Args:
         rows: in the order of the source; a problem for each line that gives no row.
         folder: the images or clips.
-        problems: found before.
         partial: whether the folder may hold only a part of the corpus. Images in no split, and a
             test split without any file, then give one note each instead of a problem per image.
 
@@ -66,7 +61,7 @@ def assemble(
     """
     read, conflicts = list[Problem](), list[Problem]()
     drafts = _group_rows(_separate(rows, read), folder, conflicts)
-    found, notes = [*problems, *read, *conflicts], list[str]()
+    found, notes = [*read, *conflicts], list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
         first = f"; {found[0].where}: {found[0].reason}" if found else ""
         raise UserError(f"every {folder.kind} in {folder.root} is {folder.unannotated}{first}")
@@ -216,8 +211,7 @@ def _unannotated(drafts: Iterable[_Draft], folder: MediaFolder) -> list[Problem]
     ]
 
 
-def _first_names(names: Iterable[str], count: int = 3) -> str:
+def _first_names(names: Iterable[str]) -> str:
     ordered = sorted(names)
-    return ", ".join(map(repr, ordered[:count])) + (", …" if len(ordered) > count else "") or (
-        "no files"
-    )
+    some = ", ".join(map(repr, ordered[:3])) + ", …" * (len(ordered) > 3)
+    return some or "no files"

@@ -69,7 +69,7 @@ def check_share(
     total: int,
     max_bad: float,
     report: Path,
-    kind: str = "image",
+    kind: str,
 ) -> None:
     """Check that not too large a share of the examples is bad.
 

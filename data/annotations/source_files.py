@@ -71,10 +71,10 @@ def find_one(source: Path, what: str, names: Sequence[str]) -> Path | None:
     return found[0] if found else None
 
 
-def _content(folder: Path, max_names: int = 8) -> str:
+def _content(folder: Path) -> str:
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-    more = f" and {len(names) - max_names:,} more" if len(names) > max_names else ""
-    return ", ".join(names[:max_names]) + more or "nothing"
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more or "nothing"
 
 
 def read_text(path: Path) -> str:

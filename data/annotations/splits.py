@@ -211,15 +211,22 @@ def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-def slice_bound(text: str | None, total: int) -> int | None:
-    """Return the bound of a TFDS slice as a number of examples.
+def parse_slice(text: str, total: int) -> slice | None:
+    """Return the range that a TFDS slice takes of `total` examples; None if it is malformed.
 
-    >>> slice_bound("95%", 200), slice_bound("-3", 200), slice_bound(None, 200)
-    (190, -3, None)
+    >>> parse_slice("[-3:95%]", 200), parse_slice("", 200), parse_slice("[5]", 200)
+    (slice(-3, 190, None), slice(None, None, None), None)
     """
-    if text is None:
+    match = re.fullmatch(r"(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?", text)
+    if match is None:
         return None
-    return round(int(text[:-1]) * total / 100) if text.endswith("%") else int(text)
+
+    def bound(given: str | None) -> int | None:
+        if given is None:
+            return None
+        return round(int(given[:-1]) * total / 100) if given.endswith("%") else int(given)
+
+    return slice(bound(match[1]), bound(match[2]))
 
 
 def whole_split(split: str) -> str:

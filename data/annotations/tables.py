@@ -212,7 +212,7 @@ def _suffix(path: Path) -> str:
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     raw = layout.raw_tsv and _suffix(path) == ".tsv"
-    delimiter, records = _split_at_tabs(path) if raw else _read_csv(path)
+    delimiter, records = ("\t", _split_at_tabs(path)) if raw else _read_csv(path)
     line, header = next(records, (1, [""]))
     places = layout.locate(header)
     wrong = layout.repeated(places, header)
@@ -304,8 +304,8 @@ def _check_split(name: str) -> str | None:
     return SPLITS[name.lower()] if name else None
 
 
-def _split_at_tabs(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    return "\t", ((number, line.split("\t")) for number, line in read_lines(path))
+def _split_at_tabs(path: Path) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split("\t")) for number, line in read_lines(path))
 
 
 def _read_csv(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:

@@ -9,7 +9,7 @@ subject and "den alten Hut" as the object. A translation therefore requires alig
 Everything follows from (seed, split, index), and no two splits share a sentence. The nouns in
 `NEVER_OBJECTS` are objects in the split `unseen` only, and in each of its sentences.
 
->>> synthetic_pairs("test", count=1)[0]
+>>> synthetic_pairs("test")[0]
 ('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')
 """
 
@@ -121,19 +121,16 @@ class Clause(NamedTuple):
     prefix: str
 
 
-def synthetic_pairs(
-    split: str, *, seed: int = 0, count: int | None = None
-) -> list[tuple[str, str]]:
+def synthetic_pairs(split: str, *, seed: int = 0) -> list[tuple[str, str]]:
     """Return pairs of an English sentence and its German translation, all different.
 
     Args:
         split: a key of `SPLITS`.
         seed: another seed gives other sentences, none of which is in another split.
-        count: the number of pairs; by default `SPLITS[split]`.
     """
     rng = random.Random(f"{seed}/{split}")
     found: dict[str, str] = {}
-    while len(found) < (SPLITS[split] if count is None else count):
+    while len(found) < SPLITS[split]:
         objects: list[Noun] = []
         english, german = _sentence(rng, objects)
         if _split_of(english, objects) == split:

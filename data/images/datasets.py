@@ -110,7 +110,7 @@ def _digits() -> Generator:
     return digit_generator()
 
 
-_FLICKR = "photos of Flickr users, under terms of their own; given out for non-commercial research"
+_FLICKR = "photos of Flickr users, under terms of their own; distributed for non-commercial research"
 _COCO = "captions CC BY 4.0; photos of Flickr users, under terms of their own"
 
 IMAGE_DATASETS = (
@@ -174,7 +174,7 @@ IMAGE_DATASETS = (
     ImageDataset(
         "digits",
         "1,797 real handwritten digits of 8 × 8 pixels (Alpaydin & Kaynak 1998)",
-        "no files: they come with Wordreel",
+        "no files: part of scikit-learn",
         annotations=("labels",),
         generator=_digits,
         license="CC BY 4.0 (Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49)",

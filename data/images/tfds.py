@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from data.annotations.problems import write_report
-from data.annotations.splits import slice_bound
+from data.annotations.splits import parse_slice
 from data.common.errors import UserError
 from data.storage.cache import log, writing_to
 from data.storage.dataset_info import TFDS
 from data.storage.prepared import StoredImages, count_splits
-from data.storage.tfds import find_or_download, tfds_fingerprint
+from data.storage.tfds import find_or_download
 
 COCO = "coco_captions"
 COCO_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
@@ -27,10 +27,12 @@ class Part(NamedTuple):
     first: int
     end: int
 
-    def within(self, start: str | None, stop: str | None) -> str:
-        """Return a slice of the range in the syntax of TFDS; bounds as in "[5:95%]"."""
+    def within(self, text: str) -> str:
+        """Return a slice of the range, such as "[5:95%]", in the syntax of TFDS."""
         length = self.end - self.first
-        low, high, _ = slice(slice_bound(start, length), slice_bound(stop, length)).indices(length)
+        taken = parse_slice(text, length)
+        assert taken is not None
+        low, high, _ = taken.indices(length)
         return f"{self.split}[{self.first + low}:{self.first + high}]"
 
 
@@ -83,10 +85,9 @@ class TfdsImages(StoredImages):
         return example["captions"]["text"]
 
     def _stored_split(self, name: str, part: str) -> str:
-        match = re.fullmatch(r"(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?", part)
-        if not match:
+        if parse_slice(part, 0) is None:
             raise UserError(f"split '{name}{part}': a slice is [FROM:TO], in images or percent")
-        return "+".join(each.within(*match.groups()) for each in self.parts[name])
+        return "+".join(each.within(part) for each in self.parts[name])
 
 
 def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
@@ -111,7 +112,8 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
         }
     else:
         keys, parts = _keys(own, directory), _parts(own, counts)
-    fingerprint = tfds_fingerprint(directory)
+    info = (directory / "dataset_info.json").read_bytes()
+    fingerprint = hashlib.sha256(info).hexdigest()[:16]
     report = home / own / fingerprint / "problems.jsonl"
     with writing_to(home):
         write_report(report, [])

@@ -70,14 +70,13 @@ def find_leaks(
     """
     order = {"test": 0, "validation": 1}
     entries = sorted(entries, key=lambda entry: order.get(entry.split, 2))
-    found_hashes = _hashes(entries, bar)
-    readable = [number for number, found in enumerate(found_hashes) if found is not None]
-    digests, hashes = (
-        zip(*(found_hashes[n] for n in readable), strict=True) if readable else ((), ())
+    hashes = _hashes(entries, bar)
+    readable = [(entry, *both) for entry, both in zip(entries, hashes, strict=True) if both]
+    files = [entry for entry, _, _ in readable]
+    found = list(
+        _shared("same file", files, lambda n: (readable[n][1], files[n].start, files[n].end))
     )
-    files = [entries[number] for number in readable]
-    found = list(_shared("same file", files, lambda n: (digests[n], files[n].start, files[n].end)))
-    found += _near(files, np.array(hashes, np.uint64), near)
+    found += _near(files, np.array([bits for _, _, bits in readable], np.uint64), near)
     found += _shared("same group", entries, lambda n: entries[n].group)
     found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
     pairs: dict[frozenset[str], Leak] = {}
@@ -85,8 +84,8 @@ def find_leaks(
         pairs.setdefault(frozenset((leak.first.image_id, leak.second.image_id)), leak)
     unreadable = [
         entry
-        for entry, found in zip(entries, found_hashes, strict=True)
-        if not found and entry.relative_path
+        for entry, both in zip(entries, hashes, strict=True)
+        if both is None and entry.relative_path
     ]
     return list(pairs.values()), unreadable
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -43,9 +42,3 @@ def find_or_download(name: str, source: Path | None, *, size: str = "") -> tuple
             "name its TFDS data folder with --source"
         ) from error
     return Path(builder.data_dir), False
-
-
-def tfds_fingerprint(directory: Path) -> str:
-    """Return 16 hex digits that change with what TFDS has prepared."""
-    information = (directory / "dataset_info.json").read_bytes()
-    return hashlib.sha256(information).hexdigest()[:16]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from data.annotations.classes import classes_of
 from data.annotations.entries import Annotations, Entry, Problem, TextExample
 from data.annotations.splits import into_splits
 from data.common.errors import UserError
@@ -23,12 +24,12 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
-from data.text.labeled import read_imdb, read_polarity, read_sst2, read_tables, split_texts
+from data.text.labeled import read_imdb, read_polarity, read_sst2, read_tables
 from data.text.parallel import Languages, read_pairs
 
 
 class Content(NamedTuple):
-    """The texts of each split, the classes of labeled ones, problems, and remarks."""
+    """The texts of each split, the classes if they have labels, problems, and notes to print."""
 
     splits: Mapping[str, Sequence[TextExample]]
     classes: tuple[str, ...] = ()
@@ -36,7 +37,7 @@ class Content(NamedTuple):
     notes: Sequence[str] = ()
 
 
-Reader = Callable[[str, Path | None, Options], Content]
+PairReader = Callable[[Path, Languages | None], Iterable[TextExample]]
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,17 @@ class TextDataset(Dataset):
     """Texts with labels or translations; an id is a file and a line.
 
     Attributes:
-        reader: reads a folder, of a dataset of some name, with some options.
+        reader: reads texts with labels from a folder.
+        pair_reader: reads texts with translations from a folder; the languages are None if neither
+            the user nor the dataset gives them.
+        languages: of a dataset with translations, unless the user gives others.
         generator: generates the texts of each split from a seed.
     """
 
     annotations: tuple[str, ...] = field(default=("labels",), kw_only=True)
-    reader: Reader | None = field(default=None, kw_only=True)
+    reader: Callable[[Path], Iterable[TextExample]] | None = field(default=None, kw_only=True)
+    pair_reader: PairReader | None = field(default=None, kw_only=True)
+    languages: Languages | None = field(default=None, kw_only=True)
     generator: Callable[[int], Content] | None = field(default=None, kw_only=True)
 
     content: ClassVar[str] = ""
@@ -111,11 +117,35 @@ class TextDataset(Dataset):
         """
         if self.generator is not None:
             return self.generator(options["seed"])
-        assert self.reader is not None
+        examples = self._read_examples(name, source, options)
         try:
-            return self.reader(name, source, options)
+            splits, problems, notes = into_splits(examples, paired=self.paired)
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+        if self.paired:
+            return Content(splits, (), problems, notes)
+        labels = ((split, text.text_id, text.target) for split in splits for text in splits[split])
+        return Content(splits, classes_of(name, labels, "text"), problems, notes)
+
+    def _read_examples(
+        self, name: str, source: Path | None, options: Options
+    ) -> Iterable[TextExample]:
+        given = options.get("languages")
+        languages = Languages.parse(given) if given else self.languages
+        if self.source_optional:
+            from data.text.tfds import read_labeled, read_translated
+
+            own = name.removeprefix(TFDS)
+            return (
+                read_translated(own, source, languages)
+                if self.paired
+                else read_labeled(own, source)
+            )
+        assert source is not None
+        if self.pair_reader is not None:
+            return self.pair_reader(source, languages)
+        assert self.reader is not None
+        return self.reader(source)
 
     def load_annotations(self, source: Path | None, options: Options) -> Annotations:
         """Return the texts, each as the captions of its entry; print notes."""
@@ -148,52 +178,6 @@ class TextDataset(Dataset):
         import tensorflow_datasets as tfds
 
         return {name: tfds.features.Text() for name in self.stored}
-
-
-def _labeled(read: Callable[[Path], Iterable[TextExample]]) -> Reader:
-    """Return the reader of labeled texts that yields them from a folder."""
-
-    def reader(name: str, source: Path | None, options: Options) -> Content:
-        assert source is not None
-        return Content(*split_texts(name, read(source)))
-
-    return reader
-
-
-def _paired(default: Languages | None) -> Reader:
-    """Return the reader of parallel files or tables.
-
-    Args:
-        default: the languages if none are given; None: as the source has them.
-    """
-
-    def reader(name: str, source: Path | None, options: Options) -> Content:
-        assert source is not None
-        return _pairs(read_pairs(source, _languages(options) or default))
-
-    return reader
-
-
-def _pairs(pairs: Iterable[TextExample]) -> Content:
-    splits, problems, notes = into_splits(pairs, paired=True)
-    return Content(splits, (), problems, notes)
-
-
-def _languages(options: Options) -> Languages | None:
-    languages = options.get("languages")
-    return Languages.parse(languages) if languages else None
-
-
-def _labeled_by_tfds(name: str, source: Path | None, options: Options) -> Content:
-    from data.text.tfds import read_labeled
-
-    return Content(*split_texts(name, read_labeled(name.removeprefix(TFDS), source)))
-
-
-def _paired_by_tfds(name: str, source: Path | None, options: Options) -> Content:
-    from data.text.tfds import read_translated
-
-    return _pairs(read_translated(name.removeprefix(TFDS), source, _languages(options)))
 
 
 def _reviews(seed: int) -> Content:
@@ -233,7 +217,6 @@ TEXT_DATASETS = (
         "tfds:NAME",
         "texts with labels of TensorFlow Datasets: tfds:imdb_reviews, tfds:glue/sst2, …",
         _TFDS_FOLDER,
-        reader=_labeled_by_tfds,
         source_optional=True,
     ),
     TextDataset(
@@ -247,28 +230,28 @@ TEXT_DATASETS = (
         "sst2",
         "film-review sentences, negative or positive (Socher et al. 2013)",
         "train.tsv and dev.tsv: sentence<TAB>label, with or without a header",
-        reader=_labeled(read_sst2),
+        reader=read_sst2,
         license=_REVIEWS,
     ),
     TextDataset(
         "rt-polarity",
         "film-review snippets, negative or positive (Pang & Lee 2005)",
         "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
-        reader=_labeled(read_polarity),
+        reader=read_polarity,
         license=_REVIEWS,
     ),
     TextDataset(
         "imdb",
         "50,000 film reviews, negative or positive (Maas et al. 2011)",
         "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
-        reader=_labeled(read_imdb),
+        reader=read_imdb,
     ),
     TextDataset(
         "texts",
         "your own texts and labels, in any language",
         "texts.csv, .tsv or .jsonl (text, label and optionally split), or one such file for each "
         "split: train, dev, test",
-        reader=_labeled(read_tables),
+        reader=read_tables,
         license=OWN_LICENSE,
     ),
     TextDataset(
@@ -284,7 +267,6 @@ PAIR_DATASETS = (
         "translations of TensorFlow Datasets: tfds:ted_hrlr_translate/pt_to_en, …",
         _TFDS_FOLDER,
         annotations=_TRANSLATIONS,
-        reader=_paired_by_tfds,
         source_optional=True,
     ),
     TextDataset(
@@ -301,7 +283,8 @@ PAIR_DATASETS = (
         "{train,val,test}.{en,de,fr,cs}, or the same files as .gz; --languages en-de unless "
         "others are given",
         annotations=_TRANSLATIONS,
-        reader=_paired(Languages("en", "de")),
+        pair_reader=read_pairs,
+        languages=Languages("en", "de"),
     ),
     TextDataset(
         "pairs",
@@ -309,7 +292,7 @@ PAIR_DATASETS = (
         "train.en and train.de, a sentence a line (or .gz), with --languages en-de; or "
         "train.tsv (or .csv): text, translation. The same for dev and test, if you have them",
         annotations=_TRANSLATIONS,
-        reader=_paired(None),
+        pair_reader=read_pairs,
         license=OWN_LICENSE,
     ),
     TextDataset(

@@ -10,13 +10,12 @@ label second. A line of JSON has the same names: {"text": "…", "label": "…"}
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from data.annotations.assemble import one_line
-from data.annotations.classes import classes_of
-from data.annotations.entries import Problem, TextExample
+from data.annotations.entries import TextExample
 from data.annotations.source_files import (
     find,
     nothing_found,
@@ -24,7 +23,7 @@ from data.annotations.source_files import (
     read_text,
     require,
 )
-from data.annotations.splits import SPLITS, into_splits
+from data.annotations.splits import SPLITS
 from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -97,19 +96,3 @@ def _read_table(path: Path, split: str | None) -> Iterator[TextExample]:
     for row in require_rows(path, TEXTS):
         label = one_line(row.get("label"))
         yield TextExample(row.where, row.get("text"), label, row.split or split)
-
-
-def split_texts(
-    name: str, texts: Iterable[TextExample]
-) -> tuple[dict[str, list[TextExample]], tuple[str, ...], list[Problem], list[str]]:
-    """Assign texts to splits, see `into_splits`, and check that their classes can be learned.
-
-    Returns:
-        The texts of each split, the classes in order, the problems found, and notes to print.
-
-    Raises:
-        UserError: if training has fewer than two classes, or lacks one of another split.
-    """
-    splits, problems, notes = into_splits(texts, paired=False)
-    examples = ((split, text.text_id, text.target) for split in splits for text in splits[split])
-    return splits, classes_of(name, examples, "text"), problems, notes

@@ -88,7 +88,7 @@ def _open(folder: Path, features: tuple[str, ...], paired: bool) -> Texts:
     one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     examples = {
         split: [
-            TextExample(*(example[name].decode() for name in features), split)
+            TextExample._make([*(example[name].decode() for name in features), split])
             for example in builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
         ]
         for split in stored["splits"]

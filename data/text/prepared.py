@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from data.annotations.entries import TextExample
-from data.annotations.splits import slice_bound
+from data.annotations.splits import parse_slice
 from data.common.errors import UserError, unknown
 
 
@@ -52,11 +52,13 @@ class Texts:
         return [(text.text_id, [text.target]) for text in self._part(split)]
 
     def _part(self, split: str) -> Sequence[TextExample]:
-        match = re.fullmatch(r"\s*([\w-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*", split)
+        match = re.fullmatch(r"\s*([\w-]+)\s*(\[.*\])?\s*", split)
         if not match or match[1] not in self.examples:
             raise unknown("split", split, self.examples)
         texts = self.examples[match[1]]
-        part = texts[slice_bound(match[2], len(texts)) : slice_bound(match[3], len(texts))]
+        if (taken := parse_slice(match[2] or "", len(texts))) is None:
+            raise unknown("split", split, self.examples)
+        part = texts[taken]
         if not part:
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
         return part

@@ -66,30 +66,19 @@ class ClipDataset(ImagesOrClips):
         """The options of the command line that it has."""
         return super().flags if self.generated else frozenset({"image_size", "frames", "rate"})
 
-    def sampling(
-        self, frames: int | None = None, rate: float | None = None, max_side: int | None = None
-    ) -> Sampling:
-        """Return which frames are stored.
-
-        Args:
-            frames: the number of frames; None, and `rate` None: the dataset's default.
-            rate: frames per second instead.
-            max_side: pixels; None: the dataset's default.
-        """
-        from data.media.sampling import Sampling
-
-        if frames is None and rate is None:
-            frames, rate = (self.frames, None) if self.rate is None else (None, self.rate)
-        return Sampling(frames, rate, max_side=self.max_side if max_side is None else max_side)
-
     def options(self, given: Options) -> dict[str, Any]:
         """Return the sampling and, if one is given, the fold; of generated clips the seed."""
         if self.generated:
             if given.get("fold") is not None:
                 raise UserError(f"--fold is for clips that are files, not for {self.name}")
             return super().options(given)
+        from data.media.sampling import Sampling
+
+        frames, rate, max_side = (given.get(name) for name in ("frames", "rate", "image_size"))
+        if frames is None and rate is None:
+            frames, rate = (self.frames, None) if self.rate is None else (None, self.rate)
+        sampling = Sampling(frames, rate, max_side=self.max_side if max_side is None else max_side)
         fold = {"fold": given["fold"]} if given.get("fold") is not None else {}
-        sampling = self.sampling(given.get("frames"), given.get("rate"), given.get("image_size"))
         return {**asdict(sampling), **fold}
 
     def read(self, source: Path, options: Options) -> Annotations:

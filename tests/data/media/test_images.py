@@ -245,12 +245,6 @@ def test_a_header_with_too_many_pixels_is_rejected_before_decoding(side: int, mi
         load_image(png(100, 100, b""))
 
 
-def test_the_pixel_limit_is_an_argument() -> None:
-    with pytest.raises(BadImage, match="too large"):
-        load_image(encode(smooth()), max_pixels=WIDTH * HEIGHT - 1)
-    load_image(encode(smooth()), max_pixels=WIDTH * HEIGHT)
-
-
 def test_a_bad_image_is_a_user_error() -> None:
     assert issubclass(BadImage, UserError)
 
