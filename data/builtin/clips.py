@@ -114,7 +114,11 @@ def clip_by_id(clip_id: str) -> SyntheticClip:
 
 
 def _compose(rng: random.Random, action: str) -> SyntheticClip:
-    poses = _two(rng, action) if action in ("meet", "part") else [_one(rng, action)]
+    poses = (
+        _pair_poses(rng, action)
+        if action in ("meet", "part")
+        else [_single_object_poses(rng, action)]
+    )
     combinations = sorted(itertools.product(SHAPES, COLORS))
     if action == "turn":  # invisible in a circle
         combinations = [each for each in combinations if each[0] != "circle"]
@@ -126,7 +130,7 @@ def _compose(rng: random.Random, action: str) -> SyntheticClip:
     return SyntheticClip(action, objects, scenes.background(rng), rng.getrandbits(32))
 
 
-def _one(rng: random.Random, action: str) -> tuple[Pose, Pose]:
+def _single_object_poses(rng: random.Random, action: str) -> tuple[Pose, Pose]:
     """Return the first and the last pose of a single object."""
     x, y = _place(rng), _place(rng)
     tilt = rng.uniform(-_TILT, _TILT)
@@ -148,7 +152,7 @@ def _one(rng: random.Random, action: str) -> tuple[Pose, Pose]:
     return pose(-_TRAVEL), pose(_TRAVEL)
 
 
-def _two(rng: random.Random, action: str) -> list[tuple[Pose, Pose]]:
+def _pair_poses(rng: random.Random, action: str) -> list[tuple[Pose, Pose]]:
     """Return the first and the last pose of two objects on a horizontal or vertical line."""
     across, lane = rng.random() < 0.5, _place(rng)
     radii = [rng.uniform(*_RADIUS) for _ in range(2)]

@@ -153,7 +153,7 @@ def _sentence(rng: random.Random, objects: list[Noun]) -> tuple[str, str]:
         adverb = rng.choice(list(ADVERBS))
         english, german = f"{adverb} {clause.english}", _main_clause(clause, ADVERBS[adverb])
     elif form < 0.85:
-        subject, verb = _nouns(rng, PEOPLE, 0), rng.choice(SAYING)
+        subject, verb = _noun_phrase(rng, PEOPLE, 0), rng.choice(SAYING)
         says = verb.english[subject.plural], verb.german[subject.plural]
         english = f"{subject.english} {says[0]} that {clause.english}"
         german = f"{subject.german} {says[1]}, dass {_subordinate_clause(clause)}"
@@ -165,8 +165,8 @@ def _sentence(rng: random.Random, objects: list[Noun]) -> tuple[str, str]:
 
 
 def _clause(rng: random.Random, objects: list[Noun]) -> Clause:
-    subject, verb, form = _nouns(rng, PEOPLE, 0), rng.choice(VERBS), rng.random()
-    thing = _nouns(rng, PEOPLE + THINGS, 1, objects)
+    subject, verb, form = _noun_phrase(rng, PEOPLE, 0), rng.choice(VERBS), rng.random()
+    thing = _noun_phrase(rng, PEOPLE + THINGS, 1, objects)
     plural = subject.plural
     if form < 0.4:
         spoken, finite, end = verb.english[plural], verb.german[plural], ""
@@ -182,7 +182,7 @@ def _clause(rng: random.Random, objects: list[Noun]) -> Clause:
     return Clause(english, subject.german, finite, thing.german, end, "" if end else verb.prefix)
 
 
-def _nouns(
+def _noun_phrase(
     rng: random.Random, nouns: tuple[Noun, ...], case: int, used: list[Noun] | None = None
 ) -> Phrase:
     """Return an article or number, an optional adjective and a noun; case 1 is the accusative."""

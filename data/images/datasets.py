@@ -110,7 +110,7 @@ def _digits() -> Generator:
     return digit_generator()
 
 
-_FLICKR = "photos of Flickr users, under terms of their own; distributed for non-commercial research"
+_FLICKR = "photos of Flickr users, under terms of their own; for non-commercial research only"
 _COCO = "captions CC BY 4.0; photos of Flickr users, under terms of their own"
 
 IMAGE_DATASETS = (

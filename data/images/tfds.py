@@ -13,7 +13,7 @@ from data.annotations.splits import parse_slice
 from data.common.errors import UserError
 from data.storage.cache import log, writing_to
 from data.storage.dataset_info import TFDS
-from data.storage.prepared import StoredImages, count_splits
+from data.storage.prepared import StoredImages
 from data.storage.tfds import find_or_download
 
 COCO = "coco_captions"
@@ -103,7 +103,13 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
     """
     own = name.removeprefix(TFDS)
     directory, again = find_or_download(own, source, size="37 GB" if own == COCO else "")
-    counts = count_splits(directory)
+    import tensorflow_datasets as tfds  # slow to import, and not needed if the folder is missing
+
+    info = tfds.builder_from_directory(directory).info
+    names = [split for split in ("train", "validation", "test") if split in info.splits]
+    counts = {
+        split: info.splits[split].num_examples for split in dict.fromkeys([*names, *info.splits])
+    }
     if name == COCO:
         keys = ("image", "")
         parts = {
@@ -111,9 +117,9 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
             for split, names in COCO_SPLITS.items()
         }
     else:
-        keys, parts = _keys(own, directory), _parts(own, counts)
-    info = (directory / "dataset_info.json").read_bytes()
-    fingerprint = hashlib.sha256(info).hexdigest()[:16]
+        keys, parts = _keys(own, info), _parts(own, counts)
+    digest = hashlib.sha256((directory / "dataset_info.json").read_bytes())
+    fingerprint = digest.hexdigest()[:16]
     report = home / own / fingerprint / "problems.jsonl"
     with writing_to(home):
         write_report(report, [])
@@ -124,11 +130,10 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
     return TfdsImages(display_name, directory, fingerprint, splits, report, keys[0], parts, keys[1])
 
 
-def _keys(name: str, directory: Path) -> tuple[str, str]:
+def _keys(name: str, info: Any) -> tuple[str, str]:
     """Return the names of the features of images and labels."""
     import tensorflow_datasets as tfds
 
-    info = tfds.builder_from_directory(directory).info
     keys = info.supervised_keys
     wanted = (tfds.features.Image, tfds.features.ClassLabel)
     if not keys or not all(

@@ -1,8 +1,24 @@
 """The declaration of a dataset: what it holds, how its source is read, how examples are stored.
 
 A new dataset is one declaration in the registry of its modality (`data.images.datasets`,
-`data.video.datasets`, `data.text.datasets`) and one reader. Nothing heavy is imported here: the
-command line lists the datasets.
+`data.video.datasets`, `data.text.datasets`) and one reader: a function that takes the folder of the
+user. The reader of a table declares its columns and combines four functions; this one reads images
+in photos/ and photos.csv (photo;description;part):
+
+    TABLE = Layout({
+        "file": Column(("photo",), required=True, filled=True),
+        "caption": Column(("description",), required=True, kind="texts"),
+        "split": Column(("part",)),
+    })
+
+    def read_photos(source: Path) -> Annotations:
+        images = require(source, "image folder", ["photos"], folder=True)
+        table = require(source, "caption file", ["photos.csv"])
+        return assemble(read_rows(table, TABLE), scan(images))
+
+    ImageDataset("photos", "photos with captions", "photos/ and photos.csv", reader=read_photos)
+
+Nothing heavy is imported here: the command line lists the datasets.
 """
 
 from __future__ import annotations

@@ -159,16 +159,6 @@ class StoredImages(Stored):
         return self._encoded(split)
 
 
-def count_splits(directory: Path) -> dict[str, int]:
-    """Return the number of examples of each split that a dataset's folder holds."""
-    import tensorflow_datasets as tfds
-
-    splits = tfds.builder_from_directory(directory).info.splits
-    known = [split for split in ("train", "validation", "test") if split in splits]
-    others = [split for split in splits if split not in known]
-    return {split: splits[split].num_examples for split in known + others}
-
-
 def open_prepared(folder: Path, *needed: str) -> dict[str, Any]:
     """Return the fields of a `Stored` in a folder.
 

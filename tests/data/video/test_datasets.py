@@ -91,7 +91,7 @@ def test_tfds_reads_it_without_our_code(source: Path, tmp_path: Path) -> None:
         text=True,
     ).stdout
     shapes, fingerprint = json.loads(output.splitlines()[-1])
-    assert set(map(tuple, shapes.values())) == {(4, 24, 32, 3)}
+    assert set(map(tuple, shapes.values())) == {(4, 48, 64, 3)}
     assert fingerprint == sampling.fingerprint
 
 
