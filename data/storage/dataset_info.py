@@ -81,6 +81,7 @@ class Dataset(abc.ABC):
         annotations: which of "captions", "labels" and "translations" it has.
         license: its terms in a few words.
         source_optional: whether TensorFlow Datasets can download it, so that it needs no source.
+        generator: of a dataset that is generated, not read from a source.
         unit: what messages call several examples.
         content: the feature that holds encoded images; "" where there are none.
         id_feature: the feature that holds the id.
@@ -94,6 +95,7 @@ class Dataset(abc.ABC):
     annotations: tuple[str, ...] = ("captions",)
     license: str = UNKNOWN_LICENSE
     source_optional: bool = False
+    generator: Callable[..., object] | None = None
 
     unit: ClassVar[str]
     content: ClassVar[str]
@@ -103,7 +105,7 @@ class Dataset(abc.ABC):
     @property
     def generated(self) -> bool:
         """Whether it is generated, so that it needs no source."""
-        return False
+        return self.generator is not None
 
     @property
     def preparable(self) -> bool:
@@ -178,11 +180,6 @@ class ImagesOrClips(Dataset):
     """
 
     generator: Callable[[], Generator] | None = dataclasses.field(default=None, kw_only=True)
-
-    @property
-    def generated(self) -> bool:
-        """Whether it is generated, so that it takes no source."""
-        return self.generator is not None
 
     @property
     def is_true(self) -> Checker | None:

@@ -28,7 +28,7 @@ from data.text.labeled import read_imdb, read_polarity, read_sst2, read_tables
 from data.text.parallel import Languages, read_pairs
 
 
-class Content(NamedTuple):
+class TextAnnotations(NamedTuple):
     """The texts of each split, the classes if they have labels, problems, and notes to print."""
 
     splits: Mapping[str, Sequence[TextExample]]
@@ -56,7 +56,7 @@ class TextDataset(Dataset):
     reader: Callable[[Path], Iterable[TextExample]] | None = field(default=None, kw_only=True)
     pair_reader: PairReader | None = field(default=None, kw_only=True)
     languages: Languages | None = field(default=None, kw_only=True)
-    generator: Callable[[int], Content] | None = field(default=None, kw_only=True)
+    generator: Callable[[int], TextAnnotations] | None = field(default=None, kw_only=True)
 
     content: ClassVar[str] = ""
     id_feature: ClassVar[str] = "text_id"
@@ -76,11 +76,6 @@ class TextDataset(Dataset):
     def stored(self) -> tuple[str, ...]:
         """The names of the stored features."""
         return ("text_id", "text", "translation" if self.paired else "label")
-
-    @property
-    def generated(self) -> bool:
-        """Whether it is generated, so that it takes no source."""
-        return self.generator is not None
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -104,7 +99,7 @@ class TextDataset(Dataset):
             Languages.parse(languages)
         return {"languages": languages}
 
-    def read(self, name: str, source: Path | None, options: Options) -> Content:
+    def read(self, name: str, source: Path | None, options: Options) -> TextAnnotations:
         """Read the texts of a source.
 
         Args:
@@ -123,9 +118,9 @@ class TextDataset(Dataset):
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
         if self.paired:
-            return Content(splits, (), problems, notes)
+            return TextAnnotations(splits, (), problems, notes)
         labels = ((split, text.text_id, text.target) for split in splits for text in splits[split])
-        return Content(splits, classes_of(name, labels, "text"), problems, notes)
+        return TextAnnotations(splits, classes_of(name, labels, "text"), problems, notes)
 
     def _read_examples(
         self, name: str, source: Path | None, options: Options
@@ -180,13 +175,13 @@ class TextDataset(Dataset):
         return {name: tfds.features.Text() for name in self.stored}
 
 
-def _reviews(seed: int) -> Content:
+def _reviews(seed: int) -> TextAnnotations:
     from data.builtin.reviews import LABELS, SPLITS, synthetic_reviews
 
     return _generated({split: synthetic_reviews(split, seed=seed) for split in SPLITS}, LABELS)
 
 
-def _synthetic_pairs(seed: int) -> Content:
+def _synthetic_pairs(seed: int) -> TextAnnotations:
     from data.builtin.parallel_corpus import SPLITS, synthetic_pairs
 
     return _generated({split: synthetic_pairs(split, seed=seed) for split in SPLITS})
@@ -194,7 +189,7 @@ def _synthetic_pairs(seed: int) -> Content:
 
 def _generated(
     splits: Mapping[str, Sequence[tuple[str, str]]], classes: tuple[str, ...] = ()
-) -> Content:
+) -> TextAnnotations:
     examples = {
         split: [
             TextExample(f"{split}-{number}", text, target, split)
@@ -202,7 +197,7 @@ def _generated(
         ]
         for split, texts in splits.items()
     }
-    return Content(examples, classes)
+    return TextAnnotations(examples, classes)
 
 
 _REVIEWS = "none stated by its distributor; excerpts from film reviews by their authors"

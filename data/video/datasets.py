@@ -108,9 +108,10 @@ class ClipDataset(ImagesOrClips):
 
     def metadata(self, options: Options) -> dict[str, Any]:
         """Return which frames are stored."""
-        from data.video.examples import GENERATED, clip_metadata
+        from data.video.examples import GENERATED
 
-        return clip_metadata(GENERATED if self.generated else _sampling_of(options))
+        sampling = GENERATED if self.generated else _sampling_of(options)
+        return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
 
 def _sampling_of(options: Options) -> Sampling:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,6 @@ from data.media.video import sample
 from data.storage.dataset_info import Generator, Loaded
 
 GENERATED = Sampling(count=clips.FRAMES, placing="uniform")  # all frames of generated clips
-
-
-def clip_metadata(sampling: Sampling) -> dict[str, Any]:
-    """Return the metadata of a stored dataset: which frames of its clips are stored."""
-    return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
 
 def clip_features(encoding: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ def test_hash_splits_are_80_10_10_and_new_ids_do_not_move_old_ones() -> None:
     assert all(splits[image_id] == fewer[image_id] for image_id in fewer)
 
 
-def test_splits_are_chosen_label_by_label() -> None:
+def test_splits_are_stratified_by_label() -> None:
     labels = {f"{number}.jpg": "ab"[number % 2] for number in range(2000)} | {"one.jpg": "c"}
     chosen, notes = choose_splits(((name, label, None) for name, label in labels.items()), "image")
     assert chosen["one.jpg"] == "train"

@@ -169,15 +169,15 @@ def test_other_formats_and_color_modes_keep_their_pixels(mode: str, form: str) -
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_grayscale_becomes_three_equal_channels(form: str) -> None:
-    grey = smooth()[..., 0]
-    pixels = decode(load_image(encode(grey, form)).jpeg)
-    assert np.abs(pixels - grey[..., None]).mean() < 2
+    gray = smooth()[..., 0]
+    pixels = decode(load_image(encode(gray, form)).jpeg)
+    assert np.abs(pixels - gray[..., None]).mean() < 2
 
 
 def test_sixteen_bit_grayscale_is_scaled_not_clipped() -> None:
-    grey = np.linspace(0, 65535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
-    pixels = decode(load_image(encode(grey, "PNG")).jpeg)
-    assert np.abs(pixels - (grey[..., None] / 257)).max() < 6
+    gray = np.linspace(0, 65535, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH).astype(np.uint16)
+    pixels = decode(load_image(encode(gray, "PNG")).jpeg)
+    assert np.abs(pixels - (gray[..., None] / 257)).max() < 6
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])

@@ -49,7 +49,7 @@ def test_a_new_name_changes_one_group_and_moves_no_other(
     }
 
 
-def test_a_key_stays_what_it_was() -> None:
+def test_the_key_of_a_shard_does_not_change() -> None:
     entry = Entry("1", "a.jpg", "a.jpg", ("a dog", "a cat"), "train", "animal", "g", "/anywhere")
     (shard,) = shards.plan_shards(
         [work_items.Item(entry, bytes(32), bytes(16))], {"dataset": "folder"}, 8
@@ -90,7 +90,7 @@ def test_added_images_change_few_shards_and_the_result_is_that_of_a_new_dataset(
     assert content(tmp_path / "out") == content(tmp_path / "third")
 
 
-def test_interrupted_anywhere_it_ends_in_the_same_bytes_and_is_never_half_readable(
+def test_an_interrupted_job_resumes_to_the_same_bytes_and_is_never_half_readable(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = image_folder(tmp_path / "source", 60), tmp_path / "out"
@@ -151,7 +151,7 @@ def test_check_names_damaged_files_and_the_same_command_repairs_them(
 
 def test_unusable_images_are_reported_and_limited(tmp_path: Path, made: list[str]) -> None:
     source, out = image_folder(tmp_path / "source", 40), tmp_path / "out"
-    (source / "images" / "3.jpg").write_bytes(b"no picture")
+    (source / "images" / "3.jpg").write_bytes(b"not an image")
     held = next(e for e in load_annotations("folder", source, OPTIONS).entries if e.split == "test")
     train = next(
         e for e in load_annotations("folder", source, OPTIONS).entries if e.split == "train"

@@ -1,4 +1,4 @@
-"""Items: hashed once, written and read as they are, and freed of what comes twice."""
+"""Work items: hashed once, written and read unchanged; duplicates are removed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def plainly(some: list[Item]) -> tuple[list[Item], list[Problem]]:
 
 
 @given(st.lists(ITEMS, max_size=12))
-def test_what_comes_twice_is_what_plain_dictionaries_find(some: list[Item]) -> None:
+def test_duplicates_are_those_that_plain_dictionaries_find(some: list[Item]) -> None:
     assert work_items.remove_duplicates(some, "clip") == plainly(some)
 
 

@@ -56,7 +56,7 @@ def test_tsv_csv_and_json_lines_give_the_same_texts(read: Any) -> None:
             file.unlink()
 
 
-def test_splits_by_file_by_column_and_by_hash(read: Any) -> None:
+def test_splits_come_from_files_a_column_or_a_hash(read: Any) -> None:
     files = {"train.tsv": GOOD + BAD, "dev.tsv": "so good\tgood\n", "test.tsv": "so bad\tbad\n"}
     assert read(files).splits == {"train": 2, "validation": 1, "test": 1}
     rows = [f"text {n},{'ab'[n % 2]},{('train', 'val', 'test')[n % 3]}\n" for n in range(12)]
@@ -77,16 +77,16 @@ def test_a_tenth_of_training_becomes_the_missing_validation_split(
     assert sum(prepared.splits.values()) == 402 and prepared.splits["test"] == 1
     assert 25 < prepared.splits["validation"] < 60
     assert labeled(prepared, "train")["rare"] == "c"  # a label of one text stays in training
-    said = f"no validation split given: {prepared.splits['validation']} of the training texts"
-    assert said in capfd.readouterr().err
+    note = f"no validation split given: {prepared.splits['validation']} of the training texts"
+    assert note in capfd.readouterr().err
 
 
-def test_a_label_is_one_line_whatever_its_cell(read: Any) -> None:
+def test_a_label_is_read_as_one_line(read: Any) -> None:
     rows = 'text,label\na,good\nb,"so\n so"\nc,so so\n'
     assert read({"train.csv": rows}).classes == ("good", "so so")
 
 
-def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
+def test_a_label_of_one_text_stays_in_training(read: Any) -> None:
     rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
     prepared = read({"texts.tsv": rows})
     assert len(prepared.classes) == 50
@@ -164,7 +164,7 @@ def test_an_unusable_source_is_an_error_that_names_file_and_line(
 
 
 def test_half_a_surrogate_pair_is_left_out_and_reported(read: Any) -> None:
-    """JSON can spell it, but no file that a run writes can hold it."""
+    """JSON can contain it; UTF-8 files cannot."""
     bad = r'{"text": "half \ud83d of it", "label": "x"}'
     prepared = read(
         {"train.jsonl": '{"text": "a", "label": "x"}\n\n' + f'{bad}\n{{"text": "b", "label": "y"}}'}
@@ -174,7 +174,7 @@ def test_half_a_surrogate_pair_is_left_out_and_reported(read: Any) -> None:
     }
 
 
-def test_too_many_bad_texts_stop_the_work(read: Any) -> None:
+def test_too_many_bad_texts_are_an_error(read: Any) -> None:
     with pytest.raises(UserError, match=r"1 of 3 texts .* have problems.*1 empty text"):
         read({"train.tsv": GOOD + BAD + "\tbad\n"}, max_bad=0.01)
 
@@ -214,7 +214,7 @@ def test_real_sets_have_their_published_counts(shared_data: Path, tmp_path: Path
     assert 10_500 < sum(polarity.splits.values()) <= 10_662
 
 
-def test_opinions_are_true_apart_and_reproducible() -> None:
+def test_synthetic_reviews_have_their_labels_separate_splits_and_one_seed() -> None:
     seen: dict[str, str] = {}
     for split in reviews.SPLITS:
         for seed in (0, 1):
@@ -235,11 +235,11 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
         ("it runs for two hours . the plot was bad , but the cast was not clever .", "negative"),
     ],
 )
-def test_a_verdict_follows_the_rules(text: str, label: str) -> None:
+def test_the_label_follows_the_rules(text: str, label: str) -> None:
     assert reviews.review_label(text) == label
 
 
-def test_imdb_s_folders(tmp_path: Path) -> None:
+def test_imdb_folders_are_read(tmp_path: Path) -> None:
     files = {
         f"train/{kind}/{n}_9.txt": f"a {word} film<br /><br />number {n}"
         for kind, word in (("pos", "fine"), ("neg", "poor"))

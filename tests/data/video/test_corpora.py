@@ -177,7 +177,7 @@ def test_grid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lists", ["", "ucfTrainTestlist/"])
 def test_ucf101(tmp_path: Path, lists: str) -> None:
-    # One class is spelt in two ways, in the archive as in the lists.
+    # The spelling of one class varies, in the archive and in the lists.
     start = "HandstandPushups/v_HandStandPushups_g"
     train = [f"{start}{g:02d}_c{c:02d}.avi" for g in range(8, 26) for c in (1, 2)]
     test = [f"{start}01_c01.avi", f"{start}02_c01.avi"]
