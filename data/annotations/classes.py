@@ -14,7 +14,7 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
     Args:
         name: of the dataset, for messages.
         labeled: split, id and label of each example.
-        kind: what messages call an example: "text".
+        kind: the noun for an example in messages: "text".
 
     Raises:
         UserError: if training has fewer than two, or another split has a label that training lacks.

@@ -79,7 +79,7 @@ def check_share(
         total: the number of examples, bad ones included.
         max_bad: the largest share allowed, 0 to 1.
         report: the file that names every problem, for the message.
-        kind: what the message calls an example.
+        kind: the noun for an example in the message.
 
     Raises:
         UserError: if more than `max_bad` of the `total` examples are bad.

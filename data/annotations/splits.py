@@ -63,7 +63,7 @@ def choose_splits(
 
     Args:
         examples: id, label and split (None: not named) of each.
-        kind: what the note calls an example: "image".
+        kind: the noun for an example in the note: "image".
 
     Returns:
         id → chosen split, and the notes that say how it was chosen.
@@ -183,7 +183,7 @@ def check_train_and_validation(annotations: Annotations, kind: str) -> None:
 
     Args:
         annotations: of images or clips.
-        kind: what messages call an entry.
+        kind: the noun for an entry in messages.
 
     Raises:
         UserError: if the training or the validation split is empty.

@@ -1,6 +1,6 @@
 """The datasets of images, with captions or with a label each.
 
-Nothing heavy is imported before it is needed: the command line lists datasets from here.
+Heavy modules are imported inside functions: the command line lists the datasets.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ class ImageDataset(ImagesOrClips):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What the captions of an entry are: none of a labeled image."""
+        """The names of the captions of an entry: none if images have labels."""
         return () if self.labeled else ("caption",)
 
     @property
     def flags(self) -> frozenset[str]:
-        """The options of the command line that it has."""
+        """The command-line options that it accepts."""
         return super().flags if self.generated else frozenset({"image_size"})
 
     def options(self, given: Options) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Images as they are stored, and generated images."""
+"""The stored form of images; generated images."""
 
 from __future__ import annotations
 

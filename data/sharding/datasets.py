@@ -30,7 +30,7 @@ def preparable(name: str) -> Dataset:
         UserError: if it does not exist, or TensorFlow Datasets prepares it.
     """
     if name.startswith(TFDS) or any(each.name == name and each.source_optional for each in ALL):
-        raise UserError(f"{name} is prepared by TFDS itself: train.py reads it as it is")
+        raise UserError(f"{name} is prepared by TFDS itself: train.py reads it directly")
     if name not in PREPARABLE:
         raise unknown("dataset", name, PREPARABLE)
     return PREPARABLE[name]

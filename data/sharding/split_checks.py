@@ -149,7 +149,7 @@ def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable])
 
 
 def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> Iterable[Leak]:
-    """Return pairs of different splits whose hashes differ in few bits, the nearest first."""
+    """Return pairs in different splits whose hashes differ in few bits, the nearest first."""
     splits = np.array([entry.split for entry in entries])
     known = np.flatnonzero(hashes)
     found = []

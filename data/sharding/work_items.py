@@ -57,7 +57,7 @@ def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
 
     Args:
         entries: those without a file have no `relative_path`.
-        known: a file with the results of last time; it is written again if they differ.
+        known: a file with the results of the last call; it is updated.
     """
     before = _read_digests(known) if known.exists() else {}
 
@@ -110,7 +110,7 @@ def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], lis
 
     Args:
         items: all of a source.
-        kind: what messages call one, such as "image".
+        kind: the noun for one in messages: "image".
     """
     kept: list[Item] = []
     problems: list[Problem] = []

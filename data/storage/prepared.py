@@ -28,8 +28,8 @@ class Stored:
         problems: the report file, one JSON object a line: file, reason, where, bad.
         encoder: what computed the stored features, see `pipelines.inputs.frozen_encoder`; None:
             there are none.
-        is_true: checks a caption against the generated example of an id; None: the examples are
-            not generated.
+        is_true: checks a caption against the generated example of an id; None if the examples
+            are not generated.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """The datasets of texts, with labels or translations, and how they are read.
 
-Nothing heavy is imported: the command line lists datasets from here.
+Heavy modules are imported inside functions: the command line lists the datasets.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class TextDataset(Dataset):
 
     @property
     def unit(self) -> str:  # type: ignore[override]
-        """What messages call several examples."""
+        """The noun for several examples in messages."""
         return "pairs" if self.paired else "texts"
 
     @property
@@ -79,12 +79,12 @@ class TextDataset(Dataset):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What the captions of an entry are; of a pair one of each."""
+        """The names of the captions of an entry."""
         return ("text", "translation") if self.paired else ("text",)
 
     @property
     def flags(self) -> frozenset[str]:
-        """The options of the command line that it has."""
+        """The command-line options that it accepts."""
         if self.generated:
             return frozenset({"seed"})
         return frozenset({"languages"} if self.paired else ())
@@ -112,8 +112,8 @@ class TextDataset(Dataset):
         """
         if self.generator is not None:
             return self.generator(options["seed"])
-        examples = self._read_examples(name, source, options)
         try:
+            examples = self._read_examples(name, source, options)
             splits, problems, notes = into_splits(examples, paired=self.paired)
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
@@ -131,11 +131,9 @@ class TextDataset(Dataset):
             from data.text.tfds import read_labeled, read_translated
 
             own = name.removeprefix(TFDS)
-            return (
-                read_translated(own, source, languages)
-                if self.paired
-                else read_labeled(own, source)
-            )
+            if self.paired:
+                return read_translated(own, source, languages)
+            return read_labeled(own, source)
         assert source is not None
         if self.pair_reader is not None:
             return self.pair_reader(source, languages)

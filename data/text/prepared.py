@@ -33,7 +33,7 @@ class Texts:
     examples: Mapping[str, Sequence[TextExample]]
     classes: tuple[str, ...] = ()
 
-    is_true: ClassVar[None] = None  # nothing checks translations, see `data.storage.prepared`
+    is_true: ClassVar[None] = None  # see `data.storage.prepared.Stored`; translations have none
 
     def texts(self, split: str) -> list[tuple[str, str]]:
         """Return `(text_id, text)` of a split, or of a slice in the syntax of TFDS: "train[:95%]".

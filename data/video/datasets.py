@@ -1,6 +1,6 @@
 """The datasets of clips, with captions, labels or both.
 
-Nothing heavy is imported before it is needed: the command line lists datasets from here.
+Heavy modules are imported inside functions: the command line lists the datasets.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ClipDataset(ImagesOrClips):
 
     @property
     def flags(self) -> frozenset[str]:
-        """The options of the command line that it has."""
+        """The command-line options that it accepts."""
         return super().flags if self.generated else frozenset({"image_size", "frames", "rate"})
 
     def options(self, given: Options) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Clips as they are stored, the chosen frames of each as images, and generated clips."""
+"""The stored form of clips, the sampled frames as images; generated clips."""
 
 from __future__ import annotations
 
