@@ -95,20 +95,20 @@ def parallel_speedup(source: Path, workers: int) -> float:
     return workers * fastest(lambda: decode_and_resize(encoded)) / both
 
 
-def plan_shards(
+def begin_job(
     source: Path, out: Path, encoder: Any, pixels: bool = True
 ) -> Iterator[tuple[Path, str]]:
     """Plan a job and yield its shards."""
-    from data.sharding.datasets import list_source, preparable
-    from data.sharding.shards import Workplace, plan
-    from data.sharding.work_items import DIGESTS, hashed
+    from data.sharding.datasets import load_annotations, preparable
+    from data.sharding.shards import WorkFolder, plan_shards
+    from data.sharding.work_items import DIGESTS, hash_files
 
-    place = Workplace(out)
+    place = WorkFolder(out)
     place.folder.mkdir(parents=True)
     options = preparable("folder").options({"image_size": SIDE, "pixels": pixels})
     job = {"dataset": "folder", "options": options, "encoder": encoder, "pixels": pixels}
-    entries = list_source("folder", source, options).entries
-    planned = plan(hashed(entries, place.folder / DIGESTS), job, 128)
+    entries = load_annotations("folder", source, options).entries
+    planned = plan_shards(hash_files(entries, place.folder / DIGESTS), job, 128)
     for shard in place.begin(job, planned):
         yield place.folder, shard.key
 
@@ -124,7 +124,7 @@ def write_shards(work: Iterable[tuple[Path, str]], encoder: Any) -> None:
 def measure_records(source: Path, scratch: Path) -> None:
     """Print the throughput of one worker relative to that of the libraries."""
     encoded = [path.read_bytes() for path in sorted((source / "images").iterdir())]
-    work = list(plan_shards(source, scratch / "records", None))
+    work = list(begin_job(source, scratch / "records", None))
     alone = fastest(lambda: decode_and_resize(encoded))
     whole = fastest(lambda: write_shards(work, None))
     print(
@@ -148,7 +148,7 @@ def measure_features(backbones: list[str], scratch: Path) -> None:
         for name, source in sources.items():
             for pixels in (True, False):
                 out = scratch / f"{backbone} {name} {pixels}"
-                work = list(plan_shards(source, out, wanted, pixels))
+                work = list(begin_job(source, out, wanted, pixels))
                 rate = FEW / fastest(partial(write_shards, work, encoder))
                 print(
                     f"  {name} photos, {'with' if pixels else 'without'} pixels: {rate:,.1f} "

@@ -1,7 +1,7 @@
 """From the rows of annotation files to the entries of a dataset, for images and clips alike.
 
-A reader yields `Row`s as its files have them; `assemble` matches them with the files of a media
-folder, gathers the captions of each image, and reports whatever does not fit.
+A reader yields the `Row`s of its annotation files. `assemble` matches them with the files of a
+media folder, groups the captions by image, and reports rows and files that do not match.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from data.annotations.entries import Annotations, Entry, Problem, Row, part_name
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import HALF_SURROGATE
-from data.annotations.splits import check_listing, hash_splits
+from data.annotations.splits import check_train_and_validation, hash_splits
 from data.common.errors import UserError
 from data.media.vocabulary import tokenize
 
@@ -43,11 +43,7 @@ class _Draft:
 
 
 def assemble(
-    rows: Iterable[Row | Problem],
-    folder: MediaFolder,
-    problems: Iterable[Problem] = (),
-    *,
-    partial: bool = False,
+    rows: Iterable[Row | Problem], folder: MediaFolder, *, partial: bool = False
 ) -> Annotations:
     """Match rows with the files of a folder.
 
@@ -57,24 +53,23 @@ def assemble(
     Args:
         rows: in the order of the source; a problem for each line that gives no row.
         folder: the images or clips.
-        problems: found before.
-        partial: whether a copy of the corpus may hold less than its lists name. Then images in no
-            split, and a test split without any image, are one note each, not a problem an image.
+        partial: whether the folder may hold only a part of the corpus. Images in no split, and a
+            test split without any file, then give one note each instead of a problem per image.
 
     Raises:
         UserError: if there is no caption or label, or nothing to train on or to validate with.
     """
     read, conflicts = list[Problem](), list[Problem]()
-    drafts = _gather(_rows(rows, read), folder, conflicts)
-    found, notes = [*problems, *read, *conflicts], list[str]()
+    drafts = _group_rows(_separate(rows, read), folder, conflicts)
+    found, notes = [*read, *conflicts], list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
         first = f"; {found[0].where}: {found[0].reason}" if found else ""
         raise UserError(f"every {folder.kind} in {folder.root} is {folder.unannotated}{first}")
     declared = any(draft.split for draft in drafts.values())
-    used = _leave_out(drafts, folder, notes) if partial and declared else drafts
+    used = _select_listed(drafts, folder, notes) if partial and declared else drafts
     kept = []
     for name, draft in used.items():
-        if reason := _unusable(draft, folder, declared):
+        if reason := _entry_problem(draft, folder, declared):
             found.append(Problem(name, reason, draft.where))
         else:
             kept.append(name)
@@ -82,19 +77,19 @@ def assemble(
     if used and not any(draft.file in folder.files for draft in used.values()):
         raise UserError(
             f"none of the {len(used):,} {folder.kind}s listed is in {folder.root}: "
-            f"the first is {next(iter(used))!r}, the folder holds {_some(folder.files)}"
+            f"the first is {next(iter(used))!r}, the folder holds {_first_names(folder.files)}"
         )
     splits = {} if declared else hash_splits(used[name].group for name in kept)
     if splits:
-        of = "ids" if all(used[name].image_id in splits for name in kept) else "groups"
+        key = "ids" if all(used[name].image_id in splits for name in kept) else "groups"
         notes.append(
-            f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {of}"
+            f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {key}"
         )
-    del drafts  # each makes room for its entry
+    del drafts  # `pop` frees each draft once its entry exists
     entries = (_entry(name, folder, used.pop(name), splits) for name in kept)
-    listing = Annotations(tuple(entries), tuple(found), tuple(notes))
-    check_listing(listing, folder.kind)
-    return listing
+    annotations = Annotations(tuple(entries), tuple(found), tuple(notes))
+    check_train_and_validation(annotations, folder.kind)
+    return annotations
 
 
 def _entry(name: str, folder: MediaFolder, draft: _Draft, splits: Mapping[str, str]) -> Entry:
@@ -112,7 +107,7 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft, splits: Mapping[str, s
     )
 
 
-def _rows(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
+def _separate(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
     """Yield the rows; move the problems to `problems`."""
     for row in rows:
         if isinstance(row, Problem):
@@ -121,7 +116,9 @@ def _rows(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Ro
             yield row
 
 
-def _gather(rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]) -> dict[str, _Draft]:
+def _group_rows(
+    rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]
+) -> dict[str, _Draft]:
     """Group the rows by image or part of a clip, and leave out unusable captions."""
     drafts: dict[str, _Draft] = {}
     for row in rows:
@@ -133,12 +130,12 @@ def _gather(rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]) -
             draft.group = sys.intern(row.group or "") or row.image_id or file
             drafts[name] = draft
         label = sys.intern(one_line(row.label or ""))
-        problems += _conflicts(name, draft, row, label)
+        problems += _row_conflicts(name, draft, row, label)
         draft.split, draft.label = draft.split or row.split, draft.label or label
         if row.caption is None:
             continue
         caption = " ".join(unicodedata.normalize("NFC", row.caption).split())
-        if reason := _unfit(caption, row.number, draft):
+        if reason := _caption_problem(caption, row.number, draft):
             problems.append(Problem(name, reason, row.where, bad=False))
         else:
             draft.captions += (caption,)
@@ -146,8 +143,8 @@ def _gather(rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]) -
     return drafts
 
 
-def _conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[Problem]:
-    """Yield what is wrong with a row beside those before it."""
+def _row_conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[Problem]:
+    """Yield the conflicts of a row with earlier rows of the same entry."""
     if draft.split and row.split and row.split != draft.split:
         reason = f"in two splits: {draft.split} (kept) and {row.split}"
         yield Problem(name, reason, row.where)
@@ -158,7 +155,7 @@ def _conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[Probl
 
 
 def one_line(label: str) -> str:
-    r"""Return a label as a line of a file can hold it.
+    r"""Collapse white space, so that a label fits on one line.
 
     >>> one_line(" so\n so ")
     'so so'
@@ -166,7 +163,7 @@ def one_line(label: str) -> str:
     return " ".join(label.split())
 
 
-def _unfit(caption: str, number: str | None, draft: _Draft) -> str:
+def _caption_problem(caption: str, number: str | None, draft: _Draft) -> str:
     """Return why a caption cannot be used; "" where it can."""
     if HALF_SURROGATE.search(caption):
         return "caption is not Unicode: half a surrogate pair"
@@ -178,7 +175,7 @@ def _unfit(caption: str, number: str | None, draft: _Draft) -> str:
     return "caption given twice" if draft.has(caption, number) else ""
 
 
-def _leave_out(
+def _select_listed(
     drafts: dict[str, _Draft], folder: MediaFolder, notes: list[str]
 ) -> dict[str, _Draft]:
     """Return the entries that are in a split list; no test split if none of its files is there."""
@@ -192,7 +189,7 @@ def _leave_out(
     return listed
 
 
-def _unusable(draft: _Draft, folder: MediaFolder, declared: bool) -> str:
+def _entry_problem(draft: _Draft, folder: MediaFolder, declared: bool) -> str:
     """Return why an entry cannot be used; "" where it can."""
     if draft.file not in folder.files:
         path = PurePosixPath(draft.file)
@@ -209,13 +206,12 @@ def _unannotated(drafts: Iterable[_Draft], folder: MediaFolder) -> list[Problem]
     annotated = {folder.files.get(draft.file) for draft in drafts}
     return [
         Problem(name, folder.unannotated, folder.root.name)
-        for name, place in folder.files.items()
-        if place not in annotated and folder.has_suffix(place)
+        for name, path in folder.files.items()
+        if path not in annotated and folder.has_suffix(path)
     ]
 
 
-def _some(names: Iterable[str], count: int = 3) -> str:
+def _first_names(names: Iterable[str]) -> str:
     ordered = sorted(names)
-    return ", ".join(map(repr, ordered[:count])) + (", …" if len(ordered) > count else "") or (
-        "no files"
-    )
+    some = ", ".join(map(repr, ordered[:3])) + ", …" * (len(ordered) > 3)
+    return some or "no files"

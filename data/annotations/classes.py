@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
 
-if TYPE_CHECKING:
-    from data.annotations.entries import Annotations
 
-
-def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
+def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
     """Return the labels of the training split, sorted.
 
     Args:
         name: of the dataset, for messages.
-        labelled: split, id and label of each example.
-        kind: what messages call an example: "text".
-
-    Returns:
-        The classes.
+        labeled: split, id and label of each example.
+        kind: the noun for an example in messages: "text".
 
     Raises:
         UserError: if training has fewer than two, or another split has a label that training lacks.
@@ -29,7 +22,7 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
     >>> classes_of("pets", [("train", "1", "dog"), ("train", "2", "cat")], "image")
     ('cat', 'dog')
     """
-    examples = list(labelled)
+    examples = list(labeled)
     counts = Counter(label for split, _, label in examples if split == "train")
     if len(counts) < 2:
         found = ", ".join(f"{label!r} ({count:,} {kind}s)" for label, count in counts.items())
@@ -44,9 +37,3 @@ def classes_of(name: str, labelled: Iterable[tuple[str, str, str]], kind: str) -
                 f"{kind} has; known: {', '.join(sorted(counts)[:20])}"
             )
     return tuple(sorted(counts))
-
-
-def classes_in(name: str, listing: Annotations) -> tuple[str, ...]:
-    """Return the labels of the training images of a source, sorted: see `classes_of`."""
-    labelled = ((entry.split, entry.image_id, entry.label) for entry in listing.entries)
-    return classes_of(name, labelled, "image")

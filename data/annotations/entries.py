@@ -17,8 +17,8 @@ class Row(NamedTuple):
         split: "train", "validation" or "test"; None where the row names none.
         where: file and line: "captions.csv:12".
         image_id: None: the file's name is the id.
-        number: tells the captions of one image apart; two rows with the same number and caption
-            are duplicates.
+        number: of the caption. Two rows of an image with the same number and caption are
+            duplicates.
         label: the class; None where the row has none.
         group: all entries of one group get the same split; None: the file is its own group.
         start: of the part of a clip, in seconds.
@@ -45,7 +45,7 @@ class Entry(NamedTuple):
     Attributes:
         image_id: its id.
         file: its name; parts of a clip have one each, see `part_name`.
-        place: its file, relative to `root`; "" for generated examples and texts.
+        relative_path: its file, relative to `root`; "" for generated examples and texts.
         captions: its captions.
         split: "train", "validation", "test" or a name of the dataset's own.
         label: its class; "" where it has none.
@@ -57,7 +57,7 @@ class Entry(NamedTuple):
 
     image_id: str
     file: str
-    place: str
+    relative_path: str
     captions: tuple[str, ...]
     split: str
     label: str = ""
@@ -69,12 +69,12 @@ class Entry(NamedTuple):
     @property
     def path(self) -> Path:
         """The path of its file."""
-        return Path(os.path.join(self.root, self.place))  # pathlib would intern each
+        return Path(os.path.join(self.root, self.relative_path))  # pathlib would intern each
 
     @property
     def where(self) -> str:
         """The path for a message; "" for examples without a file."""
-        return str(self.path) if self.place else ""
+        return str(self.path) if self.relative_path else ""
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,22 @@ class Problem:
     reason: str
     where: str
     bad: bool = True
+
+
+class TextExample(NamedTuple):
+    """A text with its label or its translation.
+
+    Attributes:
+        text_id: its file and line: "train.tsv:12".
+        text: the input of a model.
+        target: the label or the translation.
+        split: "train", "validation" or "test"; None where the source names none.
+    """
+
+    text_id: str
+    text: str
+    target: str
+    split: str | None
 
 
 def part_name(file: str, start: float, end: float | None) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from data.annotations.entries import Entry
 
 
-def repeats(entry: Entry, first: Entry, kind: str) -> Problem | None:
-    """Return why an entry with the same content as `first` is left out; None: it is kept."""
+def duplicate_problem(entry: Entry, first: Entry, kind: str) -> Problem | None:
+    """Return the problem of an entry with the same content as `first`; None if it is kept."""
     where, same = entry.where, f"is the same {kind}"
     if first.split != entry.split:
         reason = f"in two splits: {first.file} in {first.split} (kept) {same}"
@@ -44,11 +44,16 @@ def summary(problems: Iterable[Problem]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
 
 
+def encode_report(problems: Iterable[Problem]) -> bytes:
+    """Return the report of problems: one JSON object a line, UTF-8."""
+    lines = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
+    return "".join(lines).encode("utf-8", "backslashreplace")
+
+
 def write_report(path: Path, problems: Iterable[Problem]) -> None:
-    """Write one JSON object a line, UTF-8."""
-    with atomic_write(path) as file:
-        for problem in problems:
-            file.write(json.dumps(asdict(problem), ensure_ascii=False) + "\n")
+    """Write the report of problems: see `encode_report`."""
+    with atomic_write(path, "wb") as file:
+        file.write(encode_report(problems))
 
 
 def read_report(path: Path) -> list[Problem]:
@@ -64,7 +69,7 @@ def check_share(
     total: int,
     max_bad: float,
     report: Path,
-    kind: str = "image",
+    kind: str,
 ) -> None:
     """Check that not too large a share of the examples is bad.
 
@@ -74,7 +79,7 @@ def check_share(
         total: the number of examples, bad ones included.
         max_bad: the largest share allowed, 0 to 1.
         report: the file that names every problem, for the message.
-        kind: what the message calls an example.
+        kind: the noun for an example in the message.
 
     Raises:
         UserError: if more than `max_bad` of the `total` examples are bad.

@@ -36,11 +36,11 @@ class MediaFolder(NamedTuple):
         file = unicodedata.normalize("NFC", file)
         if self.by_stem is not None:
             return self.by_stem.get(file, f"{file}.mp4")
-        if (place := self.files.get(file)) is not None:
-            return place if place == file else file  # the string that is in memory already
+        if (path := self.files.get(file)) is not None:
+            return path if path == file else file  # the string that is in memory already
         tidy = PurePosixPath(file.replace("\\", "/"))
         inner = PurePosixPath(*tidy.parts[1:])
-        # People write "images/a.jpg" as well as "a.jpg".
+        # Annotations may contain "images/a.jpg" as well as "a.jpg".
         if tidy.parts[:1] == (self.root.name,) and str(inner) in self.files:
             return str(inner)
         return str(tidy)
@@ -54,11 +54,11 @@ def scan(root: Path, folders: Iterable[str] = ("",)) -> MediaFolder:
     """List the files under `root` (or only under `folders` of it), except hidden ones."""
     files = {}
     for folder in folders:
-        for place in _walk(root, folder, frozenset()):
+        for path in _walk(root, folder, frozenset()):
             # A name that is not Unicode is printable in this form, and matches no annotation.
-            printable = place.encode("utf-8", "backslashreplace").decode()
+            printable = path.encode("utf-8", "backslashreplace").decode()
             name = unicodedata.normalize("NFC", printable)
-            files[name] = name if name == place else place  # one string in memory, not two
+            files[name] = name if name == path else path  # one string in memory, not two
     return MediaFolder(root, files)
 
 
@@ -71,12 +71,12 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[str]:
     parts = PurePath(folder).parts
     while left:
         entry = left.pop()
-        place = "/".join((*parts, entry.name))
+        path = "/".join((*parts, entry.name))
         if entry.name.startswith((".", "__MACOSX")):
             continue
         if entry.is_symlink() and not os.path.exists(entry.path):
             continue  # a broken link, or one to itself
         if entry.is_dir():
-            yield from _walk(root, place, above | {here})
+            yield from _walk(root, path, above | {here})
         elif entry.is_file():
-            yield place
+            yield path

@@ -71,10 +71,10 @@ def find_one(source: Path, what: str, names: Sequence[str]) -> Path | None:
     return found[0] if found else None
 
 
-def _content(folder: Path, max_names: int = 8) -> str:
+def _content(folder: Path) -> str:
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir())
-    more = f" and {len(names) - max_names:,} more" if len(names) > max_names else ""
-    return ", ".join(names[:max_names]) + more or "nothing"
+    more = f" and {len(names) - 8:,} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more or "nothing"
 
 
 def read_text(path: Path) -> str:
@@ -115,7 +115,7 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: unreadable JSON: {error}") from None
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers from 1."""
     # str.splitlines would also split at U+2028.
     for number, line in enumerate(read_text(path).split("\n"), 1):
@@ -138,7 +138,7 @@ def matching_lines(
         UserError: for a line that does not match.
     """
     compiled = re.compile(pattern)
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         if match := compiled.fullmatch(line):
             yield f"{path.name}:{number}", match
         elif number > 1 or not header:

@@ -11,11 +11,12 @@ import dataclasses
 import hashlib
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
 
-from data.annotations.entries import Annotations, Problem, Row
+from data.annotations.entries import Annotations, Problem, Row, TextExample
+from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
+from data.media.vocabulary import is_blank
 
 # What distributors and users call the three splits.
 SPLITS: Mapping[str, str] = {
@@ -37,13 +38,13 @@ def hash_splits(ids: Iterable[str]) -> dict[str, str]:
     >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
     ['train', 'validation']
     """
-    places = {name: int.from_bytes(_digest(name)[:6]) / 2**48 for name in ids}
+    fractions = {name: int.from_bytes(_digest(name)[:6]) / 2**48 for name in ids}
     splits = {
-        name: "train" if place < 0.8 else "validation" if place < 0.9 else "test"
-        for name, place in places.items()
+        name: "train" if fraction < 0.8 else "validation" if fraction < 0.9 else "test"
+        for name, fraction in fractions.items()
     }
     if len(splits) > 1 and not {"train", "validation"} <= set(splits.values()):
-        ordered = sorted(splits, key=places.__getitem__)
+        ordered = sorted(splits, key=fractions.__getitem__)
         if "train" not in splits.values():
             splits[ordered[0]] = "train"
         if "validation" not in splits.values():
@@ -55,14 +56,14 @@ def hash_splits(ids: Iterable[str]) -> dict[str, str]:
 def choose_splits(
     examples: Iterable[tuple[str, str, str | None]], kind: str
 ) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Choose the splits that a source does not name, label by label, so that each has its share.
+    """Choose the splits that a source does not name, stratified by label.
 
     Where no example has a split, all get one, 80 : 10 : 10. Where only validation is missing, a
     tenth of the training examples gets it. A label of a single example stays in training.
 
     Args:
         examples: id, label and split (None: not named) of each.
-        kind: what the note calls an example: "image".
+        kind: the noun for an example in the note: "image".
 
     Returns:
         id → chosen split, and the notes that say how it was chosen.
@@ -89,63 +90,49 @@ def choose_splits(
     return chosen, (note,)
 
 
-class Line(Protocol):
-    """A named tuple with a text: `data.text.labelled.Text` or `data.text.parallel.Pair`."""
-
-    @property
-    def text_id(self) -> str:
-        """Its file and line: "train.tsv:12"."""
-
-    @property
-    def text(self) -> str:
-        """The input of a model."""
-
-    @property
-    def split(self) -> str | None:
-        """The split that the source names; None where it names none."""
-
-    @property
-    def problem(self) -> str:
-        """Why it cannot be used; "" if it can."""
-
-    @property
-    def _replace(self) -> Callable[..., Any]:
-        """Return a copy with other values, as named tuples do."""
-
-
-AnyLine = TypeVar("AnyLine", bound=Line)
-
-
 def into_splits(
-    lines: Iterable[AnyLine],
-) -> tuple[dict[str, list[AnyLine]], list[Problem], list[str]]:
+    examples: Iterable[TextExample], *, paired: bool
+) -> tuple[dict[str, list[TextExample]], list[Problem], list[str]]:
     """Assign texts to splits (see `choose_splits`), ordered by a hash of their ids.
 
     Texts with a problem are left out, and so are training texts that also occur in another split.
 
+    Args:
+        examples: in the order of the source.
+        paired: whether their targets are translations, not labels.
+
     Returns:
         The texts of each split, the problems found, and notes to print.
     """
-    kept, problems = list[AnyLine](), list[Problem]()
-    for line in lines:
-        if line.problem:
-            problems.append(Problem(line.text_id, line.problem, line.text_id.partition(":")[0]))
+    kept, problems = list[TextExample](), list[Problem]()
+    for example in examples:
+        if reason := _text_problem(example, paired):
+            where = example.text_id.partition(":")[0]
+            problems.append(Problem(example.text_id, reason, where))
         else:
-            kept.append(line)
-    labeled = ((line.text_id, getattr(line, "label", ""), line.split) for line in kept)
+            kept.append(example)
+    labeled = ((each.text_id, "" if paired else each.target, each.split) for each in kept)
     chosen, notes = choose_splits(labeled, "text")
-    kept = [line._replace(split=chosen.get(line.text_id, line.split or "train")) for line in kept]
-    held_out = {line.text: line.text_id for line in kept if line.split != "train"}
-    splits: dict[str, list[AnyLine]] = {}
-    for line in sorted(kept, key=lambda line: _digest(line.text_id)):
-        if line.split == "train" and line.text in held_out:
-            reason = f"in two splits: the same text as {held_out[line.text]}, which is kept"
-            where = line.text_id.partition(":")[0]
-            problems.append(Problem(line.text_id, reason, where, bad=False))
+    kept = [each._replace(split=chosen.get(each.text_id, each.split or "train")) for each in kept]
+    held_out = {each.text: each.text_id for each in kept if each.split != "train"}
+    splits: dict[str, list[TextExample]] = {}
+    for example in sorted(kept, key=lambda example: _digest(example.text_id)):
+        if example.split == "train" and example.text in held_out:
+            reason = f"in two splits: the same text as {held_out[example.text]}, which is kept"
+            where = example.text_id.partition(":")[0]
+            problems.append(Problem(example.text_id, reason, where, bad=False))
         else:
-            splits.setdefault(str(line.split), []).append(line)
+            splits.setdefault(str(example.split), []).append(example)
     order = ("train", "validation", "test")
     return {split: splits[split] for split in order if split in splits}, problems, list(notes)
+
+
+def _text_problem(example: TextExample, paired: bool) -> str:
+    """Return why a text cannot be used; "" if it can."""
+    texts = {"text": example.text, **({"translation": example.target} if paired else {})}
+    if any(map(HALF_SURROGATE.search, texts.values())):
+        return "text is not Unicode: half a surrogate pair"
+    return next((f"empty {name}" for name, text in texts.items() if is_blank(text)), "")
 
 
 def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
@@ -158,14 +145,14 @@ def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
-def fold_listing(listing: Annotations, fold: int) -> Annotations:
-    """Split a listing for cross-validation: a fifth of its groups for test, a tenth for validation.
+def assign_fold(annotations: Annotations, fold: int) -> Annotations:
+    """Split for cross-validation: a fifth of the groups for test, a tenth for validation.
 
     Groups go, largest first, to the bin with the fewest entries. The bins do not depend on the
     fold, so that each entry is in the test split of exactly one of the five folds.
 
     Args:
-        listing: its own splits are ignored.
+        annotations: their own splits are ignored.
         fold: 1 to 5.
 
     Raises:
@@ -173,7 +160,7 @@ def fold_listing(listing: Annotations, fold: int) -> Annotations:
     """
     if not 1 <= fold <= FOLDS:
         raise UserError(f"--fold is 1 to {FOLDS}, not {fold}")
-    sizes = Counter(entry.group for entry in listing.entries)
+    sizes = Counter(entry.group for entry in annotations.entries)
     if len(sizes) < _BINS:
         raise UserError(f"{FOLDS} folds need at least {_BINS} groups of clips, not {len(sizes)}")
     filled, bins = [0] * _BINS, dict[str, int]()
@@ -184,32 +171,34 @@ def fold_listing(listing: Annotations, fold: int) -> Annotations:
     first = 2 * (fold - 1)
     splits[first : first + 2] = ["test", "test"]
     splits[(first + 2) % _BINS] = "validation"
-    entries = tuple(entry._replace(split=splits[bins[entry.group]]) for entry in listing.entries)
+    entries = tuple(
+        entry._replace(split=splits[bins[entry.group]]) for entry in annotations.entries
+    )
     note = f"fold {fold} of {FOLDS}: split by {len(sizes):,} groups"
-    return dataclasses.replace(listing, entries=entries, notes=(note,))
+    return dataclasses.replace(annotations, entries=entries, notes=(note,))
 
 
-def check_listing(listing: Annotations, kind: str) -> None:
+def check_train_and_validation(annotations: Annotations, kind: str) -> None:
     """Check that there is something to train on and to validate with.
 
     Args:
-        listing: of images or clips.
-        kind: what messages call an entry.
+        annotations: of images or clips.
+        kind: the noun for an entry in messages.
 
     Raises:
         UserError: if the training or the validation split is empty.
     """
-    counts = Counter(entry.split for entry in listing.entries)
+    entries, problems = annotations.entries, annotations.problems
+    counts = Counter(entry.split for entry in entries)
     if counts["train"] and counts["validation"]:
         return
     first = ""
-    if listing.problems:
-        problem = listing.problems[0]
-        first = f". The first of {len(listing.problems)} problems: {problem.file}: {problem.reason}"
-    if len(listing.entries) < 2:
+    if problems:
+        first = f". The first of {len(problems)} problems: {problems[0].file}: {problems[0].reason}"
+    if len(entries) < 2:
         raise UserError(
-            f"{len(listing.entries)} usable {kind}(s): at least two are needed, one to train on "
-            f"and one to validate with{first}"
+            f"{len(entries)} usable {kind}(s): at least two are needed, one to train on and one to "
+            f"validate with{first}"
         )
     empty = "validation" if counts["train"] else "train"
     raise UserError(
@@ -222,15 +211,22 @@ def _digest(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()
 
 
-def slice_bound(text: str | None, total: int) -> int | None:
-    """Return the bound of a TFDS slice as a number of examples.
+def parse_slice(text: str, total: int) -> slice | None:
+    """Return the range that a TFDS slice takes of `total` examples; None if it is malformed.
 
-    >>> slice_bound("95%", 200), slice_bound("-3", 200), slice_bound(None, 200)
-    (190, -3, None)
+    >>> parse_slice("[-3:95%]", 200), parse_slice("", 200), parse_slice("[5]", 200)
+    (slice(-3, 190, None), slice(None, None, None), None)
     """
-    if text is None:
+    match = re.fullmatch(r"(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?", text)
+    if match is None:
         return None
-    return round(int(text[:-1]) * total / 100) if text.endswith("%") else int(text)
+
+    def bound(given: str | None) -> int | None:
+        if given is None:
+            return None
+        return round(int(given[:-1]) * total / 100) if given.endswith("%") else int(given)
+
+    return slice(bound(match[1]), bound(match[2]))
 
 
 def whole_split(split: str) -> str:

@@ -17,7 +17,7 @@ checks fields, splits and values by the same rules for all:
 >>> problem.where, problem.reason
 ('comments.csv:3', "wrong number of fields: 1, the first line has 4; quote text that holds ';'")
 
-`read_rows` makes them `Row`s, which `data.annotations.assemble` turns into a dataset.
+`read_rows` converts them to `Row`s, from which `data.annotations.assemble` makes a dataset.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from data.annotations.entries import Problem, Row
-from data.annotations.source_files import HALF_SURROGATE, lines, read_text
+from data.annotations.source_files import HALF_SURROGATE, read_lines, read_text
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
 
@@ -47,7 +47,7 @@ class Column:
     """A column of an annotation table.
 
     Attributes:
-        names: that the header may give it, in lower case.
+        names: accepted in the header, in lower case.
         required: whether the table must have it.
         filled: whether every row must have a value in it.
         kind: "name": a short value, such as a file, label or number. "text": free text. "texts":
@@ -85,7 +85,7 @@ class Layout:
     raw_tsv: bool = False
     ragged: bool = False
 
-    def place(self, names: Iterable[str]) -> dict[str, list[int]]:
+    def locate(self, names: Iterable[str]) -> dict[str, list[int]]:
         """Return role → indices of its columns, for the names of a header or a JSON object."""
         tidy = [name.strip().lower() for name in names]
         return {
@@ -94,7 +94,7 @@ class Layout:
         }
 
     def repeated(self, places: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
-        """Return what is wrong where two columns have one role; "" where none have."""
+        """Return the error for two columns with one role; "" if there is none."""
         for role, found in places.items():
             if len(found) > 1 and self.columns[role].kind != "texts":
                 some = ", ".join(repr(names[index]) for index in found)
@@ -102,7 +102,7 @@ class Layout:
         return ""
 
     def missing(self, roles: Iterable[str]) -> str:
-        """Return which columns are missing if only `roles` are there; "" where none are."""
+        """Return the error for required columns that are not in `roles`; "" if there is none."""
         found = set(roles)
         wanted: list[tuple[str, ...]] = [
             (role,) for role, column in self.columns.items() if column.required
@@ -143,7 +143,7 @@ class TableRow(NamedTuple):
 
 
 def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    """Read a CSV or TSV file, or one JSON object a line; each may be packed as .gz.
+    """Read a CSV or TSV file, or one JSON object a line; each may be compressed (.gz).
 
     Yields:
         The rows, and a problem for each line that is not a usable row.
@@ -212,9 +212,9 @@ def _suffix(path: Path) -> str:
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     raw = layout.raw_tsv and _suffix(path) == ".tsv"
-    delimiter, records = _split_at_tabs(path) if raw else _read_csv(path)
+    delimiter, records = ("\t", _split_at_tabs(path)) if raw else _read_csv(path)
     line, header = next(records, (1, [""]))
-    places = layout.place(header)
+    places = layout.locate(header)
     wrong = layout.repeated(places, header)
     wrong = wrong or layout.missing(role for role, found in places.items() if found)
     headerless = _suffix(path) in layout.headerless
@@ -237,7 +237,7 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
 
 def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     roles = set[str]()
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         try:
             item = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -245,7 +245,7 @@ def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]
         if not isinstance(item, dict):
             raise UserError(f"{path}, line {number}: not a JSON object: {line!r:.80}")
         names, cells = list(item), list(item.values())
-        places = layout.place(names)
+        places = layout.locate(names)
         if wrong := layout.repeated(places, names):
             raise UserError(f"{path}, line {number}: {wrong}")
         roles.update(role for role, found in places.items() if found)
@@ -304,8 +304,8 @@ def _check_split(name: str) -> str | None:
     return SPLITS[name.lower()] if name else None
 
 
-def _split_at_tabs(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    return "\t", ((number, line.split("\t")) for number, line in lines(path))
+def _split_at_tabs(path: Path) -> Iterator[tuple[int, list[str]]]:
+    return ((number, line.split("\t")) for number, line in read_lines(path))
 
 
 def _read_csv(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:

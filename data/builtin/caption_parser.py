@@ -65,7 +65,7 @@ _SCENE_RELATIONS = {
 }
 
 
-def _either(kind: str, phrases: Mapping[str, str]) -> str:
+def _named_groups(kind: str, phrases: Mapping[str, str]) -> str:
     return "|".join(f"(?P<{kind}_{name}>{phrase})" for name, phrase in phrases.items())
 
 
@@ -80,14 +80,14 @@ _COMMON = (
 )
 _SCENE_PHRASES = re.compile(
     rf"(?P<mention>(?:an?|the)(?: (?:{_ADJECTIVE}))* (?:{_NOUN}))"
-    rf"|(?:(?:to|on) the )?(?:{_either('relation', _SCENE_RELATIONS)})|{_PLACE}"
+    rf"|(?:(?:to|on) the )?(?:{_named_groups('relation', _SCENE_RELATIONS)})|{_PLACE}"
     rf"|(?P<adjectives>(?:{_ADJECTIVE})(?:(?: and)? (?:{_ADJECTIVE}))*)"
     rf"|(?P<opening>(?:the|a) picture (?:shows|of))|(?P<is>is)|(?P<with>with)|{_COMMON}"
 )
 _CLIP_PHRASES = re.compile(
     rf"(?P<mention>(?:an?|the)(?: (?:{_COLOR}))? (?:{_NOUN}))"
-    rf"|{_either('relation', _CLIP_RELATIONS)}|{_either('motion', _MOTIONS)}"
-    rf"|{_either('pair', _PAIRS)}|{_PLACE}|(?P<adjectives>{_COLOR})"
+    rf"|{_named_groups('relation', _CLIP_RELATIONS)}|{_named_groups('motion', _MOTIONS)}"
+    rf"|{_named_groups('pair', _PAIRS)}|{_PLACE}|(?P<adjectives>{_COLOR})"
     r"|(?P<opening>(?:the|a) (?:clip|video) (?:shows|of))"
     rf"|(?P<is>is|are)|(?P<they>they)|(?P<that>that|which)|{_COMMON}"
 )

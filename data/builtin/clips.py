@@ -87,15 +87,13 @@ class SyntheticClip:
         return Scene(objects, self.background, self.seed + round(1e6 * part))
 
 
-def synthetic_clips(
-    split: str, count: int | None = None, seed: int = 0
-) -> Iterator[tuple[str, SyntheticClip]]:
-    """Yield the id and the clip of the first `count` (by default `SPLITS[split]`) of a split.
+def synthetic_clips(split: str, seed: int = 0) -> Iterator[tuple[str, SyntheticClip]]:
+    """Yield the id and the content of each clip of a split.
 
     Raises:
         UserError: if there is no such split.
     """
-    for clip_id in synthetic_ids(split, SPLITS, count, seed):
+    for clip_id in synthetic_ids(split, SPLITS, seed):
         yield clip_id, clip_by_id(clip_id)
 
 
@@ -116,7 +114,11 @@ def clip_by_id(clip_id: str) -> SyntheticClip:
 
 
 def _compose(rng: random.Random, action: str) -> SyntheticClip:
-    poses = _two(rng, action) if action in ("meet", "part") else [_one(rng, action)]
+    poses = (
+        _pair_poses(rng, action)
+        if action in ("meet", "part")
+        else [_single_object_poses(rng, action)]
+    )
     combinations = sorted(itertools.product(SHAPES, COLORS))
     if action == "turn":  # invisible in a circle
         combinations = [each for each in combinations if each[0] != "circle"]
@@ -128,7 +130,7 @@ def _compose(rng: random.Random, action: str) -> SyntheticClip:
     return SyntheticClip(action, objects, scenes.background(rng), rng.getrandbits(32))
 
 
-def _one(rng: random.Random, action: str) -> tuple[Pose, Pose]:
+def _single_object_poses(rng: random.Random, action: str) -> tuple[Pose, Pose]:
     """Return the first and the last pose of a single object."""
     x, y = _place(rng), _place(rng)
     tilt = rng.uniform(-_TILT, _TILT)
@@ -150,7 +152,7 @@ def _one(rng: random.Random, action: str) -> tuple[Pose, Pose]:
     return pose(-_TRAVEL), pose(_TRAVEL)
 
 
-def _two(rng: random.Random, action: str) -> list[tuple[Pose, Pose]]:
+def _pair_poses(rng: random.Random, action: str) -> list[tuple[Pose, Pose]]:
     """Return the first and the last pose of two objects on a horizontal or vertical line."""
     across, lane = rng.random() < 0.5, _place(rng)
     radii = [rng.uniform(*_RADIUS) for _ in range(2)]
@@ -171,10 +173,10 @@ def _place(rng: random.Random) -> float:
     return rng.choice(_LANES) + rng.uniform(-_SPREAD, _SPREAD)
 
 
-def render(clip: SyntheticClip, pixels: int = 64, frames: int = FRAMES) -> npt.NDArray[np.uint8]:
-    """Return the frames, uint8 `[frames, pixels, pixels, 3]`, RGB."""
-    parts = np.linspace(0, 1, frames)
-    return np.stack([scenes.render(clip.scene(float(part)), pixels) for part in parts])
+def render(clip: SyntheticClip) -> npt.NDArray[np.uint8]:
+    """Return the frames, uint8 `[12, 64, 64, 3]`, RGB."""
+    parts = np.linspace(0, 1, FRAMES)
+    return np.stack([scenes.render(clip.scene(float(part))) for part in parts])
 
 
 # {a} "a red star"; {color}, {shape} of a; {place} "at the top left"; {does} "grows",
@@ -225,13 +227,13 @@ _VERBS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
-def generate_captions(clip: SyntheticClip, count: int = 5) -> list[str]:
-    """Return `count` captions, differently worded and all true; always the same for a clip."""
+def generate_captions(clip: SyntheticClip) -> list[str]:
+    """Return five captions, differently worded and all true; always the same for a clip."""
     rng = random.Random(clip.seed)
     moves = clip.action.startswith("move")
     wordings = _PAIR if len(clip.objects) == 2 else _ONE if moves else _ONE + _ONE_IN_PLACE
     sentences = []
-    for wording in rng.sample(wordings, count):
+    for wording in rng.sample(wordings, scenes.CAPTIONS):
         objects = [each.start for each in rng.sample(clip.objects, len(clip.objects))]
         first = objects[0]
         does, doing, *do = rng.choice(_VERBS[clip.action])

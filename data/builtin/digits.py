@@ -35,29 +35,19 @@ class Digits(NamedTuple):
     labels: np.ndarray
 
 
-class Digit(NamedTuple):
-    """A digit: uint8 `[8, 8]`, 0 to 16, and its label, "0" to "9"."""
-
-    pixels: np.ndarray
-    label: str
-
-
-def digit_by_id(name: str) -> Digit:
-    """Return a digit.
-
-    Raises:
-        KeyError: if the id is unknown.
-    """
-    return _by_id()[name]
-
-
 @functools.cache
-def _by_id() -> dict[str, Digit]:
-    return {
-        name: Digit(pixels, str(label))
-        for found in read_digits().values()
-        for name, pixels, label in zip(*found, strict=True)
-    }
+def _images_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits  # takes a second to import
+
+    bunch = load_digits()
+    return bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
+
+
+def digit_by_id(digit_id: str) -> tuple[np.ndarray, str]:
+    """Return the pixels, uint8 `[8, 8]`, 0 to 16, and the label, "0" to "9", of a digit."""
+    pixels, labels = _images_and_labels()
+    index = int(digit_id.removeprefix("digit-")) - 1
+    return pixels[index], str(labels[index])
 
 
 def read_digits() -> dict[str, Digits]:
@@ -66,10 +56,7 @@ def read_digits() -> dict[str, Digits]:
     >>> {split: len(digits.ids) for split, digits in read_digits().items()}
     {'train': 1078, 'validation': 360, 'test': 359}
     """
-    from sklearn.datasets import load_digits  # takes a second to import
-
-    bunch = load_digits()
-    pixels, labels = bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
+    pixels, labels = _images_and_labels()
     rng = np.random.default_rng(SEED)
     splits = np.empty(len(labels), int)
     ends = np.cumsum(list(SHARES.values()))[:-1]

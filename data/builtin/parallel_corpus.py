@@ -9,7 +9,7 @@ subject and "den alten Hut" as the object. A translation therefore requires alig
 Everything follows from (seed, split, index), and no two splits share a sentence. The nouns in
 `NEVER_OBJECTS` are objects in the split `unseen` only, and in each of its sentences.
 
->>> synthetic_pairs("test", count=1)[0]
+>>> synthetic_pairs("test")[0]
 ('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')
 """
 
@@ -121,19 +121,16 @@ class Clause(NamedTuple):
     prefix: str
 
 
-def synthetic_pairs(
-    split: str, *, seed: int = 0, count: int | None = None
-) -> list[tuple[str, str]]:
+def synthetic_pairs(split: str, *, seed: int = 0) -> list[tuple[str, str]]:
     """Return pairs of an English sentence and its German translation, all different.
 
     Args:
         split: a key of `SPLITS`.
         seed: another seed gives other sentences, none of which is in another split.
-        count: the number of pairs; by default `SPLITS[split]`.
     """
     rng = random.Random(f"{seed}/{split}")
     found: dict[str, str] = {}
-    while len(found) < (SPLITS[split] if count is None else count):
+    while len(found) < SPLITS[split]:
         objects: list[Noun] = []
         english, german = _sentence(rng, objects)
         if _split_of(english, objects) == split:
@@ -156,7 +153,7 @@ def _sentence(rng: random.Random, objects: list[Noun]) -> tuple[str, str]:
         adverb = rng.choice(list(ADVERBS))
         english, german = f"{adverb} {clause.english}", _main_clause(clause, ADVERBS[adverb])
     elif form < 0.85:
-        subject, verb = _nouns(rng, PEOPLE, 0), rng.choice(SAYING)
+        subject, verb = _noun_phrase(rng, PEOPLE, 0), rng.choice(SAYING)
         says = verb.english[subject.plural], verb.german[subject.plural]
         english = f"{subject.english} {says[0]} that {clause.english}"
         german = f"{subject.german} {says[1]}, dass {_subordinate_clause(clause)}"
@@ -168,8 +165,8 @@ def _sentence(rng: random.Random, objects: list[Noun]) -> tuple[str, str]:
 
 
 def _clause(rng: random.Random, objects: list[Noun]) -> Clause:
-    subject, verb, form = _nouns(rng, PEOPLE, 0), rng.choice(VERBS), rng.random()
-    thing = _nouns(rng, PEOPLE + THINGS, 1, objects)
+    subject, verb, form = _noun_phrase(rng, PEOPLE, 0), rng.choice(VERBS), rng.random()
+    thing = _noun_phrase(rng, PEOPLE + THINGS, 1, objects)
     plural = subject.plural
     if form < 0.4:
         spoken, finite, end = verb.english[plural], verb.german[plural], ""
@@ -185,7 +182,7 @@ def _clause(rng: random.Random, objects: list[Noun]) -> Clause:
     return Clause(english, subject.german, finite, thing.german, end, "" if end else verb.prefix)
 
 
-def _nouns(
+def _noun_phrase(
     rng: random.Random, nouns: tuple[Noun, ...], case: int, used: list[Noun] | None = None
 ) -> Phrase:
     """Return an article or number, an optional adjective and a noun; case 1 is the accusative."""

@@ -5,7 +5,7 @@ counts, and other clauses are neutral. The label therefore depends on the order 
 the bag of words. Everything follows from (seed, split, index), and no two splits share a review.
 The words in `NEVER_NEGATED` are negated in the split `unseen` only, and in each of its reviews.
 
->>> reviews = synthetic_reviews("test", count=3)
+>>> reviews = synthetic_reviews("test")
 >>> all(review_label(text) == label for text, label in reviews)
 True
 >>> review_label("the plot was not dull , but the ending was bad .")
@@ -35,19 +35,16 @@ ASIDES = (
 )  # fmt: skip
 
 
-def synthetic_reviews(
-    split: str, *, seed: int = 0, count: int | None = None
-) -> list[tuple[str, str]]:
+def synthetic_reviews(split: str, *, seed: int = 0) -> list[tuple[str, str]]:
     """Return reviews and their labels, all different.
 
     Args:
         split: a key of `SPLITS`.
         seed: another seed gives other reviews, none of which is in another split.
-        count: the number of reviews; by default `SPLITS[split]`.
     """
     rng = random.Random(f"{seed}/{split}")
     found: dict[str, str] = {}
-    while len(found) < (SPLITS[split] if count is None else count):
+    while len(found) < SPLITS[split]:
         text = _review(rng)
         if _split_of(text) == split:
             found[text] = review_label(text)

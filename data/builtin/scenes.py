@@ -56,6 +56,7 @@ HELD_OUT = frozenset(
     }
 )
 
+CAPTIONS = 5  # of each scene
 _OBJECTS_PER_SCENE = (1, 1, 2, 2)  # equally likely
 _CENTERS = (0.22, 0.5, 0.78)  # of the columns and of the rows
 _SPREAD = 0.03  # largest offset of an object from there; columns stay 0.22 apart
@@ -142,15 +143,13 @@ class Scene:
         )
 
 
-def synthetic_scenes(
-    split: str, count: int | None = None, seed: int = 0
-) -> Iterator[tuple[str, Scene]]:
-    """Yield the id and the scene of the first `count` (by default `SPLITS[split]`) of a split.
+def synthetic_scenes(split: str, seed: int = 0) -> Iterator[tuple[str, Scene]]:
+    """Yield the id and the scene of each image of a split.
 
     Raises:
         UserError: if there is no such split.
     """
-    for scene_id in synthetic_ids(split, SPLITS, count, seed):
+    for scene_id in synthetic_ids(split, SPLITS, seed):
         yield scene_id, scene_by_id(scene_id)
 
 
@@ -259,11 +258,11 @@ _WORDINGS: Mapping[int, tuple[str, ...]] = {
 _SIZE_WORDS = {"small": ("small", "little"), "large": ("large", "big")}
 
 
-def generate_captions(scene: Scene, count: int = 5) -> list[str]:
-    """Return `count` captions, differently worded and all true; always the same for a scene."""
+def generate_captions(scene: Scene) -> list[str]:
+    """Return five captions, differently worded and all true; always the same for a scene."""
     rng = random.Random(scene.seed)
     sentences = []
-    for wording in rng.sample(_WORDINGS[len(scene.objects)], count):
+    for wording in rng.sample(_WORDINGS[len(scene.objects)], CAPTIONS):
         named = dict(zip("ab", rng.sample(scene.objects, len(scene.objects)), strict=False))
         fields: dict[str, object] = {name: _Noun(item, rng) for name, item in named.items()}
         for one, two in itertools.permutations(named, 2):

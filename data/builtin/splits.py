@@ -12,17 +12,15 @@ from collections.abc import Iterator, Mapping
 from data.common.errors import UserError, unknown
 
 
-def synthetic_ids(
-    split: str, splits: Mapping[str, int], count: int | None, seed: int
-) -> Iterator[str]:
-    """Yield the ids of the first `count` (by default `splits[split]`) examples of a split.
+def synthetic_ids(split: str, splits: Mapping[str, int], seed: int) -> Iterator[str]:
+    """Yield the ids of a split's examples; `splits` has their number.
 
     Raises:
         UserError: if there is no such split.
     """
     if split not in splits:
         raise unknown("split", split, splits)
-    for index in range(splits[split] if count is None else count):
+    for index in range(splits[split]):
         yield f"{split}-{seed}-{index:05d}"
 
 

@@ -28,7 +28,7 @@ LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
-def read_labelled_images(source: Path) -> Annotations:
+def read_labeled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout.
 
     Raises:
@@ -38,9 +38,7 @@ def read_labelled_images(source: Path) -> Annotations:
     if table is None:
         return _read_class_folders(source)
     images = find(source, ["images", "Images"], folder=True) or source
-    read = list(read_rows(table, LABELS))
-    rows = [row for row in read if isinstance(row, Row)]
-    return _listing(rows, images, [problem for problem in read if isinstance(problem, Problem)])
+    return _assemble(list(read_rows(table, LABELS)), images)
 
 
 def _read_class_folders(source: Path) -> Annotations:
@@ -71,7 +69,7 @@ def _read_class_folders(source: Path) -> Annotations:
     if not rows:
         some = ", ".join(each.name for each, _ in folders[:8])
         raise UserError(f"no image in the class folders of {root}: {some}")
-    return _listing(rows, root, problems)
+    return _assemble([*problems, *rows], root)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -86,20 +84,24 @@ def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:
         yield Row(file, None, split, name, label=folder.name)
 
 
-def _listing(rows: Sequence[Row], root: Path, problems: Sequence[Problem]) -> Annotations:
+def _assemble(rows: Sequence[Row | Problem], root: Path) -> Annotations:
     """Assemble the dataset; report the classes that have a single image."""
     images = scan(root)._replace(unannotated="without a label")
-    labeled = ((row.file, row.label or "", row.split) for row in rows)
+    labeled = ((row.file, row.label or "", row.split) for row in rows if isinstance(row, Row))
     chosen, notes = choose_splits(labeled, images.kind)
     rows = [
-        row if row.split == "test" else row._replace(split=chosen.get(row.file, row.split))
+        row._replace(split=chosen.get(row.file, row.split))
+        if isinstance(row, Row) and row.split != "test"
+        else row
         for row in rows
     ]
-    listing = assemble(rows, images, problems)
-    counts = Counter(entry.label for entry in listing.entries)
+    annotations = assemble(rows, images)
+    counts = Counter(entry.label for entry in annotations.entries)
     single = [
         Problem(entry.file, f"class with one image: {entry.label!r}", "", bad=False)
-        for entry in listing.entries
+        for entry in annotations.entries
         if counts[entry.label] == 1
     ]
-    return replace(listing, problems=(*listing.problems, *single), notes=(*listing.notes, *notes))
+    return replace(
+        annotations, problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
+    )

@@ -15,10 +15,10 @@ from data.annotations.entries import Annotations, Row
 from data.annotations.scan import scan
 from data.annotations.source_files import (
     find,
-    lines,
     matching_lines,
     nothing_found,
     read_json,
+    read_lines,
     require,
 )
 from data.annotations.splits import SPLITS
@@ -106,7 +106,7 @@ def _split_rows(source: Path) -> Iterator[Row]:
     """Yield a row for each image of Flickr8k's official split lists, if they are there."""
     for split, name in FLICKR8K_SPLITS.items():
         if path := find(source, [name]):
-            for number, line in lines(path):
+            for number, line in read_lines(path):
                 yield Row(line.strip(), None, split, f"{path.name}:{number}")
 
 

@@ -1,6 +1,6 @@
 """The datasets of images, with captions or with a label each.
 
-Nothing heavy is imported before it is needed: the command line lists datasets from here.
+Heavy modules are imported inside functions: the command line lists the datasets.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from data.annotations.classes import classes_in
+from data.annotations.classes import classes_of
 from data.annotations.entries import Annotations, Entry
 from data.common.errors import UserError
-from data.images.class_folders import read_labelled_images
+from data.images.class_folders import read_labeled_images
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from data.images.image_folder import read_folder
 from data.images.multi30k import read_multi30k
@@ -49,18 +49,18 @@ class ImageDataset(ImagesOrClips):
     shard_size: ClassVar[int] = 128
 
     @property
-    def labelled(self) -> bool:
+    def labeled(self) -> bool:
         """Whether an image has a label, not captions."""
         return "captions" not in self.annotations
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What the captions of an entry are: none of a labelled image."""
-        return () if self.labelled else ("caption",)
+        """The names of the captions of an entry: none if images have labels."""
+        return () if self.labeled else ("caption",)
 
     @property
     def flags(self) -> frozenset[str]:
-        """The options of the command line that it has."""
+        """The command-line options that it accepts."""
         return super().flags if self.generated else frozenset({"image_size"})
 
     def options(self, given: Options) -> dict[str, Any]:
@@ -79,10 +79,11 @@ class ImageDataset(ImagesOrClips):
         """Return the images of a folder; labels must be learnable."""
         del options
         assert self.reader is not None
-        listing = self.reader(source)
-        if self.labelled:
-            classes_in(self.name, listing)
-        return listing
+        annotations = self.reader(source)
+        if self.labeled:
+            labels = ((each.split, each.image_id, each.label) for each in annotations.entries)
+            classes_of(self.name, labels, "image")
+        return annotations
 
     def decode(self, entry: Entry, options: Options) -> Loaded:
         """Read an image from its file."""
@@ -94,22 +95,22 @@ class ImageDataset(ImagesOrClips):
         """Return the stored features."""
         from data.images.examples import image_features
 
-        return image_features(self.encoding, self.labelled)
+        return image_features(self.encoding, self.labeled)
 
 
 def _scenes() -> Generator:
-    from data.images.examples import SceneGenerator
+    from data.images.examples import scene_generator
 
-    return SceneGenerator()
+    return scene_generator()
 
 
 def _digits() -> Generator:
-    from data.images.examples import DigitGenerator
+    from data.images.examples import digit_generator
 
-    return DigitGenerator()
+    return digit_generator()
 
 
-_FLICKR = "photos of Flickr users, under terms of their own; given out for non-commercial research"
+_FLICKR = "photos of Flickr users, under terms of their own; for non-commercial research only"
 _COCO = "captions CC BY 4.0; photos of Flickr users, under terms of their own"
 
 IMAGE_DATASETS = (
@@ -173,18 +174,18 @@ IMAGE_DATASETS = (
     ImageDataset(
         "digits",
         "1,797 real handwritten digits of 8 × 8 pixels (Alpaydin & Kaynak 1998)",
-        "no files: they come with Wordreel",
+        "no files: part of scikit-learn",
         annotations=("labels",),
         generator=_digits,
         license="CC BY 4.0 (Alpaydin & Kaynak 1998, https://doi.org/10.24432/C50P49)",
     ),
     ImageDataset(
-        "labelled-images",
+        "labeled-images",
         "your own images and labels",
         "a folder for each class (optionally in train/, validation/ and test/), or images/ with "
         "labels.csv (columns image, label and optionally split)",
         annotations=("labels",),
-        reader=read_labelled_images,
+        reader=read_labeled_images,
         license=OWN_LICENSE,
     ),
     ImageDataset(

@@ -1,8 +1,8 @@
-"""Images as they are stored, and generated images."""
+"""The stored form of images; generated images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,25 @@ import tensorflow_datasets as tfds
 from data.annotations.entries import Entry
 from data.builtin import digits, scenes
 from data.builtin.caption_checker import is_true
-from data.media.images import BadImage, load_image
-from data.storage.png import encode_png
+from data.media.images import BadImage, encode_png, load_image
+from data.storage.dataset_info import Generator
 
-# No image that can be decoded within `images.MAX_PIXELS` is a larger file.
+# A larger file cannot be decoded to at most `images.MAX_PIXELS`.
 MAX_BYTES = 400_000_000
 
 
-def image_features(encoding: str, labelled: bool) -> dict[str, Any]:
+def image_features(encoding: str, labeled: bool) -> dict[str, Any]:
     """Return what is stored of an image. Labels are texts, so that a new class changes no shard.
 
     Args:
         encoding: "jpeg" or "png".
-        labelled: whether it has a label, not captions.
+        labeled: whether it has a label, not captions.
     """
     text = tfds.features.Text()
     return {
         "image": tfds.features.Image(shape=(None, None, 3), encoding_format=encoding),
         "image_id": text,
-        **({"label": text} if labelled else {"captions": tfds.features.Sequence(text)}),
+        **({"label": text} if labeled else {"captions": tfds.features.Sequence(text)}),
     }
 
 
@@ -51,55 +51,40 @@ def image_example(entry: Entry, max_side: int, plain_side: int | None = None) ->
     }
 
 
-class SceneGenerator:
-    """Generates the synthetic scenes; an id contains the scene."""
+def _scene_entries(seed: int) -> Iterator[Entry]:
+    for split in scenes.SPLITS:
+        for name, scene in scenes.synthetic_scenes(split, seed=seed):
+            yield Entry(name, name, "", tuple(scenes.generate_captions(scene)), split)
 
-    seeded = True
 
-    @property
-    def is_true(self) -> Callable[[str, str], bool]:
-        """A check of every statement of a caption against the scene."""
-        return _scene_caption_is_true
-
-    def version(self) -> int:
-        """Return a number that changes with the generated data."""
-        return scenes.VERSION
-
-    def entries(self, seed: int) -> Iterator[Entry]:
-        """Yield the entries of all splits."""
-        for split in scenes.SPLITS:
-            for name, scene in scenes.synthetic_scenes(split, seed=seed):
-                yield Entry(name, name, "", tuple(scenes.generate_captions(scene)), split)
-
-    def load(self, example_id: str) -> dict[str, Any]:
-        """Render a scene."""
-        scene = scenes.scene_by_id(example_id)
-        image = encode_png(scenes.render(scene))
-        return {"image": image, "image_id": example_id, "captions": scenes.generate_captions(scene)}
+def _load_scene(scene_id: str) -> dict[str, Any]:
+    scene = scenes.scene_by_id(scene_id)
+    image = encode_png(scenes.render(scene))
+    return {"image": image, "image_id": scene_id, "captions": scenes.generate_captions(scene)}
 
 
 def _scene_caption_is_true(scene_id: str, caption: str) -> bool:
     return is_true(caption, scenes.scene_by_id(scene_id))
 
 
-class DigitGenerator:
-    """Renders the handwritten digits that come with Wordreel, white on black."""
+def _digit_entries(seed: int) -> Iterator[Entry]:
+    del seed
+    for split, found in digits.read_digits().items():
+        for name, label in zip(found.ids, found.labels, strict=True):
+            yield Entry(name, name, "", (), split, str(label))
 
-    seeded, is_true = False, None
 
-    def version(self) -> int:
-        """Return a number that changes with the file or its splits."""
-        return digits.VERSION
+def _load_digit(digit_id: str) -> dict[str, Any]:
+    pixels, label = digits.digit_by_id(digit_id)
+    shades = np.rint(pixels * (255 / digits.LEVELS)).astype(np.uint8)
+    return {"image": encode_png(shades), "image_id": digit_id, "label": label}
 
-    def entries(self, seed: int) -> Iterator[Entry]:
-        """Yield the entries of all splits."""
-        del seed
-        for split, found in digits.read_digits().items():
-            for name, label in zip(found.ids, found.labels, strict=True):
-                yield Entry(name, name, "", (), split, str(label))
 
-    def load(self, example_id: str) -> dict[str, Any]:
-        """Render a digit."""
-        pixels, label = digits.digit_by_id(example_id)
-        shades = np.rint(pixels * (255 / digits.LEVELS)).astype(np.uint8)
-        return {"image": encode_png(shades), "image_id": example_id, "label": label}
+def scene_generator() -> Generator:
+    """Return the generator of the synthetic scenes; an id contains the scene."""
+    return Generator(scenes.VERSION, _scene_entries, _load_scene, is_true=_scene_caption_is_true)
+
+
+def digit_generator() -> Generator:
+    """Return the generator of the handwritten digits, white on black."""
+    return Generator(digits.VERSION, _digit_entries, _load_digit, seeded=False)

@@ -40,9 +40,9 @@ def read_multi30k(source: Path, language: str) -> Annotations:
     present = [row for row in rows if row.file in folder.files]
     # The other images of Flickr are not expected to have captions.
     used = {row.file: folder.files[row.file] for row in present}
-    listing = assemble(present, folder._replace(files=used), partial=True)
+    annotations = assemble(present, folder._replace(files=used), partial=True)
     note = f"{len(present):,} of {len(rows):,} captions have their image in {images.name}/"
-    return dataclasses.replace(listing, notes=(*listing.notes, note))
+    return dataclasses.replace(annotations, notes=(*annotations.notes, note))
 
 
 def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from data.annotations.problems import write_report
-from data.annotations.splits import slice_bound
+from data.annotations.splits import parse_slice
 from data.common.errors import UserError
-from data.storage.cache import say, writing_to
+from data.storage.cache import log, writing_to
 from data.storage.dataset_info import TFDS
-from data.storage.prepared import StoredImages, count_splits
-from data.storage.tfds import built_by_tfds, fingerprint_by_tfds
+from data.storage.prepared import StoredImages
+from data.storage.tfds import find_or_download
 
 COCO = "coco_captions"
 COCO_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
@@ -27,10 +27,12 @@ class Part(NamedTuple):
     first: int
     end: int
 
-    def within(self, start: str | None, stop: str | None) -> str:
-        """Return a slice of the range in the syntax of TFDS; bounds as in "[5:95%]"."""
+    def within(self, text: str) -> str:
+        """Return a slice of the range, such as "[5:95%]", in the syntax of TFDS."""
         length = self.end - self.first
-        low, high, _ = slice(slice_bound(start, length), slice_bound(stop, length)).indices(length)
+        taken = parse_slice(text, length)
+        assert taken is not None
+        low, high, _ = taken.indices(length)
         return f"{self.split}[{self.first + low}:{self.first + high}]"
 
 
@@ -40,7 +42,7 @@ class TfdsImages(StoredImages):
 
     Attributes:
         image_key: the feature of images.
-        parts: the ranges that make each of our splits.
+        parts: the ranges that make each split of Wordreel.
         label_key: the feature of labels; "" for coco_captions.
     """
 
@@ -83,10 +85,9 @@ class TfdsImages(StoredImages):
         return example["captions"]["text"]
 
     def _stored_split(self, name: str, part: str) -> str:
-        match = re.fullmatch(r"(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?", part)
-        if not match:
+        if parse_slice(part, 0) is None:
             raise UserError(f"split '{name}{part}': a slice is [FROM:TO], in images or percent")
-        return "+".join(each.within(*match.groups()) for each in self.parts[name])
+        return "+".join(each.within(part) for each in self.parts[name])
 
 
 def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
@@ -98,11 +99,17 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
         home: where the problem report goes.
 
     Raises:
-        UserError: if it cannot be prepared, or is not a dataset of labelled images.
+        UserError: if it cannot be prepared, or is not a dataset of labeled images.
     """
     own = name.removeprefix(TFDS)
-    directory, again = built_by_tfds(own, source, size="37 GB" if own == COCO else "")
-    counts = count_splits(directory)
+    directory, again = find_or_download(own, source, size="37 GB" if own == COCO else "")
+    import tensorflow_datasets as tfds  # slow to import, and not needed if the folder is missing
+
+    info = tfds.builder_from_directory(directory).info
+    names = [split for split in ("train", "validation", "test") if split in info.splits]
+    counts = {
+        split: info.splits[split].num_examples for split in dict.fromkeys([*names, *info.splits])
+    }
     if name == COCO:
         keys = ("image", "")
         parts = {
@@ -110,23 +117,23 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
             for split, names in COCO_SPLITS.items()
         }
     else:
-        keys, parts = _keys(own, directory), _parts(own, counts)
-    fingerprint = fingerprint_by_tfds(directory)
+        keys, parts = _keys(own, info), _parts(own, counts)
+    digest = hashlib.sha256((directory / "dataset_info.json").read_bytes())
+    fingerprint = digest.hexdigest()[:16]
     report = home / own / fingerprint / "problems.jsonl"
     with writing_to(home):
         write_report(report, [])
     splits = {split: sum(p.end - p.first for p in found) for split, found in parts.items()}
     listed = ", ".join(f"{split} {count:,}" for split, count in splits.items())
-    shown = own.replace("/", "-")
-    say(f"{shown}: {listed} images{' (prepared before)' * again}")
-    return TfdsImages(shown, directory, fingerprint, splits, report, keys[0], parts, keys[1])
+    display_name = own.replace("/", "-")
+    log(f"{display_name}: {listed} images{' (prepared before)' * again}")
+    return TfdsImages(display_name, directory, fingerprint, splits, report, keys[0], parts, keys[1])
 
 
-def _keys(name: str, directory: Path) -> tuple[str, str]:
+def _keys(name: str, info: Any) -> tuple[str, str]:
     """Return the names of the features of images and labels."""
     import tensorflow_datasets as tfds
 
-    info = tfds.builder_from_directory(directory).info
     keys = info.supervised_keys
     wanted = (tfds.features.Image, tfds.features.ClassLabel)
     if not keys or not all(
@@ -140,13 +147,13 @@ def _keys(name: str, directory: Path) -> tuple[str, str]:
 
 
 def _parts(name: str, counts: Mapping[str, int]) -> dict[str, list[Part]]:
-    """Return the ranges of our splits; without validation, it is the last tenth of train."""
+    """Return the ranges of Wordreel's splits; without validation, it is the last tenth of train."""
     if "train" not in counts:
         raise UserError(f"tfds:{name} has no split train, but {', '.join(counts)}")
     parts = {split: [Part(split, 0, count)] for split, count in counts.items()}
     if "validation" not in counts:
         total = counts["train"]
         end = total - total // 10
-        say(f"{name}: no validation split: the last {total - end:,} of train")
+        log(f"{name}: no validation split: the last {total - end:,} of train")
         parts["train"], parts["validation"] = [Part("train", 0, end)], [Part("train", end, total)]
     return parts

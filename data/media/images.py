@@ -41,7 +41,6 @@ def load_image(
     *,
     max_side: int | None = MAX_SIDE,
     plain_side: int | None = None,
-    max_pixels: int = MAX_PIXELS,
 ) -> EncodedImage:
     """Decode an image completely and return it as an upright 8-bit RGB JPEG.
 
@@ -54,18 +53,17 @@ def load_image(
         max_side: an image with a longer side is resized to this many pixels; None: never.
         plain_side: the limit for upright RGB JPEGs, which are otherwise unchanged; None:
             `max_side`.
-        max_pixels: the largest number of pixels in the header.
 
     Raises:
         BadImage: if the bytes are empty, cut short or not an image, or if the header gives
-            more than `max_pixels` (checked before memory is allocated).
+            more than `MAX_PIXELS` (checked before memory is allocated).
     """
     if not data:
         raise BadImage("empty file (0 bytes)")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > max_pixels:
-                raise _too_large(image.width * image.height, max_pixels)
+            if image.width * image.height > MAX_PIXELS:
+                raise _too_large(image.width * image.height)
             return _convert(image, data, max_side, plain_side or max_side)
     except BadImage:
         raise
@@ -73,15 +71,15 @@ def load_image(
         raise BadImage("not an image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.findall(r"\d+", str(error))[0]  # only Pillow has read the header
-        raise _too_large(int(pixels), max_pixels) from None
+        raise _too_large(int(pixels)) from None
     except Exception as error:  # on arbitrary bytes, decoders raise nearly any exception
         text = "cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
         raise BadImage(text) from None
 
 
-def _too_large(pixels: int, max_pixels: int) -> BadImage:
+def _too_large(pixels: int) -> BadImage:
     return BadImage(
-        f"too large: {pixels / 1e6:,.0f} million pixels, at most {max_pixels / 1e6:,.0f}"
+        f"too large: {pixels / 1e6:,.0f} million pixels, at most {MAX_PIXELS / 1e6:,.0f}"
     )
 
 
@@ -157,8 +155,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def frame_jpeg(pixels: np.ndarray) -> bytes:
-    """Encode a frame, uint8 `[height, width, 3]`, as the JPEG for storage and for exports."""
+def encode_jpeg(pixels: np.ndarray) -> bytes:
+    """Encode an image, uint8 `[height, width, 3]`, as the JPEG for storage and for exports."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode an image, uint8 `[height, width]` or `[height, width, 3]`, as an RGB PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

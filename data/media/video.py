@@ -91,13 +91,9 @@ def sample(
     if sampling.count is not None and len(taken) < sampling.count:
         remarks.append(f"short clip: {len(taken)} of {sampling.count} frames")
     times, frames = zip(*taken, strict=True)
-    return Clip(_stack(frames), np.array(times), tuple(remarks))
-
-
-def _stack(frames: tuple[Frames, ...]) -> Frames:
     if len({frame.shape for frame in frames}) > 1:
         raise BadClip("frames of different sizes")
-    return np.stack(frames)
+    return Clip(np.stack(frames), np.array(times), tuple(remarks))
 
 
 def _walk(

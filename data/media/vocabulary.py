@@ -33,7 +33,7 @@ CLASSES = {
     "emoji": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
     "punctuation": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only if punctuation is kept
 }
-# Else a run of letters, marks and digits, with inner apostrophes and hyphens, or an emoji.
+# Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens, or an emoji.
 _TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{emoji}".format(**CLASSES))
 _TOKEN_OR_PUNCTUATION = re.compile(f"{_TOKEN.pattern}|{CLASSES['punctuation']}")
 # With punctuation: no space before closing marks, none after opening marks.

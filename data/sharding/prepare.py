@@ -1,4 +1,4 @@
-"""The datasets of images and clips that training reads, prepared first in this process.
+"""Prepare the image and clip datasets of a training run, in this process.
 
     prepared = prepare_images("flickr8k", "~/Flickr8k")
     for image_id, captions in prepared.captions("validation"):
@@ -22,16 +22,16 @@ from data.annotations.problems import read_report, summary
 from data.common.errors import UserError
 from data.common.progress import progress
 from data.images.datasets import IMAGE_DATASETS
-from data.sharding.datasets import checker_of
-from data.sharding.shards import Shard, Workplace
+from data.sharding.datasets import PREPARABLE
+from data.sharding.shards import Shard, WorkFolder
 from data.sharding.write_dataset import lock, new_job, plan_dataset, write_dataset
-from data.storage.cache import data_home, say, writing_to
+from data.storage.cache import data_home, log, writing_to
 from data.storage.dataset_info import (
     PREPARED,
     Dataset,
     check_max_bad,
+    datasets_with,
     find_dataset,
-    serving,
     source_folder,
 )
 from data.storage.prepared import StoredImages, open_prepared
@@ -46,7 +46,6 @@ def prepare_images(
     labels: bool = False,
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
-    image_size: int | None = None,
     seed: int = 0,
 ) -> StoredImages:
     """Return a dataset of images, written to `data_dir` unless it is there already.
@@ -56,10 +55,9 @@ def prepare_images(
     Args:
         name: of one of `IMAGE_DATASETS`, or "tfds:" and TFDS's own name.
         source: the folder of the dataset.
-        labels: whether labels are wanted, not captions.
+        labels: whether to load labels instead of captions.
         data_dir: see `data.storage.cache.data_home`.
         max_bad: the share of images that may be unusable, 0 to 1.
-        image_size: the longest side of stored images, pixels; None: `images.MAX_SIDE`.
         seed: of generated images. The splits of others do not depend on it.
 
     Raises:
@@ -68,7 +66,7 @@ def prepare_images(
             be written.
     """
     annotation = "labels" if labels else "captions"
-    dataset = find_dataset(name, serving(IMAGE_DATASETS, annotation))
+    dataset = find_dataset(name, datasets_with(IMAGE_DATASETS, annotation))
     check_max_bad(max_bad)
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
@@ -77,8 +75,8 @@ def prepare_images(
         from data.images.tfds import open_tfds_images
 
         return open_tfds_images(name, folder, home)
-    given = {"seed": seed} if image_size is None else {"seed": seed, "image_size": image_size}
-    return StoredImages(**_prepare(dataset, folder, dataset.options(given), home, max_bad))
+    options = dataset.options({"seed": seed})
+    return StoredImages(**_prepare(dataset, folder, options, home, max_bad))
 
 
 def prepare_clips(
@@ -87,7 +85,6 @@ def prepare_clips(
     *,
     frames: int | None = None,
     rate: float | None = None,
-    max_side: int | None = None,
     fold: int | None = None,
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
@@ -102,7 +99,6 @@ def prepare_clips(
         source: the folder of the dataset.
         frames: how many are stored of each clip; None, and `rate` None: the dataset's default.
         rate: frames per second instead.
-        max_side: the longest side of stored frames, pixels; None: the dataset's default.
         fold: one of the official folds if there are several, else which of five folds to test on,
             split by groups; None: the dataset's own splits, or the first official fold.
         data_dir: see `data.storage.cache.data_home`.
@@ -120,7 +116,7 @@ def prepare_clips(
         stored = StoredClips(**_opened(folder, "clip_id"))
         _check_stored_frames(stored, frames, rate, fold)
         return stored
-    given = {"frames": frames, "rate": rate, "image_size": max_side, "fold": fold, "seed": seed}
+    given = {"frames": frames, "rate": rate, "fold": fold, "seed": seed}
     return StoredClips(**_prepare(dataset, folder, dataset.options(given), home, max_bad))
 
 
@@ -143,7 +139,8 @@ def _opened(folder: Path | None, *needed: str) -> dict[str, Any]:
     """Return the fields of what `wordreel prepare` has written, with the check of captions."""
     assert folder is not None
     fields = open_prepared(folder, *needed)
-    return {**fields, "is_true": checker_of(fields["name"])}
+    dataset = PREPARABLE.get(fields["name"])
+    return {**fields, "is_true": dataset and dataset.is_true}
 
 
 def _prepare(
@@ -153,21 +150,21 @@ def _prepare(
     job = new_job(dataset.name, options)
     with writing_to(home):
         plan = plan_dataset(source, job, _digests(home, dataset.name, source))
-        place = Workplace(home / dataset.name / plan.fingerprint)
-        with lock(place):
+        work = WorkFolder(home / dataset.name / plan.fingerprint)
+        with lock(work):
             again = write_dataset(
-                place,
+                work,
                 job,
                 plan,
                 max_bad=max_bad,
                 make=make_shards,
-                describe=lambda place, written: {},
+                describe=lambda work, written: {},
             )
-    fields = _opened(place.out, dataset.id_feature)
+    fields = _opened(work.out, dataset.id_feature)
     counts = ", ".join(f"{split} {count:,}" for split, count in fields["splits"].items())
-    say(f"{dataset.name}: {counts} {dataset.unit}{' (prepared before)' * again}")
+    log(f"{dataset.name}: {counts} {dataset.unit}{' (prepared before)' * again}")
     if problems := read_report(fields["problems"]):
-        say(f"{dataset.name}: {summary(problems)}; each is named in {fields['problems']}")
+        log(f"{dataset.name}: {summary(problems)}; each is named in {fields['problems']}")
     return fields
 
 

@@ -25,10 +25,10 @@ from data.common.files import atomic_write
 from data.sharding.datasets import preparable
 from data.sharding.work_items import Item, read_items
 from data.storage.dataset_info import Dataset
-from data.storage.fingerprints import mark
+from data.storage.fingerprints import file_state
 
 BATCH = 32  # examples that an encoder computes together
-NONE = -1  # the current item when there is none
+NO_ITEM = -1  # the current item when there is none
 
 # Encoded images -> their features, float16 `[images, cells, depth]`.
 Encode = Callable[[Sequence[bytes]], Any]
@@ -52,7 +52,7 @@ def write_shard(
 ) -> None:
     """Make a shard of the job in `work`: `KEY.tfrecord`, then `KEY.json`, its note.
 
-    `KEY.hand` contains the number of the current item: if this process dies, it names the cause.
+    `KEY.current` contains the number of the current item: if this process dies, it names the cause.
 
     Args:
         work: the folder `OUT/.work`.
@@ -74,8 +74,8 @@ def write_shard(
     shapes = Counter[str]()
     examples = size = 0
     path, partial = work / f"{key}.tfrecord", work / f"{key}.partial"
-    with (work / f"{key}.hand").open("wb", buffering=0) as hand:
-        loaded = _loaded(items, dataset, job["options"], crashing, hand.fileno(), skipped)
+    with (work / f"{key}.current").open("wb", buffering=0) as current:
+        loaded = _loaded(items, dataset, job["options"], crashing, current.fileno(), skipped)
         try:
             with tf.io.TFRecordWriter(str(partial)) as writer:
                 for example in _encoded(loaded, dataset.content, encode):
@@ -104,7 +104,7 @@ def write_shard(
     }
     with atomic_write(work / f"{key}.json") as note_file:
         json.dump(note, note_file)
-    (work / f"{key}.hand").unlink()
+    (work / f"{key}.current").unlink()
 
 
 def _loaded(
@@ -112,7 +112,7 @@ def _loaded(
     dataset: Dataset,
     options: Mapping[str, Any],
     crashing: Mapping[int, str],
-    hand: int,
+    current: int,
     skipped: list[Problem],
 ) -> Iterator[dict[str, Any]]:
     """Yield the examples that can be read; append the others to `skipped`."""
@@ -124,7 +124,7 @@ def _loaded(
         if isinstance(item.digest, int):
             skipped.append(Problem(entry.file, f"unreadable: {os.strerror(item.digest)}", where))
             continue
-        os.pwrite(hand, b"%8d" % number, 0)
+        os.pwrite(current, b"%8d" % number, 0)
         try:
             found = dataset.load(entry, options)
         except UserError as error:
@@ -133,8 +133,8 @@ def _loaded(
         except OSError as error:
             raise UserError(f"cannot read {where} any more: {error.strerror}") from None
         finally:
-            os.pwrite(hand, b"%8d" % NONE, 0)
-            if item.mark is not None and mark(entry.path) != item.mark:
+            os.pwrite(current, b"%8d" % NO_ITEM, 0)
+            if item.file_state is not None and file_state(entry.path) != item.file_state:
                 raise UserError(f"{where} was changed while it was read: prepare again")
         skipped += [Problem(entry.file, remark, where, bad=False) for remark in found.remarks]
         yield found.example

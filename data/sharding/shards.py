@@ -75,7 +75,9 @@ def divide(items: Iterable[T], max_size: int, name: Callable[[T], str] = str) ->
     yield from halves(sorted(items, key=place), 0, 1 << 256)
 
 
-def plan(items: Iterable[Item], job: Mapping[str, Any], max_size: int) -> dict[Shard, list[Item]]:
+def plan_shards(
+    items: Iterable[Item], job: Mapping[str, Any], max_size: int
+) -> dict[Shard, list[Item]]:
     """Return the shards of a dataset, split by split, each with at most `max_size` items."""
     by_split = defaultdict[str, list[Item]](list)
     for item in items:
@@ -97,7 +99,7 @@ def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([FORMAT, job, content]).encode()).hexdigest()[:32]
 
 
-class Workplace:
+class WorkFolder:
     """The folder `OUT/.work`: unfinished shards, and finished ones that are not published."""
 
     def __init__(self, out: Path) -> None:

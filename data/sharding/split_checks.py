@@ -1,7 +1,6 @@
 """Overlaps between splits: files, near-duplicates, groups and sets of captions.
 
-    for pair in leaks(listing):
-        print(pair)
+    pairs, unreadable = find_leaks(annotations.entries)
 
 Images are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
 gray copy; Zauner 2010), which small changes of size, color or quality hardly change.
@@ -24,7 +23,7 @@ from data.media.images import load_image
 from data.media.sampling import Sampling
 from data.media.suffixes import CLIP_SUFFIXES
 from data.media.video import sample
-from data.storage.fingerprints import content
+from data.storage.fingerprints import file_digest
 
 NEAR = 4  # of 64 bits: see `wordreel check-splits --help`
 _LEVEL = 2.0  # gray levels of contrast below which an image counts as empty
@@ -35,8 +34,8 @@ class Leak(NamedTuple):
     """Two examples of different splits that are too similar.
 
     Attributes:
-        kind: "same file", "look alike", "same group", "same captions".
-        first: the one in a split that is measured on, if there is one.
+        kind: "same file", "near duplicate", "same group", "same captions".
+        first: the one in the test split, else the one in validation.
         second: the other.
         detail: how similar they are, or what they share.
     """
@@ -55,14 +54,15 @@ class Leak(NamedTuple):
         )
 
 
-def leaks(
+def find_leaks(
     entries: Sequence[Entry], *, near: int = NEAR, bar: Any | None = None
 ) -> tuple[list[Leak], list[Entry]]:
     """Compare every split with every other.
 
     Args:
         entries: of a source; those without a file are compared by captions and groups only.
-        near: images look alike if at most this many of the 64 bits of their hashes differ.
+        near: images are near duplicates if at most this many of the 64 bits of their hashes
+            differ.
         bar: a progress bar, updated for each.
 
     Returns:
@@ -70,19 +70,22 @@ def leaks(
     """
     order = {"test": 0, "validation": 1}
     entries = sorted(entries, key=lambda entry: order.get(entry.split, 2))
-    hashed = _hashes(entries, bar)
-    readable = [number for number, found in enumerate(hashed) if found is not None]
-    digests, hashes = zip(*(hashed[n] for n in readable), strict=True) if readable else ((), ())
-    files = [entries[number] for number in readable]
-    found = list(_shared("same file", files, lambda n: (digests[n], files[n].start, files[n].end)))
-    found += _near(files, np.array(hashes, np.uint64), near)
+    hashes = _hashes(entries, bar)
+    readable = [(entry, *both) for entry, both in zip(entries, hashes, strict=True) if both]
+    files = [entry for entry, _, _ in readable]
+    found = list(
+        _shared("same file", files, lambda n: (readable[n][1], files[n].start, files[n].end))
+    )
+    found += _near(files, np.array([bits for _, _, bits in readable], np.uint64), near)
     found += _shared("same group", entries, lambda n: entries[n].group)
     found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
     pairs: dict[frozenset[str], Leak] = {}
     for leak in found:
         pairs.setdefault(frozenset((leak.first.image_id, leak.second.image_id)), leak)
     unreadable = [
-        entry for entry, found in zip(entries, hashed, strict=True) if not found and entry.place
+        entry
+        for entry, both in zip(entries, hashes, strict=True)
+        if both is None and entry.relative_path
     ]
     return list(pairs.values()), unreadable
 
@@ -92,7 +95,7 @@ def _hashes(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int |
 
     def hashes(entry: Entry) -> tuple[str | int | None, int] | None:
         try:
-            found = (content(entry.path), _hash_of(entry)) if entry.place else None
+            found = (file_digest(entry.path), _hash_of(entry)) if entry.relative_path else None
         except (UserError, OSError):
             found = None
         if bar is not None:
@@ -132,7 +135,7 @@ def perceptual_hash(image: np.ndarray) -> int:
 
 
 def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable]) -> Iterator[Leak]:
-    """Yield pairs of different splits with the same key, each later one with its first."""
+    """Yield pairs in different splits with the same key: the first entry and each later one."""
     by_key: dict[Hashable, list[Entry]] = defaultdict(list)
     for number, entry in enumerate(entries):
         if value := key(number):
@@ -146,7 +149,7 @@ def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable])
 
 
 def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> Iterable[Leak]:
-    """Return pairs of different splits whose hashes differ in few bits, the nearest first."""
+    """Return pairs in different splits whose hashes differ in few bits, the nearest first."""
     splits = np.array([entry.split for entry in entries])
     known = np.flatnonzero(hashes)
     found = []
@@ -157,6 +160,6 @@ def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> Iterable[L
         for row, column in zip(*np.nonzero(close), strict=True):
             found.append((int(differ[row, column]), int(rows[row]), int(known[column])))
     return [
-        Leak("look alike", entries[a], entries[b], f"{bits} of 64 bits differ")
+        Leak("near duplicate", entries[a], entries[b], f"{bits} of 64 bits differ")
         for bits, a, b in sorted(found)
     ]

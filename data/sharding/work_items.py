@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.annotations.entries import Entry, Problem
-from data.annotations.problems import repeats
+from data.annotations.problems import duplicate_problem
 from data.common.files import atomic_write
-from data.storage.fingerprints import content, mark
+from data.storage.fingerprints import file_digest, file_state
 
 CHUNK = 1024  # files submitted at once: each submission takes a kilobyte
-DIGESTS = "digests"  # the file with marks and digests of hashed files
-_MARK, _DIGEST = 16, 32  # bytes
+DIGESTS = "digests"  # the file with states and digests of hashed files
+_STATE, _DIGEST = 16, 32  # bytes
 
 
 class Item(NamedTuple):
@@ -31,12 +31,12 @@ class Item(NamedTuple):
     Attributes:
         entry: as the source lists it.
         digest: SHA-256 of its file; an errno if it cannot be read; None if it has no file.
-        mark: of the file when it was hashed; changes when the file does.
+        file_state: of the file when it was hashed; see `file_state`.
     """
 
     entry: Entry
     digest: bytes | int | None
-    mark: bytes | None
+    file_state: bytes | None
 
     def to_json(self) -> list[Any]:
         """Return what `from_json` reads."""
@@ -45,91 +45,93 @@ class Item(NamedTuple):
     @classmethod
     def from_json(cls, values: Sequence[Any]) -> Item:
         """Read what `to_json` returned."""
-        image_id, file, place, captions, *others = values[0]
-        digest, mark = (bytes.fromhex(it) if isinstance(it, str) else it for it in values[1:])
-        return cls(Entry(image_id, file, place, tuple(captions), *others), digest, mark)
+        image_id, file, relative_path, captions, *others = values[0]
+        digest, file_state = (bytes.fromhex(it) if isinstance(it, str) else it for it in values[1:])
+        return cls(
+            Entry(image_id, file, relative_path, tuple(captions), *others), digest, file_state
+        )
 
 
-def hashed(entries: Sequence[Entry], known: Path) -> list[Item]:
+def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
     """Hash the entries' files; files that have not changed since last time are not read.
 
     Args:
-        entries: those without a file have no `place`.
-        known: a file with the results of last time; it is written again if they differ.
+        entries: those without a file have no `relative_path`.
+        known: a file with the results of the last call; it is updated.
     """
     before = _read_digests(known) if known.exists() else {}
 
     def item(entry: Entry) -> Item:
-        if not entry.place:
+        if not entry.relative_path:
             return Item(entry, None, None)
-        now = mark(entry.path)
-        return Item(entry, before.get(now) or _digest(entry.path), now)
+        state = file_state(entry.path)
+        return Item(entry, before.get(state) or _digest(entry.path), state)
 
     items: list[Item] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
         for start in range(0, len(entries), CHUNK):
             items += pool.map(item, entries[start : start + CHUNK])
-    found = {now: digest for _, digest, now in items if now and isinstance(digest, bytes)}
+    found = {state: digest for _, digest, state in items if state and isinstance(digest, bytes)}
     if found != before:
         with atomic_write(known, "wb") as file:
-            file.writelines(now + digest for now, digest in found.items())
+            file.writelines(state + digest for state, digest in found.items())
     return items
 
 
 def _read_digests(known: Path) -> dict[bytes, bytes]:
-    """Return what `hashed` has written: the mark of a file → its digest."""
-    data, size = known.read_bytes(), _MARK + _DIGEST
+    """Return what `hash_files` has written: the state of a file → its digest."""
+    data, size = known.read_bytes(), _STATE + _DIGEST
     records = (data[start : start + size] for start in range(0, len(data), size))
-    return {record[:_MARK]: record[_MARK:] for record in records}
+    return {record[:_STATE]: record[_STATE:] for record in records}
 
 
 def _digest(path: Path) -> bytes | int | None:
-    found = content(path)
+    found = file_digest(path)
     return bytes.fromhex(found) if isinstance(found, str) else found
 
 
-class _Firsts(dict[Any, Item]):
+class _FirstItems(dict[Any, Item]):
     """The first item of each key that occurs more than once; others take no memory."""
 
     def __init__(self, keys: Iterable[Any]) -> None:
         hashes = np.sort(np.fromiter(map(hash, keys), np.int64))
         self._again = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
 
-    def of(self, key: Any, item: Item) -> Item:
+    def first(self, key: Any, item: Item) -> Item:
         """Return the first item that had this key, which may be the given one."""
         return self.setdefault(key, item) if hash(key) in self._again else item
 
 
 def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem]]:
-    """Remove items with the same id, or with the same file as far as `repeats` says.
+    """Remove items with the same id, or with the same file if `duplicate_problem` gives a problem.
 
-    A duplicate in two splits stays in the split that is measured on. Names that differ only in
+    A duplicate across splits stays in the test split, else in validation. Names that differ only in
     case are kept and reported: many file systems treat them as one file.
 
     Args:
         items: all of a source.
-        kind: what messages call one, such as "image".
+        kind: the noun for one in messages: "image".
     """
     kept: list[Item] = []
     problems: list[Problem] = []
     rank = {"test": 0, "validation": 1}
     ordered = sorted(items, key=lambda item: rank.get(item.entry.split, 2))
-    ids = _Firsts(item.entry.image_id for item in ordered)
-    contents = _Firsts(filter(None, map(_content, ordered)))
-    folded = _Firsts(item.entry.file.casefold() for item in ordered)
+    ids = _FirstItems(item.entry.image_id for item in ordered)
+    contents = _FirstItems(filter(None, map(_content, ordered)))
+    folded = _FirstItems(item.entry.file.casefold() for item in ordered)
     for item in ordered:
         entry = item.entry
-        first = ids.of(entry.image_id, item)
+        first = ids.first(entry.image_id, item)
         if first is not item:
             reason = f"id given twice: {entry.image_id!r} is {first.entry.file} (kept) as well"
             problems.append(Problem(entry.file, reason, entry.where))
             continue
         if found := _content(item):
-            same = contents.of(found, item).entry
-            if problem := repeats(entry, same, kind):
+            same = contents.first(found, item).entry
+            if problem := duplicate_problem(entry, same, kind):
                 problems.append(problem)
                 continue
-        other = folded.of(entry.file.casefold(), item).entry.file
+        other = folded.first(entry.file.casefold(), item).entry.file
         if other != entry.file:
             reason = f"differs only in case: from {other}"
             problems.append(Problem(entry.file, reason, entry.where, bad=False))

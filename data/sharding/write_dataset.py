@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from typing import Any
 from filelock import FileLock
 
 from data.annotations.entries import Problem
-from data.annotations.problems import check_share
+from data.annotations.problems import check_share, encode_report
 from data.common.errors import UserError
-from data.sharding.datasets import list_source, preparable
-from data.sharding.shards import FORMAT, Shard, Workplace, plan
-from data.sharding.work_items import Item, hashed, remove_duplicates
-from data.storage.fingerprints import content
-from data.storage.manifest import INFO, SKIPPED, problems_of, read_manifest, skipped_lines
+from data.sharding.datasets import load_annotations, preparable
+from data.sharding.shards import FORMAT, Shard, WorkFolder, plan_shards
+from data.sharding.work_items import Item, hash_files, remove_duplicates
+from data.storage.fingerprints import file_digest
+from data.storage.manifest import INFO, SKIPPED, read_manifest
 
 VERSION = "1.0.0"  # of the format, for TensorFlow Datasets
 
@@ -73,7 +73,7 @@ class Written:
 
 
 # Returns further files of a dataset, such as a summary, by name.
-Describe = Callable[[Workplace, Written], Mapping[str, bytes]]
+Describe = Callable[[WorkFolder, Written], Mapping[str, bytes]]
 
 
 def new_job(
@@ -86,10 +86,10 @@ def new_job(
     return {"dataset": dataset, "options": options, "encoder": encoder, "pixels": pixels}
 
 
-def lock(place: Workplace) -> FileLock:
+def lock(work: WorkFolder) -> FileLock:
     """Create the work folder, and return its lock, for one process at a time to hold."""
-    place.folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(place.folder / "lock")
+    work.folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(work.folder / "lock")
 
 
 def plan_dataset(source: str | Path | None, job: Job, digests: Path) -> Plan:
@@ -104,25 +104,27 @@ def plan_dataset(source: str | Path | None, job: Job, digests: Path) -> Plan:
         UserError: for a source that does not have the expected layout, or has no example.
     """
     dataset = preparable(job["dataset"])
-    listing = list_source(job["dataset"], source, job["options"])
-    items, duplicates = remove_duplicates(hashed(listing.entries, digests), dataset.unit[:-1])
-    shards = plan(items, job, dataset.shard_size)
+    annotations = load_annotations(job["dataset"], source, job["options"])
+    items, duplicates = remove_duplicates(
+        hash_files(annotations.entries, digests), dataset.unit[:-1]
+    )
+    shards = plan_shards(items, job, dataset.shard_size)
     if not shards:
         raise UserError(f"{dataset.name}: no {dataset.unit} in {source}")
-    problems = [*listing.problems, *duplicates]
-    splits = tuple(dict.fromkeys(entry.split for entry in listing.entries))
-    return Plan(shards, problems, listing.total, splits)
+    problems = [*annotations.problems, *duplicates]
+    splits = tuple(dict.fromkeys(entry.split for entry in annotations.entries))
+    return Plan(shards, problems, annotations.total, splits)
 
 
 def write_dataset(
-    place: Workplace, job: Job, plan: Plan, *, max_bad: float, make: Make, describe: Describe
+    work: WorkFolder, job: Job, plan: Plan, *, max_bad: float, make: Make, describe: Describe
 ) -> bool:
     """Write a dataset unless it is there, from wherever the last attempt stopped.
 
     The caller holds the `lock` of the folder.
 
     Args:
-        place: where it goes.
+        work: its work folder.
         job: see `new_job`.
         plan: of the same job; its items are dropped, for they take memory.
         max_bad: the largest share of examples that may be unusable.
@@ -137,43 +139,48 @@ def write_dataset(
         OSError: if the folder cannot be written.
     """
     dataset, shards = preparable(job["dataset"]), [*plan.shards]
-    written = _published(place, job, plan)
-    _check_share(place, job, written or plan.problems, plan.total, max_bad)
+    written = _published(work, job, plan)
+    _check_share(work, job, written or plan.problems, plan.total, max_bad)
     if written is not None:
         return True
-    missing = place.begin(job, plan.shards)
+    missing = work.begin(job, plan.shards)
     plan.shards.clear()
     if missing:
-        make(place.folder, missing, dataset.unit)
-    notes = [place.note(shard.key) for shard in shards]
-    problems = [*plan.problems, *problems_of(notes)]
-    _check_share(place, job, problems, plan.total, max_bad)
+        make(work.folder, missing, dataset.unit)
+    notes = [work.note(shard.key) for shard in shards]
+    problems = [*plan.problems, *_skipped(notes)]
+    _check_share(work, job, problems, plan.total, max_bad)
     _check_splits(dataset.unit[:-1], plan.splits, notes, problems)
     done = Written(job, shards, notes, problems)
     name, metadata = job["dataset"].replace("-", "_"), _metadata(done)
     info = metadata.pop(INFO)
-    files = {SKIPPED: skipped_lines(problems), **describe(place, done), **metadata, INFO: info}
-    place.publish(job, shards, name, files)
+    files = {SKIPPED: encode_report(problems), **describe(work, done), **metadata, INFO: info}
+    work.publish(job, shards, name, files)
     return False
 
 
-def _published(place: Workplace, job: Job, plan: Plan) -> list[Problem] | None:
+def _skipped(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    """Return the problems of the examples that were skipped while shards were made."""
+    return [Problem(**problem) for note in notes for problem in note["skipped"]]
+
+
+def _published(work: WorkFolder, job: Job, plan: Plan) -> list[Problem] | None:
     """Return all problems of a dataset that is complete and made of these shards, else None."""
-    if not place.is_published(job, [*plan.shards]):
+    if not work.is_published(job, [*plan.shards]):
         return None
-    manifest = read_manifest(place.out)
+    manifest = read_manifest(work.out)
     assert manifest is not None
-    problems = [*plan.problems, *problems_of(manifest["shards"].values())]
-    same = hashlib.sha256(skipped_lines(problems)).hexdigest() == content(place.out / SKIPPED)
+    problems = [*plan.problems, *_skipped(manifest["shards"].values())]
+    same = hashlib.sha256(encode_report(problems)).hexdigest() == file_digest(work.out / SKIPPED)
     return problems if same else None
 
 
 def _check_share(
-    place: Workplace, job: Job, problems: Sequence[Problem], total: int, max_bad: float
+    work: WorkFolder, job: Job, problems: Sequence[Problem], total: int, max_bad: float
 ) -> None:
     """Stop if too many examples are bad, with a report beside the finished shards."""
-    report = place.folder / SKIPPED
-    report.write_bytes(skipped_lines(problems))
+    report = work.folder / SKIPPED
+    report.write_bytes(encode_report(problems))
     kind = preparable(job["dataset"]).unit[:-1]
     check_share(job["dataset"], problems, total=total, max_bad=max_bad, report=report, kind=kind)
 

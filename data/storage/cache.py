@@ -1,4 +1,4 @@
-"""The folder of prepared datasets, and messages on the screen."""
+"""The folder of prepared datasets, and messages on stderr."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data.common.errors import UserError
 
 
 def data_home(data_dir: Path | str | None = None) -> Path:
-    """Return the folder of prepared data: the given one, WORDREEL_DATA_DIR's, or the cache's."""
+    """Return the folder of prepared data: `data_dir`, else WORDREEL_DATA_DIR, else a cache."""
     if data_dir is None:
         data_dir = os.environ.get("WORDREEL_DATA_DIR") or None
     if data_dir is None:
@@ -37,6 +37,6 @@ def writing_to(home: Path) -> Iterator[None]:
         ) from error
 
 
-def say(line: str) -> None:
+def log(line: str) -> None:
     """Print a line on stderr, where it does not mix with results."""
     print(line, file=sys.stderr, flush=True)

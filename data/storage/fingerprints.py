@@ -8,21 +8,18 @@ from pathlib import Path
 from typing import Any
 
 
-def stamp(path: Path) -> list[Any]:
-    """Return path, size and times of a file, which change when the file does."""
+def file_state(path: Path) -> bytes:
+    """Return 16 bytes that change when a file does: a hash of its path, size and times."""
+    state: list[Any] = [str(path.absolute())]
     try:
         file = path.stat()
+        state += [file.st_size, file.st_mtime_ns, file.st_ctime_ns]
     except OSError as error:  # reported when the file is read
-        return [str(path.absolute()), error.errno]
-    return [str(path.absolute()), file.st_size, file.st_mtime_ns, file.st_ctime_ns]
+        state.append(error.errno)
+    return hashlib.blake2b(json.dumps(state).encode(), digest_size=16).digest()
 
 
-def mark(path: Path) -> bytes:
-    """Return a hash of a file's `stamp`, 16 bytes."""
-    return hashlib.blake2b(json.dumps(stamp(path)).encode(), digest_size=16).digest()
-
-
-def content(path: Path) -> str | int | None:
+def file_digest(path: Path) -> str | int | None:
     """Return a file's SHA-256 in hex, or the errno with which it cannot be read."""
     try:
         with path.open("rb") as file:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data.annotations.entries import Problem
 from data.common.errors import UserError
-from data.storage.fingerprints import content
+from data.storage.fingerprints import file_digest
 
 INFO, FEATURES, MANIFEST, SKIPPED = (
     "dataset_info.json",
@@ -64,7 +62,7 @@ def check(out: Path) -> Iterator[str]:
     yield from (f"{file}: {what}" for file, what in wrong.items())
     expected = {**manifest["shards"], **manifest["files"]}
     for file, note in expected.items():
-        if file not in wrong and content(out / file) != note["sha256"]:
+        if file not in wrong and file_digest(out / file) != note["sha256"]:
             yield f"{file}: its content has changed"
     for path in sorted(out.glob("*.tfrecord-*")):
         if path.name not in expected:
@@ -79,14 +77,3 @@ def wrong_sizes(out: Path, manifest: Mapping[str, Any]) -> Iterator[tuple[str, s
             yield file, "missing"
         elif (size := path.stat().st_size) != note["size"]:
             yield file, f"{size:,} bytes instead of {note['size']:,}"
-
-
-def problems_of(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
-    """Return the problems of the examples that were skipped while shards were made."""
-    return [Problem(**problem) for note in notes for problem in note["skipped"]]
-
-
-def skipped_lines(problems: Iterable[Problem]) -> bytes:
-    """Return `skipped.jsonl`: one JSON object a line."""
-    lines = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
-    return "".join(lines).encode()

@@ -28,8 +28,8 @@ class Stored:
         problems: the report file, one JSON object a line: file, reason, where, bad.
         encoder: what computed the stored features, see `pipelines.inputs.frozen_encoder`; None:
             there are none.
-        is_true: checks a caption against the generated example of an id; None: the examples are
-            not generated.
+        is_true: checks a caption against the generated example of an id; None if the examples
+            are not generated.
     """
 
     name: str
@@ -142,8 +142,8 @@ class StoredImages(Stored):
         Raises:
             UserError: if they cannot be learned: see `data.annotations.classes`.
         """
-        labelled = [(split, *pair) for split in self.splits for pair in self.labels(split)]
-        return classes_of(self.name, labelled, "image")
+        labeled = [(split, *pair) for split in self.splits for pair in self.labels(split)]
+        return classes_of(self.name, labeled, "image")
 
     def labels(self, split: str) -> list[tuple[str, str]]:
         """Return `(image_id, label)` of each image in the order of `images`."""
@@ -157,16 +157,6 @@ class StoredImages(Stored):
         reads both.
         """
         return self._encoded(split)
-
-
-def count_splits(directory: Path) -> dict[str, int]:
-    """Return the number of examples of each split that a dataset's folder holds."""
-    import tensorflow_datasets as tfds
-
-    splits = tfds.builder_from_directory(directory).info.splits
-    known = [split for split in ("train", "validation", "test") if split in splits]
-    others = [split for split in splits if split not in known]
-    return {split: splits[split].num_examples for split in known + others}
 
 
 def open_prepared(folder: Path, *needed: str) -> dict[str, Any]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
 from data.annotations.source_files import nothing_found
 from data.common.errors import UserError
-from data.storage.cache import say
+from data.storage.cache import log
 
 
-def built_by_tfds(name: str, source: Path | None, *, size: str = "") -> tuple[Path, bool]:
+def find_or_download(name: str, source: Path | None, *, size: str = "") -> tuple[Path, bool]:
     """Return the folder of a dataset of TensorFlow Datasets, and whether it was prepared before.
 
     Args:
@@ -33,7 +32,7 @@ def built_by_tfds(name: str, source: Path | None, *, size: str = "") -> tuple[Pa
         raise nothing_found(source, f"prepared {name}", patterns)
     import tensorflow_datasets as tfds
 
-    say(f"{name}: downloading {f'{size} ' * bool(size)}to {root}")
+    log(f"{name}: downloading {f'{size} ' * bool(size)}to {root}")
     try:
         builder = tfds.builder(name, data_dir=root)
         builder.download_and_prepare()
@@ -43,9 +42,3 @@ def built_by_tfds(name: str, source: Path | None, *, size: str = "") -> tuple[Pa
             "name its TFDS data folder with --source"
         ) from error
     return Path(builder.data_dir), False
-
-
-def fingerprint_by_tfds(directory: Path) -> str:
-    """Return 16 hex digits that change with what TFDS has prepared."""
-    information = (directory / "dataset_info.json").read_bytes()
-    return hashlib.sha256(information).hexdigest()[:16]

@@ -1,6 +1,6 @@
 """The datasets of texts, with labels or translations, and how they are read.
 
-Nothing heavy is imported: the command line lists datasets from here.
+Heavy modules are imported inside functions: the command line lists the datasets.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-from data.annotations.entries import Annotations, Entry, Problem
+from data.annotations.classes import classes_of
+from data.annotations.entries import Annotations, Entry, Problem, TextExample
 from data.annotations.splits import into_splits
 from data.common.errors import UserError
-from data.storage.cache import say
+from data.storage.cache import log
 from data.storage.dataset_info import (
     GENERATED_LICENSE,
     OWN_LICENSE,
@@ -23,20 +24,20 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
-from data.text.labelled import Text, read_imdb, read_polarity, read_sst2, read_tables, split_texts
-from data.text.parallel import Languages, Pair, read_pairs
+from data.text.labeled import read_imdb, read_polarity, read_sst2, read_tables
+from data.text.parallel import Languages, read_pairs
 
 
-class Content(NamedTuple):
-    """The texts of each split, the classes of labelled ones, problems, and remarks."""
+class TextAnnotations(NamedTuple):
+    """The texts of each split, the classes if they have labels, problems, and notes to print."""
 
-    splits: Mapping[str, Sequence[Any]]
+    splits: Mapping[str, Sequence[TextExample]]
     classes: tuple[str, ...] = ()
     problems: Sequence[Problem] = ()
     notes: Sequence[str] = ()
 
 
-Reader = Callable[[str, Path | None, Options], Content]
+PairReader = Callable[[Path, Languages | None], Iterable[TextExample]]
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,18 @@ class TextDataset(Dataset):
     """Texts with labels or translations; an id is a file and a line.
 
     Attributes:
-        reader: reads a folder, of a dataset of some name, with some options.
+        reader: reads texts with labels from a folder.
+        pair_reader: reads texts with translations from a folder; the languages are None if neither
+            the user nor the dataset gives them.
+        languages: of a dataset with translations, unless the user gives others.
         generator: generates the texts of each split from a seed.
     """
 
     annotations: tuple[str, ...] = field(default=("labels",), kw_only=True)
-    reader: Reader | None = field(default=None, kw_only=True)
-    generator: Callable[[int], Content] | None = field(default=None, kw_only=True)
+    reader: Callable[[Path], Iterable[TextExample]] | None = field(default=None, kw_only=True)
+    pair_reader: PairReader | None = field(default=None, kw_only=True)
+    languages: Languages | None = field(default=None, kw_only=True)
+    generator: Callable[[int], TextAnnotations] | None = field(default=None, kw_only=True)
 
     content: ClassVar[str] = ""
     id_feature: ClassVar[str] = "text_id"
@@ -63,7 +69,7 @@ class TextDataset(Dataset):
 
     @property
     def unit(self) -> str:  # type: ignore[override]
-        """What messages call several examples."""
+        """The noun for several examples in messages."""
         return "pairs" if self.paired else "texts"
 
     @property
@@ -72,18 +78,13 @@ class TextDataset(Dataset):
         return ("text_id", "text", "translation" if self.paired else "label")
 
     @property
-    def generated(self) -> bool:
-        """Whether it is generated, so that it takes no source."""
-        return self.generator is not None
-
-    @property
     def texts(self) -> tuple[str, ...]:
-        """What the captions of an entry are; of a pair one of each."""
+        """The names of the captions of an entry."""
         return ("text", "translation") if self.paired else ("text",)
 
     @property
     def flags(self) -> frozenset[str]:
-        """The options of the command line that it has."""
+        """The command-line options that it accepts."""
         if self.generated:
             return frozenset({"seed"})
         return frozenset({"languages"} if self.paired else ())
@@ -98,7 +99,7 @@ class TextDataset(Dataset):
             Languages.parse(languages)
         return {"languages": languages}
 
-    def read(self, name: str, source: Path | None, options: Options) -> Content:
+    def read(self, name: str, source: Path | None, options: Options) -> TextAnnotations:
         """Read the texts of a source.
 
         Args:
@@ -111,29 +112,51 @@ class TextDataset(Dataset):
         """
         if self.generator is not None:
             return self.generator(options["seed"])
-        assert self.reader is not None
         try:
-            return self.reader(name, source, options)
+            examples = self._read_examples(name, source, options)
+            splits, problems, notes = into_splits(examples, paired=self.paired)
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+        if self.paired:
+            return TextAnnotations(splits, (), problems, notes)
+        labels = ((split, text.text_id, text.target) for split in splits for text in splits[split])
+        return TextAnnotations(splits, classes_of(name, labels, "text"), problems, notes)
+
+    def _read_examples(
+        self, name: str, source: Path | None, options: Options
+    ) -> Iterable[TextExample]:
+        given = options.get("languages")
+        languages = Languages.parse(given) if given else self.languages
+        if self.source_optional:
+            from data.text.tfds import read_labeled, read_translated
+
+            own = name.removeprefix(TFDS)
+            if self.paired:
+                return read_translated(own, source, languages)
+            return read_labeled(own, source)
+        assert source is not None
+        if self.pair_reader is not None:
+            return self.pair_reader(source, languages)
+        assert self.reader is not None
+        return self.reader(source)
 
     def load_annotations(self, source: Path | None, options: Options) -> Annotations:
-        """Return the texts, each as the captions of its entry; remarks go to the screen."""
+        """Return the texts, each as the captions of its entry; print notes."""
         splits, _, problems, notes = self.read(self.name, source, options)
         entries = tuple(
             Entry(
                 text.text_id,
                 text.text_id,
                 "",
-                tuple(getattr(text, column) for column in self.texts),
+                (text.text, text.target) if self.paired else (text.text,),
                 split,
-                getattr(text, "label", ""),
+                "" if self.paired else text.target,
             )
             for split, texts in splits.items()
             for text in texts
         )
         for note in notes:
-            say(f"{self.name}: {note}")
+            log(f"{self.name}: {note}")
         return Annotations(entries, tuple(problems), tuple(notes))
 
     def load(self, entry: Entry, options: Options) -> Loaded:
@@ -150,76 +173,29 @@ class TextDataset(Dataset):
         return {name: tfds.features.Text() for name in self.stored}
 
 
-def _labelled(read: Callable[[Path], Iterable[Text]]) -> Reader:
-    """Return the reader of labelled texts that yields them from a folder."""
-
-    def reader(name: str, source: Path | None, options: Options) -> Content:
-        assert source is not None
-        return Content(*split_texts(name, read(source)))
-
-    return reader
-
-
-def _paired(default: Languages | None) -> Reader:
-    """Return the reader of parallel files or tables.
-
-    Args:
-        default: the languages if none are given; None: as the source has them.
-    """
-
-    def reader(name: str, source: Path | None, options: Options) -> Content:
-        assert source is not None
-        return _pairs(read_pairs(source, _languages(options) or default))
-
-    return reader
-
-
-def _pairs(pairs: Iterable[Pair]) -> Content:
-    splits, problems, notes = into_splits(pairs)
-    return Content(splits, (), problems, notes)
-
-
-def _languages(options: Options) -> Languages | None:
-    languages = options.get("languages")
-    return Languages.parse(languages) if languages else None
-
-
-def _labelled_by_tfds(name: str, source: Path | None, options: Options) -> Content:
-    from data.text.tfds import read_labelled
-
-    return Content(*split_texts(name, read_labelled(name.removeprefix(TFDS), source)))
-
-
-def _paired_by_tfds(name: str, source: Path | None, options: Options) -> Content:
-    from data.text.tfds import read_translated
-
-    return _pairs(read_translated(name.removeprefix(TFDS), source, _languages(options)))
-
-
-def _reviews(seed: int) -> Content:
+def _reviews(seed: int) -> TextAnnotations:
     from data.builtin.reviews import LABELS, SPLITS, synthetic_reviews
 
-    splits = {
-        split: [
-            Text(f"{split}-{number}", text, label, split)
-            for number, (text, label) in enumerate(synthetic_reviews(split, seed=seed))
-        ]
-        for split in SPLITS
-    }
-    return Content(splits, LABELS)
+    return _generated({split: synthetic_reviews(split, seed=seed) for split in SPLITS}, LABELS)
 
 
-def _synthetic_pairs(seed: int) -> Content:
+def _synthetic_pairs(seed: int) -> TextAnnotations:
     from data.builtin.parallel_corpus import SPLITS, synthetic_pairs
 
-    splits = {
+    return _generated({split: synthetic_pairs(split, seed=seed) for split in SPLITS})
+
+
+def _generated(
+    splits: Mapping[str, Sequence[tuple[str, str]]], classes: tuple[str, ...] = ()
+) -> TextAnnotations:
+    examples = {
         split: [
-            Pair(f"{split}-{number}", text, translation, split)
-            for number, (text, translation) in enumerate(synthetic_pairs(split, seed=seed))
+            TextExample(f"{split}-{number}", text, target, split)
+            for number, (text, target) in enumerate(texts)
         ]
-        for split in SPLITS
+        for split, texts in splits.items()
     }
-    return Content(splits)
+    return TextAnnotations(examples, classes)
 
 
 _REVIEWS = "none stated by its distributor; excerpts from film reviews by their authors"
@@ -234,7 +210,6 @@ TEXT_DATASETS = (
         "tfds:NAME",
         "texts with labels of TensorFlow Datasets: tfds:imdb_reviews, tfds:glue/sst2, …",
         _TFDS_FOLDER,
-        reader=_labelled_by_tfds,
         source_optional=True,
     ),
     TextDataset(
@@ -248,33 +223,33 @@ TEXT_DATASETS = (
         "sst2",
         "film-review sentences, negative or positive (Socher et al. 2013)",
         "train.tsv and dev.tsv: sentence<TAB>label, with or without a header",
-        reader=_labelled(read_sst2),
+        reader=read_sst2,
         license=_REVIEWS,
     ),
     TextDataset(
         "rt-polarity",
         "film-review snippets, negative or positive (Pang & Lee 2005)",
         "rt-polarity.pos and rt-polarity.neg in UTF-8, a text a line",
-        reader=_labelled(read_polarity),
+        reader=read_polarity,
         license=_REVIEWS,
     ),
     TextDataset(
         "imdb",
         "50,000 film reviews, negative or positive (Maas et al. 2011)",
         "train/neg/, train/pos/, test/neg/ and test/pos/ with a text a file",
-        reader=_labelled(read_imdb),
+        reader=read_imdb,
     ),
     TextDataset(
         "texts",
         "your own texts and labels, in any language",
         "texts.csv, .tsv or .jsonl (text, label and optionally split), or one such file for each "
         "split: train, dev, test",
-        reader=_labelled(read_tables),
+        reader=read_tables,
         license=OWN_LICENSE,
     ),
     TextDataset(
         PREPARED,
-        "labelled texts that `wordreel prepare` has written",
+        "labeled texts that `wordreel prepare` has written",
         "its output folder",
     ),
 )
@@ -285,7 +260,6 @@ PAIR_DATASETS = (
         "translations of TensorFlow Datasets: tfds:ted_hrlr_translate/pt_to_en, …",
         _TFDS_FOLDER,
         annotations=_TRANSLATIONS,
-        reader=_paired_by_tfds,
         source_optional=True,
     ),
     TextDataset(
@@ -302,7 +276,8 @@ PAIR_DATASETS = (
         "{train,val,test}.{en,de,fr,cs}, or the same files as .gz; --languages en-de unless "
         "others are given",
         annotations=_TRANSLATIONS,
-        reader=_paired(Languages("en", "de")),
+        pair_reader=read_pairs,
+        languages=Languages("en", "de"),
     ),
     TextDataset(
         "pairs",
@@ -310,7 +285,7 @@ PAIR_DATASETS = (
         "train.en and train.de, a sentence a line (or .gz), with --languages en-de; or "
         "train.tsv (or .csv): text, translation. The same for dev and test, if you have them",
         annotations=_TRANSLATIONS,
-        reader=_paired(None),
+        pair_reader=read_pairs,
         license=OWN_LICENSE,
     ),
     TextDataset(

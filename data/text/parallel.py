@@ -13,41 +13,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from data.annotations.source_files import (
-    HALF_SURROGATE,
-    PACKED,
-    find,
-    nothing_found,
-    parallel_lines,
-)
+from data.annotations.entries import TextExample
+from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
 from data.annotations.splits import SPLITS
 from data.annotations.tables import SPLIT, Column, Layout, require_rows
 from data.common.errors import UserError
-from data.media.vocabulary import is_blank
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
 T = TypeVar("T")
 # Also what WMT's shared tasks on multi30k call their test files.
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
-
-
-class Pair(NamedTuple):
-    """A text and its translation; `text_id` is the text's file and line."""
-
-    text_id: str
-    text: str
-    translation: str
-    split: str | None
-
-    @property
-    def problem(self) -> str:
-        """Why the pair cannot be used; "" if it can."""
-        if HALF_SURROGATE.search(self.text + self.translation):
-            return "text is not Unicode: half a surrogate pair"
-        if is_blank(self.text):
-            return "empty text"
-        return "empty translation" if is_blank(self.translation) else ""
 
 
 class Languages(NamedTuple):
@@ -71,7 +47,7 @@ class Languages(NamedTuple):
         return cls(*parts)
 
 
-def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
+def read_pairs(source: Path, languages: Languages | None) -> Iterator[TextExample]:
     """Read the parallel files, or the table, of each split: train, dev (or validation) and test.
 
     Raises:
@@ -88,7 +64,7 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[Pair]:
     for split, (texts, translations) in files.items():
         rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
-            yield Pair(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
+            yield TextExample(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
     for name, path in tables.items():
         yield from _read_table(path, languages, None if name == "pairs" else name)
 
@@ -129,7 +105,9 @@ def _find_parallel(
     return None
 
 
-def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Pair]:
+def _read_table(
+    path: Path, languages: Languages | None, split: str | None
+) -> Iterator[TextExample]:
     names = languages or Languages("text", "translation")
     layout = Layout(
         {
@@ -141,4 +119,4 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
         raw_tsv=True,
     )
     for row in require_rows(path, layout):
-        yield Pair(row.where, row.get("text"), row.get("translation"), row.split or split)
+        yield TextExample(row.where, row.get("text"), row.get("translation"), row.split or split)

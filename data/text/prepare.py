@@ -1,4 +1,4 @@
-"""The texts that training reads.
+"""Read the texts of a training run.
 
     prepared = prepare_texts("sst2", "~/sst2")
     for text_id, text in prepared.texts("validation"):
@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
+from data.annotations.entries import TextExample
 from data.annotations.problems import check_share, summary, write_report
 from data.common.errors import UserError
-from data.storage.cache import data_home, say, writing_to
+from data.storage.cache import data_home, log, writing_to
 from data.storage.dataset_info import PREPARED, check_max_bad, find_dataset, source_folder
 from data.storage.prepared import open_prepared
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
-from data.text.labelled import Text
-from data.text.parallel import Pair
 from data.text.prepared import Texts
 
 
@@ -52,16 +49,16 @@ def prepare_texts(
             layout, labels that cannot be learned, too many bad texts, or a folder that cannot be
             written.
     """
-    labelled = {dataset.name: dataset for dataset in TEXT_DATASETS}
+    labeled = {dataset.name: dataset for dataset in TEXT_DATASETS}
     paired = {dataset.name: dataset for dataset in PAIR_DATASETS}
     if pairs is None:
-        pairs = name in paired and name not in labelled
-    dataset = find_dataset(name, paired if pairs else labelled)
+        pairs = name in paired and name not in labeled
+    dataset = find_dataset(name, paired if pairs else labeled)
     folder = source_folder(dataset, source)
     check_max_bad(max_bad)
     if name == PREPARED:
         assert folder is not None
-        return _open(folder, dataset.stored, Pair._make if pairs else Text._make)
+        return _open(folder, dataset.stored, pairs)
     given = {"seed": seed, "languages": languages}
     splits, classes, problems, notes = dataset.read(name, folder, dataset.options(given))
     digest = hashlib.sha256(json.dumps(splits).encode()).hexdigest()[:16]
@@ -74,17 +71,15 @@ def prepare_texts(
     if not counts:
         raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
     for note in notes:
-        say(f"{name}: {note}")
+        log(f"{name}: {note}")
     listed = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    say(f"{name}: {listed} texts" + (f" of {len(classes)} classes" if classes else ""))
+    log(f"{name}: {listed} texts" + (f" of {len(classes)} classes" if classes else ""))
     if problems:
-        say(f"{name}: {summary(problems)}; each is named in {report}")
+        log(f"{name}: {summary(problems)}; each is named in {report}")
     return Texts(name, digest, counts, report, splits, classes)
 
 
-def _open(
-    folder: Path, features: Sequence[str], make: Callable[[Iterable[Any]], Text | Pair]
-) -> Texts:
+def _open(folder: Path, features: tuple[str, ...], paired: bool) -> Texts:
     """Return the texts that `wordreel prepare` has written."""
     import tensorflow_datasets as tfds
 
@@ -93,12 +88,12 @@ def _open(
     one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     examples = {
         split: [
-            make([*(example[name].decode() for name in features), split])
+            TextExample._make([*(example[name].decode() for name in features), split])
             for example in builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
         ]
         for split in stored["splits"]
     }
-    train = examples.get("train", ())
-    classes = tuple(sorted({text.label for text in train if isinstance(text, Text)}))
+    train = () if paired else examples.get("train", ())
+    classes = tuple(sorted({text.target for text in train}))
     fields = {name: stored[name] for name in ("name", "fingerprint", "splits", "problems")}
     return Texts(**fields, examples=examples, classes=classes)

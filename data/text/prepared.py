@@ -6,9 +6,10 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from data.annotations.splits import slice_bound
+from data.annotations.entries import TextExample
+from data.annotations.splits import parse_slice
 from data.common.errors import UserError, unknown
 
 
@@ -21,7 +22,7 @@ class Texts:
         fingerprint: changes with the content.
         splits: the number of texts of each split.
         problems: the report file, one JSON object a line.
-        examples: the texts of each split, `data.text.labelled.Text` or `data.text.parallel.Pair`.
+        examples: the texts of each split.
         classes: the labels of training texts, sorted; none of translations.
     """
 
@@ -29,10 +30,10 @@ class Texts:
     fingerprint: str
     splits: Mapping[str, int]
     problems: Path
-    examples: Mapping[str, Sequence[Any]]
+    examples: Mapping[str, Sequence[TextExample]]
     classes: tuple[str, ...] = ()
 
-    is_true: ClassVar[None] = None  # nothing checks translations, see `data.storage.prepared`
+    is_true: ClassVar[None] = None  # see `data.storage.prepared.Stored`; translations have none
 
     def texts(self, split: str) -> list[tuple[str, str]]:
         """Return `(text_id, text)` of a split, or of a slice in the syntax of TFDS: "train[:95%]".
@@ -44,18 +45,20 @@ class Texts:
 
     def labels(self, split: str) -> list[tuple[str, str]]:
         """Return `(text_id, label)` in the order of `texts`."""
-        return [(text.text_id, text.label) for text in self._part(split)]
+        return [(text.text_id, text.target) for text in self._part(split)]
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(text_id, [translation])` in the order of `texts`."""
-        return [(pair.text_id, [pair.translation]) for pair in self._part(split)]
+        return [(text.text_id, [text.target]) for text in self._part(split)]
 
-    def _part(self, split: str) -> Sequence[Any]:
-        match = re.fullmatch(r"\s*([\w-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*", split)
+    def _part(self, split: str) -> Sequence[TextExample]:
+        match = re.fullmatch(r"\s*([\w-]+)\s*(\[.*\])?\s*", split)
         if not match or match[1] not in self.examples:
             raise unknown("split", split, self.examples)
         texts = self.examples[match[1]]
-        part = texts[slice_bound(match[2], len(texts)) : slice_bound(match[3], len(texts))]
+        if (taken := parse_slice(match[2] or "", len(texts))) is None:
+            raise unknown("split", split, self.examples)
+        part = texts[taken]
         if not part:
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
         return part

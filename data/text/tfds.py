@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data.annotations.entries import TextExample
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
-from data.storage.tfds import built_by_tfds
-from data.text.labelled import Text
-from data.text.parallel import Languages, Pair
+from data.storage.tfds import find_or_download
+from data.text.parallel import Languages
 
 
-def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
+def read_labeled(name: str, source: Path | None) -> Iterator[TextExample]:
     """Read a dataset with a text and a label, such as imdb_reviews or glue/sst2.
 
     A test split with secret labels (-1) is left out.
@@ -30,16 +30,18 @@ def read_labelled(name: str, source: Path | None) -> Iterator[Text]:
         key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)
     ]
     if len(texts) != 1 or len(labels) != 1:
-        raise _unfit(name, "labelled texts", features)
+        raise _unfit(name, "labeled texts", features)
     to_name = features[labels[0]].int2str
     for text_id, split, example in _examples(builder):
         label = int(example[labels[0]])
         if label >= 0:
             text = example[texts[0]].decode().replace("<br />", " ").strip()
-            yield Text(text_id, text, to_name(label), split)
+            yield TextExample(text_id, text, to_name(label), split)
 
 
-def read_translated(name: str, source: Path | None, languages: Languages | None) -> Iterator[Pair]:
+def read_translated(
+    name: str, source: Path | None, languages: Languages | None
+) -> Iterator[TextExample]:
     """Read a dataset of translations, such as ted_hrlr_translate/pt_to_en.
 
     Raises:
@@ -54,13 +56,13 @@ def read_translated(name: str, source: Path | None, languages: Languages | None)
         raise _unfit(name, " ".join(["translations", *(languages or ())]), features)
     for text_id, split, example in _examples(builder):
         text, translation = (example[key].decode().strip() for key in keys)
-        yield Pair(text_id, text, translation, split)
+        yield TextExample(text_id, text, translation, split)
 
 
 def _builder(name: str, source: Path | None) -> Any:
     import tensorflow_datasets as tfds
 
-    directory, _ = built_by_tfds(name, source)
+    directory, _ = find_or_download(name, source)
     return tfds.builder_from_directory(directory)
 
 

@@ -76,14 +76,14 @@ def assemble_clips(
     rows: Iterable[Row | Problem], clips: MediaFolder, *, partial: bool = False
 ) -> Annotations:
     """Match rows and clips (see `assemble`), and report suspicious labels and groups."""
-    listing = assemble(rows, clips, partial=partial)
-    labels = Counter(entry.label for entry in listing.entries if entry.label)
-    learned = {entry.label for entry in listing.entries if entry.split == "train"}
+    annotations = assemble(rows, clips, partial=partial)
+    labels = Counter(entry.label for entry in annotations.entries if entry.label)
+    learned = {entry.label for entry in annotations.entries if entry.split == "train"}
     splits = defaultdict[str, set[str]](set)
-    for entry in listing.entries:
+    for entry in annotations.entries:
         splits[entry.group].add(entry.split)
     found = []
-    for entry in listing.entries:
+    for entry in annotations.entries:
         reasons = []
         if entry.label not in learned and entry.label:
             reasons.append(f"label that no training clip has: {entry.label!r}")
@@ -93,4 +93,4 @@ def assemble_clips(
             names = " and ".join(sorted(splits[entry.group]))
             reasons.append(f"group in two splits: {entry.group!r} is in {names}")
         found += [Problem(entry.file, reason, "", bad=False) for reason in reasons]
-    return replace(listing, problems=(*listing.problems, *found))
+    return replace(annotations, problems=(*annotations.problems, *found))

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import (
     find,
-    lines,
     matching_lines,
     nothing_found,
     read_json,
+    read_lines,
     require,
 )
 from data.annotations.splits import SPLITS, hold_out_groups
@@ -137,13 +136,14 @@ def read_hmdb51(source: Path, fold: int = 1) -> Annotations:
 
 def read_msrvtt(source: Path) -> Annotations:
     """Read MSR-VTT (Xu et al. 2016): `videodatainfo.json`, whole or one of train/val and test."""
-    found = next((f for names in MSRVTT_FILES if (f := _all(source, names))), None)
+    candidates = [[find(source, [name]) for name in names] for names in MSRVTT_FILES]
+    found = next((paths for paths in candidates if all(paths)), None)
     if found is None:
         raise nothing_found(
             source, "caption file of MSR-VTT", [n for names in MSRVTT_FILES for n in names]
         )
     clips = _clips(source, ["videos", "TrainValVideo", "TestVideo", "all"], root=True)
-    rows = (row for path in found for row in _msrvtt_rows(path))
+    rows = (row for path in found if path for row in _msrvtt_rows(path))
     return assemble_clips(rows, clips, partial=True)
 
 
@@ -153,17 +153,13 @@ def _msrvtt_rows(path: Path) -> Iterator[Row]:
         for video in content["videos"]:
             name = video["video_id"]
             split = SPLITS.get(str(video["split"]).lower())
-            yield Row(name, None, split, path.name, name, group=_origin(video))
+            source = str(video.get("url") or name)  # the video that the clip was cut from
+            yield Row(name, None, split, path.name, name, group=source)
         for sentence in content["sentences"]:
             name, number = sentence["video_id"], str(sentence.get("sen_id"))
             yield Row(name, sentence["caption"], None, path.name, name, number=number)
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: not MSR-VTT's layout: {error!r}") from None
-
-
-def _origin(video: dict[str, Any]) -> str:
-    """Return the video that a clip was cut from: its URL if known."""
-    return str(video.get("url") or video["video_id"])
 
 
 def read_msvd(source: Path) -> Annotations:
@@ -179,8 +175,8 @@ def read_msvd(source: Path) -> Annotations:
     pairs = _msvd_csv(path) if path.suffix == ".csv" else _msvd_text(path)
     splits = dict[str, str]()
     if mapping := find(source, ["youtube_mapping.txt"]):
-        for place, (_, line) in enumerate(lines(mapping)):
-            split = "train" if place < 1200 else "validation" if place < 1300 else "test"
+        for number, (_, line) in enumerate(read_lines(mapping)):
+            split = "train" if number < 1200 else "validation" if number < 1300 else "test"
             splits[line.split()[0]] = split
     rows = [
         Row(name, text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
@@ -190,7 +186,7 @@ def read_msvd(source: Path) -> Annotations:
 
 
 def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
-    for number, line in lines(path):
+    for number, line in read_lines(path):
         name, _, text = line.strip().partition(" ")
         if not name.startswith("#"):
             yield f"{path.name}:{number}", name, text
@@ -273,8 +269,3 @@ def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> MediaFo
         return scan_clips(source, by_stem=True)
     folder = require(source, "clip folder", names, folder=True)
     return scan_clips(folder, by_stem=True)
-
-
-def _all(source: Path, names: Sequence[str]) -> list[Path]:
-    found = [path for name in names if (path := find(source, [name]))]
-    return found if len(found) == len(names) else []

@@ -1,6 +1,6 @@
 """The datasets of clips, with captions, labels or both.
 
-Nothing heavy is imported before it is needed: the command line lists datasets from here.
+Heavy modules are imported inside functions: the command line lists the datasets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from data.annotations.entries import Annotations, Entry
-from data.annotations.splits import fold_listing
+from data.annotations.splits import assign_fold
 from data.common.errors import UserError
 from data.storage.dataset_info import (
     GENERATED_LICENSE,
@@ -21,6 +21,17 @@ from data.storage.dataset_info import (
     ImagesOrClips,
     Loaded,
     Options,
+)
+from data.video.clip_folder import read_clip_folder
+from data.video.corpora import (
+    read_fight_surveillance,
+    read_grid,
+    read_hmdb51,
+    read_kinetics,
+    read_msrvtt,
+    read_msvd,
+    read_ucf101,
+    read_vatex,
 )
 
 if TYPE_CHECKING:
@@ -32,15 +43,15 @@ class ClipDataset(ImagesOrClips):
     """Clips with captions, labels or both; some frames of each are stored.
 
     Attributes:
-        reader: lists the clips of a folder, of one of the official folds if there are any.
-        official_folds: whether the dataset comes with three divisions into splits.
+        reader: reads the annotations of a folder.
+        fold_reader: the same for one of the official folds, 1 to 3, of a dataset that has them.
         rate: frames per second that are stored by default; None: `frames` of each clip.
         frames: the number of frames that are stored by default.
         max_side: the longest side of stored frames by default, pixels.
     """
 
-    reader: Callable[[Path, int], Annotations] | None = field(default=None, kw_only=True)
-    official_folds: bool = field(default=False, kw_only=True)
+    reader: Callable[[Path], Annotations] | None = field(default=None, kw_only=True)
+    fold_reader: Callable[[Path, int], Annotations] | None = field(default=None, kw_only=True)
     rate: float | None = field(default=None, kw_only=True)
     frames: int = field(default=16, kw_only=True)
     max_side: int = field(default=256, kw_only=True)
@@ -52,24 +63,8 @@ class ClipDataset(ImagesOrClips):
 
     @property
     def flags(self) -> frozenset[str]:
-        """The options of the command line that it has."""
+        """The command-line options that it accepts."""
         return super().flags if self.generated else frozenset({"image_size", "frames", "rate"})
-
-    def sampling(
-        self, frames: int | None = None, rate: float | None = None, max_side: int | None = None
-    ) -> Sampling:
-        """Return which frames are stored.
-
-        Args:
-            frames: the number of frames; None, and `rate` None: the dataset's default.
-            rate: frames per second instead.
-            max_side: pixels; None: the dataset's default.
-        """
-        from data.media.sampling import Sampling
-
-        if frames is None and rate is None:
-            frames, rate = (self.frames, None) if self.rate is None else (None, self.rate)
-        return Sampling(frames, rate, max_side=self.max_side if max_side is None else max_side)
 
     def options(self, given: Options) -> dict[str, Any]:
         """Return the sampling and, if one is given, the fold; of generated clips the seed."""
@@ -77,8 +72,13 @@ class ClipDataset(ImagesOrClips):
             if given.get("fold") is not None:
                 raise UserError(f"--fold is for clips that are files, not for {self.name}")
             return super().options(given)
+        from data.media.sampling import Sampling
+
+        frames, rate, max_side = (given.get(name) for name in ("frames", "rate", "image_size"))
+        if frames is None and rate is None:
+            frames, rate = (self.frames, None) if self.rate is None else (None, self.rate)
+        sampling = Sampling(frames, rate, max_side=self.max_side if max_side is None else max_side)
         fold = {"fold": given["fold"]} if given.get("fold") is not None else {}
-        sampling = self.sampling(given.get("frames"), given.get("rate"), given.get("image_size"))
         return {**asdict(sampling), **fold}
 
     def read(self, source: Path, options: Options) -> Annotations:
@@ -87,10 +87,12 @@ class ClipDataset(ImagesOrClips):
         With the option `fold` they are those of an official fold or, where there is none, of one
         of five folds that keep groups together: see `data.annotations.splits.fold_listing`.
         """
-        assert self.reader is not None
         fold = options.get("fold")
-        listing = self.reader(source, fold or 1)
-        return listing if fold is None or self.official_folds else fold_listing(listing, fold)
+        if self.fold_reader is not None:
+            return self.fold_reader(source, fold or 1)
+        assert self.reader is not None
+        annotations = self.reader(source)
+        return annotations if fold is None else assign_fold(annotations, fold)
 
     def decode(self, entry: Entry, options: Options) -> Loaded:
         """Read the chosen frames of a clip from its file."""
@@ -106,9 +108,10 @@ class ClipDataset(ImagesOrClips):
 
     def metadata(self, options: Options) -> dict[str, Any]:
         """Return which frames are stored."""
-        from data.video.examples import GENERATED, clip_metadata
+        from data.video.examples import GENERATED
 
-        return clip_metadata(GENERATED if self.generated else _sampling_of(options))
+        sampling = GENERATED if self.generated else _sampling_of(options)
+        return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
 
 def _sampling_of(options: Options) -> Sampling:
@@ -117,67 +120,10 @@ def _sampling_of(options: Options) -> Sampling:
     return Sampling(**{name: value for name, value in options.items() if name != "fold"})
 
 
-def _generator() -> Generator:
-    from data.video.examples import ClipGenerator
+def _clips() -> Generator:
+    from data.video.examples import clip_generator
 
-    return ClipGenerator()
-
-
-# The readers import NumPy, so each is imported when it is called.
-
-
-def _clip_folder(source: Path, fold: int) -> Annotations:
-    from data.video.clip_folder import read_clip_folder
-
-    return read_clip_folder(source)
-
-
-def _grid(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_grid
-
-    return read_grid(source)
-
-
-def _fight_surveillance(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_fight_surveillance
-
-    return read_fight_surveillance(source)
-
-
-def _ucf101(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_ucf101
-
-    return read_ucf101(source, fold)
-
-
-def _hmdb51(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_hmdb51
-
-    return read_hmdb51(source, fold)
-
-
-def _kinetics(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_kinetics
-
-    return read_kinetics(source)
-
-
-def _msrvtt(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_msrvtt
-
-    return read_msrvtt(source)
-
-
-def _msvd(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_msvd
-
-    return read_msvd(source)
-
-
-def _vatex(source: Path, fold: int) -> Annotations:
-    from data.video.corpora import read_vatex
-
-    return read_vatex(source)
+    return clip_generator()
 
 
 _BOTH = ("captions", "labels")
@@ -189,7 +135,7 @@ CLIP_DATASETS = (
         "synthetic clips of moving shapes, with an action and five correct captions each",
         "no files: generated from a seed",
         annotations=_BOTH,
-        generator=_generator,
+        generator=_clips,
         license=GENERATED_LICENSE,
     ),
     ClipDataset(
@@ -198,7 +144,7 @@ CLIP_DATASETS = (
         "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); optional "
         "columns are split, start and end in seconds, group",
         annotations=_BOTH,
-        reader=_clip_folder,
+        reader=read_clip_folder,
         license=OWN_LICENSE,
     ),
     ClipDataset(
@@ -206,7 +152,7 @@ CLIP_DATASETS = (
         "videos of one speaker's sentences of six words",
         "videos/ and sentences.csv (columns id, split, sentence)",
         annotations=_BOTH,
-        reader=_grid,
+        reader=read_grid,
         rate=25,  # a letter takes a tenth of a second, by lips 60 pixels wide
         max_side=360,
     ),
@@ -215,23 +161,21 @@ CLIP_DATASETS = (
         "240 surveillance clips, fight or none",
         "clips.csv (columns file, label, group) beside the clips",
         annotations=("labels",),
-        reader=_fight_surveillance,
+        reader=read_fight_surveillance,
     ),
     ClipDataset(
         "ucf101",
         "13,320 clips of 101 actions",
         "UCF-101/ with trainlist01.txt and testlist01.txt",
         annotations=("labels",),
-        reader=_ucf101,
-        official_folds=True,
+        fold_reader=read_ucf101,
     ),
     ClipDataset(
         "hmdb51",
         "6,766 clips of 51 actions",
         "a folder for each class, in hmdb51_org/, with the lists *_test_split1.txt",
         annotations=("labels",),
-        reader=_hmdb51,
-        official_folds=True,
+        fold_reader=read_hmdb51,
     ),
     ClipDataset(
         "kinetics",
@@ -239,7 +183,7 @@ CLIP_DATASETS = (
         "train.csv and validate.csv (columns label, youtube_id, time_start, time_end, split) "
         "above the clips",
         annotations=("labels",),
-        reader=_kinetics,
+        reader=read_kinetics,
         license=f"annotations CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(
@@ -247,20 +191,20 @@ CLIP_DATASETS = (
         "10,000 clips, 20 English captions each",
         "videodatainfo.json, or train_val_videodatainfo.json and test_videodatainfo.json, "
         "with TrainValVideo/ and TestVideo/ or videos/",
-        reader=_msrvtt,
+        reader=read_msrvtt,
     ),
     ClipDataset(
         "msvd",
         "1,970 clips, about 40 English captions each",
         "YouTubeClips/ with AllVideoDescriptions.txt or the original CSV, and "
         "youtube_mapping.txt for the usual splits",
-        reader=_msvd,
+        reader=read_msvd,
     ),
     ClipDataset(
         "vatex",
         "35,000 clips, 10 English captions each",
         "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
-        reader=_vatex,
+        reader=read_vatex,
         license=f"captions CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(

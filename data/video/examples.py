@@ -1,9 +1,8 @@
-"""Clips as they are stored, the chosen frames of each as images, and generated clips."""
+"""The stored form of clips, the sampled frames as images; generated clips."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,12 @@ import tensorflow_datasets as tfds
 from data.annotations.entries import Entry
 from data.builtin import clips
 from data.builtin.caption_checker import is_true
-from data.media.images import frame_jpeg
+from data.media.images import encode_jpeg, encode_png
 from data.media.sampling import Sampling
 from data.media.video import sample
-from data.storage.dataset_info import Loaded
-from data.storage.png import encode_png
+from data.storage.dataset_info import Generator, Loaded
 
 GENERATED = Sampling(count=clips.FRAMES, placing="uniform")  # all frames of generated clips
-
-
-def clip_metadata(sampling: Sampling) -> dict[str, Any]:
-    """Return what a dataset's metadata say: which frames of its clips are stored."""
-    return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
 
 def clip_features(encoding: str) -> dict[str, Any]:
@@ -54,7 +47,7 @@ def clip_example(entry: Entry, sampling: Sampling) -> Loaded:
     """
     clip = sample(entry.path, sampling, start=entry.start, end=entry.end)
     example = {
-        "frames": [frame_jpeg(frame) for frame in clip.frames],
+        "frames": [encode_jpeg(frame) for frame in clip.frames],
         "times": clip.times.tolist(),
         "clip_id": entry.image_id,
         "captions": entry.captions,
@@ -64,41 +57,29 @@ def clip_example(entry: Entry, sampling: Sampling) -> Loaded:
     return Loaded(example, clip.remarks)
 
 
-class ClipGenerator:
-    """Generates the synthetic clips; an id contains the clip."""
+def _clip_entries(seed: int) -> Iterator[Entry]:
+    for split in clips.SPLITS:
+        for name, clip in clips.synthetic_clips(split, seed=seed):
+            yield Entry(name, name, "", tuple(clips.generate_captions(clip)), split, clip.action)
 
-    seeded = True
 
-    @property
-    def is_true(self) -> Callable[[str, str], bool]:
-        """A check of every statement of a caption against the clip."""
-        return _clip_caption_is_true
-
-    def version(self) -> int:
-        """Return a number that changes with the generated data."""
-        return clips.VERSION
-
-    def entries(self, seed: int) -> Iterator[Entry]:
-        """Yield the entries of all splits."""
-        for split in clips.SPLITS:
-            for name, clip in clips.synthetic_clips(split, seed=seed):
-                yield Entry(
-                    name, name, "", tuple(clips.generate_captions(clip)), split, clip.action
-                )
-
-    def load(self, example_id: str) -> dict[str, Any]:
-        """Render a clip."""
-        clip = clips.clip_by_id(example_id)
-        frames = [encode_png(frame) for frame in clips.render(clip)]
-        return {
-            "frames": frames,
-            "times": [number / clips.RATE for number in range(len(frames))],
-            "clip_id": example_id,
-            "captions": clips.generate_captions(clip),
-            "label": clip.action,
-            "group": example_id,
-        }
+def _load_clip(clip_id: str) -> dict[str, Any]:
+    clip = clips.clip_by_id(clip_id)
+    frames = [encode_png(frame) for frame in clips.render(clip)]
+    return {
+        "frames": frames,
+        "times": [number / clips.RATE for number in range(len(frames))],
+        "clip_id": clip_id,
+        "captions": clips.generate_captions(clip),
+        "label": clip.action,
+        "group": clip_id,
+    }
 
 
 def _clip_caption_is_true(clip_id: str, caption: str) -> bool:
     return is_true(caption, clips.clip_by_id(clip_id))
+
+
+def clip_generator() -> Generator:
+    """Return the generator of the synthetic clips; an id contains the clip."""
+    return Generator(clips.VERSION, _clip_entries, _load_clip, is_true=_clip_caption_is_true)

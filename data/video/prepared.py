@@ -10,12 +10,11 @@ from data.storage.prepared import Stored
 
 
 class _Annotation(NamedTuple):
-    """All that is stored of a clip, but for its frames."""
+    """What is stored of a clip besides its frames."""
 
     clip_id: str
     captions: list[str]
     label: str
-    group: str
     frames: int
 
 
@@ -44,10 +43,6 @@ class StoredClips(Stored):
         """The labels of training clips, sorted."""
         return tuple(sorted({clip.label for clip in self._annotations("train")} - {""}))
 
-    def groups(self, split: str) -> list[tuple[str, str]]:
-        """Return `(clip_id, group)`; clips of one group must stay in one split."""
-        return [(clip.clip_id, clip.group) for clip in self._annotations(split)]
-
     def lengths(self, split: str) -> list[tuple[str, int]]:
         """Return `(clip_id, number of frames)` of each clip."""
         return [(clip.clip_id, clip.frames) for clip in self._annotations(split)]
@@ -55,17 +50,16 @@ class StoredClips(Stored):
     def _annotations(self, split: str) -> list[_Annotation]:
         """Read the annotations of a split once: they are stored between the frames."""
         if split not in self._cache:
-            names = ("captions", "label", "group", "times")
+            names = ("captions", "label", "times")
             clips = self._read(split, lambda example: tuple(map(example.__getitem__, names)))
             self._cache[split] = [
                 _Annotation(
                     clip_id.decode(),
                     [caption.decode() for caption in captions],
                     label.decode(),
-                    group.decode(),
                     len(times),
                 )
-                for clip_id, (captions, label, group, times) in clips
+                for clip_id, (captions, label, times) in clips
             ]
         return self._cache[split]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from data.annotations.entries import Entry
 from data.common.errors import UserError
 from data.common.files import atomic_write
-from data.sharding.datasets import PREPARABLE, list_source, preparable
+from data.sharding.datasets import PREPARABLE, load_annotations, preparable
 from data.storage.dataset_info import Dataset
 from pipelines.runtime.console import number, quiet_tensorflow
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=number(int, "a whole number"),
         default=4,
         metavar="N",
-        help="images look alike if their perceptual hashes differ in at most N of 64 bits "
+        help="images are near duplicates if their perceptual hashes differ in at most N of 64 bits "
         "(default: 4)",
     )
     parser.add_argument(
@@ -50,12 +50,12 @@ def run(given: argparse.Namespace) -> int:
         raise UserError(f"--near is between 0 and 32 bits, not {given.near}")
     dataset = preparable(given.dataset)
     options = dataset.options({})
-    entries = list_source(given.dataset, given.source, options).entries
+    entries = load_annotations(given.dataset, given.source, options).entries
     from data.common.progress import progress
-    from data.sharding.split_checks import leaks
+    from data.sharding.split_checks import find_leaks
 
     with progress(len(entries), "comparing", dataset.unit) as bar:
-        found, unreadable = leaks(entries, near=given.near, bar=bar)
+        found, unreadable = find_leaks(entries, near=given.near, bar=bar)
     splits = Counter(entry.split for entry in entries)
     lines = [
         f"{given.dataset}: {', '.join(f'{s} {n:,}' for s, n in splits.items())} {dataset.unit}"

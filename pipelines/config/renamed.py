@@ -32,18 +32,20 @@ OPTIONS: Mapping[str, str] = {
 }
 DATASETS: Mapping[str, str] = {
     "drawn-clips": "synthetic-clips",
+    "labelled-images": "labeled-images",
     "opinions": "synthetic-reviews",
     "phrasebook": "synthetic-pairs",
-    "pictures": "labelled-images",
+    "pictures": "labeled-images",
     "scenes": "synthetic-scenes",
 }
 RECIPES: Mapping[str, str] = {
     "drawn_actions": "synthetic-actions",
     "drawn_clips": "synthetic-clips",
     "grid_verbs": "grid-verbs",
+    "labelled-images": "labeled-images",
     "opinions": "synthetic-reviews",
     "phrasebook": "synthetic-pairs",
-    "pictures": "labelled-images",
+    "pictures": "labeled-images",
     "scenes": "synthetic-scenes",
 }
 TASK_ALIASES: Mapping[str, str] = {"sentiment": "text-classification"}

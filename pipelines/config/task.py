@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data.images.datasets import IMAGE_DATASETS
-from data.storage.dataset_info import Dataset, serving
+from data.storage.dataset_info import Dataset, datasets_with
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
 from data.video.datasets import CLIP_DATASETS
 
@@ -68,7 +68,7 @@ TASKS = {
             "image → sentence",
             input="image",
             head="captions",
-            datasets=serving(IMAGE_DATASETS, "captions"),
+            datasets=datasets_with(IMAGE_DATASETS, "captions"),
             data="synthetic-scenes",
             recipe="photos",
             examples="""\
@@ -87,7 +87,7 @@ TASKS = {
             input="text",
             head="captions",
             pairs=True,
-            datasets=serving(PAIR_DATASETS, "translations"),
+            datasets=datasets_with(PAIR_DATASETS, "translations"),
             data="synthetic-pairs",
             recipe="pairs",
             examples="""\
@@ -105,7 +105,7 @@ TASKS = {
             "clip → sentence",
             input="video",
             head="captions",
-            datasets=serving(CLIP_DATASETS, "captions"),
+            datasets=datasets_with(CLIP_DATASETS, "captions"),
             data="synthetic-clips",
             recipe="clips",
             examples="""\
@@ -121,7 +121,7 @@ TASKS = {
             "clip → label",
             input="video",
             head="labels",
-            datasets=serving(CLIP_DATASETS, "labels"),
+            datasets=datasets_with(CLIP_DATASETS, "labels"),
             data="synthetic-clips",
             recipe="actions",
             examples="""\
@@ -137,13 +137,13 @@ TASKS = {
             "image → label",
             input="image",
             head="labels",
-            datasets=serving(IMAGE_DATASETS, "labels"),
+            datasets=datasets_with(IMAGE_DATASETS, "labels"),
             data="digits",
-            recipe="labelled-images",
+            recipe="labeled-images",
             examples="""\
   python train.py image-classification
       handwritten digits: a minute or two, no download
-  python train.py image-classification --data labelled-images --source flowers
+  python train.py image-classification --data labeled-images --source flowers
       your own images: flowers/daisy/, flowers/rose/, … or images/ and labels.csv
   python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
       a dataset of TensorFlow Datasets""",
@@ -155,7 +155,7 @@ TASKS = {
             "sentence → label",
             input="text",
             head="labels",
-            datasets=serving(TEXT_DATASETS, "labels"),
+            datasets=datasets_with(TEXT_DATASETS, "labels"),
             data="synthetic-reviews",
             recipe="texts",
             examples="""\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data.common.errors import UserError
-from data.storage.cache import say
+from data.storage.cache import log
 from data.storage.prepared import Stored
 from pipelines.inputs.feature_cache import VERSION
 
@@ -51,7 +51,7 @@ def can_use_stored_features(
     has = f"{prepared.directory} has features of {encoder['backbone']} at {encoder['size']} pixels"
     if prepared.has_pixels():
         if not fine_tuned:
-            say(f"{has}, without {missing}: the run computes features from its images")
+            log(f"{has}, without {missing}: the run computes features from its images")
         return False
     problem = "but no images, which fine-tuning needs" if fine_tuned else f"without {missing}"
     raise UserError(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.annotations.problems import summary
-from data.sharding.shards import Shard, Workplace
+from data.sharding.shards import Shard, WorkFolder
 from data.sharding.work_items import DIGESTS
 from data.sharding.write_dataset import Written, lock, new_job, plan_dataset, write_dataset
 from data.storage.manifest import SKIPPED
@@ -51,14 +51,14 @@ def prepare(
 
         beam.run(work, missing, unit, beam_options)
 
-    job, place = new_job(dataset, options, encoder, pixels), Workplace(out)
+    job, place = new_job(dataset, options, encoder, pixels), WorkFolder(out)
     with lock(place):
         plan = plan_dataset(source, job, place.folder / DIGESTS)
         again = write_dataset(place, job, plan, max_bad=max_bad, make=make, describe=_describe)
     return (out / SUMMARY).read_text(encoding="utf-8") + "prepared before\n" * again
 
 
-def _describe(place: Workplace, written: Written) -> dict[str, bytes]:
+def _describe(place: WorkFolder, written: Written) -> dict[str, bytes]:
     """Return the summary, and a page with samples."""
     from pipelines.jobs.summary import describe, sheet
 

@@ -15,7 +15,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from data.media.vocabulary import tokenize
 from data.sharding.datasets import preparable
-from data.sharding.shards import Workplace
+from data.sharding.shards import WorkFolder
 from data.sharding.work_items import read_items
 from data.sharding.write_dataset import Written
 from pipelines.reports.gallery import Card, Section, page
@@ -40,7 +40,7 @@ class _Counts:
         self.lengths.append(len(words))
 
 
-def describe(place: Workplace, written: Written) -> str:
+def describe(place: WorkFolder, written: Written) -> str:
     """Return the summary: a line for each split, then for shapes, words and labels.
 
     Args:
@@ -113,7 +113,7 @@ def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
             yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
 
 
-def sheet(place: Workplace, written: Written, text: str) -> str:
+def sheet(place: WorkFolder, written: Written, text: str) -> str:
     """Return a page with the summary and the first examples of each split.
 
     They are random: the order of a split is that of the hashes of its ids.

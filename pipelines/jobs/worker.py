@@ -144,7 +144,7 @@ class Worker:
                 self.sandbox.call(make, self.work, key, crashing)
                 return
             except BrokenProcessPool:
-                number = _current_item(Path(self.work) / f"{key}.hand")
+                number = _current_item(Path(self.work) / f"{key}.current")
                 if number is not None and number not in crashing and self._crashes(key, number):
                     crashing[number] = "it crashes the decoder"
         raise UserError(

@@ -14,7 +14,7 @@ WORK_ITEMS, POISON, BYSTANDER = 5, 3, 1
 def deadly_make(work: str, key: str, deadly: dict[int, str]) -> None:
     """Stand for a decoder that crashes on one item, and a process that is killed over another."""
     for number in range(WORK_ITEMS):
-        (Path(work) / f"{key}.hand").write_bytes(b"%8d" % number)
+        (Path(work) / f"{key}.current").write_bytes(b"%8d" % number)
         once = Path(work) / "killed"
         if number == BYSTANDER and not once.exists():
             once.touch()

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from data.common.errors import UserError
-from data.media.images import BadImage, frame_jpeg, load_image
+from data.media.images import BadImage, encode_jpeg, load_image
 from data.media.sampling import Sampling
 from data.media.video import sample
 from pipelines.export.layout import find_version, read_info
@@ -97,7 +97,7 @@ class ExportedModel:
         if not isinstance(item, (str, Path)):
             return list(item)
         frames = sample(item, Sampling(**self.info["input"]["sampling"])).frames
-        return [frame_jpeg(frame) for frame in frames]  # as in training
+        return [encode_jpeg(frame) for frame in frames]  # as in training
 
     def selected_frames(self, frames: Sequence[bytes]) -> list[bytes]:
         """Return the encoded frames of a clip that the model uses."""

@@ -64,7 +64,7 @@ def subtitle(captioner: Captioner, clip: Path, window: float, out: Path) -> int:
 def _windows(
     clip: Path, sampling: Sampling, window: float
 ) -> Iterator[tuple[float, float, list[bytes]]]:
-    from data.media.images import frame_jpeg
+    from data.media.images import encode_jpeg
     from data.media.sampling import BadClip
     from data.media.video import sample
 
@@ -80,7 +80,7 @@ def _windows(
             raise UserError(f"{clip}: {error.strerror or error}") from error
         last = float(found.times[-1])  # the middle of its segment
         end = min(end, last + max(0.04, (last - start) / (2 * len(found.times) - 1)))
-        yield start, end, [frame_jpeg(frame) for frame in found.frames]
+        yield start, end, [encode_jpeg(frame) for frame in found.frames]
 
 
 def _merged(cues: Sequence[Cue]) -> list[Cue]:

@@ -158,13 +158,13 @@ def _sample(path: str, sampling: Mapping[str, Any], sender: Any) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_CLIP_MEMORY, _CLIP_MEMORY))
     import cv2
 
-    from data.media.images import frame_jpeg
+    from data.media.images import encode_jpeg
     from data.media.sampling import BadClip, Sampling
     from data.media.video import sample
 
     try:
         sampled = sample(path, Sampling(**sampling))
-        frames = [base64.b64encode(frame_jpeg(frame)).decode() for frame in sampled.frames]
+        frames = [base64.b64encode(encode_jpeg(frame)).decode() for frame in sampled.frames]
     except BadClip as error:
         sender.send(str(error))
     except (MemoryError, cv2.error):

@@ -27,14 +27,14 @@ def test_the_share_of_bad_images_is_limited(tmp_path: Path) -> None:
     assert json.loads(report.read_text("utf-8").splitlines()[0]) == {
         "file": "é.jpg", "reason": "missing", "where": "a:1", "bad": True
     }  # fmt: skip
-    check_share("x", problems, total=100, max_bad=0.01, report=report)
+    check_share("x", problems, total=100, max_bad=0.01, report=report, kind="image")
     with pytest.raises(UserError) as error:
-        check_share("x", problems, total=99, max_bad=0.01, report=report)
+        check_share("x", problems, total=99, max_bad=0.01, report=report, kind="image")
     assert "1 of 99 images (1.0%) have problems, more than the 1.0% allowed" in str(error.value)
     assert "1 missing, 1 without captions" in str(error.value)
     assert str(report) in str(error.value)
     # The number it offers is enough.
     enough = float(str(error.value).rpartition("--max-bad ")[2])
-    check_share("x", problems, total=99, max_bad=enough, report=report)
+    check_share("x", problems, total=99, max_bad=enough, report=report, kind="image")
     with pytest.raises(UserError, match=r"Fix them$"):  # without them nothing would be left
-        check_share("x", problems, total=1, max_bad=0.01, report=report)
+        check_share("x", problems, total=1, max_bad=0.01, report=report, kind="image")

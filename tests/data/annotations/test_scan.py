@@ -1,4 +1,4 @@
-"""Media folders: names as annotation files write them, places as the disk has them."""
+"""Media folders: names as in annotation files, paths as on disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from data.annotations.scan import scan
 
 
-def test_names_are_composed_and_places_are_as_on_disk(tmp_path: Path) -> None:
+def test_names_are_in_nfc_and_paths_are_as_on_disk(tmp_path: Path) -> None:
     apart = unicodedata.normalize("NFD", "é.jpg")
     (tmp_path / "images" / "deep").mkdir(parents=True)
     for name in ("a.jpg", f"deep/{apart}"):
@@ -21,7 +21,7 @@ def test_names_are_composed_and_places_are_as_on_disk(tmp_path: Path) -> None:
     assert images.name_of(f"deep/{apart}") == "deep/é.jpg"
 
 
-def test_a_name_and_its_place_are_one_string_in_memory(tmp_path: Path) -> None:
+def test_a_name_and_its_path_are_one_string_in_memory(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").touch()
     images = scan(tmp_path)
     ((name, place),) = images.files.items()

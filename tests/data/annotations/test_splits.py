@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from data.annotations.entries import Annotations, Entry, Row
 from data.annotations.splits import (
     FOLDS,
+    assign_fold,
     choose_splits,
-    fold_listing,
     hash_splits,
     hold_out_groups,
 )
@@ -38,7 +38,7 @@ def test_hash_splits_are_80_10_10_and_new_ids_do_not_move_old_ones() -> None:
     assert all(splits[image_id] == fewer[image_id] for image_id in fewer)
 
 
-def test_splits_are_chosen_label_by_label() -> None:
+def test_splits_are_stratified_by_label() -> None:
     labels = {f"{number}.jpg": "ab"[number % 2] for number in range(2000)} | {"one.jpg": "c"}
     chosen, notes = choose_splits(((name, label, None) for name, label in labels.items()), "image")
     assert chosen["one.jpg"] == "train"
@@ -82,7 +82,7 @@ def test_each_clip_is_in_one_test_fold_and_groups_stay_together() -> None:
     whole = listing(30)
     tested = Counter[str]()
     for fold in range(1, FOLDS + 1):
-        found = fold_listing(whole, fold)
+        found = assign_fold(whole, fold)
         assert [entry.image_id for entry in found.entries] == [e.image_id for e in whole.entries]
         splits: dict[str, set[str]] = {}
         for entry in found.entries:
@@ -97,6 +97,6 @@ def test_each_clip_is_in_one_test_fold_and_groups_stay_together() -> None:
 
 def test_impossible_folds_are_refused() -> None:
     with pytest.raises(UserError, match="--fold is 1 to 5, not 6"):
-        fold_listing(listing(30), 6)
+        assign_fold(listing(30), 6)
     with pytest.raises(UserError, match="at least 10 groups of clips, not 9"):
-        fold_listing(listing(9), 1)
+        assign_fold(listing(9), 1)

@@ -77,9 +77,8 @@ def test_every_word_is_common_in_training(splits: dict[str, list[SyntheticClip]]
     assert test <= set(words)
 
 
-def test_a_smaller_count_gives_the_first_clips() -> None:
-    assert list(synthetic_clips("test", 3)) == list(synthetic_clips("test", 5))[:3]
-    assert [clip_id for clip_id, _ in synthetic_clips("train", 1, seed=7)] == ["train-7-00000"]
+def test_an_id_contains_split_seed_and_index() -> None:
+    assert next(synthetic_clips("train", seed=7))[0] == "train-7-00000"
 
 
 @given(any_clip, st.floats(0, 1))
@@ -130,7 +129,7 @@ def test_clips_and_captions_depend_on_the_seed_only() -> None:
     code = (
         "import hashlib, sys; from data.builtin.clips import *\n"
         "digest = hashlib.sha256()\n"
-        "for clip_id, clip in synthetic_clips('train', 20):\n"
+        "for clip_id, clip in itertools.islice(synthetic_clips('train'), 20):\n"
         "    digest.update(render(clip).tobytes() + (clip.action + clip.content()).encode())\n"
         "    digest.update('|'.join([clip_id, *generate_captions(clip)]).encode())\n"
         "print(digest.hexdigest()[:16], {'tensorflow', 'cv2'} & set(sys.modules))"

@@ -87,9 +87,8 @@ def test_scenes_of_two_objects_rarely_repeat(splits: dict[str, list[Scene]]) -> 
         assert len(set(pairs)) > 0.9 * len(pairs) > 0.3 * count
 
 
-def test_a_smaller_count_gives_the_first_scenes() -> None:
-    assert list(synthetic_scenes("test", 3)) == list(synthetic_scenes("test", 5))[:3]
-    assert [scene_id for scene_id, _ in synthetic_scenes("train", 1, seed=7)] == ["train-7-00000"]
+def test_an_id_contains_split_seed_and_index() -> None:
+    assert next(synthetic_scenes("train", seed=7))[0] == "train-7-00000"
 
 
 @given(any_scene)
@@ -120,7 +119,7 @@ def test_images_and_captions_depend_on_the_seed_only() -> None:
     code = (
         "import hashlib; from data.builtin.scenes import *\n"
         "digest = hashlib.sha256()\n"
-        "for scene_id, scene in synthetic_scenes('train', 20):\n"
+        "for scene_id, scene in itertools.islice(synthetic_scenes('train'), 20):\n"
         "    digest.update(render(scene).tobytes() + scene.content().encode())\n"
         "    digest.update('|'.join([scene_id, *generate_captions(scene)]).encode())\n"
         "print(digest.hexdigest()[:16])"

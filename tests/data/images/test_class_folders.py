@@ -1,4 +1,4 @@
-"""Labelled images in their usual layouts; problems are reported."""
+"""Labeled images in their usual layouts; problems are reported."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:Depreca
 def prepare(tmp_path: Path, files: dict[str, Any], **options: Any) -> StoredImages:
     source = fill(tmp_path / "source", files)
     return prepare_images(
-        "labelled-images", source, labels=True, data_dir=tmp_path / "data", **options
+        "labeled-images", source, labels=True, data_dir=tmp_path / "data", **options
     )
 
 
 def flowers(folder: str = "", count: int = 20, first: int = 0) -> dict[str, bytes]:
-    """Daisies and roses in a folder each, as many of both."""
+    """Two class folders, daisies and roses, with the same number of images."""
     return {
         f"{folder}{kind}/{number}.jpg": jpeg(first + 1000 * place + number)
         for place, kind in enumerate(("daisy", "rose"))
@@ -45,7 +45,7 @@ def wrong(prepared: StoredImages) -> dict[str, str]:
     return {problem.file: problem.reason for problem in read_report(prepared.problems)}
 
 
-def test_class_folders_are_split_class_by_class(tmp_path: Path) -> None:
+def test_class_folders_are_split_by_class(tmp_path: Path) -> None:
     files = {f"flowers/{name}": data for name, data in flowers().items()}  # as archives unpack
     prepared = prepare(tmp_path, files)
     assert prepared.classes == ("daisy", "rose")
@@ -53,10 +53,10 @@ def test_class_folders_are_split_class_by_class(tmp_path: Path) -> None:
     assert {split for split, counts in found.items() if len(counts) == 2} >= {"train", "validation"}
     assert sum(found.values(), Counter()) == {"daisy": 20, "rose": 20}
     for split in prepared.splits:
-        pictures = dict(prepared.images(split))
-        assert list(pictures) == prepared.ids(split) == [n for n, _ in prepared.labels(split)]
+        images = dict(prepared.images(split))
+        assert list(images) == prepared.ids(split) == [n for n, _ in prepared.labels(split)]
         for name, label in prepared.labels(split):
-            assert name.startswith(f"{label}/") and pictures[name] == files[f"flowers/{name}"]
+            assert name.startswith(f"{label}/") and images[name] == files[f"flowers/{name}"]
     stored = tfds.builder_from_directory(prepared.directory)  # as anyone reads it
     (example, *_) = stored.as_dataset(split="train").as_numpy_iterator()
     assert example["label"].decode() in prepared.classes
@@ -86,8 +86,8 @@ def test_a_table_beside_the_images(tmp_path: Path, name: str) -> None:
     else:
         line = '{{"image": "{}", "label": "{}", "split": "{}"}}\n'
         table = "".join(line.format(*row) for row in rows)
-    pictures = {f"images/{file}": jpeg(number) for number, (file, _, _) in enumerate(rows)}
-    prepared = prepare(tmp_path, {name: table, **pictures})
+    images = {f"images/{file}": jpeg(number) for number, (file, _, _) in enumerate(rows)}
+    prepared = prepare(tmp_path, {name: table, **images})
     assert sorted(prepared.labels("train")) == [("a.jpg", "Löwe"), ("b.jpg", "猫")]
     assert prepared.labels("validation") == [("c.jpg", "猫")]
 
@@ -118,12 +118,12 @@ def test_problems_are_reported(tmp_path: Path) -> None:
             ("a.jpg", "y", "train"),
         ]
     )
-    pictures = {
+    images = {
         "a.jpg": jpeg(1), "same.jpg": jpeg(1), "other.jpg": jpeg(1), "b.jpg": jpeg(2),
         "torn.jpg": jpeg(3)[:-200], "bare.jpg": jpeg(4), "v.jpg": jpeg(5), "leak.jpg": jpeg(5),
-        "untold.jpg": jpeg(6),
+        "unlabeled.jpg": jpeg(6),
     }  # fmt: skip
-    files = {"labels.csv": table} | {f"images/{name}": data for name, data in pictures.items()}
+    files = {"labels.csv": table} | {f"images/{name}": data for name, data in images.items()}
     with pytest.raises(UserError, match=r"have problems, more than the 1.0% allowed"):
         prepare(tmp_path, files)
     prepared = prepare(tmp_path, files, max_bad=1.0)
@@ -134,7 +134,7 @@ def test_problems_are_reported(tmp_path: Path) -> None:
         "torn.jpg": "undecodable: cut short",
         "gone.jpg": "missing",
         "bare.jpg": "without a label",
-        "untold.jpg": "without a label",
+        "unlabeled.jpg": "without a label",
         "leak.jpg": "in two splits: v.jpg in validation (kept) is the same image",
     }
     assert labels(prepared) == {"train": {"x": 1, "y": 1}, "validation": {"x": 1}}

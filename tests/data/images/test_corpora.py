@@ -78,7 +78,7 @@ def test_each_problem_of_flickr8k_is_reported(tmp_path: Path) -> None:
     assert listing.total == 6
 
 
-def test_flickr8k_as_kaggle_has_it_is_split_by_hash(tmp_path: Path) -> None:
+def test_kaggles_flickr8k_is_split_by_hash(tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(40)]
     rows = "".join(f'{name},"A man , and ""gauges"" {name} ."\n' for name in names)
     fill(tmp_path, {"captions.txt": "image,caption\n" + rows} | pictures("Images", *names))

@@ -18,7 +18,7 @@ from data.builtin import digits, scenes
 from data.common.errors import UserError
 from data.images.datasets import IMAGE_DATASETS
 from data.sharding.prepare import prepare_images
-from data.storage.dataset_info import serving
+from data.storage.dataset_info import datasets_with
 from tests.support.paths import ROOT
 from tests.support.source_files import fill, jpeg
 
@@ -50,19 +50,19 @@ def test_wrong_requests_raise_errors_with_names(tmp_path: Path) -> None:
             prepare_images(*arguments)
     with pytest.raises(UserError, match="--max-bad is a share between 0 and 1, not 2"):
         prepare_images("folder", ROOT, max_bad=2)
-    with pytest.raises(UserError, match="labelled-images"):
-        prepare_images("labelled-image", labels=True)
+    with pytest.raises(UserError, match="labeled-images"):
+        prepare_images("labeled-image", labels=True)
     with pytest.raises(UserError, match="digits takes no --source"):
         prepare_images("digits", ".", labels=True)
 
 
 def test_the_registry_is_light_and_complete() -> None:
     photos = ["flickr8k", "flickr30k", "coco", "coco_captions"]
-    captioned = list(serving(IMAGE_DATASETS, "captions"))
+    captioned = list(datasets_with(IMAGE_DATASETS, "captions"))
     assert captioned[:5] == ["synthetic-scenes", *photos]
     assert {"multi30k-de", "multi30k-fr", "prepared", "folder"} == {*captioned[5:]}
-    labelled = list(serving(IMAGE_DATASETS, "labels"))
-    assert labelled == ["digits", "labelled-images", "tfds:NAME", "prepared"]
+    labeled = list(datasets_with(IMAGE_DATASETS, "labels"))
+    assert labeled == ["digits", "labeled-images", "tfds:NAME", "prepared"]
     assert all(dataset.layout and dataset.summary for dataset in IMAGE_DATASETS)
     script = (
         "import sys; sys.path.insert(0, sys.argv[1]); import data.images.datasets; "

@@ -88,7 +88,7 @@ def test_names_in_folders_with_spaces_and_in_either_unicode_form(tmp_path: Path)
     "name", ["/etc/passwd", "../secret.jpg", "x/../../secret.jpg", "C:\\a.jpg"]
 )
 def test_images_outside_the_image_folder_are_refused(tmp_path: Path, name: str) -> None:
-    fill(tmp_path, {"secret.jpg": b"picture"})
+    fill(tmp_path, {"secret.jpg": b"image"})
     table = f"image,caption\n{name},out\na.jpg,one\nb.jpg,two\n"
     listing = folder(tmp_path, table, "a.jpg", "b.jpg")
     assert set(captions(listing)) == {"a.jpg", "b.jpg"}
@@ -98,7 +98,7 @@ def test_images_outside_the_image_folder_are_refused(tmp_path: Path, name: str) 
 
 
 def test_symbolic_links_are_followed_but_not_in_loops(tmp_path: Path) -> None:
-    elsewhere = fill(tmp_path / "elsewhere", pictures("deep", "b.jpg") | {"a.jpg": b"picture"})
+    elsewhere = fill(tmp_path / "elsewhere", pictures("deep", "b.jpg") | {"a.jpg": b"image"})
     source = fill(tmp_path / "source", {"captions.csv": "image,caption\na.jpg,a\nmore/b.jpg,b\n"})
     (source / "images").mkdir()
     os.symlink(elsewhere / "a.jpg", source / "images" / "a.jpg")

@@ -1,4 +1,4 @@
-"""A clip gives the frames that were asked for, or says why it does not."""
+"""A clip gives the requested frames, or an error with the reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ settings.load_profile("video")
 
 
 def chosen(sampling: Sampling, count: int, interval: float) -> list[int]:
-    """Which frames of an even clip `Sampling` asks for, by the rule it documents."""
+    """Return the frames that `Sampling` takes of a clip with a constant frame rate."""
     times = sampling.times(0.0, count * interval, interval)
     begins = np.arange(count) * interval
     late = np.unique(np.searchsorted(begins, times - interval / 2 - 1e-6))
@@ -39,7 +39,7 @@ clips = st.tuples(st.integers(1, 2000), st.sampled_from([1 / 60, 1 / 29.97, 0.04
 
 
 @given(clips, st.integers(1, 64), st.sampled_from(["centred", "uniform"]))
-def test_as_many_frames_as_asked_or_all_there_are(
+def test_the_requested_number_of_frames_or_all(
     clip: tuple[int, float], count: int, placing: str
 ) -> None:
     length, interval = clip
@@ -69,7 +69,7 @@ def test_each_segment_gives_the_frame_in_its_middle(clip: tuple[int, float], cou
 
 
 @given(clips, st.floats(0.1, 100))
-def test_a_rate_gives_frames_that_far_apart(clip: tuple[int, float], rate: float) -> None:
+def test_a_rate_gives_frames_at_its_interval(clip: tuple[int, float], rate: float) -> None:
     length, interval = clip
     if length * interval * min(rate, 1 / interval) > MAX_FRAMES - 1:
         return
@@ -94,12 +94,12 @@ def test_the_right_frames_of_every_format(tmp_path: Path, name: str) -> None:
     window = sample(path, Sampling(count=2), start=0.4, end=0.8)
     assert numbers(window.frames) == [12, 17]
     assert numbers(sample(path, Sampling(rate=5), start=1.2).frames) == [30, 35]
-    # Where the header counts wrongly (MPEG program streams), it is said, and mended.
+    # A wrong frame count in the header (MPEG program streams) is reported and corrected.
     wrong = bool(name.endswith(".mpg"))
     assert [remark.startswith("wrong header") for remark in centred.remarks] == [True] * wrong
 
 
-def test_colors_come_as_red_green_blue(tmp_path: Path) -> None:
+def test_colors_are_rgb(tmp_path: Path) -> None:
     path = tmp_path / "red.avi"
     writer = cv2.VideoWriter(os.fspath(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
     writer.write(np.full((48, 64, 3), (0, 0, 255), np.uint8))  # OpenCV's order: blue, green, red
@@ -120,7 +120,7 @@ def test_a_clip_of_uneven_rate_is_sampled_by_time(tmp_path: Path) -> None:
     assert numbers(sample(path, Sampling(count=2), start=1.2).frames)[0] >= 11
 
 
-def test_a_last_frame_that_stays_long_is_no_break(tmp_path: Path) -> None:
+def test_a_long_last_frame_is_not_an_error(tmp_path: Path) -> None:
     path = write_gif(tmp_path / "slides.gif", range(10), [40] * 9 + [5000])
     assert sample(path, Sampling(rate=25)).remarks == ()
     # A mean of two frames a second does not hide the ten in the first 0.4 s.

@@ -18,7 +18,7 @@ from data.annotations.entries import Entry, Problem
 from data.common.errors import UserError
 from data.sharding import shards, work_items
 from data.sharding import write_dataset as writing
-from data.sharding.datasets import list_source, preparable
+from data.sharding.datasets import load_annotations, preparable
 from data.sharding.shard_writer import write_shard
 from data.storage import manifest
 from pipelines.jobs.prepare import prepare
@@ -49,9 +49,11 @@ def test_a_new_name_changes_one_group_and_moves_no_other(
     }
 
 
-def test_a_key_stays_what_it_was() -> None:
+def test_the_key_of_a_shard_does_not_change() -> None:
     entry = Entry("1", "a.jpg", "a.jpg", ("a dog", "a cat"), "train", "animal", "g", "/anywhere")
-    (shard,) = shards.plan([work_items.Item(entry, bytes(32), bytes(16))], {"dataset": "folder"}, 8)
+    (shard,) = shards.plan_shards(
+        [work_items.Item(entry, bytes(32), bytes(16))], {"dataset": "folder"}, 8
+    )
     assert shard == shards.Shard("524ab15c9f01018be077752c5c07510d", "train", 1)
 
 
@@ -88,7 +90,7 @@ def test_added_images_change_few_shards_and_the_result_is_that_of_a_new_dataset(
     assert content(tmp_path / "out") == content(tmp_path / "third")
 
 
-def test_interrupted_anywhere_it_ends_in_the_same_bytes_and_is_never_half_readable(
+def test_an_interrupted_job_resumes_to_the_same_bytes_and_is_never_half_readable(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = image_folder(tmp_path / "source", 60), tmp_path / "out"
@@ -149,9 +151,11 @@ def test_check_names_damaged_files_and_the_same_command_repairs_them(
 
 def test_unusable_images_are_reported_and_limited(tmp_path: Path, made: list[str]) -> None:
     source, out = image_folder(tmp_path / "source", 40), tmp_path / "out"
-    (source / "images" / "3.jpg").write_bytes(b"no picture")
-    held = next(e for e in list_source("folder", source, OPTIONS).entries if e.split == "test")
-    train = next(e for e in list_source("folder", source, OPTIONS).entries if e.split == "train")
+    (source / "images" / "3.jpg").write_bytes(b"not an image")
+    held = next(e for e in load_annotations("folder", source, OPTIONS).entries if e.split == "test")
+    train = next(
+        e for e in load_annotations("folder", source, OPTIONS).entries if e.split == "train"
+    )
     (source / "images" / train.file).write_bytes(held.path.read_bytes())
     with pytest.raises(UserError, match=r"2 of 40 images \(5.0%\) have problems"):
         build(source, out, max_bad=0.03)
@@ -187,7 +191,7 @@ def test_a_file_that_changes_or_vanishes_stops_the_job(
     tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = image_folder(tmp_path / "source", 20)
-    hashed = work_items.hashed
+    hashed = work_items.hash_files
 
     def then(change: Callable[[Path], object]) -> None:
         def wrapper(*given: Any) -> Any:
@@ -195,7 +199,7 @@ def test_a_file_that_changes_or_vanishes_stops_the_job(
             change(source / "images" / "5.jpg")
             return found
 
-        monkeypatch.setattr(writing, "hashed", wrapper)
+        monkeypatch.setattr(writing, "hash_files", wrapper)
 
     then(lambda path: path.write_bytes(path.read_bytes() + b"\0"))
     with pytest.raises(UserError, match=r"5\.jpg was changed while it was read"):
@@ -231,12 +235,12 @@ def test_duplicate_ids_and_names_that_differ_in_case_are_reported() -> None:
 )
 def test_every_generated_dataset_can_be_stored(name: str, tmp_path: Path) -> None:
     options = preparable(name).options({})
-    entries = list_source(name, None, options).entries[:2]
+    entries = load_annotations(name, None, options).entries[:2]
     (tmp_path / ".work").mkdir()
-    found = work_items.hashed(entries, tmp_path / work_items.DIGESTS)
+    found = work_items.hash_files(entries, tmp_path / work_items.DIGESTS)
     job = {"dataset": name, "options": options, "encoder": None, "pixels": True}
-    planned = shards.plan(found, job, 100)
-    place = shards.Workplace(tmp_path)
+    planned = shards.plan_shards(found, job, 100)
+    place = shards.WorkFolder(tmp_path)
     (tmp_path / work_items.DIGESTS).unlink(missing_ok=True)
     (shard,) = place.begin(job, planned)
     write_shard(place.folder, shard.key, {})

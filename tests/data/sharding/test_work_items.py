@@ -1,4 +1,4 @@
-"""Items: hashed once, written and read as they are, and freed of what comes twice."""
+"""Work items: hashed once, written and read unchanged; duplicates are removed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.annotations.entries import Entry, Problem, part_name
-from data.annotations.problems import repeats
+from data.annotations.problems import duplicate_problem
 from data.sharding import work_items
 from data.sharding.work_items import Item
 from data.storage import fingerprints
@@ -46,44 +46,44 @@ def plainly(some: list[Item]) -> tuple[list[Item], list[Problem]]:
         entry = item.entry
         if (first := ids.setdefault(entry.image_id, item)) is not item:
             reason = f"id given twice: {entry.image_id!r} is {first.entry.file} (kept) as well"
-            problems.append(Problem(entry.file, reason, entry.place))
+            problems.append(Problem(entry.file, reason, entry.relative_path))
             continue
         if isinstance(item.digest, bytes):
             same = contents.setdefault((item.digest, entry.start, entry.end), item)
-            if problem := repeats(entry, same.entry, "clip"):
+            if problem := duplicate_problem(entry, same.entry, "clip"):
                 problems.append(problem)
                 continue
         if (other := folded.setdefault(entry.file.casefold(), entry.file)) != entry.file:
             reason = f"differs only in case: from {other}"
-            problems.append(Problem(entry.file, reason, entry.place, bad=False))
+            problems.append(Problem(entry.file, reason, entry.relative_path, bad=False))
         kept.append(item)
     return kept, problems
 
 
 @given(st.lists(ITEMS, max_size=12))
-def test_what_comes_twice_is_what_plain_dictionaries_find(some: list[Item]) -> None:
+def test_duplicates_are_those_that_plain_dictionaries_find(some: list[Item]) -> None:
     assert work_items.remove_duplicates(some, "clip") == plainly(some)
 
 
 def test_files_are_read_once_and_again_when_they_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, content = list[str](), fingerprints.content
+    read, content = list[str](), fingerprints.file_digest
 
     def counted(path: Path) -> Any:
         read.append(path.name)
         return content(path)
 
-    monkeypatch.setattr(work_items, "content", counted)
+    monkeypatch.setattr(work_items, "file_digest", counted)
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text(name)
     names = ("a.jpg", "b.jpg", "gone.jpg")
     entries = [Entry(name, name, name, (), "train", root=str(tmp_path)) for name in names]
-    first = work_items.hashed([*entries, Entry("1", "1", "", (), "train")], tmp_path / "known")
+    first = work_items.hash_files([*entries, Entry("1", "1", "", (), "train")], tmp_path / "known")
     assert sorted(read) == ["a.jpg", "b.jpg", "gone.jpg"]
     assert [item.digest for item in first[2:]] == [2, None]  # no such file; none at all
     (tmp_path / "b.jpg").write_text("changed")
-    second = work_items.hashed(entries, tmp_path / "known")
+    second = work_items.hash_files(entries, tmp_path / "known")
     assert sorted(read[3:]) == ["b.jpg", "gone.jpg"]
     assert second[0] == first[0] and second[1].digest != first[1].digest
     work_items.write_items(tmp_path / "some.items", "train", [*first, *second])

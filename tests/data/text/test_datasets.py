@@ -30,13 +30,13 @@ def read(tmp_path: Path) -> Any:
     return prepare
 
 
-def labelled(prepared: Texts, split: str) -> dict[str, str]:
+def labeled(prepared: Texts, split: str) -> dict[str, str]:
     pairs = zip(prepared.texts(split), prepared.labels(split), strict=True)
     return {text: label for (_, text), (_, label) in pairs}
 
 
 def everything(prepared: Texts) -> dict[str, str]:
-    return {text: c for split in prepared.splits for text, c in labelled(prepared, split).items()}
+    return {text: c for split in prepared.splits for text, c in labeled(prepared, split).items()}
 
 
 def test_tsv_csv_and_json_lines_give_the_same_texts(read: Any) -> None:
@@ -56,7 +56,7 @@ def test_tsv_csv_and_json_lines_give_the_same_texts(read: Any) -> None:
             file.unlink()
 
 
-def test_splits_by_file_by_column_and_by_hash(read: Any) -> None:
+def test_splits_come_from_files_a_column_or_a_hash(read: Any) -> None:
     files = {"train.tsv": GOOD + BAD, "dev.tsv": "so good\tgood\n", "test.tsv": "so bad\tbad\n"}
     assert read(files).splits == {"train": 2, "validation": 1, "test": 1}
     rows = [f"text {n},{'ab'[n % 2]},{('train', 'val', 'test')[n % 3]}\n" for n in range(12)]
@@ -76,21 +76,21 @@ def test_a_tenth_of_training_becomes_the_missing_validation_split(
     prepared = read({"train.tsv": many, "test.tsv": "unheard of\ta\n"})
     assert sum(prepared.splits.values()) == 402 and prepared.splits["test"] == 1
     assert 25 < prepared.splits["validation"] < 60
-    assert labelled(prepared, "train")["rare"] == "c"  # a label of one text stays in training
-    said = f"no validation split given: {prepared.splits['validation']} of the training texts"
-    assert said in capfd.readouterr().err
+    assert labeled(prepared, "train")["rare"] == "c"  # a label of one text stays in training
+    note = f"no validation split given: {prepared.splits['validation']} of the training texts"
+    assert note in capfd.readouterr().err
 
 
-def test_a_label_is_one_line_whatever_its_cell(read: Any) -> None:
+def test_a_label_is_read_as_one_line(read: Any) -> None:
     rows = 'text,label\na,good\nb,"so\n so"\nc,so so\n'
     assert read({"train.csv": rows}).classes == ("good", "so so")
 
 
-def test_a_label_of_one_text_is_learned_from(read: Any) -> None:
+def test_a_label_of_one_text_stays_in_training(read: Any) -> None:
     rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
     prepared = read({"texts.tsv": rows})
     assert len(prepared.classes) == 50
-    assert len(labelled(prepared, "validation")) == 10  # of labels with two texts, one each
+    assert len(labeled(prepared, "validation")) == 10  # of labels with two texts, one each
 
 
 def test_empty_texts_and_texts_in_two_splits_are_left_out_and_reported(read: Any) -> None:
@@ -150,7 +150,7 @@ def test_long_cells_and_empty_splits_are_read(read: Any, files: Any) -> None:
         ),
         ({"texts.csv": "text,label,split\na,b,trian\n"}, ["line 2", "'trian'"]),
         ({"texts.csv": "text,label,split,split\na,b,dev,\n"}, ["line 1: 2 columns split"]),
-        ({"other.txt": "x"}, ["no labelled texts", "train.tsv", "found other.txt"]),
+        ({"other.txt": "x"}, ["no labeled texts", "train.tsv", "found other.txt"]),
         ({"train.tsv": ""}, ["train.tsv, line 1: no column text"]),
     ],
 )
@@ -164,7 +164,7 @@ def test_an_unusable_source_is_an_error_that_names_file_and_line(
 
 
 def test_half_a_surrogate_pair_is_left_out_and_reported(read: Any) -> None:
-    """JSON can spell it, but no file that a run writes can hold it."""
+    """JSON can contain it; UTF-8 files cannot."""
     bad = r'{"text": "half \ud83d of it", "label": "x"}'
     prepared = read(
         {"train.jsonl": '{"text": "a", "label": "x"}\n\n' + f'{bad}\n{{"text": "b", "label": "y"}}'}
@@ -174,7 +174,7 @@ def test_half_a_surrogate_pair_is_left_out_and_reported(read: Any) -> None:
     }
 
 
-def test_too_many_bad_texts_stop_the_work(read: Any) -> None:
+def test_too_many_bad_texts_are_an_error(read: Any) -> None:
     with pytest.raises(UserError, match=r"1 of 3 texts .* have problems.*1 empty text"):
         read({"train.tsv": GOOD + BAD + "\tbad\n"}, max_bad=0.01)
 
@@ -183,7 +183,7 @@ def test_polarity_is_read_as_distributed(read: Any) -> None:
     good, bad = (("".join(f"{word} {n} . \n\n" for n in range(40))) for word in ("fine", "poor"))
     prepared = read({"rt-polarity.pos": good, "rt-polarity.neg": bad}, "rt-polarity")
     assert sum(prepared.splits.values()) == 80
-    assert labelled(prepared, "train")["fine 7 ."] == "positive"
+    assert labeled(prepared, "train")["fine 7 ."] == "positive"
     with pytest.raises(UserError, match=r"looked for rt-polarity\.neg"):
         (prepared.problems.parents[3] / "source" / "rt-polarity.neg").unlink()
         read({}, "rt-polarity")
@@ -214,12 +214,12 @@ def test_real_sets_have_their_published_counts(shared_data: Path, tmp_path: Path
     assert 10_500 < sum(polarity.splits.values()) <= 10_662
 
 
-def test_opinions_are_true_apart_and_reproducible() -> None:
+def test_synthetic_reviews_have_their_labels_separate_splits_and_one_seed() -> None:
     seen: dict[str, str] = {}
-    for split, count in reviews.SPLITS.items():
+    for split in reviews.SPLITS:
         for seed in (0, 1):
-            found = reviews.synthetic_reviews(split, seed=seed, count=count // 2)
-            assert found == reviews.synthetic_reviews(split, seed=seed, count=count // 2)
+            found = reviews.synthetic_reviews(split, seed=seed)
+            assert found == reviews.synthetic_reviews(split, seed=seed)
             assert all(reviews.review_label(text) == label for text, label in found)
             assert all(seen.setdefault(text, split) == split for text, _ in found)
             share = Counter(label for _, label in found)["positive"] / len(found)
@@ -235,11 +235,11 @@ def test_opinions_are_true_apart_and_reproducible() -> None:
         ("it runs for two hours . the plot was bad , but the cast was not clever .", "negative"),
     ],
 )
-def test_a_verdict_follows_the_rules(text: str, label: str) -> None:
+def test_the_label_follows_the_rules(text: str, label: str) -> None:
     assert reviews.review_label(text) == label
 
 
-def test_imdb_s_folders(tmp_path: Path) -> None:
+def test_imdb_folders_are_read(tmp_path: Path) -> None:
     files = {
         f"train/{kind}/{n}_9.txt": f"a {word} film<br /><br />number {n}"
         for kind, word in (("pos", "fine"), ("neg", "poor"))
@@ -251,9 +251,9 @@ def test_imdb_s_folders(tmp_path: Path) -> None:
     prepared = prepare_texts("imdb", source.parent, data_dir=tmp_path / "home")
     assert prepared.splits["train"] + prepared.splits["validation"] == 80
     assert 2 <= prepared.splits["validation"] <= 16 and prepared.splits["test"] == 2
-    found = labelled(prepared, "train") | labelled(prepared, "validation")
+    found = labeled(prepared, "train") | labeled(prepared, "validation")
     assert found["a fine film  number 7"] == "positive"
-    assert labelled(prepared, "test") == {"quite fine": "positive", "quite poor": "negative"}
+    assert labeled(prepared, "test") == {"quite fine": "positive", "quite poor": "negative"}
     (source / "train/pos/7_9.txt").write_bytes(b"one\ntw\xff")
     with pytest.raises(UserError, match=r"train/pos/7_9.txt, line 2: not UTF-8"):
         prepare_texts("imdb", source, data_dir=tmp_path / "home")

@@ -43,7 +43,7 @@ def pairs(prepared: Texts, split: str = "train") -> dict[str, str]:
     return {text: answer for (_, text), (_, (answer,)) in zip(texts, answers, strict=True)}
 
 
-def test_parallel_files_packed_or_not_and_both_ways(read: Read) -> None:
+def test_parallel_files_compressed_or_not_in_both_directions(read: Read) -> None:
     files = {
         "train.en": ENGLISH,
         "train.de.gz": gzip.compress(GERMAN.encode()),
@@ -173,26 +173,26 @@ def test_real_captions_in_three_languages(shared_data: Path, tmp_path: Path) -> 
     assert dict(french.captions("validation"))["val.fr.gz:1"] == german
 
 
-def test_made_up_sentences_are_apart_and_ask_for_order_and_agreement() -> None:
+def test_synthetic_pairs_have_separate_splits_word_order_and_agreement() -> None:
     splits = {split: synthetic_pairs(split) for split in SPLITS}
     texts = [{text for text, _ in each} for each in splits.values()]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 9500
     words = {split: " ".join(f"{e} {g}" for e, g in each) for split, each in splits.items()}
     nouns = {noun.english[0]: noun for noun in (*PEOPLE, *THINGS)}
-    for name in NEVER_OBJECTS:  # whose accusative differs: they are told from the nominative
+    for name in NEVER_OBJECTS:  # their accusative differs from the nominative
         if nouns[name].gender == "m":
             german = nouns[name].german[0]
             assert f"den {german}" not in words["train"], german
             assert f"der {german}" in words["train"]
-    said = dict(pair for each in splits.values() for pair in each)
-    assert any(g.endswith(("will.", "wollen.")) for g in said.values())  # the verb last
-    assert any(e.startswith("Today") and g.split()[1] == "hat" for e, g in said.items())
+    translations = dict(pair for each in splits.values() for pair in each)
+    assert any(g.endswith(("will.", "wollen.")) for g in translations.values())  # the verb last
+    assert any(e.startswith("Today") and g.split()[1] == "hat" for e, g in translations.items())
 
 
-def test_the_grammar_gives_what_a_german_would_say() -> None:
-    said = dict(synthetic_pairs("train"))
+def test_the_grammar_gives_correct_german() -> None:
+    translations = dict(synthetic_pairs("train"))
     for text, translation in CHECKED_BY_HAND.items():
-        assert said[text] == translation
+        assert translations[text] == translation
 
 
 CHECKED_BY_HAND = {

@@ -1,4 +1,4 @@
-"""Texts that TensorFlow Datasets has prepared, labelled or in two languages."""
+"""Texts that TensorFlow Datasets has prepared, labeled or in two languages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:Depreca
 
 
 class TinyReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
-    """As imdb_reviews: no validation split, breaks of lines."""
+    """A dataset like imdb_reviews: no validation split, HTML line breaks."""
 
     VERSION = tfds.core.Version("1.0.0")
     name = "tiny_reviews"
@@ -37,7 +37,7 @@ class TinyReviews(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # t
 
 
 class TinyTed(TinyReviews, skip_registration=True):  # type: ignore[call-arg]
-    """As ted_hrlr_translate."""
+    """A dataset like ted_hrlr_translate."""
 
     name = "tiny_ted"
 
@@ -61,7 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_labelled_texts(folder: Path, tmp_path: Path) -> None:
+def test_labeled_texts(folder: Path, tmp_path: Path) -> None:
     prepared = prepare_texts("tfds:tiny_reviews", folder, data_dir=tmp_path)
     assert prepared.classes == ("neg", "pos")
     assert prepared.splits["train"] + prepared.splits["validation"] == 60
@@ -73,7 +73,9 @@ def test_labelled_texts(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("languages", [None, "en-pt"])
-def test_translations_both_ways(folder: Path, tmp_path: Path, languages: str | None) -> None:
+def test_translations_in_both_directions(
+    folder: Path, tmp_path: Path, languages: str | None
+) -> None:
     prepared = prepare_texts(
         "tfds:tiny_ted", folder, pairs=True, languages=languages, data_dir=tmp_path
     )
@@ -83,14 +85,14 @@ def test_translations_both_ways(folder: Path, tmp_path: Path, languages: str | N
     assert expected in list(zip(texts, answers, strict=True))
 
 
-def test_what_does_not_fit_is_named(folder: Path, tmp_path: Path) -> None:
-    for name, pairs, languages, said in (
-        ("tiny_ted", False, None, "tfds:tiny_ted holds no labelled texts: its features are"),
+def test_a_dataset_with_other_features_is_an_error(folder: Path, tmp_path: Path) -> None:
+    for name, pairs, languages, message in (
+        ("tiny_ted", False, None, "tfds:tiny_ted holds no labeled texts: its features are"),
         ("tiny_reviews", True, "en-pt", "tfds:tiny_reviews holds no translations en pt"),
         ("tiny_ted", True, "en-de", "tfds:tiny_ted holds no translations en de"),
         ("absent", True, None, "no prepared absent in"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             prepare_texts(
                 f"tfds:{name}", folder, pairs=pairs, languages=languages, data_dir=tmp_path
             )

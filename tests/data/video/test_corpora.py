@@ -10,7 +10,7 @@ import pytest
 
 from data.annotations.entries import Annotations
 from data.common.errors import UserError
-from data.sharding.datasets import list_source
+from data.sharding.datasets import load_annotations
 from data.video.clip_folder import read_clip_folder
 from data.video.corpora import (
     read_fight_surveillance,
@@ -177,7 +177,7 @@ def test_grid(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lists", ["", "ucfTrainTestlist/"])
 def test_ucf101(tmp_path: Path, lists: str) -> None:
-    # One class is spelt in two ways, in the archive as in the lists.
+    # The spelling of one class varies, in the archive and in the lists.
     start = "HandstandPushups/v_HandStandPushups_g"
     train = [f"{start}{g:02d}_c{c:02d}.avi" for g in range(8, 26) for c in (1, 2)]
     test = [f"{start}01_c01.avi", f"{start}02_c01.avi"]
@@ -196,9 +196,9 @@ def test_ucf101(tmp_path: Path, lists: str) -> None:
     assert set(labels(listing).values()) == {"HandstandPushups"} and listing.problems == ()
     other = {f"{lists}trainlist02.txt": "\n".join(train[2:] + test[:1])}
     fill(tmp_path, other | {f"{lists}testlist02.txt": train[0]})
-    assert by_split(list_source("ucf101", tmp_path, {"fold": 2}))["test"] == train[:1]
+    assert by_split(load_annotations("ucf101", tmp_path, {"fold": 2}))["test"] == train[:1]
     with pytest.raises(UserError, match=r"looked for trainlist03\.txt"):
-        list_source("ucf101", tmp_path, {"fold": 3})
+        load_annotations("ucf101", tmp_path, {"fold": 3})
 
 
 def test_hmdb51(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def test_a_folder_of_clips_becomes_a_dataset(source: Path, tmp_path: Path) -> No
     assert train["1.mp4#t=0.4,0.8"] == [111, 113, 116, 118]
     assert decoded(prepared, "validation")["3.gif"] == [302, 307, 312, 317]
     assert dict(prepared.labels("train"))["1.mp4#t=0.4,0.8"] == "jump"
-    assert dict(prepared.groups("train"))["1.mp4#t=0.4,0.8"] == "g1"
+    groups = dict(prepared._read("train", lambda example: example["group"]))
+    assert groups[b"1.mp4#t=0.4,0.8"] == b"g1"
     assert [clip_id for clip_id, _ in prepared.lengths("train")] == list(train)
     assert [clip_id for clip_id, _ in prepared.labels("train")] == list(train)
     half = [clip_id for clip_id, _ in prepared.frames("train[:5]")]
@@ -67,10 +68,8 @@ def test_a_folder_of_clips_becomes_a_dataset(source: Path, tmp_path: Path) -> No
 
 
 def test_tfds_reads_it_without_our_code(source: Path, tmp_path: Path) -> None:
-    sampling = Sampling(count=4, max_side=32)
-    prepared = prepare_clips(
-        "clip-folder", source, frames=4, max_side=32, data_dir=tmp_path / "data"
-    )
+    sampling = Sampling(count=4, max_side=256)
+    prepared = prepare_clips("clip-folder", source, frames=4, data_dir=tmp_path / "data")
     script = f"""
         import json, sys
         import tensorflow_datasets as tfds
@@ -92,7 +91,7 @@ def test_tfds_reads_it_without_our_code(source: Path, tmp_path: Path) -> None:
         text=True,
     ).stdout
     shapes, fingerprint = json.loads(output.splitlines()[-1])
-    assert set(map(tuple, shapes.values())) == {(4, 24, 32, 3)}
+    assert set(map(tuple, shapes.values())) == {(4, 48, 64, 3)}
     assert fingerprint == sampling.fingerprint
 
 

@@ -252,7 +252,7 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
     assert texts.classes == made_up.classes
 
 
-def test_labelled_pictures_come_back_with_their_classes(
+def test_labeled_pictures_come_back_with_their_classes(
     tmp_path: Path, made: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(24):
@@ -262,11 +262,11 @@ def test_labelled_pictures_come_back_with_their_classes(
     (tmp_path / "source" / "class 0" / "again.jpg").write_bytes(jpeg(3))
     (tmp_path / "source" / "class 1" / "other.jpg").write_bytes(jpeg(3))
     source, options = str(tmp_path / "source"), {"max_side": 512}
-    text = prepare("labelled-images", source, tmp_path / "out", options=options, max_bad=0.1)
+    text = prepare("labeled-images", source, tmp_path / "out", options=options, max_bad=0.1)
     assert "class 1" in text and "captions" not in text
     stored = prepare_images("prepared", tmp_path / "out", labels=True)
     plain = prepare_images(
-        "labelled-images", source, labels=True, data_dir=tmp_path / "home", max_bad=0.1
+        "labeled-images", source, labels=True, data_dir=tmp_path / "home", max_bad=0.1
     )
     assert stored.classes == plain.classes == ("class 0", "class 1", "class 2")
     for split in plain.splits:

@@ -15,7 +15,7 @@ import pytest
 from data.common.errors import UserError
 from data.images.datasets import ImageDataset
 from data.sharding import shards, work_items
-from data.sharding.datasets import list_source, preparable
+from data.sharding.datasets import load_annotations, preparable
 from data.sharding.shard_writer import write_shard
 from data.storage import fingerprints, manifest
 from pipelines.cli.main import run
@@ -57,14 +57,14 @@ def skipped(out: Path) -> dict[str, str]:
 def test_an_unreadable_image_is_reported_and_used_once_it_is_readable(
     source: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = fingerprints.content
+    content = fingerprints.file_digest
 
     def denied(path: Path) -> Any:  # as the system answers all but the administrator
         return errno.EACCES if path.name == "5.jpg" else content(path)
 
     out, files = tmp_path / "out", sorted(source.rglob("*"))
     with monkeypatch.context() as patch:
-        patch.setattr(work_items, "content", denied)
+        patch.setattr(work_items, "file_digest", denied)
         prepare("folder", str(source), out, options=OPTIONS, max_bad=0.2)
         assert skipped(out) == {"5.jpg": "unreadable: Permission denied"}
     prepare("folder", str(source), out, options=OPTIONS)
@@ -115,13 +115,13 @@ def test_a_source_whose_disk_goes_away_stops_the_job_and_keeps_what_is_made(
 def test_a_full_disk_ends_a_shard_and_with_room_it_is_made(
     source: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = shards.Workplace(tmp_path / "out")
+    place = shards.WorkFolder(tmp_path / "out")
     place.folder.mkdir(parents=True)
-    found = work_items.hashed(
-        list_source("folder", source, OPTIONS).entries, place.folder / "known"
+    found = work_items.hash_files(
+        load_annotations("folder", source, OPTIONS).entries, place.folder / "known"
     )
     job = {"dataset": "folder", "options": OPTIONS, "encoder": None, "pixels": True}
-    first, *_ = place.begin(job, shards.plan(found, job, 8))
+    first, *_ = place.begin(job, shards.plan_shards(found, job, 8))
     partial = place.path(first.key, ".partial")
     partial.symlink_to("/dev/full")
     with pytest.raises(OSError) as caught:
@@ -155,7 +155,7 @@ def test_a_worker_that_cannot_even_say_that_the_disk_is_full(
         ("folder", {}, "source is empty"),
         ("folder", {"captions.csv": "image,caption\n", "images/.keep": ""}, "no|every"),
         ("folder", {"captions.csv": "image,caption\na.jpg,a dog\n", "images/.keep": ""}, "none of"),
-        ("labelled-images", {"daisy/.keep": "", "rose/.keep": ""}, "daisy, rose"),
+        ("labeled-images", {"daisy/.keep": "", "rose/.keep": ""}, "daisy, rose"),
         ("clip-folder", {"labels.csv": "file,label\n", "clips/.keep": ""}, "no|every"),
         ("texts", {"texts.csv": "text,label\n"}, "two classes or more"),
         ("pairs", {"train.tsv": ""}, "must name the columns text and translation"),

@@ -88,7 +88,7 @@ def test_the_command_line_classifies_texts(
 def test_the_made_up_reviews_ask_for_the_order_of_words() -> None:
     """Exchange what stands before and after "but": the same words, often another verdict."""
     turned = 0
-    for text, label in synthetic_reviews("train", count=500):
+    for text, label in synthetic_reviews("train")[:500]:
         first, _, second = text.removesuffix(" .").partition(" , but ")
         turned += bool(second) and review_label(f"{second} , but {first} .") != label
     assert turned > 100

@@ -10,25 +10,21 @@ label second. A line of JSON has the same names: {"text": "…", "label": "…"}
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from data.annotations.assemble import one_line
-from data.annotations.classes import classes_of
-from data.annotations.entries import Problem
+from data.annotations.entries import TextExample
 from data.annotations.source_files import (
-    HALF_SURROGATE,
     find,
-    lines,
     nothing_found,
+    read_lines,
     read_text,
     require,
 )
-from data.annotations.splits import SPLITS, into_splits
+from data.annotations.splits import SPLITS
 from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
-from data.media.vocabulary import is_blank
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
@@ -44,23 +40,7 @@ TEXTS = Layout(
 POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
-class Text(NamedTuple):
-    """A labeled text; `text_id` is its file and line, `split` None where the source names none."""
-
-    text_id: str
-    text: str
-    label: str
-    split: str | None
-
-    @property
-    def problem(self) -> str:
-        """Why the text cannot be used; "" if it can."""
-        if HALF_SURROGATE.search(self.text):
-            return "text is not Unicode: half a surrogate pair"
-        return "empty text" if is_blank(self.text) else ""
-
-
-def read_tables(source: Path) -> Iterator[Text]:
+def read_tables(source: Path) -> Iterator[TextExample]:
     """Read train, dev (or validation) and test tables, or one table named texts.
 
     Raises:
@@ -73,27 +53,27 @@ def read_tables(source: Path) -> Iterator[Text]:
     files = [(name, find(source, [f"{name}{suffix}" for suffix in SUFFIXES])) for name in SPLITS]
     present = [(name, path) for name, path in files if path is not None]
     if "train" not in {SPLITS[name] for name, _ in present}:
-        raise nothing_found(source, "labelled texts", [*WHOLE, *(f"train{s}" for s in SUFFIXES)])
+        raise nothing_found(source, "labeled texts", [*WHOLE, *(f"train{s}" for s in SUFFIXES)])
     for name, path in present:
         yield from _read_table(path, SPLITS[name])
 
 
-def read_sst2(source: Path) -> Iterator[Text]:
+def read_sst2(source: Path) -> Iterator[TextExample]:
     """Read SST-2's train.tsv and dev.tsv, where 0 is negative and 1 positive."""
     names = {"0": "negative", "1": "positive"}
     for text in read_tables(source):
-        yield text._replace(label=names.get(text.label, text.label))
+        yield text._replace(target=names.get(text.target, text.target))
 
 
-def read_polarity(source: Path) -> Iterator[Text]:
+def read_polarity(source: Path) -> Iterator[TextExample]:
     """Read rt-polarity's two files, a text a line; they name no splits."""
     for name, label in POLARITY.items():
         path = require(source, "texts", [name])
-        for number, line in lines(path):
-            yield Text(f"{path.name}:{number}", line.strip(), label, None)
+        for number, line in read_lines(path):
+            yield TextExample(f"{path.name}:{number}", line.strip(), label, None)
 
 
-def read_imdb(source: Path) -> Iterator[Text]:
+def read_imdb(source: Path) -> Iterator[TextExample]:
     """Read IMDB's folders (Maas et al. 2011), a text a file.
 
     Raises:
@@ -107,26 +87,12 @@ def read_imdb(source: Path) -> Iterator[Text]:
                 raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
             for path in paths:
                 name = f"{split}/{folder}/{path.name}"
-                yield Text(name, read_text(path).replace("<br />", " ").strip(), label, split)
+                yield TextExample(
+                    name, read_text(path).replace("<br />", " ").strip(), label, split
+                )
 
 
-def _read_table(path: Path, split: str | None) -> Iterator[Text]:
+def _read_table(path: Path, split: str | None) -> Iterator[TextExample]:
     for row in require_rows(path, TEXTS):
         label = one_line(row.get("label"))
-        yield Text(row.where, row.get("text"), label, row.split or split)
-
-
-def split_texts(
-    name: str, texts: Iterable[Text]
-) -> tuple[dict[str, list[Text]], tuple[str, ...], list[Problem], list[str]]:
-    """Assign texts to splits, see `into_splits`, and check that their classes can be learned.
-
-    Returns:
-        The texts of each split, the classes in order, the problems found, and notes to print.
-
-    Raises:
-        UserError: if training has fewer than two classes, or lacks one of another split.
-    """
-    splits, problems, notes = into_splits(texts)
-    examples = ((split, text.text_id, text.label) for split in splits for text in splits[split])
-    return splits, classes_of(name, examples, "text"), problems, notes
+        yield TextExample(row.where, row.get("text"), label, row.split or split)

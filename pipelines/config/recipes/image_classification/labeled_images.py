@@ -1,7 +1,7 @@
 """Any labeled images, such as your own folder: a frozen pretrained backbone and a classifier.
 
 Paper:    Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"
-Command:  python train.py image-classification --data labelled-images --source DIR
+Command:  python train.py image-classification --data labeled-images --source DIR
 Time:     proportional to the images (features, computed once)
 Expected: depends on the images; see the recipe `digits` for a dataset without download
 
@@ -13,7 +13,7 @@ from pipelines.config.config import Config
 
 CONFIG = Config(
     task="image-classification",
-    data="labelled-images",
+    data="labeled-images",
     # Model
     backbone="efficientnet-lite2",
     flips=True,
