@@ -91,7 +91,7 @@ def split_backbone(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: if it has no residual block before the last downsampling.
 
-    >>> lower, top = cut(build_backbone("efficientnet-lite0", weights="random"))
+    >>> lower, top = split_backbone(build_backbone("efficientnet-lite0", weights="random"))
     >>> lower.output_shape, top.output_shape
     ((None, 14, 14, 112), (None, 7, 7, 1280))
     """

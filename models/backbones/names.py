@@ -55,7 +55,7 @@ VARIANTS = {
 def application_names() -> tuple[str, ...]:
     """Return the model names of the installed `keras.applications`, read from its source.
 
-    >>> "MobileNetV2" in applications(), "mobilenet_v2" in applications()
+    >>> "MobileNetV2" in application_names(), "mobilenet_v2" in application_names()
     (True, False)
     """
     spec = importlib.util.find_spec("keras")  # finds the package without importing it
@@ -77,9 +77,9 @@ def resolve_name(name: str) -> str:
     Raises:
         ValueError: if the name is unknown; the message suggests the closest names.
 
-    >>> resolve("mobilenet_v2"), resolve("Small_CNN")
+    >>> resolve_name("mobilenet_v2"), resolve_name("Small_CNN")
     ('MobileNetV2', 'small-cnn')
-    >>> resolve("resnet5")
+    >>> resolve_name("resnet5")
     Traceback (most recent call last):
     ...
     ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from models.layers.linear import Linear, matmul
 
-MASKED = -1e9  # finite, so that a fully mextra_query row does not become NaN
+MASKED = -1e9  # finite, so that a fully masked row does not become NaN
 
 
 @keras.saving.register_keras_serializable(package="wordreel")

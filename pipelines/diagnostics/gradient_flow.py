@@ -169,8 +169,8 @@ def _jacobian(cell: Cell, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
 def describe(flow: GradientFlow) -> str:
     """Describe in words how the gradient changes, back from the last step that has one.
 
-    >>> flow = Flow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
-    >>> verdict(flow).partition("(")[0]
+    >>> flow = GradientFlow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
+    >>> describe(flow).partition("(")[0]
     'rnn: the gradient vanished: norm 1 at step 20, 1.9e-06 at step 1 '
     """
     if not flow.total.any():

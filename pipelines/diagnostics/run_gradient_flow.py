@@ -43,7 +43,7 @@ def measure_run(folder: Path, examples: int) -> list[GradientFlow]:
 
 
 def _select_batch(batches: Any) -> Any:
-    """Return the longest batch without padding, if any, among the first `SEARCHED`."""
+    """Return the longest batch without padding, if any, among the first `MAX_BATCHES`."""
 
     def rank(batch: Any) -> tuple[bool, int]:
         parts = [each for each in tf.nest.flatten(batch) if each.shape.rank > 1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.layers.cells import CELLS, LSTMCell, LSTMState, fused_lstm, lstm_step
+from models.layers.cells import CELLS, LSTMCell, LSTMState, fused_lstm
 
 BATCH, TIME, DEPTH, UNITS = 3, 7, 5, 4
 
@@ -165,6 +165,8 @@ def test_forget_gate_bias_starts_at_one() -> None:
 
 def test_a_saturated_forget_gate_keeps_the_cell() -> None:
     big = tf.constant([[-50.0, 50.0, 0.0, 50.0]])  # i closed, f open, o open
-    state = lstm_step(big, tf.constant([[0.7]]))
+    cell = LSTMCell(1)
+    cell.build((None, 1))
+    state = cell.step(big, LSTMState(tf.zeros([1, 1]), tf.constant([[0.7]])))
     np.testing.assert_allclose(state.c, [[0.7]], atol=1e-6)
     np.testing.assert_allclose(state.h, np.tanh([[0.7]]), atol=1e-6)
