@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
+from models.backbones.names import starts_random
 from pipelines.inputs.feature_cache import VERSION, row_function
 from pipelines.preprocessing.resize import decode_image
 
@@ -41,7 +42,7 @@ def settings(
         model = build_backbone(backbone, weights=weights, image_size=size)
     except ValueError as error:
         raise UserError(f"--features {backbone}: {error}") from error
-    if weights == "random" or (weights == "auto" and model.name == "small_cnn"):
+    if starts_random(backbone, weights):
         raise UserError(
             f"--features {backbone}: random weights differ in every process; name a backbone with "
             "pretrained weights"
