@@ -65,7 +65,7 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
         return
     (work / FAILED).unlink(missing_ok=True)
     total = sum(shard.size for shard in shards)
-    with progress(total, "preparing", unit) as bar, _Watched(work, shards, bar):
+    with progress(total, "preparing", unit) as bar, _ProgressWatcher(work, shards, bar):
         # The largest first, in turn: all workers get about the same.
         keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
         try:
@@ -132,7 +132,7 @@ def _names(words: Sequence[str]) -> set[str]:
     return {word.partition("=")[0] for word in words}
 
 
-class _Watched:
+class _ProgressWatcher:
     """Moves a progress bar as workers finish shards."""
 
     def __init__(self, work: Path, shards: Iterable[Shard], bar: Any) -> None:

@@ -60,10 +60,10 @@ def prepare(
 
 def _describe(place: Workplace, written: Written) -> dict[str, bytes]:
     """Return the summary, and a page with samples."""
-    from pipelines.jobs.summary import describe, sheet
+    from pipelines.jobs.summary import describe, samples_page
 
     text = describe(place, written)
     if written.problems:
         counts = summary(written.problems)
         text += f"skipped or odd: {counts}; each is named in {place.out / SKIPPED}\n"
-    return {SUMMARY: text.encode(), "samples.html": sheet(place, written, text).encode()}
+    return {SUMMARY: text.encode(), "samples.html": samples_page(place, written, text).encode()}

@@ -113,7 +113,7 @@ def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
             yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
 
 
-def sheet(place: Workplace, written: Written, text: str) -> str:
+def samples_page(place: Workplace, written: Written, text: str) -> str:
     """Return a page with the summary and the first examples of each split.
 
     They are random: the order of a split is that of the hashes of its ids.

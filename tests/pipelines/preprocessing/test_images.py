@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from data.media.images import _to_rgb
 from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import decode_image, upright
+from pipelines.preprocessing.resize import apply_orientation, decode_image
 from tests.support.tiny_captioner import encode, picture, png_chunk
 
 SIZE, FEW = 24, 400
@@ -257,7 +257,7 @@ def test_turning_after_resizing_equals_turning_before() -> None:
         image = picture(5, 61, 37)
         image.getexif()[274] = turn
         expected = squashed(ImageOps.exif_transpose(image))
-        found = upright(tf.constant(squashed(image)), tf.constant(turn)).numpy()
+        found = apply_orientation(tf.constant(squashed(image)), tf.constant(turn)).numpy()
         assert np.abs(found.astype(int) - expected).max() <= 1
 
 
