@@ -142,7 +142,8 @@ def search_rate(decoder: str) -> float:
 
     @tf.function
     def search() -> Any:
-        return beam_search(*model.head.prepare_search(model.encoder(features)), 100, options)
+        step, state, cache = model.head.prepare_search(model.encoder(features))
+        return beam_search(step, state, cache, 100, options)
 
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
@@ -163,8 +164,8 @@ def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):
-        seen = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
-        batches.append(apply_backbone(part, seen) if seen.shape.rank == 4 else seen)
+        inputs = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
+        batches.append(apply_backbone(part, inputs) if inputs.shape.rank == 4 else inputs)
     tokens = [search(batch) for batch in batches]  # warm-up
     words = np.mean(np.concatenate([np.sum(each[:, 0] > END, axis=1) for each in tokens]))
     return sum(map(len, batches)) / seconds(lambda: [search(b).numpy() for b in batches], 2), words

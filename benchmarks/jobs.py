@@ -141,14 +141,14 @@ def measure_features(backbones: list[str], scratch: Path) -> None:
     sizes = {"640 × 480": (640, 480), "224 × 224": (224, 224)}
     sources = {name: images(scratch / name, FEW, size) for name, size in sizes.items()}
     for backbone in backbones:
-        wanted = encoder_settings(backbone, scratch)
-        encoder = FrozenEncoder(wanted)
+        settings = encoder_settings(backbone, scratch)
+        encoder = FrozenEncoder(settings)
         keras, optimized = backbone_alone(encoder)
         print(f"{backbone} alone: {keras:,.1f} images/s, folded {optimized:,.1f}", flush=True)
         for name, source in sources.items():
             for pixels in (True, False):
                 out = scratch / f"{backbone} {name} {pixels}"
-                work = list(plan_shards(source, out, wanted, pixels))
+                work = list(plan_shards(source, out, settings, pixels))
                 rate = FEW / fastest(partial(write_shards, work, encoder))
                 print(
                     f"  {name} photos, {'with' if pixels else 'without'} pixels: {rate:,.1f} "

@@ -176,8 +176,8 @@ def main() -> None:
             flush=True,
         )
         rates = {}
-        for name, asked in (("batched", ()), ("unbatched", ("--max-rows", "1"))):
-            with server(folder, *asked) as port:
+        for name, options in (("batched", ()), ("unbatched", ("--max-rows", "1"))):
+            with server(folder, *options) as port:
                 rates[name] = throughput(port, arguments.clients, arguments.seconds, images)
         print(
             f"throughput, {arguments.clients} clients: {rates['batched']:.1f} captions/s batched, "

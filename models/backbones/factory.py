@@ -53,20 +53,20 @@ def build_backbone(
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     if name.endswith(".keras"):
-        return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
+        return _freeze_norms(_from_keras_file(Path(name), weights, image_size))
     name = resolve_name(name)
     size = image_size or default_image_size(name)
     if name in SMALL:
         return _small(name, size, weights)
     build = _efficientnet_lite if name in VARIANTS else _application
     model = build(name, size, weights)
-    return model if weights == "random" else _frozen_norms(model)
+    return model if weights == "random" else _freeze_norms(model)
 
 
-def _frozen_norms(model: keras.Model) -> keras.Model:
+def _freeze_norms(model: keras.Model) -> keras.Model:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            _frozen_norms(layer)
+            _freeze_norms(layer)
         elif isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     return model

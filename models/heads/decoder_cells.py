@@ -95,7 +95,7 @@ class _DecoderCell(keras.layers.Layer):
         return self.state(*tf.split(initial, len(self.state._fields), axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "units": self.units, "cell": self.cell_name}
 
 

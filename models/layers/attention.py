@@ -71,5 +71,5 @@ class AdditiveAttention(keras.layers.Layer):
         return tf.reshape(context, [-1, depth]), tf.reshape(weights, [-1, items])
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "units": self.units}

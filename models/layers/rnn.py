@@ -133,7 +133,7 @@ class Recurrent(keras.layers.Layer):
         return inputs, final
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "cell": self.cell,

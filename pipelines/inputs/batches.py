@@ -71,7 +71,7 @@ class Captions:
             seed: of the run.
             epoch: counted from 0.
             per_row: 0 sorts captions by length, see `batches_by_length`; otherwise rows are
-                shuffled, and up to so many captions of a row stand next to each other.
+                shuffled, and up to `per_row` captions of a row are adjacent.
             input_lengths: the length of each table row, added when sorting.
         """
         rng = np.random.default_rng([seed, epoch])
@@ -193,7 +193,7 @@ class Timed(Generic[Output]):
     def __init__(
         self, batches: Iterable[Output], clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        """Take the batches, and a clock."""
+        """Measure with `clock`, in seconds."""
         self.batches, self.clock, self.seconds = batches, clock, 0.0
 
     def __iter__(self) -> Iterator[Output]:

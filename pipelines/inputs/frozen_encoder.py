@@ -28,8 +28,8 @@ def settings(
     """Return the description of an encoder that a job stores, as JSON values.
 
     Args:
-        backbone: a name that `build_backbone` knows.
-        weights: see there.
+        backbone: see `build_backbone`.
+        weights: see `build_backbone`.
         size: pixels per side; None: the backbone's default.
         pooled: whether to store the mean of its grid, not the grid.
         flips: whether to store the features of the mirrored image as well.

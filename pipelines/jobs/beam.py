@@ -32,7 +32,7 @@ class BuildShard(beam.DoFn):
     """Makes the shard of each key."""
 
     def __init__(self, work: str) -> None:
-        """Take the folder that all workers share."""
+        """Set the folder that all workers share."""
         self.work = work
 
     def setup(self) -> None:
@@ -66,7 +66,7 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
     (work / FAILED).unlink(missing_ok=True)
     total = sum(shard.size for shard in shards)
     with progress(total, "preparing", unit) as bar, _ProgressWatcher(work, shards, bar):
-        # The largest first, in turn: all workers get about the same.
+        # Largest first, so that all workers get about the same amount of work.
         keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
         try:
             with beam.Pipeline(options=_options(beam_options, len(keys))) as pipeline:

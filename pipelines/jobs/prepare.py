@@ -42,7 +42,7 @@ def prepare(
         The summary, a text.
 
     Raises:
-        UserError: for what the user can fix; the same command then resumes.
+        UserError: for a mistake that the user can fix; the same command then resumes.
         OSError: if `out` cannot be written.
     """
 

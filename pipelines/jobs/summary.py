@@ -45,7 +45,7 @@ def describe(place: Workplace, written: Written) -> str:
 
     Args:
         place: the folder with the items of the shards.
-        written: what was made.
+        written: the shards and their notes.
     """
     dataset, notes = preparable(written.job["dataset"]), written.notes
     left_out = {problem.file for problem in written.problems if problem.bad}

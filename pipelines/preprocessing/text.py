@@ -87,11 +87,11 @@ def lowercase(row: tf.Tensor) -> tf.Tensor:
     """Lower-case code points, int32 `[n]`, as `str.lower` does, including the final sigma."""
     cased, ignorable = (_in_ranges(row, ranges) for ranges in _case_ranges())
     # Whether the nearest character before (after) that is not case-ignorable is cased.
-    seen = tf.boolean_mask(cased, ~ignorable)
+    not_ignorable = tf.boolean_mask(cased, ~ignorable)
     before = tf.math.cumsum(tf.cast(~ignorable, tf.int32), exclusive=True)
-    around = tf.concat([[False], seen, [False]], axis=0)
-    after_letter = tf.gather(around, before)
-    before_letter = tf.gather(around, before + 1 + tf.cast(~ignorable, tf.int32))
+    neighbors = tf.concat([[False], not_ignorable, [False]], axis=0)
+    after_letter = tf.gather(neighbors, before)
+    before_letter = tf.gather(neighbors, before + 1 + tf.cast(~ignorable, tf.int32))
     final = tf.equal(row, _SIGMA) & after_letter & ~before_letter
     return _replace(tf.where(final, _FINAL_SIGMA, row), _tables()["lower"])
 

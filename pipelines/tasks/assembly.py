@@ -132,7 +132,7 @@ def load_run(folder: Path, **changes: int) -> Experiment:
 
     Args:
         folder: of the run.
-        changes: fields of its configuration that do not change the weights.
+        changes: fields of its configuration that do not change the weights, such as `beams`.
 
     Raises:
         UserError: if there is no run with weights.
@@ -143,7 +143,7 @@ def load_run(folder: Path, **changes: int) -> Experiment:
         raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
     except (TypeError, ValueError) as error:
         raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
-    config = dataclasses.replace(config, **changes)
+    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]  # by name
     experiment = build(config, prepare(config), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
     if best is None:

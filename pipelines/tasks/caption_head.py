@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from data.common.errors import UserError
@@ -55,7 +55,7 @@ class CaptionHead:
             n_best=config.n_best,
         )
         self.metrics = METRICS[TASKS[config.task].answer]
-        self.curves = self.metrics.curves
+        self.curves: Sequence[str] = self.metrics.curves
         self.notes: list[str] = []
         self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"

@@ -42,7 +42,7 @@ class LabelHead:
     curves: Sequence[str] = CURVES
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
-        """Take the dataset's classes, and write them to `run_dir`.
+        """Build the layer for the dataset's classes, and write these to `run_dir`.
 
         Raises:
             UserError: if there are fewer than two, or one has no training example.

@@ -49,7 +49,7 @@ def run(config: Config, folder: Path, command: str = "") -> None:
 
 
 def _start(*, self_critical: bool) -> tf.distribute.Strategy:
-    """Return how this process trains, and set TensorFlow up for a run that can be repeated."""
+    """Return the strategy of this process, and make TensorFlow deterministic."""
     strategy = distribution.make_strategy()
     keep_freed_memory()
     tf.config.experimental.enable_op_determinism()

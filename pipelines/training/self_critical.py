@@ -1,6 +1,6 @@
 """Self-critical training: captions sampled from the model, weighted by their rewards.
 
-Cross-entropy teaches the next word of a reference; scores judge whole captions of the model.
+Cross-entropy trains the prediction of the next word; metrics score whole captions.
 Rennie et al. (2017, "Self-critical Sequence Training") follow the gradient of the expected score
 itself (Williams 1992): sample captions w of an image, and weight the log-likelihood of each by its
 advantage, its reward less the mean reward of the other samples (Luo 2020):
@@ -9,7 +9,7 @@ advantage, its reward less the mean reward of the other samples (Luo 2020):
 
 This is the training loss on sampled captions with a weight each, so the training loop is the same.
 Captions are sampled from sharpened probabilities, p^(1/τ) with τ = 0.5: most samples of p itself
-are poor, each further word makes them poorer, and captions become shorter.
+score low, longer ones lower, so that captions would become shorter.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SelfCritical:
         self._sample = sample_captions
 
     def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
-        """Yield an epoch's batches from number `skip` on, sampled from the model as it then is.
+        """Yield an epoch's batches from number `skip` on, sampled from the current model.
 
         Yields:
             `(rows, (tokens, example_index, weights))` as `SequenceDecoder.loss` takes them: sampled

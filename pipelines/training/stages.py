@@ -1,4 +1,4 @@
-"""The stages of training: cross-entropy, then self-critical training if asked for."""
+"""The stages of training: cross-entropy, then optionally self-critical training (SCST)."""
 
 from __future__ import annotations
 

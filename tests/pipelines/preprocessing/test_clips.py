@@ -104,11 +104,11 @@ def test_undecodable_frames_are_dropped() -> None:
 
 
 def test_a_crop_is_cut_before_resizing() -> None:
-    picture = np.zeros((1, 1, 48, 64, 3), np.uint8)
-    picture[:, :, 24:, 16:48] = 200
+    image = np.zeros((1, 1, 48, 64, 3), np.uint8)
+    image[:, :, 24:, 16:48] = 200
     reader = ClipPreprocessing(32, Box(0.5, 1, 0.25, 0.75), None, {})
-    (pixels, _), _ = reader.read_pixels(tf.constant(picture))
-    encoded = tf.io.encode_png(picture[0, 0])[tf.newaxis, tf.newaxis]
+    (pixels, _), _ = reader.read_pixels(tf.constant(image))
+    encoded = tf.io.encode_png(image[0, 0])[tf.newaxis, tf.newaxis]
     (decoded, _), _ = reader.read_in_graph(encoded)
     assert (pixels.numpy() == 200).all() and (decoded.numpy() == 200).all()
     for wrong in ("0:1", "0.5:0.2,0:1", "0:2,0:1", "a:b,c:d"):
