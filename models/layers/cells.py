@@ -193,6 +193,17 @@ class LSTMCell(Cell):
 CELLS: dict[str, type[Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
 
 
+def find_cell(name: str) -> type[Cell]:
+    """Return the cell of a name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if name not in CELLS:
+        raise ValueError(f"unknown cell {name!r}; known: {', '.join(CELLS)}")
+    return CELLS[name]
+
+
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:
     """Run a cell over a sequence with `keras.layers.LSTM`, which uses cuDNN's kernel on GPUs.
 
