@@ -36,7 +36,7 @@ HEADS: Mapping[str, type[Head]] = {"captions": CaptionHead, "labels": LabelHead}
 
 RawInput = bytes | list[bytes] | str  # an encoded image, the encoded frames of a clip, or a text
 
-SPLITS = ("train", "validation", "test", "unseen")  # that a recipe may name; not all datasets have
+SPLITS = ("train", "validation", "test", "unseen")  # that recipes name; a dataset may lack some
 
 
 @dataclasses.dataclass(frozen=True)

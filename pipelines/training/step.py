@@ -43,14 +43,7 @@ class Step:
         steps_per_epoch: int,
         strategy: tf.distribute.Strategy | None = None,
     ) -> None:
-        """Build the optimizers.
-
-        Args:
-            model: built in the scope of the strategy.
-            config: of the run.
-            steps_per_epoch: the number of batches.
-            strategy: see `pipelines.training.distribution`; None for one replica.
-        """
+        """Build the optimizers; the arguments are those of `Trainer`."""
         self.strategy = strategy or tf.distribute.get_strategy()
         self.model, self.config = model, config
         self.head_variables = [*model.encoder.trainable_variables, *model.head.trainable_variables]
