@@ -243,7 +243,7 @@ def plot(path: Path, flows: Sequence[GradientFlow], title: str, loss: str = "las
     gradient.set_ylabel("‖∂L/∂(state at t)‖")
     gradient.legend(frameon=False)
     singular.set_ylabel("singular values of ∂h_t/∂h_{t-1}:\nmaximum (solid), median (dashed)")
-    singular.axhline(1, color="grey", linewidth=0.5)
+    singular.axhline(1, color="gray", linewidth=0.5)
     singular.xaxis.set_major_locator(MaxNLocator(integer=True))
     singular.set_xlabel(f"step t, in processing order; loss: {loss}")
     with atomic_write(path, "wb") as file:

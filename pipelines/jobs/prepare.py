@@ -26,7 +26,7 @@ def prepare(
     max_bad: float = 0.01,
     beam_options: Sequence[str] = (),
 ) -> str:
-    """Prepare a dataset in `out`, from wherever the last attempt stopped.
+    """Prepare a dataset in `out`; an interrupted preparation resumes.
 
     Args:
         dataset: its name.

@@ -185,11 +185,11 @@ def transparent_pictures() -> dict[str, bytes]:
     animation: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "disposal": 2}
     return {
         "RGBA": encode(image, "PNG"),
-        "grey and alpha": encode(image.convert("LA"), "PNG"),
+        "gray and alpha": encode(image.convert("LA"), "PNG"),
         "a palette with a shade each": encode(few, "PNG", transparency=shades),
         "one color of a palette": encode(few, "PNG", transparency=3),
         "one color": encode(opaque_rgb, "PNG", transparency=opaque_rgb.getpixel((9, 9))),
-        "one grey": encode(gray, "PNG", transparency=gray.getpixel((9, 9))),
+        "one gray": encode(gray, "PNG", transparency=gray.getpixel((9, 9))),
         "GIF": encode(few, "GIF", transparency=3),
         "animated GIF": encode(frames[0], "GIF", transparency=5, comment=b"x" * 700, **animation),
     }
