@@ -24,17 +24,17 @@ import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import END, PAD, START, tokenize
-from models.encoder_head import apply_backbone
+from models.encoder_head import EncoderHead, apply_backbone
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.linear import matmul_precision
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
-from pipelines.evaluation.captions import search_options
 from pipelines.inputs.batches import Captions, caption_batches
 from pipelines.inputs.tables import ImageTable
 from pipelines.tasks.assembly import load_run
+from pipelines.tasks.caption_head import CaptionHead
 from pipelines.training.trainer import Trainer
 
 CELLS, FEATURES, VOCABULARY, UNITS, BATCH, BEAMS = 49, 1280, 2538, 512, 64, 5
@@ -101,28 +101,19 @@ def synthetic_captions(lengths: np.ndarray) -> tuple[Captions, ImageTable]:
     return Captions(tokens, rng.integers(0, 500, len(tokens))), table
 
 
-class _Model(tf.Module):
-    """A model for `Trainer` without a backbone: its inputs are features."""
-
-    def __init__(self, decoder: str) -> None:
-        super().__init__()
-        self.backbone = None
-        self.encoder = ImageEncoder(UNITS)
-        self.encoder.build(CELLS, FEATURES)
-        self.head = SequenceDecoder(VOCABULARY, decoder=decoder, units=UNITS, embedding=UNITS)
-        self.head.build(UNITS)
-
-    def loss(self, rows: tf.Tensor, targets: Any, *, tune_backbone: bool, **options: Any) -> Any:
-        """Return the head's loss."""
-        del tune_backbone
-        return self.head.loss(self.encoder(rows, training=True), targets, **options)
+def untrained_model(decoder: str) -> EncoderHead:
+    """Return a captioner without a backbone: its inputs are features."""
+    encoder = ImageEncoder(UNITS)
+    encoder.build(CELLS, FEATURES)
+    head = SequenceDecoder(VOCABULARY, decoder=decoder, units=UNITS, embedding=UNITS)
+    return EncoderHead(None, encoder, head)
 
 
 def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> tuple[float, float]:
     """Return captions and FLOP per second of 60 steps with the whole input pipeline."""
     captions, table = synthetic_captions(lengths)
     config = Config(decoder=decoder, precision=precision, batch_size=BATCH)
-    trainer = Trainer(_Model(decoder), config, tmp, len(lengths) // BATCH)
+    trainer = Trainer(untrained_model(decoder), config, tmp, len(lengths) // BATCH)
     epoch = caption_batches(captions, table, BATCH, per_row=0, seed=0, epoch=0)
     trainer.step.trace(epoch, fine_tune=False)
     count = flops = 0.0
@@ -142,7 +133,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
 
 def search_rate(decoder: str) -> float:
     """Return captions per second by beam search, every batch `LONGEST` words long."""
-    model = _Model(decoder)
+    model = untrained_model(decoder)
     bias = np.zeros(VOCABULARY, np.float32)
     bias[[PAD, START, END]] = -9  # so that no caption ends early
     model.head.bias.assign(bias)
@@ -151,7 +142,8 @@ def search_rate(decoder: str) -> float:
 
     @tf.function
     def search() -> Any:
-        return beam_search(*model.head.prepare_search(model.encoder(features)), 100, options)
+        step, state, cache = model.head.prepare_search(model.encoder(features))
+        return beam_search(step, state, cache, 100, options)
 
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
@@ -159,10 +151,11 @@ def search_rate(decoder: str) -> float:
 def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
     """Return the captions per second of a trained model, and their mean number of words."""
     experiment = load_run(run)
-    config, model = experiment.config, experiment.model
+    config, model, head = experiment.config, experiment.model, experiment.head
+    assert isinstance(head, CaptionHead)
     part: Any = model.top or model.backbone
     table = experiment.source.table(experiment.test_splits[0], config.epochs)
-    options = dataclasses.replace(search_options(config), n_best=n_best)
+    options = dataclasses.replace(head.options, n_best=n_best)
 
     @tf.function(reduce_retracing=True)
     def search(features: tf.Tensor) -> tf.Tensor:
@@ -171,8 +164,8 @@ def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):
-        seen = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
-        batches.append(apply_backbone(part, seen) if seen.shape.rank == 4 else seen)
+        inputs = tf.constant(table.read(np.arange(start, min(start + 100, len(table.ids)))))
+        batches.append(apply_backbone(part, inputs) if inputs.shape.rank == 4 else inputs)
     tokens = [search(batch) for batch in batches]  # warm-up
     words = np.mean(np.concatenate([np.sum(each[:, 0] > END, axis=1) for each in tokens]))
     return sum(map(len, batches)) / seconds(lambda: [search(b).numpy() for b in batches], 2), words

@@ -3,7 +3,6 @@
     python -m benchmarks.jobs [--images 8000] [--workers 2]
     python -m benchmarks.jobs --features efficientnet-lite0 efficientnet-lite2 ResNet50
     python -m benchmarks.jobs --memory 1000 10000 100000
-    python -m benchmarks.jobs --kills 20 --images 2000 [--workers 2]
 
 Images are generated: photos of smoothed noise, 640 × 480, stored with at most 512 pixels a side, so
 that each is decoded, resized and encoded. One worker is compared with a loop over the same
@@ -16,10 +15,7 @@ pixels, with the backbone on decoded images, both with one thread, like a worker
 Keras, called with 8 or 32 images, whichever is faster, and as in jobs, with folded batch norms.
 Weights of `keras.applications` are random here.
 
-`--memory` prints the peak memory of the largest process and of the planning process. `--kills` ends
-a job by `kill -9` at random moments, its first process or all of them, and compares the result with
-an uninterrupted job: exit status 1 if a byte differs, a finished shard is lost, or an incomplete
-dataset can be read.
+`--memory` prints the peak memory of the largest process and of the planning process.
 """
 
 from __future__ import annotations
@@ -27,12 +23,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
-import json
 import os
-import random
 import re
 import resource
-import signal
 import subprocess
 import sys
 import tempfile
@@ -141,14 +134,14 @@ def measure_features(backbones: list[str], scratch: Path) -> None:
     sizes = {"640 × 480": (640, 480), "224 × 224": (224, 224)}
     sources = {name: images(scratch / name, FEW, size) for name, size in sizes.items()}
     for backbone in backbones:
-        wanted = encoder_settings(backbone, scratch)
-        encoder = FrozenEncoder(wanted)
+        settings = encoder_settings(backbone, scratch)
+        encoder = FrozenEncoder(settings)
         keras, optimized = backbone_alone(encoder)
         print(f"{backbone} alone: {keras:,.1f} images/s, folded {optimized:,.1f}", flush=True)
         for name, source in sources.items():
             for pixels in (True, False):
                 out = scratch / f"{backbone} {name} {pixels}"
-                work = list(begin_job(source, out, wanted, pixels))
+                work = list(begin_job(source, out, settings, pixels))
                 rate = FEW / fastest(partial(write_shards, work, encoder))
                 print(
                     f"  {name} photos, {'with' if pixels else 'without'} pixels: {rate:,.1f} "
@@ -258,59 +251,6 @@ def digests(out: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def finished_shards(out: Path) -> set[str]:
-    """Return the keys of the finished shards, in progress or in the manifest."""
-    keys = {path.stem for path in (out / ".work").glob("*.json") if len(path.stem) == 32}
-    if (manifest := out / "manifest.json").exists():
-        keys |= {note["key"] for note in json.loads(manifest.read_text())["shards"].values()}
-    return keys
-
-
-def run_kills(number: int, count: int, workers: int, scratch: Path) -> None:
-    """Kill jobs at random moments, and compare the result with an uninterrupted job."""
-    source = images(scratch / "source", count, (640, 480))  # more work than startup
-    seconds, _ = run_job(source, scratch / "alone", workers)
-    whole, chance = digests(scratch / "alone"), random.Random(number)
-    shards = len(finished_shards(scratch / "alone"))
-    print(f"uninterrupted: {seconds:.0f} s, {shards} shards", flush=True)
-    killed = finished = under_way = 0
-    before: set[str] = set()
-    while killed < number or not finished:
-        out = scratch / f"out{finished}"
-        process = subprocess.Popen(
-            command(source, out, workers), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            last = killed == number
-            _, stderr = process.communicate(timeout=None if last else chance.uniform(0, seconds))
-        except subprocess.TimeoutExpired:
-            killed += 1
-            if chance.random() < 0.5:
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            now = finished_shards(out) if out.exists() else set()
-            under_way += 0 < len(now) < shards
-            print(f"kill {killed}: {len(now)} shards finished", flush=True)
-            if before - now:
-                sys.exit(f"kill {killed}: {len(before - now)} finished shards are lost")
-            if (out / "dataset_info.json").exists() and digests(out) != whole:
-                sys.exit(f"kill {killed}: an incomplete dataset can be read")
-            before = now
-            continue
-        if process.returncode:
-            sys.exit(stderr.decode())
-        if digests(out) != whole:
-            sys.exit(f"after {killed} kills: DIFFERENT BYTES")
-        finished, before = finished + 1, set()
-    print(
-        f"killed {killed} times, {under_way} of them with some of {shards} shards finished: "
-        f"{finished} datasets finished, each identical to that of an uninterrupted job"
-    )
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -318,15 +258,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--features", nargs="+", metavar="BACKBONE")
     parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT")
-    parser.add_argument("--kills", type=int, metavar="TIMES")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.memory:
             measure_memory(arguments.memory, Path(folder))
         elif arguments.features:
             measure_features(arguments.features, Path(folder))
-        elif arguments.kills:
-            run_kills(arguments.kills, arguments.images, arguments.workers, Path(folder))
         else:
             measure_speed(arguments, Path(folder))
 

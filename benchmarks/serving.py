@@ -34,8 +34,8 @@ from typing import Any
 import tensorflow as tf
 
 from models.search.beam_search import beam_search
-from pipelines.evaluation.captions import search_options
 from pipelines.tasks.assembly import Experiment, load_run
+from pipelines.tasks.caption_head import CaptionHead
 
 BEAMS = 3
 RATIO_LIMIT, GAIN_LIMIT = 1.3, 2.0
@@ -58,7 +58,8 @@ def latency(
 ) -> dict[str, float]:
     """Return the median seconds of the export, of the encoder and of the steps of the export."""
     model, read_in_graph = experiment.model, experiment.source.preprocessing.read_in_graph
-    optimized, options = model.optimize_for_inference(), search_options(experiment.config)
+    assert isinstance(experiment.head, CaptionHead)
+    optimized, options = model.optimize_for_inference(), experiment.head.options
     caption = tf.saved_model.load(str(version)).signatures["serving_default"]
     arguments = [tf.constant([image]) for image in images]
     pixels = [read_in_graph(each)[0] for each in arguments]
@@ -175,8 +176,8 @@ def main() -> None:
             flush=True,
         )
         rates = {}
-        for name, asked in (("batched", ()), ("unbatched", ("--max-rows", "1"))):
-            with server(folder, *asked) as port:
+        for name, options in (("batched", ()), ("unbatched", ("--max-rows", "1"))):
+            with server(folder, *options) as port:
                 rates[name] = throughput(port, arguments.clients, arguments.seconds, images)
         print(
             f"throughput, {arguments.clients} clients: {rates['batched']:.1f} captions/s batched, "

@@ -43,12 +43,12 @@ def by_pyav(path: Path) -> Any:
     with av.open(os.fspath(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "NONE"
-        wanted = indices(stream.frames)
+        selected = indices(stream.frames)
         frames = list[Any]()
         for number, frame in enumerate(container.decode(stream)):
-            if number == wanted[len(frames)]:
+            if number == selected[len(frames)]:
                 frames.append(frame.to_ndarray(format="rgb24"))
-                if len(frames) == len(wanted):
+                if len(frames) == len(selected):
                     break
     return np.stack(frames)
 

@@ -9,19 +9,19 @@ import keras
 import tensorflow as tf
 
 from models.backbones.batch_norm_folding import freeze_for_inference
-from models.memory import Memory
+from models.memory import Memory, Tensors
 
 
 class EncoderHead(keras.layers.Layer):
     """A backbone (if any), an encoder and a head, applied in that order.
 
-    The shape of an input says where it enters:
+    The shape of the input selects the first layer:
 
     - pixels `[batch, height, width, 3]` in 0..255 (6 channels for
-      `models.backbones.factory.add_frame_differences`) enter the backbone;
-    - feature maps `[batch, height, width, channels]` of its frozen part enter its trainable top;
-    - features `[batch, cells, depth]` of a frozen backbone enter the encoder;
-    - token ids, int32 `[batch, time]`, enter the encoder.
+      `models.backbones.factory.add_frame_differences`): the backbone;
+    - feature maps `[batch, height, width, channels]` of its frozen part: its trainable top;
+    - features `[batch, cells, depth]` of a frozen backbone: the encoder;
+    - token ids, int32 `[batch, time]`: the encoder.
 
     A clip is a pair: pixels or features of its frames, `[batch, time, ...]`, and a mask, bool
     `[batch, time]`.
@@ -30,8 +30,8 @@ class EncoderHead(keras.layers.Layer):
     def __init__(
         self,
         backbone: Callable[..., tf.Tensor] | None,
-        encoder: Any,
-        head: Any,
+        encoder: keras.layers.Layer,
+        head: keras.layers.Layer,
         top: keras.Model | None = None,
         **kwargs: Any,
     ) -> None:
@@ -49,7 +49,9 @@ class EncoderHead(keras.layers.Layer):
         if not head.built:
             head.build(encoder.depth)
 
-    def encode(self, inputs: Any, *, training: bool = False, tune_backbone: bool = False) -> Memory:
+    def encode(
+        self, inputs: Tensors, *, training: bool = False, tune_backbone: bool = False
+    ) -> Memory:
         """Encode a batch.
 
         The backbone is trained only if both `training` and `tune_backbone`; else it runs in
@@ -75,7 +77,12 @@ class EncoderHead(keras.layers.Layer):
         return EncoderHead(backbone, self.encoder, self.head.optimize_for_inference())
 
     def loss(
-        self, inputs: Any, targets: Any, *, tune_backbone: bool = False, **options: Any
+        self,
+        inputs: Tensors,
+        targets: Tensors,
+        *,
+        tune_backbone: bool = False,
+        **options: tf.Tensor | float,
     ) -> tf.Tensor:
         """Return the head's mean training loss, a scalar."""
         memory = self.encode(inputs, training=True, tune_backbone=tune_backbone)

@@ -1,10 +1,13 @@
-"""The output of an encoder, which a head reads."""
+"""The interface between encoders and heads."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+# A batch of model inputs or targets: one tensor, or several.
+Tensors = tf.Tensor | tuple[tf.Tensor, ...]
 
 
 class Memory(NamedTuple):

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 
 from models.backbones.efficientnet_lite import efficientnet_lite
-from models.backbones.names import DCT, IMAGE_SIZES, SMALL_CNN, VARIANTS, resolve_name
-from models.backbones.small import dct, small_cnn
+from models.backbones.names import IMAGE_SIZES, SMALL, VARIANTS, resolve_name
+from models.backbones.small import BUILDERS
 
 
 def build_backbone(
@@ -30,14 +30,12 @@ def build_backbone(
     batches would degrade them. Those of a random one are trained.
 
     Args:
-        name: `small-cnn` (from scratch, for small synthetic images), `dct` (the lowest frequencies
-            of the gray image, without weights to train), `efficientnet-lite0` to `2`, any
-            model of `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or
-            the path of a `.keras` file with a model from `[batch, height, width, 3]` in 0..255
-            to a grid.
+        name: a key of `SMALL` or `VARIANTS` in `models.backbones.names`, any model of
+            `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or the path of a
+            `.keras` file with a model from `[batch, height, width, 3]` in 0..255 to a grid.
         weights: the path of a `.weights.h5` or `.h5` file, for a `keras.applications` model one
             without the classifier (`include_top=False`); "random"; "imagenet"; or "auto":
-            "imagenet", but "random" for `small-cnn`. A `.keras` file includes its own.
+            "imagenet", but "random" for a backbone in `SMALL`. A `.keras` file includes its own.
         image_size: height and width in pixels; `default_image_size(name)` if None.
 
     Returns:
@@ -55,24 +53,20 @@ def build_backbone(
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     if name.endswith(".keras"):
-        return _frozen_norms(_from_keras_file(Path(name), weights, image_size))
+        return _freeze_norms(_from_keras_file(Path(name), weights, image_size))
     name = resolve_name(name)
     size = image_size or default_image_size(name)
-    if name == DCT:
-        if weights not in ("auto", "random"):
-            raise ValueError(f"{DCT} has no weights: omit them")
-        return dct(size)
-    if name == SMALL_CNN:
-        return _small_cnn(size, weights)
+    if name in SMALL:
+        return _small(name, size, weights)
     build = _efficientnet_lite if name in VARIANTS else _application
     model = build(name, size, weights)
-    return model if weights == "random" else _frozen_norms(model)
+    return model if weights == "random" else _freeze_norms(model)
 
 
-def _frozen_norms(model: keras.Model) -> keras.Model:
+def _freeze_norms(model: keras.Model) -> keras.Model:
     for layer in model.layers:
         if isinstance(layer, keras.Model):
-            _frozen_norms(layer)
+            _freeze_norms(layer)
         elif isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     return model
@@ -91,7 +85,7 @@ def split_backbone(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     Raises:
         ValueError: if it has no residual block before the last downsampling.
 
-    >>> lower, top = cut(build_backbone("efficientnet-lite0", weights="random"))
+    >>> lower, top = split_backbone(build_backbone("efficientnet-lite0", weights="random"))
     >>> lower.output_shape, top.output_shape
     ((None, 14, 14, 112), (None, 7, 7, 1280))
     """
@@ -178,8 +172,8 @@ def default_image_size(name: str) -> int:
     if name.endswith(".keras"):
         return _read_keras_file(Path(name)).input_shape[1] or 224
     name = resolve_name(name)
-    if name in (DCT, SMALL_CNN):
-        return 32 if name == DCT else 64
+    if name in SMALL:
+        return SMALL[name].image_size
     return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)
 
 
@@ -219,13 +213,16 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
     return config
 
 
-def _small_cnn(size: int, weights: str) -> keras.Model:
+def _small(name: str, size: int, weights: str) -> keras.Model:
+    from_file = weights not in ("auto", "random")
+    if from_file and not SMALL[name].trainable:
+        raise ValueError(f"{name} has no weights: omit them")
     if weights == "imagenet":
         raise ValueError(
-            f"{SMALL_CNN} has no ImageNet weights: use 'random' or the path of a weights file"
+            f"{name} has no ImageNet weights: use 'random' or the path of a weights file"
         )
-    model = small_cnn(size)
-    if weights not in ("auto", "random"):
+    model = BUILDERS[name](size)
+    if from_file:
         _load_weights(model, weights)
     return model
 

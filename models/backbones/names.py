@@ -13,7 +13,6 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-DCT, SMALL_CNN = "dct", "small-cnn"
 # Height and width in pixels that the ImageNet weights were trained on, where not 224.
 IMAGE_SIZES = {
     "EfficientNetB1": 240,
@@ -44,6 +43,17 @@ class Variant(NamedTuple):
     image_size: int  # height and width in pixels of the training images
 
 
+class SmallBackbone(NamedTuple):
+    """A backbone of `models.backbones.small`, for which there are no pretrained weights."""
+
+    image_size: int  # default height and width in pixels
+    trainable: bool  # whether its weights are trained from scratch; else they are constants
+
+
+SMALL = {
+    "dct": SmallBackbone(32, trainable=False),
+    "small-cnn": SmallBackbone(64, trainable=True),
+}
 VARIANTS = {
     "efficientnet-lite0": Variant(1.0, 1.0, 224),
     "efficientnet-lite1": Variant(1.0, 1.1, 240),
@@ -55,7 +65,7 @@ VARIANTS = {
 def application_names() -> tuple[str, ...]:
     """Return the model names of the installed `keras.applications`, read from its source.
 
-    >>> "MobileNetV2" in applications(), "mobilenet_v2" in applications()
+    >>> "MobileNetV2" in application_names(), "mobilenet_v2" in application_names()
     (True, False)
     """
     spec = importlib.util.find_spec("keras")  # finds the package without importing it
@@ -77,14 +87,14 @@ def resolve_name(name: str) -> str:
     Raises:
         ValueError: if the name is unknown; the message suggests the closest names.
 
-    >>> resolve("mobilenet_v2"), resolve("Small_CNN")
+    >>> resolve_name("mobilenet_v2"), resolve_name("Small_CNN")
     ('MobileNetV2', 'small-cnn')
-    >>> resolve("resnet5")
+    >>> resolve_name("resnet5")
     Traceback (most recent call last):
     ...
     ValueError: unknown backbone 'resnet5': did you mean 'ResNet50' or 'ResNet152'? ...
     """
-    known = {_normalize(each): each for each in (DCT, SMALL_CNN, *VARIANTS, *application_names())}
+    known = {_normalize(each): each for each in (*SMALL, *VARIANTS, *application_names())}
     if canonical := known.get(_normalize(name)):
         return canonical
     near = difflib.get_close_matches(_normalize(name), known, n=2)
@@ -93,6 +103,16 @@ def resolve_name(name: str) -> str:
         f"unknown backbone {name!r}: {f'did you mean {hint}? ' if near else ''}Known: "
         f"{', '.join(sorted(known.values()))}, or the path of a .keras file."
     )
+
+
+def starts_random(name: str, weights: str) -> bool:
+    """Return whether a backbone starts from random weights, which differ in every process.
+
+    >>> starts_random("small-cnn", "auto"), starts_random("ResNet50", "auto")
+    (True, False)
+    """
+    from_scratch = {_normalize(each) for each, small in SMALL.items() if small.trainable}
+    return weights == "random" or (weights == "auto" and _normalize(name) in from_scratch)
 
 
 def _normalize(name: str) -> str:

@@ -1,6 +1,8 @@
-"""Two small backbones: a fixed cosine transform, and convolutions trained from scratch."""
+"""Small backbones: a fixed cosine transform, and convolutions trained from scratch."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -59,3 +61,7 @@ def small_cnn(size: int) -> keras.Model:
         y = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.95)(y))
         x = keras.layers.Add()([x, y]) if x.shape == y.shape else y
     return keras.Model(images, x, name="small_cnn")
+
+
+# By name, as in `models.backbones.names.SMALL`: height and width in pixels → the backbone.
+BUILDERS: dict[str, Callable[[int], keras.Model]] = {"dct": dct, "small-cnn": small_cnn}

@@ -54,6 +54,6 @@ class ImageEncoder(keras.layers.Layer):
         return Memory(values, mask, tf.reduce_mean(values, axis=1))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         own = {"depth": self.depth, "dropout": self.dropout_rate, "spread": self.spread}
         return {**super().get_config(), **own}

@@ -123,7 +123,7 @@ class TextEncoder(keras.layers.Layer):
         return vectors + tf.reduce_sum(present * shared, axis=-2)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         recurrent = self.recurrent
         return {
             **super().get_config(),

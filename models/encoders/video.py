@@ -129,7 +129,7 @@ class VideoEncoder(keras.layers.Layer):
         return Memory(values, mask, self.drop_outputs(summary, training=training))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         recurrent = self.recurrent
         return {
             **super().get_config(),

@@ -124,7 +124,7 @@ class Classifier(keras.layers.Layer):
         return self
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "classes": self.classes,

@@ -20,7 +20,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.attention import AdditiveAttention
-from models.layers.cells import CELLS, LSTMCell, fused_lstm
+from models.layers.cells import LSTMCell, find_cell, fused_lstm
 from models.layers.linear import Linear, matmul
 from models.layers.unroll import unroll
 from models.memory import Memory, gather_rows
@@ -61,10 +61,8 @@ class _DecoderCell(keras.layers.Layer):
             ValueError: if the cell is unknown.
         """
         super().__init__(**kwargs)
-        if cell not in CELLS:
-            raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         self.units, self.cell_name = units, cell
-        self.state = CELLS[cell].STATE
+        self.state = find_cell(cell).STATE
         self.first_state = Linear(
             len(self.state._fields) * units, activation="tanh", name="first_state"
         )
@@ -95,7 +93,7 @@ class _DecoderCell(keras.layers.Layer):
         return self.state(*tf.split(initial, len(self.state._fields), axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "units": self.units, "cell": self.cell_name}
 
 
@@ -110,7 +108,7 @@ class ShowTellCell(_DecoderCell):
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
         """See `_DecoderCell`."""
         super().__init__(units, cell, **kwargs)
-        self.cell = CELLS[cell](units, name=cell)
+        self.cell = find_cell(cell)(units, name=cell)
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
@@ -156,7 +154,7 @@ class ShowAttendTellCell(_DecoderCell):
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
         """See `_DecoderCell`; the attention, the costliest part, has half as many units."""
         super().__init__(units, cell, **kwargs)
-        self.cell = CELLS[cell](units, name=cell)
+        self.cell = find_cell(cell)(units, name=cell)
         self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
@@ -214,8 +212,8 @@ class UpDownCell(_DecoderCell):
     def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
         """See `_DecoderCell`; the attention has half as many units."""
         super().__init__(units, cell, **kwargs)
-        self.attend = CELLS[cell](units, name="attend")
-        self.language = CELLS[cell](units, name="language")
+        self.attend = find_cell(cell)(units, name="attend")
+        self.language = find_cell(cell)(units, name="language")
         self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:

@@ -84,7 +84,7 @@ class SequenceDecoder(keras.layers.Layer):
     def prepare_search_with(
         self, project: Callable[[tf.Tensor], tf.Tensor], memory: Memory
     ) -> tuple[Step, Any, Cache]:
-        """Do `prepare_search` with another implementation of `project`."""
+        """Return the same as `prepare_search`, with another implementation of `project`."""
         cache = self.cell.prepare(memory)
         cache = cache._replace(values=to_matmul_precision(cache.values))  # once, not at every step
         return functools.partial(self._step, project), self.cell.initial_state(memory), cache
@@ -193,7 +193,7 @@ class SequenceDecoder(keras.layers.Layer):
         return tf.stop_gradient(tf.where(replace, words, inputs))
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "vocabulary": self.vocabulary,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from models.layers.linear import Linear, matmul
 
-MASKED = -1e9  # finite, so that a fully mextra_query row does not become NaN
+MASKED = -1e9  # finite, so that a fully masked row does not become NaN
 
 
 @keras.saving.register_keras_serializable(package="wordreel")
@@ -71,5 +71,5 @@ class AdditiveAttention(keras.layers.Layer):
         return tf.reshape(context, [-1, depth]), tf.reshape(weights, [-1, items])
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {**super().get_config(), "units": self.units}

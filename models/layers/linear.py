@@ -86,7 +86,7 @@ class Linear(keras.layers.Layer):
     def __init__(
         self, units: int, activation: str | None = None, use_bias: bool = True, **kwargs: Any
     ) -> None:
-        """Map to `units` dimensions; `activation` is a Keras name."""
+        """Create a layer to `units` dimensions; `activation` is a name that Keras knows."""
         super().__init__(**kwargs)
         self.units, self.use_bias = units, use_bias
         self.activation = keras.activations.get(activation)
@@ -105,7 +105,7 @@ class Linear(keras.layers.Layer):
         return self.activation(outputs + self.bias if self.use_bias else outputs)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "units": self.units,

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-    """Cross-entropy against smoothed targets (Szegedy et al. 2016), one value per word.
+    """Return the cross-entropy with smoothed targets (Szegedy et al. 2016), one value per word.
 
     The target distribution has 1 - ε on the true word and ε / V on each of the V words:
     L = logΣexp(z) - (1 - ε) z_y - ε mean(z). The `[words, V]` targets are never built.

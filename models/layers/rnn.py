@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from models.layers.cells import CELLS, Cell
+from models.layers.cells import Cell, find_cell
 from models.layers.unroll import unroll
 
 
@@ -82,16 +83,14 @@ class Recurrent(keras.layers.Layer):
             ValueError: if the cell is unknown.
         """
         super().__init__(**kwargs)
-        if cell not in CELLS:
-            raise ValueError(f"unknown cell {cell!r}; known: {', '.join(CELLS)}")
         self.cell, self.units, self.dropout_rate = cell, units, dropout
         self.layers, self.bidirectional = layers, bidirectional
         directions = ("forwards", "backwards") if bidirectional else ("forwards",)
         self.cells = [
-            [CELLS[cell](units, name=f"{direction}_{number}") for direction in directions]
+            [find_cell(cell)(units, name=f"{direction}_{number}") for direction in directions]
             for number in range(layers)
         ]
-        for layer in (layer for cells in self.cells for layer in cells):
+        for layer in itertools.chain.from_iterable(self.cells):
             setattr(self, layer.name, layer)  # checkpoints track attributes, not nested lists
         self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)]
 
@@ -133,7 +132,7 @@ class Recurrent(keras.layers.Layer):
         return inputs, final
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
+        """Return the arguments of the constructor."""
         return {
             **super().get_config(),
             "cell": self.cell,

@@ -118,7 +118,7 @@ def _search_until_rows_finish(
 ) -> Search:
     """Search until a quarter of the rows are finished, at least one step."""
 
-    def go_on(time: tf.Tensor, live: Paths, *_: Any) -> tf.Tensor:
+    def few_rows_finished(time: tf.Tensor, live: Paths, *_: Any) -> tf.Tensor:
         active = tf.math.count_nonzero(_active_rows(live), dtype=tf.int32)
         return (time == 0) | (4 * active > 3 * tf.shape(live.log_probs)[0])
 
@@ -136,7 +136,7 @@ def _search_until_rows_finish(
         offset += tf.shape(tokens)[0]
         return Search(time + 1, live, pool, gather_rows(state, parents), attentions, offset)
 
-    return Search(*tf.while_loop(go_on, body, search, shapes))
+    return Search(*tf.while_loop(few_rows_finished, body, search, shapes))
 
 
 def _keep_rows(search: Search, kept: tf.Tensor) -> Search:

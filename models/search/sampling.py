@@ -51,7 +51,7 @@ def sample(
     top_p: tf.Tensor | float = 1.0,
     samples: int = 1,
 ) -> Hypotheses:
-    """Sample `samples` sentences per row, word by word, in the order drawn.
+    """Sample `samples` sentences per row, word by word, in sampling order.
 
     The probabilities of the allowed words are raised to 1 / temperature. The `top_k` most likely
     remain (0: all); of these, renormalized, the fewest that hold `top_p` of the probability

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         choices=CELLS,
         metavar="CELL",
-        help="cells to compare: rnn, lstm, gru (default: rnn lstm)",
+        help=f"cells to compare: {', '.join(CELLS)} (default: rnn lstm)",
     )
     whole = number(int, "a whole number")
     for name, what in (

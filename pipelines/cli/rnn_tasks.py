@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=CELLS,
         default=list(CELLS),
         metavar="CELL",
-        help="cells to compare: rnn, lstm, gru (default: all of them)",
+        help=f"cells to compare: {', '.join(CELLS)} (default: all of them)",
     )
     whole = number(int, "a whole number")
     parser.add_argument(

@@ -8,7 +8,7 @@ import json
 from functools import partial
 
 from data.common.errors import UserError
-from models.backbones.names import SMALL_CNN
+from models.backbones.names import SMALL, starts_random
 from pipelines.config.crop import crop_box
 from pipelines.config.option import (
     ABOVE_ZERO,
@@ -85,7 +85,7 @@ class Config:
 
     backbone: str = _image_option(
         "efficientnet-lite0",
-        "dct, small-cnn, efficientnet-lite0..2, a keras.applications name, or a .keras file",
+        f"{', '.join(SMALL)}, efficientnet-lite0..2, a keras.applications name, or a .keras file",
     )
     weights: str = _image_option(
         "auto",
@@ -311,7 +311,7 @@ class Config:
     @property
     def from_scratch(self) -> bool:
         """Whether the backbone starts from random weights."""
-        return self.weights == "random" or (self.backbone == SMALL_CNN and self.weights == "auto")
+        return starts_random(self.backbone, self.weights)
 
     def to_json(self) -> str:
         """Return the fields as JSON, one per line."""

@@ -169,8 +169,8 @@ def _jacobian(cell: Cell, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
 def describe(flow: GradientFlow) -> str:
     """Describe in words how the gradient changes, back from the last step that has one.
 
-    >>> flow = Flow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
-    >>> verdict(flow).partition("(")[0]
+    >>> flow = GradientFlow("rnn", {"h": 0.5 ** np.arange(20)[::-1]}, np.full([20, 1], 0.5))
+    >>> describe(flow).partition("(")[0]
     'rnn: the gradient vanished: norm 1 at step 20, 1.9e-06 at step 1 '
     """
     if not flow.total.any():
@@ -243,7 +243,7 @@ def plot(path: Path, flows: Sequence[GradientFlow], title: str, loss: str = "las
     gradient.set_ylabel("‖∂L/∂(state at t)‖")
     gradient.legend(frameon=False)
     singular.set_ylabel("singular values of ∂h_t/∂h_{t-1}:\nmaximum (solid), median (dashed)")
-    singular.axhline(1, color="grey", linewidth=0.5)
+    singular.axhline(1, color="gray", linewidth=0.5)
     singular.xaxis.set_major_locator(MaxNLocator(integer=True))
     singular.set_xlabel(f"step t, in processing order; loss: {loss}")
     with atomic_write(path, "wb") as file:

@@ -157,7 +157,7 @@ def plot_results(path: Path, results: Results) -> None:
             ylabel="relative to the last step",
         )
         right.set_yscale("log")
-        right.axhline(1, color="grey", linewidth=0.5)
+        right.axhline(1, color="gray", linewidth=0.5)
         for axes in (left, right):
             axes.set_xscale("log")
             axes.set_xticks(lengths, [str(length) for length in lengths])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from models.layers.unroll import RecordedLoop, output_state, record_loops, state_gradients
 from pipelines.diagnostics.gradient_flow import GradientFlow
+from pipelines.inputs.batches import Batch
 from pipelines.tasks.assembly import load_run
 
 MAX_BATCHES = 50  # number of batches from which the one with the longest sequences is selected
@@ -42,17 +45,17 @@ def measure_run(folder: Path, examples: int) -> list[GradientFlow]:
     return [_flow(loop, gradient) for loop, gradient in zip(loops, found, strict=True)]
 
 
-def _select_batch(batches: Any) -> Any:
-    """Return the longest batch without padding, if any, among the first `SEARCHED`."""
+def _select_batch(batches: Iterable[Batch]) -> Batch:
+    """Return the longest batch without padding, if any, among the first `MAX_BATCHES`."""
 
-    def rank(batch: Any) -> tuple[bool, int]:
+    def rank(batch: Batch) -> tuple[bool, int]:
         parts = [each for each in tf.nest.flatten(batch) if each.shape.rank > 1]
         ends = [each[:, -1] for each in parts if each.shape.rank == 2]  # ids and masks
         full = all(bool(tf.reduce_all(tf.cast(end, tf.bool))) for end in ends)
         # Inputs other than sequences have the same length in every batch.
         return full, sum(int(each.shape[1]) for each in parts)
 
-    return max(batches.take(MAX_BATCHES), key=rank)
+    return max(itertools.islice(batches, MAX_BATCHES), key=rank)
 
 
 def _flow(loop: RecordedLoop, gradient: Any) -> GradientFlow:

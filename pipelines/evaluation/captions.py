@@ -14,7 +14,6 @@ from data.media.vocabulary import END, Vocabulary
 from models.encoder_head import EncoderHead
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
-from pipelines.config.config import Config
 from pipelines.config.run_directory import predictions_name
 from pipelines.evaluation.metrics import CAPTIONS, Metrics, Scores
 from pipelines.inputs.batches import compile_by_rank
@@ -145,18 +144,6 @@ def correct_line(correct: Mapping[str, bool]) -> str:
     """
     counts = f"{sum(correct.values())} of {len(correct)}"
     return f"fully correct captions: {counts} ({percent_correct(correct):.1f} %)"
-
-
-def search_options(config: Config) -> SearchOptions:
-    """Return the search that validation, evaluation and the export share."""
-    return SearchOptions(
-        beams=config.beams,
-        max_words=config.max_words,
-        min_words=config.min_words,
-        length_penalty=config.length_penalty,
-        no_repeat_ngram_size=config.no_repeat_ngram_size,
-        n_best=config.n_best,
-    )
 
 
 def search_name(options: SearchOptions) -> str:

@@ -1,7 +1,7 @@
 """Training batches, in an order that is a function of the seed.
 
 The order of an epoch depends on (seed, epoch) alone, so an interrupted run resumes in the middle
-of an epoch by skipping the batches it has seen, without reading them.
+of an epoch without reading the batches that are done.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import Vocabulary, tokenize
+from models.memory import Tensors
 from pipelines.inputs.tables import Table, pad
 
 Output = TypeVar("Output")
 
 POOL = 50  # batches sorted by length together: little padding, and a new order each epoch
 
-# The inputs of a model and the targets of its head, each a tensor or a tuple of tensors.
-Batch = tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor | tuple[tf.Tensor, ...]]
+# The inputs of a model and the targets of its head.
+Batch = tuple[Tensors, Tensors]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Captions:
             seed: of the run.
             epoch: counted from 0.
             per_row: 0 sorts captions by length, see `batches_by_length`; otherwise rows are
-                shuffled, and up to so many captions of a row stand next to each other.
+                shuffled, and up to `per_row` captions of a row are adjacent.
             input_lengths: the length of each table row, added when sorting.
         """
         rng = np.random.default_rng([seed, epoch])
@@ -192,7 +193,7 @@ class Timed(Generic[Output]):
     def __init__(
         self, batches: Iterable[Output], clock: Callable[[], float] = time.perf_counter
     ) -> None:
-        """Take the batches, and a clock."""
+        """Measure with `clock`, in seconds."""
         self.batches, self.clock, self.seconds = batches, clock, 0.0
 
     def __iter__(self) -> Iterator[Output]:

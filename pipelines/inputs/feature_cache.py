@@ -54,7 +54,7 @@ class EncodedImages(Generic[Item]):
         key: changes with the images' content.
         count: returns the number of rows.
         encoded: yields the encoded images in order, or pairs of them.
-        index: returns what is stored beside the rows, such as their ids.
+        index: returns the values stored beside the rows, such as ids.
         features: yields the rows themselves, `[1 or 2, ...]`, if the dataset has stored them.
         pairs: whether `encoded` yields pairs, whose channels are concatenated.
     """

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
+from models.backbones.names import starts_random
 from pipelines.inputs.feature_cache import VERSION, row_function
 from pipelines.preprocessing.resize import decode_image
 
@@ -27,8 +28,8 @@ def settings(
     """Return the description of an encoder that a job stores, as JSON values.
 
     Args:
-        backbone: a name that `build_backbone` knows.
-        weights: see there.
+        backbone: see `build_backbone`.
+        weights: see `build_backbone`.
         size: pixels per side; None: the backbone's default.
         pooled: whether to store the mean of its grid, not the grid.
         flips: whether to store the features of the mirrored image as well.
@@ -41,7 +42,7 @@ def settings(
         model = build_backbone(backbone, weights=weights, image_size=size)
     except ValueError as error:
         raise UserError(f"--features {backbone}: {error}") from error
-    if weights == "random" or (weights == "auto" and model.name == "small_cnn"):
+    if starts_random(backbone, weights):
         raise UserError(
             f"--features {backbone}: random weights differ in every process; name a backbone with "
             "pretrained weights"

@@ -32,7 +32,7 @@ class BuildShard(beam.DoFn):
     """Makes the shard of each key."""
 
     def __init__(self, work: str) -> None:
-        """Take the folder that all workers share."""
+        """Set the folder that all workers share."""
         self.work = work
 
     def setup(self) -> None:
@@ -65,8 +65,8 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
         return
     (work / FAILED).unlink(missing_ok=True)
     total = sum(shard.size for shard in shards)
-    with progress(total, "preparing", unit) as bar, _Watched(work, shards, bar):
-        # The largest first, in turn: all workers get about the same.
+    with progress(total, "preparing", unit) as bar, _ProgressWatcher(work, shards, bar):
+        # Largest first, so that all workers get about the same amount of work.
         keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
         try:
             with beam.Pipeline(options=_options(beam_options, len(keys))) as pipeline:
@@ -132,7 +132,7 @@ def _names(words: Sequence[str]) -> set[str]:
     return {word.partition("=")[0] for word in words}
 
 
-class _Watched:
+class _ProgressWatcher:
     """Moves a progress bar as workers finish shards."""
 
     def __init__(self, work: Path, shards: Iterable[Shard], bar: Any) -> None:

@@ -26,7 +26,7 @@ def prepare(
     max_bad: float = 0.01,
     beam_options: Sequence[str] = (),
 ) -> str:
-    """Prepare a dataset in `out`, from wherever the last attempt stopped.
+    """Prepare a dataset in `out`; an interrupted preparation resumes.
 
     Args:
         dataset: its name.
@@ -42,7 +42,7 @@ def prepare(
         The summary, a text.
 
     Raises:
-        UserError: for what the user can fix; the same command then resumes.
+        UserError: for a mistake that the user can fix; the same command then resumes.
         OSError: if `out` cannot be written.
     """
 
@@ -60,10 +60,10 @@ def prepare(
 
 def _describe(place: WorkFolder, written: Written) -> dict[str, bytes]:
     """Return the summary, and a page with samples."""
-    from pipelines.jobs.summary import describe, sheet
+    from pipelines.jobs.summary import describe, samples_page
 
     text = describe(place, written)
     if written.problems:
         counts = summary(written.problems)
         text += f"skipped or odd: {counts}; each is named in {place.out / SKIPPED}\n"
-    return {SUMMARY: text.encode(), "samples.html": sheet(place, written, text).encode()}
+    return {SUMMARY: text.encode(), "samples.html": samples_page(place, written, text).encode()}

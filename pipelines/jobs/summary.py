@@ -45,7 +45,7 @@ def describe(place: WorkFolder, written: Written) -> str:
 
     Args:
         place: the folder with the items of the shards.
-        written: what was made.
+        written: the shards and their notes.
     """
     dataset, notes = preparable(written.job["dataset"]), written.notes
     left_out = {problem.file for problem in written.problems if problem.bad}
@@ -113,7 +113,7 @@ def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
             yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
 
 
-def sheet(place: WorkFolder, written: Written, text: str) -> str:
+def samples_page(place: WorkFolder, written: Written, text: str) -> str:
     """Return a page with the summary and the first examples of each split.
 
     They are random: the order of a split is that of the hashes of its ids.

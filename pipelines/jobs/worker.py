@@ -14,58 +14,34 @@ import multiprocessing.connection
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
 from pipelines.runtime.console import explanation, quiet_tensorflow
+
+if TYPE_CHECKING:
+    from pipelines.inputs.frozen_encoder import FrozenEncoder
 
 FAILED = "failed"  # a file with the reason why a worker stopped; the others then stop as well
 TRIALS = 5  # processes that may crash over a shard; each finds one bad file
 
 
-class Sandbox:
-    """A process that calls functions; its crash does not end this one, which ends it."""
-
-    _pool: ProcessPoolExecutor | None = None
-
-    def call(self, function: Any, *given: Any) -> Any:
-        """Call a function of a module's top level there and return its result.
-
-        Raises:
-            BrokenProcessPool: if the process crashes; the next call gets a new one.
-            Exception: any that the function raises.
-        """
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, context, initializer=_begin)
-        try:
-            return self._pool.submit(function, *given).result()
-        except BrokenProcessPool:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Let the process end without waiting for it: TensorFlow takes a while."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False)
-            self._pool = None
-
-
-def _begin() -> None:
-    """Set up a process of a sandbox: no logs, one compute thread, ends with its parent."""
+def _start_process() -> None:
+    """Set up a worker process: one compute thread; it ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=_die_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
     # The same order of summation for any number of workers; the workers run in parallel.
     os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     os.environ.pop("TF_CONFIG", None)
 
 
-def _die_with(sentinel: int) -> None:
+def _exit_with(sentinel: int) -> None:
     multiprocessing.connection.wait([sentinel])
     os._exit(1)
 
@@ -85,7 +61,7 @@ def _load_tensorflow() -> None:
 
 
 @functools.cache
-def _encoder(work: str) -> Any:
+def _encoder(work: str) -> FrozenEncoder | None:
     """Load the encoder of a job, once per process."""
     settings = json.loads((Path(work) / "job.json").read_text())["encoder"]
     if settings is None:
@@ -108,11 +84,12 @@ def attempt(work: str, key: str, number: int) -> None:
 
 
 class Worker:
-    """Makes shards of a job; a file that crashes the process which reads it is left out."""
+    """Makes shards in a separate process; a file that crashes the process is left out."""
 
     def __init__(self, work: str) -> None:
-        """Take the folder that all workers share."""
-        self.work, self.sandbox = work, Sandbox()
+        """Set the folder that all workers share; the process starts with the first call."""
+        self.work = work
+        self._pool: ProcessPoolExecutor | None = None
 
     def build(self, key: str) -> bool:
         """Make the shard of a key, unless a worker has stopped; return whether it was made.
@@ -133,15 +110,33 @@ class Worker:
             return False
         return True
 
+    def call(self, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function of a module's top level in the process.
+
+        Raises:
+            BrokenProcessPool: if the process crashes; the next call starts a new one.
+            Exception: any that the function raises.
+        """
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(1, context, initializer=_start_process)
+        try:
+            self._pool.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            self.close()
+            raise
+
     def close(self) -> None:
-        """End the process."""
-        self.sandbox.close()
+        """End the process without waiting for it: TensorFlow takes a while."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False)
+            self._pool = None
 
     def _make(self, key: str) -> None:
         crashing: dict[int, str] = {}
         for _ in range(TRIALS):
             try:
-                self.sandbox.call(make, self.work, key, crashing)
+                self.call(make, self.work, key, crashing)
                 return
             except BrokenProcessPool:
                 number = _current_item(Path(self.work) / f"{key}.current")
@@ -155,7 +150,7 @@ class Worker:
     def _crashes(self, key: str, number: int) -> bool:
         """Return whether an item crashes a process that reads nothing else."""
         try:
-            self.sandbox.call(attempt, self.work, key, number)
+            self.call(attempt, self.work, key, number)
         except BrokenProcessPool:
             return True
         return False

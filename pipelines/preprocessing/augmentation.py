@@ -14,7 +14,7 @@ _SIDED = re.compile(r"(?<![a-z])((left|right)(wards?)?|(anti|counter)?-?clockwis
 def mentions_side(text: str) -> bool:
     """Return whether an English label or caption would be wrong for the mirrored image.
 
-    >>> tells_sides("turn_left"), tells_sides("bright leftovers"), tells_sides("Rightwards!")
+    >>> mentions_side("turn_left"), mentions_side("bright leftovers"), mentions_side("Rightwards!")
     (True, False, True)
     """
     return _SIDED.search(text) is not None

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from pipelines.config.crop import Box
 from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import resized
+from pipelines.preprocessing.resize import resize
 
-Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
+Clips = tuple[tf.Tensor, tf.Tensor]  # uint8 frames, and the mask of valid ones
+Read = Callable[[tf.Tensor], tuple[Clips, tf.Tensor]]
 
 
 class ClipPreprocessing:
@@ -21,7 +21,7 @@ class ClipPreprocessing:
     Attributes:
         size: pixels per side that the backbone takes.
         box: crop of each frame; None: the whole frame.
-        most: number of equal segments of which the model sees one frame each; None: all frames.
+        max_frames: the model reads one frame of each of so many equal segments; None: all frames.
         sampling: which frames of a clip to send: the fields of `data.media.sampling.Sampling`.
         views: 2 if each frame is stacked with the frame sent before it, along the channels.
         cells: attention weights per frame.
@@ -33,22 +33,22 @@ class ClipPreprocessing:
         self,
         size: int,
         box: Box | None,
-        most: int | None,
-        sampling: Mapping[str, Any],
+        max_frames: int | None,
+        sampling: Mapping[str, object],
         views: int = 1,
         cells: int = 1,
     ) -> None:
-        """Set what the backbone takes and how clips are sampled."""
-        self.size, self.box, self.most, self.sampling = size, box, most, sampling
+        """See the attributes."""
+        self.size, self.box, self.max_frames, self.sampling = size, box, max_frames, sampling
         self.views, self.cells = views, cells
 
     @property
     def more_signatures(self) -> dict[str, tuple[tf.TensorSpec, Read]]:
-        """Other inputs that an export accepts, and how each is read."""
+        """Further signatures of an export: their inputs, and the functions that read them."""
         frames = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "frames")
         return {"frames": (frames, self.read_pixels)}
 
-    def read_in_graph(self, frame_bytes: tf.Tensor) -> tuple[Any, tf.Tensor]:
+    def read_in_graph(self, frame_bytes: tf.Tensor) -> tuple[Clips, tf.Tensor]:
         """Return the model's input and which clips have a valid frame.
 
         Args:
@@ -72,12 +72,15 @@ class ClipPreprocessing:
         frames, mask = _real_first(frames, tf.scatter_nd(places, valid[:, 0], shape))
         return (tf.ensure_shape(frames, [None, None, *pixels]), mask), tf.reduce_any(mask, axis=1)
 
-    def read_pixels(self, frames: tf.Tensor) -> tuple[Any, tf.Tensor]:
-        """Do the same for decoded frames, uint8 `[batch, time, height, width, 3]`, all valid."""
+    def read_pixels(self, frames: tf.Tensor) -> tuple[Clips, tf.Tensor]:
+        """Read decoded frames, uint8 `[batch, time, height, width, 3]`, which are all valid.
+
+        Returns: see `read_in_graph`.
+        """
         selected, mask = self._select(frames, tf.ones(tf.shape(frames)[:2], tf.bool))
         shape, pixels = tf.shape(selected), [self.size, self.size, 3]
         images = tf.reshape(selected, tf.concat([[-1], shape[3:]], axis=0))
-        images = resized(images, self.size, self.box)
+        images = resize(images, self.size, self.box)
         images = tf.reshape(images, tf.concat([shape[:2], [self.views, *pixels]], axis=0))
         return (self._stack_views(images), mask), tf.reduce_any(mask, axis=1)
 
@@ -103,7 +106,7 @@ class ClipPreprocessing:
         real = tf.concat([real, tf.zeros(tf.shape(blank)[:2], tf.bool)], axis=1)
         frames, real = _real_first(frames, real)
         lengths = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
-        counts = lengths if self.most is None else tf.minimum(lengths, self.most)
+        counts = lengths if self.max_frames is None else tf.minimum(lengths, self.max_frames)
         steps = tf.range(tf.maximum(tf.reduce_max(counts), 1))
         mask = steps < counts[:, tf.newaxis]
         share = tf.cast(lengths, tf.float64) / tf.cast(tf.maximum(counts, 1), tf.float64)
@@ -117,12 +120,12 @@ class ClipPreprocessing:
         del folder
         return []
 
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, object]:
         """Return the `input` entry of an export's wordreel.json."""
         return {
             "image_size": self.size,
             "crop": self.box,
-            "clip_frames": self.most,
+            "clip_frames": self.max_frames,
             "sampling": dict(self.sampling),
             "cells": self.cells,
         }

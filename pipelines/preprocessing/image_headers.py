@@ -14,9 +14,9 @@ import tensorflow as tf
 
 _HEAD = 2048  # bytes; a BMP's header with its palette is the longest header read here
 _EXIF_HEAD = 1 << 17  # bytes; EXIF comes first, in a segment of at most 64 KB
-# Parts of a file that are skipped one by one; a hostile file can have millions of a byte each.
+# Parts of a file that are skipped one by one; a malicious file can have millions of one byte each.
 MAX_PARTS = 4096
-MAX_SCANS = 64  # of a JPEG; 80 bytes can be one that visits all pixels once more
+MAX_SCANS = 64  # of a JPEG; each can visit all pixels again and takes only 80 bytes
 MAX_TEXTS = 16  # compressed ones of a PNG; 8 kB of them take 8 MB
 _AHEAD = 64  # full data blocks of a GIF skipped at once
 

@@ -1,20 +1,19 @@
 """Preprocess images from untrusted bytes in TensorFlow ops, as part of an export.
 
-A server receives empty files, HTML, half a JPEG, a gigapixel. None of it may fail the other rows of
-a batch, or get memory before its header is checked.
+An invalid file (empty, HTML, truncated, too large) must not fail the other rows of its batch. No
+memory is allocated for an image before its header is checked.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
 from data.media.limits import MAX_PIXELS
 from pipelines.config.crop import Box
 from pipelines.preprocessing.image_headers import read_header
-from pipelines.preprocessing.resize import decode_image, upright
+from pipelines.preprocessing.resize import apply_orientation, decode_image
 
 
 class ImagePreprocessing:
@@ -28,7 +27,7 @@ class ImagePreprocessing:
     signature = tf.TensorSpec([None], tf.string, "image_bytes")
 
     def __init__(self, size: int, grid: tuple[int, int]) -> None:
-        """Set what the backbone takes and returns."""
+        """See the attributes."""
         self.size, self.grid = size, grid
 
     def read_in_graph(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -40,7 +39,7 @@ class ImagePreprocessing:
         del folder
         return []
 
-    def description(self) -> dict[str, Any]:
+    def description(self) -> dict[str, object]:
         """Return the `input` entry of an export's wordreel.json."""
         return {"image_size": self.size, "grid": list(self.grid)}
 
@@ -55,7 +54,7 @@ def decode_or_flag(
     """Decode a batch of images in parallel; flag those that are not valid.
 
     Valid are complete JPEG, PNG, GIF (the first frame) and BMP files; formats and sizes may be
-    mixed. They are decoded and resized as in training; JPEGs are turned by their EXIF orientation.
+    mixed. They are decoded and resized as in training; the EXIF orientation of JPEGs is applied.
 
     Args:
         image_bytes: string `[batch]`, any bytes.
@@ -93,4 +92,6 @@ def _decode(encoded: tf.Tensor, size: int, max_pixels: int, box: Box | None) -> 
     header = read_header(encoded)
     fits = (header.pixels > 0) & (header.pixels <= max_pixels)
     allowed = tf.where(fits, header.encoded, "")  # the decoder refuses empty strings
-    return upright(decode_image(allowed, size, box, header.transparent), header.orientation)
+    return apply_orientation(
+        decode_image(allowed, size, box, header.transparent), header.orientation
+    )

@@ -1,4 +1,4 @@
-"""Decode, resize and turn images in TensorFlow ops, in training and serving alike."""
+"""Decode, resize and rotate images in TensorFlow ops, for training and exports."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ def decode_image(
 ) -> tf.Tensor:
     """Decode and resize one image; transparent pixels become white.
 
-    Training reads what `data.media.images` stored: images larger than its `MAX_SIDE` are shrunk and
-    re-encoded there, but served as they are. Resized to 224 or 300 pixels, the two differed by 0.3
-    to 1.1 gray levels per pixel on average, 99 % of the values by at most 4 (synthetic images with
-    edges and noise, 1024 × 768 to 2400 × 1600 pixels, JPEG and PNG). Features prepared without
-    pixels come from plain JPEGs up to twice as long as `MAX_SIDE`, as they are: no difference.
+    Training reads the images that `data.media.images` stored, which shrinks and re-encodes images
+    larger than its `MAX_SIDE`; an export reads the original ones. Resized to 224 or 300 pixels, the
+    two differed by 0.3 to 1.1 gray levels per pixel on average, 99 % of the values by at most 4
+    (synthetic images with edges and noise, 1024 × 768 to 2400 × 1600 pixels, JPEG and PNG).
+    Features prepared without pixels come from plain JPEGs up to twice as long as `MAX_SIDE`, which
+    are not re-encoded: no difference.
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
@@ -36,10 +37,10 @@ def decode_image(
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
     image.set_shape([None, None, 3])
-    return resized(image, size, box)
+    return resize(image, size, box)
 
 
-def resized(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
+def resize(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
     """Crop and resize one image or a batch.
 
     Args:
@@ -58,14 +59,14 @@ def resized(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
         images = images[..., top : tf.maximum(bottom, top + 1), :, :]
         images = images[..., left : tf.maximum(right, left + 1), :]
     fits = tf.reduce_all(tf.shape(images)[-3:-1] == size)  # resizing would change nothing, slowly
-    found = tf.cond(fits, lambda: images, lambda: _resize(images, size))
-    return tf.ensure_shape(found, [*images.shape[:-3], size, size, 3])
+    resized = tf.cond(fits, lambda: images, lambda: _resize_to(images, size))
+    return tf.ensure_shape(resized, [*images.shape[:-3], size, size, 3])
 
 
-def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turn a square image by its EXIF orientation.
+def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Apply the EXIF orientation to a square image.
 
-    Turning after the resizing to a square is cheaper than before, with the same result.
+    It is cheaper after resizing than before, with the same result.
 
     Args:
         image: `[size, size, channels]`.
@@ -78,7 +79,7 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         (orientation >= 5, lambda image: tf.transpose(image, [1, 0, 2])),
         (_is_any(orientation, 2, 3, 6, 7), lambda image: image[:, ::-1]),
         (_is_any(orientation, 3, 4, 7, 8), lambda image: image[::-1]),
-    ):  # most images need none of it, and turning takes longer than resizing
+    ):  # most images need none of it, and applying it takes longer than resizing
         image = tf.cond(needed, functools.partial(turn, image), lambda same=image: same)
     return image
 
@@ -87,7 +88,7 @@ def _is_any(value: tf.Tensor, *values: int) -> tf.Tensor:
     return tf.reduce_any(value == tf.constant(values, value.dtype))
 
 
-def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
+def _resize_to(images: tf.Tensor, size: int) -> tf.Tensor:
     images = tf.image.resize(images, [size, size], antialias=True)
     return tf.cast(tf.round(images), tf.uint8)  # weighted means stay within 0..255
 

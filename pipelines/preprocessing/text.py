@@ -1,6 +1,6 @@
 """`data.media.vocabulary.tokenize` in TensorFlow ops, for exports that run without Python.
 
-The graph does the same as the function: normalize (NFC), lower-case, find the words. The first two
+The ops compute the same as the function: normalize (NFC), lower-case, find the words. The first two
 work on code points, with tables from Python's Unicode data, so that both use the same version of
 Unicode. `tf.strings.lower` would know fewer letters (41 code points) and, worse, follow the locale
 of the process: under LANG=tr_TR an export would lower-case "I" to a dotless "ı". The words are
@@ -21,8 +21,8 @@ import tensorflow as tf
 
 from data.media.vocabulary import CLASSES, END, START, UNKNOWN, Vocabulary
 
-# Separates the texts of a batch in one row of code points. In no text; composes with nothing.
-_WALL = sys.maxunicode + 1
+# Separates the texts of a batch in one row of code points: no code point, so in no text.
+_SEPARATOR = sys.maxunicode + 1
 _SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C2
 _FIRST_MARK = 0x300  # a text of lower code points is already normalized
 
@@ -39,13 +39,13 @@ def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tenso
         int32 `[batch, time]`.
     """
     words = tokenize(texts, vocabulary.punctuation)[:, :max_words]
-    ids = tf.ragged.map_flat_values(functools.partial(_look_up, vocabulary), words)
+    ids = tf.ragged.map_flat_values(functools.partial(_word_ids, vocabulary), words)
     rows = ids.nrows()
     start, end = (tf.fill([rows, 1], tf.constant(token, tf.int32)) for token in (START, END))
     return tf.concat([start, ids, end], axis=1).to_tensor()
 
 
-def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
+def _word_ids(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
     """Return the ids of words, `[n]`: a hash finds the only candidate, which is compared."""
     buckets = 2**62
     with tf.init_scope():  # values, not ops of the graph
@@ -53,8 +53,8 @@ def _look_up(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
     order = np.argsort(hashes)
     if len(np.unique(hashes)) < len(hashes):
         raise ValueError("two words of the vocabulary have the same hash")
-    place, _ = _find(hashes[order], tf.strings.to_hash_bucket_fast(words, buckets))
-    ids = tf.gather(tf.constant(order, tf.int32), place)
+    position, _ = _search(hashes[order], tf.strings.to_hash_bucket_fast(words, buckets))
+    ids = tf.gather(tf.constant(order, tf.int32), position)
     known = tf.equal(tf.gather(tf.constant(vocabulary.words), ids), words)
     return tf.where(known, ids, UNKNOWN)
 
@@ -70,70 +70,74 @@ def tokenize(texts: tf.Tensor, punctuation: bool = False) -> tf.RaggedTensor:
         Ragged string `[batch, (words)]`.
     """
     points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
-    walls = tf.fill([points.nrows(), 1], tf.constant(_WALL, tf.int32))
-    row = tf.concat([points, walls], axis=1).flat_values
-    foreign = tf.reduce_any((row >= _FIRST_MARK) & (row < _WALL))
-    row = tf.cond(foreign, lambda: normalized(row), lambda: row)
-    row = lowered(row)
-    ends = tf.where(tf.equal(row, _WALL))[:, 0]
+    separators = tf.fill([points.nrows(), 1], tf.constant(_SEPARATOR, tf.int32))
+    row = tf.concat([points, separators], axis=1).flat_values
+    needs_normalizing = tf.reduce_any((row >= _FIRST_MARK) & (row < _SEPARATOR))
+    row = tf.cond(needs_normalizing, lambda: normalize(row), lambda: row)
+    row = lowercase(row)
+    ends = tf.where(tf.equal(row, _SEPARATOR))[:, 0]
     starts = tf.concat([[tf.constant(0, tf.int64)], ends[:-1] + 1], axis=0)
-    within = tf.not_equal(row, _WALL)
+    within = tf.not_equal(row, _SEPARATOR)
     points = tf.RaggedTensor.from_row_lengths(tf.boolean_mask(row, within), ends - starts)
     lower = tf.strings.unicode_encode(points, "UTF-8")
     return tf.strings.split(tf.strings.regex_replace(lower, _expression(punctuation), r"\1 "))
 
 
-def lowered(row: tf.Tensor) -> tf.Tensor:
+def lowercase(row: tf.Tensor) -> tf.Tensor:
     """Lower-case code points, int32 `[n]`, as `str.lower` does, including the final sigma."""
-    letters, hidden = (_is_in(row, ranges) for ranges in _case_ranges())
+    cased, ignorable = (_in_ranges(row, ranges) for ranges in _case_ranges())
     # Whether the nearest character before (after) that is not case-ignorable is cased.
-    seen = tf.boolean_mask(letters, ~hidden)
-    before = tf.math.cumsum(tf.cast(~hidden, tf.int32), exclusive=True)
-    around = tf.concat([[False], seen, [False]], axis=0)
-    after_letter = tf.gather(around, before)
-    before_letter = tf.gather(around, before + 1 + tf.cast(~hidden, tf.int32))
+    not_ignorable = tf.boolean_mask(cased, ~ignorable)
+    before = tf.math.cumsum(tf.cast(~ignorable, tf.int32), exclusive=True)
+    neighbors = tf.concat([[False], not_ignorable, [False]], axis=0)
+    after_letter = tf.gather(neighbors, before)
+    before_letter = tf.gather(neighbors, before + 1 + tf.cast(~ignorable, tf.int32))
     final = tf.equal(row, _SIGMA) & after_letter & ~before_letter
     return _replace(tf.where(final, _FINAL_SIGMA, row), _tables()["lower"])
 
 
-def normalized(row: tf.Tensor) -> tf.Tensor:
+def normalize(row: tf.Tensor) -> tf.Tensor:
     """Normalize code points, int32 `[n]`, to NFC (Unicode Standard Annex 15).
 
     Characters are decomposed, sorted by class within each run of marks, and composed again.
     """
     row = _replace(row, _tables()["decomposed"])
-    kind = _classes(row)
-    run = tf.cumsum(tf.cast(tf.equal(kind, 0), tf.int64))
-    key = run * 256 + tf.cast(kind, tf.int64)
+    mark_class = _classes(row)
+    run = tf.cumsum(tf.cast(tf.equal(mark_class, 0), tf.int64))
+    key = run * 256 + tf.cast(mark_class, tf.int64)
     count = tf.size(row, tf.int64)
     row = tf.gather(row, tf.argsort(key * count + tf.range(count)))  # a stable sort
-    return _composed(row)
+    return _compose(row)
 
 
-def _composed(row: tf.Tensor) -> tf.Tensor:
+def _compose(row: tf.Tensor) -> tf.Tensor:
     """Compose, one character after the other, in parallel for groups that cannot interact."""
-    opens = tf.equal(_classes(row), 0) & ~_is_in(row, _second_ranges())
-    opens = tf.concat([[True], opens[1:]], axis=0)
-    lengths = tf.math.segment_sum(tf.ones_like(row), tf.cumsum(tf.cast(opens, tf.int32)) - 1)
+    starts_group = tf.equal(_classes(row), 0) & ~_in_ranges(row, _second_ranges())
+    starts_group = tf.concat([[True], starts_group[1:]], axis=0)
+    lengths = tf.math.segment_sum(tf.ones_like(row), tf.cumsum(tf.cast(starts_group, tf.int32)) - 1)
     groups = tf.RaggedTensor.from_row_lengths(row, lengths).to_tensor(default_value=-1)
-    kinds = _classes(groups)
+    mark_classes = _classes(groups)
     count, size = tf.unstack(tf.shape(groups))
     numbers = tf.range(count)
 
     def step(
         at: tf.Tensor, done: tf.Tensor, starter: tf.Tensor, last: tf.Tensor
     ) -> tuple[tf.Tensor, ...]:
-        point, kind = groups[:, at], kinds[:, at]
+        point, mark_class = groups[:, at], mark_classes[:, at]
         own = tf.gather(done, starter, axis=1, batch_dims=1)
         joined = _pair(own, point)
         # Blocked by a mark of the same or a higher class in between.
-        free = tf.equal(last, -1) | (last < kind)
-        joins = (joined >= 0) & free & tf.equal(tf.gather(kinds, starter, axis=1, batch_dims=1), 0)
-        places = tf.stack([numbers, tf.where(joins, starter, at)], axis=1)
-        done = tf.tensor_scatter_nd_update(done, places, tf.where(joins, joined, point))
-        begins = ~joins & tf.equal(kind, 0) & (point >= 0)
+        free = tf.equal(last, -1) | (last < mark_class)
+        joins = (
+            (joined >= 0)
+            & free
+            & tf.equal(tf.gather(mark_classes, starter, axis=1, batch_dims=1), 0)
+        )
+        positions = tf.stack([numbers, tf.where(joins, starter, at)], axis=1)
+        done = tf.tensor_scatter_nd_update(done, positions, tf.where(joins, joined, point))
+        begins = ~joins & tf.equal(mark_class, 0) & (point >= 0)
         starter = tf.where(begins, at, starter)
-        last = tf.where(begins, -1, tf.where(joins, last, kind))
+        last = tf.where(begins, -1, tf.where(joins, last, mark_class))
         return at + 1, done, starter, last
 
     done = tf.concat([groups[:, :1], tf.fill([count, size - 1], -1)], axis=1)
@@ -146,35 +150,35 @@ def _pair(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     """Return the composition of two code points; -1: none."""
     keys, values = _tables()["pairs"]
     pair = tf.cast(first, tf.int64) * 2**21 + tf.cast(second, tf.int64)
-    place, found = _find(keys, pair)
-    return tf.where(found & (second >= 0), tf.gather(tf.constant(values[:, 0]), place), -1)
+    position, found = _search(keys, pair)
+    return tf.where(found & (second >= 0), tf.gather(tf.constant(values[:, 0]), position), -1)
 
 
 def _replace(row: tf.Tensor, table: tuple[np.ndarray, np.ndarray]) -> tf.Tensor:
     """Replace each key of a table by its code points, `[keys, length]`, padded with -1."""
     keys, values = table
-    place, found = _find(keys, row)
+    position, found = _search(keys, row)
     same = tf.pad(row[:, tf.newaxis], [[0, 0], [0, values.shape[1] - 1]], constant_values=-1)
-    new = tf.where(found[:, tf.newaxis], tf.gather(tf.constant(values), place), same)
+    new = tf.where(found[:, tf.newaxis], tf.gather(tf.constant(values), position), same)
     return tf.boolean_mask(new, new >= 0)
 
 
 def _classes(points: tf.Tensor) -> tf.Tensor:
     """Return the canonical combining class of each code point, int32 of the same shape."""
     keys, values = _tables()["classes"]
-    place, found = _find(keys, points)
-    return tf.where(found, tf.gather(tf.constant(values[:, 0]), place), 0)
+    position, found = _search(keys, points)
+    return tf.where(found, tf.gather(tf.constant(values[:, 0]), position), 0)
 
 
-def _find(keys: np.ndarray, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Return the place of each value among sorted keys, and whether it is one of them."""
+def _search(keys: np.ndarray, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the position of each value among sorted keys, and whether it is one of them."""
     sought = tf.cast(values, tf.int64)
-    place = tf.searchsorted(tf.constant(keys), tf.reshape(sought, [-1]))
-    place = tf.reshape(tf.minimum(place, len(keys) - 1), tf.shape(values))
-    return place, tf.equal(tf.gather(tf.constant(keys), place), sought)
+    position = tf.searchsorted(tf.constant(keys), tf.reshape(sought, [-1]))
+    position = tf.reshape(tf.minimum(position, len(keys) - 1), tf.shape(values))
+    return position, tf.equal(tf.gather(tf.constant(keys), position), sought)
 
 
-def _is_in(points: tf.Tensor, ranges: Iterable[tuple[int, int]]) -> tf.Tensor:
+def _in_ranges(points: tf.Tensor, ranges: Iterable[tuple[int, int]]) -> tf.Tensor:
     """Return whether each code point is in one of the sorted ranges."""
     bounds = np.array([(first, last + 1) for first, last in ranges], np.int32).ravel()
     return tf.equal(tf.searchsorted(bounds, points, side="right") % 2, 1)
@@ -197,8 +201,8 @@ def _tables() -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
     for char in _every_character():
         if char.lower() != char:
             lower[ord(char)] = char.lower()
-        if kind := unicodedata.combining(char):
-            classes[ord(char)] = chr(kind)
+        if mark_class := unicodedata.combining(char):
+            classes[ord(char)] = chr(mark_class)
         parts = unicodedata.normalize("NFD", char)
         if parts != char:
             decomposed[ord(char)] = parts
@@ -263,12 +267,12 @@ def _expression(punctuation: bool) -> str:
     unspaced, letter, inner, emoji, mark = (_class(CLASSES[name]) for name in CLASSES)
     single = [emoji, mark] if punctuation else [emoji]
     token = "|".join([unspaced, f"{letter}+(?:['’-]{inner}+)*", *single])
-    junk = "[^" + "".join(each[1:-1] for each in (unspaced, letter, *single)) + "]"
-    return f"{junk}*({token})|{junk}+"
+    skipped = "[^" + "".join(each[1:-1] for each in (unspaced, letter, *single)) + "]"
+    return f"{skipped}*({token})|{skipped}+"
 
 
 def _class(pattern: str) -> str:
     """Write out all characters of a class of Python's regular expressions."""
     matches = re.compile(pattern).fullmatch
-    held = _ranges(ord(char) for char in _every_character() if matches(char))
-    return "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in held) + "]"
+    ranges = _ranges(ord(char) for char in _every_character() if matches(char))
+    return "[" + "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in ranges) + "]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,9 +17,9 @@ from data.video.prepared import StoredClips
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
-from pipelines.config.task import TASKS, Task
+from pipelines.config.task import TASKS
 from pipelines.inputs.batches import Batch
-from pipelines.reports.page import RunFacts
+from pipelines.reports.page import RunFacts, write_report
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
 from pipelines.tasks.label_head import LabelHead
@@ -37,7 +36,7 @@ HEADS: Mapping[str, type[Head]] = {"captions": CaptionHead, "labels": LabelHead}
 
 RawInput = bytes | list[bytes] | str  # an encoded image, the encoded frames of a clip, or a text
 
-SPLITS = ("train", "validation", "test", "unseen")  # that a recipe may name; not all datasets have
+SPLITS = ("train", "validation", "test", "unseen")  # that recipes name; a dataset may lack some
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Experiment:
     """A model with the inputs it reads and the outputs it is trained for.
 
     Attributes:
-        config: every choice.
-        task: what it learns.
+        config: of the run.
         model: backbone, encoder and head layer, joined.
         source: of the inputs.
         head: for the outputs.
@@ -54,7 +52,6 @@ class Experiment:
     """
 
     config: Config
-    task: Task
     model: EncoderHead
     source: Source
     head: Head
@@ -76,11 +73,13 @@ class Experiment:
 
     def export(self, directory: Path, info: Mapping[str, object]) -> Path:
         """Write the next version of an export; `info` goes into its wordreel.json."""
+        info = {"task": self.config.task, **info}
         return self.head.export(self.model, self.source.preprocessing, directory, info)
 
     def report(self, path: Path, evaluations: Sequence[Evaluation], facts: RunFacts) -> None:
         """Write the report of a run."""
-        self.head.report(path, self.source.preview, evaluations, facts)
+        parts = [self.head.report_part(each, self.source.preview) for each in evaluations]
+        write_report(path, facts, parts, self.head.curves, self.head.monitor)
 
 
 def prepare(config: Config) -> PreparedDataset:
@@ -103,7 +102,7 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
     """Return the experiment of a run, whose model has random weights.
 
     Args:
-        config: every choice.
+        config: of the run.
         prepared: the dataset that `prepare` returned.
         folder: the run directory, for the vocabulary or labels.
 
@@ -125,15 +124,15 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
     source = SOURCES[task.input](config, prepared, folder)
     check_data(folder, prepared.fingerprint)
     model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
-    return Experiment(config, task, model, source, head, test_splits)
+    return Experiment(config, model, source, head, test_splits)
 
 
-def load_run(folder: Path, **changes: Any) -> Experiment:
+def load_run(folder: Path, **changes: int) -> Experiment:
     """Return the experiment of a run, with the weights of its best epoch.
 
     Args:
         folder: of the run.
-        changes: fields of its configuration that do not change the weights.
+        changes: fields of its configuration that do not change the weights, such as `beams`.
 
     Raises:
         UserError: if there is no run with weights.
@@ -144,7 +143,7 @@ def load_run(folder: Path, **changes: Any) -> Experiment:
         raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
     except (TypeError, ValueError) as error:
         raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
-    config = dataclasses.replace(config, **changes)
+    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]  # by name
     experiment = build(config, prepare(config), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
     if best is None:

@@ -9,9 +9,10 @@ from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
 from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
+from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
-from pipelines.evaluation.captions import Decoder, evaluate, search_options
+from pipelines.evaluation.captions import Decoder, evaluate
 from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.metrics import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
@@ -20,7 +21,6 @@ from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, Captions, caption_batches, note_truncation
 from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_part
-from pipelines.reports.page import RunFacts, write_report
 from pipelines.reports.thumbnails import PreviewOf
 from pipelines.tasks.protocols import CaptionedDataset, Evaluation
 
@@ -32,9 +32,10 @@ class CaptionHead:
 
     Attributes:
         vocabulary: the words of the training captions.
-        options: of the beam search.
+        options: of the beam search, shared by validation, evaluation and the export.
         layer: Memory → words.
         monitor: the score that selects the best epoch.
+        curves: the validation scores that the report plots.
         notes: lines for the report.
     """
 
@@ -45,8 +46,16 @@ class CaptionHead:
             UserError: if the training split has no captions.
         """
         self.config, self.prepared = config, prepared
-        self.options = search_options(config)
+        self.options = SearchOptions(
+            beams=config.beams,
+            max_words=config.max_words,
+            min_words=config.min_words,
+            length_penalty=config.length_penalty,
+            no_repeat_ngram_size=config.no_repeat_ngram_size,
+            n_best=config.n_best,
+        )
         self.metrics = METRICS[TASKS[config.task].answer]
+        self.curves: Sequence[str] = self.metrics.curves
         self.notes: list[str] = []
         self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"
@@ -116,21 +125,13 @@ class CaptionHead:
         info: Mapping[str, object],
     ) -> Path:
         """Write the next version of an export, with its search; return its folder."""
-        info = {"task": self.config.task, **info}
         answer = TASKS[self.config.task].answer
         return export(model, preprocessing, self.vocabulary, self.options, directory, info, answer)
 
-    def report(
-        self,
-        path: Path,
-        preview_of: PreviewOf,
-        evaluations: Sequence[Evaluation],
-        facts: RunFacts,
-    ) -> None:
-        """Write the report of a run."""
-        found = [each for each in evaluations if isinstance(each, CaptionEvaluation)]
-        parts = [caption_part(each, preview_of) for each in found]
-        write_report(path, facts, parts, self.metrics.curves, self.monitor)
+    def report_part(self, evaluation: Evaluation, preview_of: PreviewOf) -> Mapping[str, object]:
+        """Return the part of the report about a split."""
+        assert isinstance(evaluation, CaptionEvaluation)
+        return caption_part(evaluation, preview_of)
 
     def _training_captions(self) -> list[str]:
         examples = self.prepared.captions(self.config.train_split)

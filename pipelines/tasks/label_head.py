@@ -21,7 +21,6 @@ from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
 from pipelines.inputs.tables import Table
 from pipelines.reports.labels import label_part
-from pipelines.reports.page import RunFacts, write_report
 from pipelines.reports.thumbnails import PreviewOf
 from pipelines.tasks.protocols import Evaluation, LabeledDataset
 
@@ -35,13 +34,15 @@ class LabelHead:
         classes: the labels, in the order of the logits.
         layer: Memory → logits.
         monitor: the score that selects the best epoch.
+        curves: the validation scores that the report plots.
         notes: lines for the report.
     """
 
     monitor = "accuracy"
+    curves: Sequence[str] = CURVES
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
-        """Take the dataset's classes, and write them to `run_dir`.
+        """Build the layer for the dataset's classes, and write these to `run_dir`.
 
         Raises:
             UserError: if there are fewer than two, or one has no training example.
@@ -54,7 +55,7 @@ class LabelHead:
                 f"{prepared.name} has {len(self.classes)} classes in its training split: "
                 "classification needs at least two"
             )
-        self._labels = functools.cache(prepared.labels)  # some are stored between images
+        self._labels = functools.cache(prepared.labels)  # reading them may read all records
         counts = Counter(label for _, label in self._labels(config.train_split))
         for name in self.classes:
             if not counts[name]:
@@ -119,20 +120,12 @@ class LabelHead:
         info: Mapping[str, object],
     ) -> Path:
         """Write the next version of an export; return its folder."""
-        info = {"task": self.config.task, **info}
         return export_labels(model, preprocessing, self.classes, directory, info)
 
-    def report(
-        self,
-        path: Path,
-        preview_of: PreviewOf,
-        evaluations: Sequence[Evaluation],
-        facts: RunFacts,
-    ) -> None:
-        """Write the report of a run."""
-        found = [each for each in evaluations if isinstance(each, LabelEvaluation)]
-        parts = [label_part(each, preview_of) for each in found]
-        write_report(path, facts, parts, CURVES, self.monitor)
+    def report_part(self, evaluation: Evaluation, preview_of: PreviewOf) -> Mapping[str, object]:
+        """Return the part of the report about a split."""
+        assert isinstance(evaluation, LabelEvaluation)
+        return label_part(evaluation, preview_of)
 
     def _rows(self, table: Table, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""

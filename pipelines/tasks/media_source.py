@@ -1,4 +1,4 @@
-"""What the sources of images and of clips share: a backbone, and rows computed with it."""
+"""The base of the image and video sources: a backbone, and the table rows computed with it."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
 
     @abc.abstractmethod
     def _preview(self, encoded: Encoded) -> Preview:
-        """Return what the report shows of an input."""
+        """Return the preview of an input for the report."""
 
     def table(self, split: str, epoch: int) -> FrameTable:
         """Return the rows of a whole split: features, or pixels if the backbone is fine-tuned."""
         return self._cached_table(whole_split(split), self.config.tunes(epoch))
 
     def preview(self, split: str, name: str) -> Preview:
-        """Return what the report shows of an example: its id if only features are stored."""
+        """Return the preview of an example: its id if only features are stored."""
         if not self.prepared.has_pixels():
             return Preview(text=name)
         return self._preview(self._encoded(split)[name])

@@ -1,12 +1,12 @@
 """The interfaces between inputs, outputs and the training loop.
 
-A source reads the inputs of a task and encodes them; a head turns what was encoded into answers.
-Neither knows the other: they meet in the tables, the model and the export of an `Experiment`.
+A source reads the inputs of a task and builds the encoder; a head builds the layer that predicts
+words or labels from the encoder's `Memory`. Neither knows the other: `Experiment` joins them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,15 +14,15 @@ import keras
 
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.evaluation.captions import Captioned
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
-from pipelines.reports.page import RunFacts
 from pipelines.reports.thumbnails import Preview, PreviewOf
 
 
 class PreparedDataset(Protocol):
-    """A dataset that is ready to be read.
+    """A dataset on disk, ready for training.
 
     Attributes:
         name: of the dataset.
@@ -41,15 +41,8 @@ class PreparedDataset(Protocol):
     def problems(self) -> Path: ...  # noqa: D102
 
 
-class CaptionedDataset(PreparedDataset, Protocol):
+class CaptionedDataset(PreparedDataset, Captioned, Protocol):
     """A dataset whose examples have captions, or translations."""
-
-    @property
-    def is_true(self) -> Callable[[str, str], bool] | None:
-        """A check of a caption against the generated example of an id; None: not possible."""
-
-    def captions(self, split: str) -> list[tuple[str, list[str]]]:
-        """Return `(id, captions)` of each example of a split that has captions."""
 
 
 class LabeledDataset(PreparedDataset, Protocol):
@@ -71,7 +64,7 @@ class Source(Protocol):
         backbone: pixels → features; None if the encoder reads the inputs itself.
         top: the part of the backbone that is fine-tuned, if not all of it.
         encoder: features or word ids → Memory.
-        preprocessing: of an export.
+        preprocessing: of the inputs of an export.
         notes: lines for the report.
     """
 
@@ -96,7 +89,7 @@ class Source(Protocol):
         """Return the model inputs of a split, or a slice: pixels if the backbone is fine-tuned."""
 
     def preview(self, split: str, name: str) -> Preview:
-        """Return what the report shows of an example."""
+        """Return the preview of an example for the report."""
 
 
 class Evaluation(Protocol):
@@ -104,7 +97,7 @@ class Evaluation(Protocol):
 
     Attributes:
         split: its name, or a slice of it.
-        signature: what must be equal for scores to be comparable.
+        signature: the settings that affect the scores; scores with equal ones are comparable.
     """
 
     @property
@@ -116,7 +109,7 @@ class Evaluation(Protocol):
         """Return the scores by name."""
 
     def warnings(self) -> list[str]:
-        """Return what is wrong with the predictions, one line each."""
+        """Return warnings about the predictions, one line each."""
 
     def lines(self) -> list[str]:
         """Return the lines to print at the end of a run."""
@@ -126,16 +119,18 @@ class Evaluation(Protocol):
 
 
 class Head(Protocol):
-    """The outputs of a task: the layer that answers, its batches, scores, export and report.
+    """The outputs of a task: the output layer, its batches, scores, export and report.
 
     Attributes:
-        layer: Memory → answers.
+        layer: Memory → words or logits.
         monitor: the score that selects the best epoch.
+        curves: the validation scores that the report plots.
         notes: lines for the report.
     """
 
     layer: keras.layers.Layer
     monitor: str
+    curves: Sequence[str]
     notes: list[str]
 
     def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
@@ -162,11 +157,5 @@ class Head(Protocol):
     ) -> Path:
         """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
 
-    def report(
-        self,
-        path: Path,
-        preview_of: PreviewOf,
-        evaluations: Sequence[Evaluation],
-        facts: RunFacts,
-    ) -> None:
-        """Write the report of a run; `evaluations` are what `evaluate` returned."""
+    def report_part(self, evaluation: Evaluation, preview_of: PreviewOf) -> Mapping[str, object]:
+        """Return the part of the report about a split; `evaluation` is a result of `evaluate`."""

@@ -25,17 +25,17 @@ VOCABULARY = "source-vocabulary.txt"  # in a run directory and in an export's as
 
 
 class TextPreprocessing:
-    """What an export takes where the input is a text.
+    """The input of an export whose model takes a text.
 
     Attributes:
         vocabulary: the words of the training texts.
-        max_words: words after it are cut.
+        max_words: further words are truncated.
     """
 
     signature = tf.TensorSpec([None], tf.string, "text")
 
     def __init__(self, vocabulary: Vocabulary, max_words: int) -> None:
-        """Take the words that the encoder knows."""
+        """See the attributes."""
         self.vocabulary, self.max_words = vocabulary, max_words
 
     def read_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -50,7 +50,7 @@ class TextPreprocessing:
         return [path]
 
     def description(self) -> dict[str, object]:
-        """Return what the export's wordreel.json states about the input."""
+        """Return the `input` entry of an export's wordreel.json."""
         words = {"size": len(self.vocabulary), "hash": self.vocabulary.hash}
         return {"vocabulary": words, "max_words": self.max_words}
 
@@ -121,7 +121,7 @@ class TextSource:
         return self._cached_table(split)
 
     def preview(self, split: str, name: str) -> Preview:
-        """Return what the report shows of an example: the text, and the words the model reads."""
+        """Return the preview of an example: the text, and the words that the model reads."""
         text = self._texts(split)[name]
         words = tokenize(text, self.vocabulary.punctuation)[: self.config.max_words]
         return Preview(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))

@@ -131,7 +131,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
         )
 
     def _frames(self, split: str, pairs: bool) -> Iterator[bytes | list[bytes]]:
-        """Yield the frames of all clips, each paired with the one before it if asked."""
+        """Yield the frames of all clips; with `pairs`, each with the frame before it."""
         for _, frames in self.prepared.frames(split):
             for before, frame in zip([frames[0], *frames], frames, strict=False):
                 yield [frame, before] if pairs else frame

@@ -1,10 +1,10 @@
-"""Training on several GPUs or machines: who computes which part of a batch, and who writes.
+"""Train on several GPUs or machines: the strategy, the parts of a batch, and restarts.
 
 With `TF_CONFIG` in the environment each process is a worker of `MultiWorkerMirroredStrategy`; on a
-machine with several GPUs `MirroredStrategy` uses them all; otherwise there is one replica, and this
-module costs nothing. The batch is the same in all three cases: each replica computes a part, and a
-part's share of the gradient is its share of the batch's words (or of the class weights), so that
-the step equals that of a single machine, up to the order of sums.
+machine with several GPUs `MirroredStrategy` uses them all; otherwise there is one replica. The
+batch is the same in all three cases: each replica computes a part, and a part's share of the
+gradient is its share of the batch's words (or of the class weights), so that the step equals that
+of a single machine, up to the order of sums.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WORKER_LOST = (
 
 
 def make_strategy() -> tf.distribute.Strategy:
-    """Return the strategy of this process; in a cluster, before TensorFlow has done anything."""
+    """Return the strategy; in a cluster, it must be called before any TensorFlow operation."""
     if cluster.read().workers > 1:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if len(tf.config.list_physical_devices("GPU")) > 1:
@@ -71,8 +71,7 @@ def writable_folder(run_dir: Path) -> Iterator[Path]:
 def restart_if_worker_lost() -> Iterator[None]:
     """Restart this process with the same command when another worker is lost.
 
-    The lost worker has to be started again by whoever started it; then all resume from the last
-    checkpoint.
+    The lost worker must be restarted from outside; then all resume from the last checkpoint.
     """
     try:
         yield

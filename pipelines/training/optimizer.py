@@ -66,7 +66,7 @@ class MovingAverage(tf.Module):
     """An exponential moving average of weights (Polyak & Juditsky 1992).
 
     The decay grows as (1 + n) / (10 + n) up to `decay`, so that the random initial weights soon
-    count for nothing.
+    have no influence.
     """
 
     def __init__(self, variables: Sequence[keras.Variable], decay: float) -> None:

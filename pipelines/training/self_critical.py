@@ -1,6 +1,6 @@
 """Self-critical training: captions sampled from the model, weighted by their rewards.
 
-Cross-entropy teaches the next word of a reference; scores judge whole captions of the model.
+Cross-entropy trains the prediction of the next word; metrics score whole captions.
 Rennie et al. (2017, "Self-critical Sequence Training") follow the gradient of the expected score
 itself (Williams 1992): sample captions w of an image, and weight the log-likelihood of each by its
 advantage, its reward less the mean reward of the other samples (Luo 2020):
@@ -9,14 +9,12 @@ advantage, its reward less the mean reward of the other samples (Luo 2020):
 
 This is the training loss on sampled captions with a weight each, so the training loop is the same.
 Captions are sampled from sharpened probabilities, p^(1/τ) with τ = 0.5: most samples of p itself
-are poor, each further word makes them poorer, and captions become shorter.
+score low, longer ones lower, so that captions would become shorter.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -30,65 +28,10 @@ from pipelines.evaluation.metrics.bleu import sentence_bleu
 from pipelines.evaluation.metrics.cider import CiderScorer
 from pipelines.inputs.batches import Batch, Captions
 from pipelines.inputs.tables import Table
-from pipelines.tasks.assembly import Experiment
-from pipelines.tasks.caption_head import CaptionHead
-from pipelines.training.optimizer import compute_dtype
-from pipelines.training.trainer import Trainer, Validate
 
 EXAMPLES = 50  # images or clips per step
 SAMPLES = 5  # captions sampled per example
 TEMPERATURE = 0.5
-
-
-def train_self_critical(
-    experiment: Experiment, folder: Path, trainer: Trainer, validate: Validate
-) -> list[dict[str, float]]:
-    """Train on rewards after the cross-entropy stage, and load the best weights of both.
-
-    Args:
-        experiment: of a task that answers with captions.
-        folder: the run directory.
-        trainer: of the cross-entropy stage, which is over.
-        validate: see `Trainer.fit`.
-
-    Returns:
-        The records of this stage's epochs.
-    """
-    config, head = experiment.config, experiment.head
-    assert isinstance(head, CaptionHead)  # other tasks do not have the option
-    print("  self-critical training (SCST) on CIDEr-D + BLEU-4")
-    last = len(trainer.history) - 1
-    table = experiment.source.table(config.train_split, last)
-    sampler = SelfCritical(
-        experiment.model,
-        head.examples(table),
-        table,
-        head.options,
-        seed=config.seed,
-        dtype=compute_dtype(config.precision),
-    )
-    stage_config = dataclasses.replace(
-        config,
-        epochs=config.scst_epochs,
-        patience=config.scst_epochs,
-        learning_rate=config.scst_learning_rate,
-        fine_tune_from=None,
-        scheduled_sampling=0.0,
-        label_smoothing=0.0,
-    )
-    stage = Trainer(
-        experiment.model, stage_config, folder / "self-critical", sampler.steps_per_epoch
-    )
-    stage.fit(sampler.batches, lambda _: validate(last), head.monitor)
-    best = [max(record[head.monitor] for record in it.history) for it in (trainer, stage)]
-    if best[0] > best[1]:
-        trainer.load_best()
-    else:
-        trainer.best.save()  # `load_run` reads it
-    records = [{**record, "epoch": record["epoch"] + last + 1} for record in stage.history]
-    for record in records:
-        del record["loss"]  # the loss of advantages stays around 0
-    return records
 
 
 class SelfCritical:
@@ -137,7 +80,7 @@ class SelfCritical:
         self._sample = sample_captions
 
     def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
-        """Yield an epoch's batches from number `skip` on, sampled from the model as it then is.
+        """Yield an epoch's batches from number `skip` on, sampled from the current model.
 
         Yields:
             `(rows, (tokens, example_index, weights))` as `SequenceDecoder.loss` takes them: sampled

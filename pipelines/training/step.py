@@ -27,10 +27,11 @@ class Step:
     """Updates a model's weights, one batch at a time.
 
     Attributes:
-        own: the variables of encoder and head.
-        fine_tuned: those of the backbone, if it is ever fine-tuned.
-        optimizer: of `own`; `backbone_optimizer` of `fine_tuned`.
-        average: of all of them.
+        head_variables: of the encoder and the head.
+        backbone_variables: of the backbone, if it is fine-tuned in any epoch.
+        optimizer: of `head_variables`.
+        backbone_optimizer: of `backbone_variables`.
+        average: of all variables.
         count: steps taken, int64.
         loss_sum: of the current epoch, float32.
     """
@@ -42,20 +43,13 @@ class Step:
         steps_per_epoch: int,
         strategy: tf.distribute.Strategy | None = None,
     ) -> None:
-        """Build the optimizers.
-
-        Args:
-            model: built in the scope of the strategy.
-            config: of the run.
-            steps_per_epoch: the number of batches.
-            strategy: see `pipelines.training.distribution`; None for one replica.
-        """
+        """Build the optimizers; the arguments are those of `Trainer`."""
         self.strategy = strategy or tf.distribute.get_strategy()
         self.model, self.config = model, config
-        self.own = [*model.encoder.trainable_variables, *model.head.trainable_variables]
+        self.head_variables = [*model.encoder.trainable_variables, *model.head.trainable_variables]
         backbone: keras.Model = model.backbone
         fine_tunes = config.fine_tune_from is not None
-        self.fine_tuned = list(backbone.trainable_variables) if fine_tunes else []
+        self.backbone_variables = list(backbone.trainable_variables) if fine_tunes else []
         with distribution.scope(self.strategy):
             self.optimizer = adamw(
                 config.learning_rate,
@@ -64,7 +58,7 @@ class Step:
                 weight_decay=config.weight_decay,
                 decay_positions=not config.position_init,
             )
-            self.optimizer.build(self.own)
+            self.optimizer.build(self.head_variables)
             self.backbone_optimizer = adamw(
                 config.fine_tune_learning_rate,
                 max(1, config.epochs + 1 - (config.fine_tune_from or 1)) * steps_per_epoch,
@@ -73,15 +67,17 @@ class Step:
                 weight_decay=config.weight_decay if config.from_scratch else 0.0,
                 decay_positions=not config.position_init,
             )
-            self.backbone_optimizer.build(self.fine_tuned)
-        self.average = MovingAverage(self.own + self.fine_tuned, config.ema_decay)
+            self.backbone_optimizer.build(self.backbone_variables)
+        self.average = MovingAverage(
+            self.head_variables + self.backbone_variables, config.ema_decay
+        )
         self.count = tf.Variable(0, dtype=tf.int64)
         self.loss_sum = tf.Variable(0.0)
         self.dtype = compute_dtype(config.precision)
         self._functions: dict[bool, tf.types.experimental.PolymorphicFunction] = {}
 
     def tracked(self) -> dict[str, tf.Module | tf.Variable | keras.optimizers.Optimizer]:
-        """Return what a checkpoint stores of it, by name."""
+        """Return the state that a checkpoint stores, by name."""
         return {
             "optimizer": self.optimizer,
             "backbone_optimizer": self.backbone_optimizer,
@@ -91,8 +87,8 @@ class Step:
         }
 
     def variables(self, fine_tune: bool) -> list[keras.Variable]:
-        """Return what a step updates, with the backbone or without."""
-        return self.own + (self.fine_tuned if fine_tune else [])
+        """Return the variables that a step updates, with the backbone or without."""
+        return self.head_variables + (self.backbone_variables if fine_tune else [])
 
     def trace(self, batches: Iterable[Batch], fine_tune: bool) -> None:
         """Build the graph, if it is not built yet: for all sizes if the batches declare a spec.
@@ -203,10 +199,10 @@ class Step:
             lambda: [tf.zeros([0]) for _ in variables],
         )
         clipped, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm, tf.norm(norms))
-        own = len(self.own)
-        self._apply(self.optimizer, clipped[:own], self.own)
+        count = len(self.head_variables)
+        self._apply(self.optimizer, clipped[:count], self.head_variables)
         if fine_tune:
-            self._apply(self.backbone_optimizer, clipped[own:], self.fine_tuned)
+            self._apply(self.backbone_optimizer, clipped[count:], self.backbone_variables)
         self.count.assign_add(1)
         self.loss_sum.assign_add(loss)
         self.average.update(self.count)

@@ -96,7 +96,7 @@ class Trainer:
         return records
 
     def fit(self, batches: Batches, validate: Validate, monitor: str) -> None:
-        """Train to the end, from wherever the run is, and load the best weights.
+        """Train from the last checkpoint to the end, and load the best weights.
 
         Args:
             batches: `(epoch, skip)` → that epoch's batches from number `skip` on.

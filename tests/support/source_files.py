@@ -1,4 +1,4 @@
-"""Small sources of captioned pictures, for the tests of readers and builders."""
+"""Small sources of captioned images, for the tests of readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fill(folder: Path, files: Mapping[str, Any]) -> Path:
 
 
 def pictures(folder: str, *names: str) -> dict[str, bytes]:
-    """Files for the readers, which look at names only."""
+    """Return files for readers that use only the names."""
     return {f"{folder}/{name}": b"picture" for name in names}
 
 
@@ -45,7 +45,7 @@ def captions(listing: Annotations) -> dict[str, tuple[str, ...]]:
 
 
 def jpeg(seed: int, width: int = 24, height: int = 16) -> bytes:
-    """A real picture, another for each seed."""
+    """Return a real image, another for each seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG")

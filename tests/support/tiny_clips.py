@@ -19,7 +19,7 @@ LENGTHS = (12, 3, 9, 12, 5, 12)
 
 
 def clips(folder: Path) -> Path:
-    """Write six clips with captions and labels, all in train and three also told for validation."""
+    """Write six clips with captions and labels, all in train and three also in validation."""
     (folder / "clips").mkdir(parents=True)
     labels, captions = ["file,label,split"], ["file,caption,split"]
     for split, first in (("train", 0), ("validation", 1000)):
@@ -58,4 +58,4 @@ def tiny(task: str, folder: Path, **options: Any) -> Any:
     model = EncoderHead(source.backbone, source.encoder, head.layer)
     for weight in [*model.encoder.weights, *model.head.weights]:
         weight.assign(3.0 * weight)
-    return Experiment(config, TASKS[task], model, source, head)
+    return Experiment(config, model, source, head)

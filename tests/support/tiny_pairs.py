@@ -13,7 +13,6 @@ from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
-from pipelines.config.task import TASKS
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.text_source import TextSource
@@ -61,4 +60,4 @@ def tiny(folder: Path, **options: Any) -> Any:
     for weight in model.weights:
         weight.assign(3.0 * weight)
     head.layer.bias.assign(np.where(np.arange(len(head.vocabulary)) == END, 2.0, 0.0))
-    return Experiment(config, TASKS[config.task], model, source, head)
+    return Experiment(config, model, source, head)

@@ -11,7 +11,6 @@ from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
-from pipelines.config.task import TASKS
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.label_head import LabelHead
 from pipelines.tasks.text_source import TextSource
@@ -47,4 +46,4 @@ def tiny(folder: Path, **options: Any) -> Any:
     model = EncoderHead(None, source.encoder, head.layer)
     for weight in model.weights:
         weight.assign(3.0 * weight)
-    return Experiment(config, TASKS[config.task], model, source, head)
+    return Experiment(config, model, source, head)

@@ -20,15 +20,15 @@ STEPS, BATCH, VOCABULARY = 6, 8, 12
 
 
 def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, Any]]:
-    """Make pictures whose brightness says which word comes first."""
+    """Return images whose brightness determines the first word."""
     made = []
     for number in range(skip, STEPS):
         rng = np.random.default_rng([epoch, number])
         words = rng.integers(4, VOCABULARY, (BATCH, 3))
-        pictures = np.repeat(words[:, 0] * 20.0, 16 * 16 * 3).reshape(BATCH, 16, 16, 3)
+        images = np.repeat(words[:, 0] * 20.0, 16 * 16 * 3).reshape(BATCH, 16, 16, 3)
         tokens = np.pad(words, ((0, 0), (1, 1)), constant_values=((0, 0), (1, 2)))
         targets = tf.constant(tokens, tf.int32), tf.range(BATCH)
-        made.append((tf.constant(pictures, tf.float32), targets))
+        made.append((tf.constant(images, tf.float32), targets))
     return made
 
 
@@ -58,7 +58,7 @@ def captioner(config: Config) -> EncoderHead:
 
 
 def weight_sum(it: Trainer) -> dict[str, float]:
-    return {"score": float(sum(tf.reduce_sum(v) for v in it.step.own))}
+    return {"score": float(sum(tf.reduce_sum(v) for v in it.step.head_variables))}
 
 
 def main(run_dir: str) -> None:

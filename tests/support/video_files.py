@@ -88,7 +88,7 @@ def promise(path: Path, count: int) -> Path:
 
 
 def audio() -> bytes:
-    """Return a sound without pictures."""
+    """Return a sound without frames."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.layers.cells import CELLS, LSTMCell, LSTMState, fused_lstm, lstm_step
+from models.layers.cells import CELLS, LSTMCell, LSTMState, fused_lstm
+from pipelines.config import config
 
 BATCH, TIME, DEPTH, UNITS = 3, 7, 5, 4
 
@@ -93,7 +94,7 @@ KERAS = {"rnn": keras.layers.SimpleRNN, "lstm": keras.layers.LSTM, "gru": keras.
 
 @pytest.fixture(params=CELLS)
 def named(request: pytest.FixtureRequest) -> tuple[str, Any]:
-    """Each cell by its name, with biases that are not zeros."""
+    """Return a name and its cell, with biases that are not zeros."""
     keras.utils.set_random_seed(1)
     cell = CELLS[request.param](UNITS)
     cell.build((None, DEPTH))
@@ -108,12 +109,17 @@ def test_every_cell_equals_its_equations_in_numpy(named: tuple[str, Any]) -> Non
     np.testing.assert_allclose(run(cell, inputs()), expected, atol=1e-6)
 
 
-def test_every_cell_equals_keras_on_the_same_weights(named: tuple[str, Any]) -> None:
+@pytest.mark.parametrize("named", KERAS, indirect=True)
+def test_cells_equal_keras_on_the_same_weights(named: tuple[str, Any]) -> None:
     name, cell = named
     layer = KERAS[name](UNITS, return_sequences=True)
     layer.build((None, TIME, DEPTH))
     layer.set_weights(cell.get_weights())
     np.testing.assert_allclose(run(cell, inputs()), layer(inputs()).numpy(), atol=1e-6)
+
+
+def test_the_option_has_every_cell() -> None:
+    assert tuple(CELLS) == config.CELLS
 
 
 def test_config_round_trip_of_every_cell(named: tuple[str, Any]) -> None:
@@ -165,6 +171,8 @@ def test_forget_gate_bias_starts_at_one() -> None:
 
 def test_a_saturated_forget_gate_keeps_the_cell() -> None:
     big = tf.constant([[-50.0, 50.0, 0.0, 50.0]])  # i closed, f open, o open
-    state = lstm_step(big, tf.constant([[0.7]]))
+    cell = LSTMCell(1)
+    cell.build((None, 1))
+    state = cell.step(big, LSTMState(tf.zeros([1, 1]), tf.constant([[0.7]])))
     np.testing.assert_allclose(state.c, [[0.7]], atol=1e-6)
     np.testing.assert_allclose(state.h, np.tanh([[0.7]]), atol=1e-6)

@@ -66,7 +66,7 @@ def test_a_row_does_not_depend_on_its_batch(seed: int, options: SearchOptions) -
 
 
 def test_a_beam_finds_what_greedy_misses() -> None:
-    """Greedy sets out for 0.6 and finds two poor endings; the better sentence lies below.
+    """Greedy search takes 0.6 and finds two poor endings; the better sentence starts with less.
 
           .6        .6
     START ──── 4 ──────── 6 ── END     .36
@@ -83,7 +83,7 @@ def test_a_beam_finds_what_greedy_misses() -> None:
 
 
 def test_finished_sentences_do_not_change() -> None:
-    """One row is done after two words; the other goes on to the tenth."""
+    """One row is finished after two words; the other has ten."""
     short = {START: {4: 0.9, END: 0.1}, 4: {END: 0.8, 5: 0.2}, 5: {END: 1.0}}
     long = {START: {4: 1.0}, 4: {5: 0.9, 6: 0.1}, 5: {4: 0.99, END: 0.01}, 6: {4: 1.0}}
     for alpha in (0.0, 1.0):
@@ -141,7 +141,7 @@ def test_a_hypothesis_with_nan_ranks_after_the_others() -> None:
 
 
 def test_poor_early_endings_do_not_displace_the_most_likely_sentence() -> None:
-    """Two endings fill a pool of two at once, while ".98" has hardly begun."""
+    """Two endings fill a pool of two at once, before ".98" ends."""
     toy = Toy.chain(
         {START: {4: 0.98, END: 0.02}, 4: {5: 0.98, END: 0.02}, 5: {6: 1.0}, 6: {END: 1.0}}
     )
@@ -149,7 +149,7 @@ def test_poor_early_endings_do_not_displace_the_most_likely_sentence() -> None:
 
 
 def test_finished_rows_leave_the_batch() -> None:
-    """One row goes on alone to its tenth word; the others are over after one."""
+    """One row has ten words; the others are finished after one."""
     short = {START: {4: 1.0}, 4: {END: 1.0}}
     toy = Toy.chain(short, {START: {4: 1.0}, 4: {4: 0.9, END: 0.1}}, short, short)
     rows = []

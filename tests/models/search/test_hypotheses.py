@@ -56,7 +56,7 @@ def test_no_ngram_is_repeated_in_long_sentences(seed: int, size: int, beams: int
 
 
 def test_end_is_chosen_if_no_token_is_allowed() -> None:
-    """Two words, neither twice, and yet at least four of them: there is no such sentence."""
+    """At least four words of a vocabulary of two without repetition: no such sentence exists."""
     options = SearchOptions(min_words=4, no_repeat_ngram_size=1)
     toy = Toy.random(0)
     for found in (toy.greedy(options), toy.search(options), toy.sample(options, seed=1)):

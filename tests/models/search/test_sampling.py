@@ -55,10 +55,10 @@ def one_word_toy() -> Toy:
 def test_sample_frequencies_equal_the_tempered_probabilities(temperature: float) -> None:
     count = 5_000
     found = one_word_toy().sample(ONE_WORD, 7, temperature=temperature, samples=count)
-    drawn = np.bincount(found.tokens[0, :, 0], minlength=8)[4:]
+    sampled = np.bincount(found.tokens[0, :, 0], minlength=8)[4:]
     expected = np.array(list(FIRST.values())) ** (1 / temperature)
     expected *= count / expected.sum()
-    chi_square = np.sum((drawn - expected) ** 2 / expected)
+    chi_square = np.sum((sampled - expected) ** 2 / expected)
     assert chi_square < 16.27  # 3 degrees of freedom, p = 0.001
 
 
@@ -101,9 +101,9 @@ def test_a_seed_determines_the_samples_and_rows_differ() -> None:
     options = SearchOptions(max_words=8)
     found = toy.sample(options, 5, samples=4)
     assert_same(found, toy.sample(options, 5, samples=4))
-    drawn = {sentence for row in range(3) for sentence in every(found, row)}
-    assert len(drawn) > 8  # of 12; the empty sentence has one in nine
-    assert drawn != {s for row in range(3) for s in every(toy.sample(options, 6, samples=4), row)}
+    sampled = {sentence for row in range(3) for sentence in every(found, row)}
+    assert len(sampled) > 8  # of 12; the empty sentence has one in nine
+    assert sampled != {s for row in range(3) for s in every(toy.sample(options, 6, samples=4), row)}
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_eager_graph_and_export_return_the_same(tmp_path: Path) -> None:
     module = Exported()
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
-    drawn = (tf.constant(3, tf.int64), tf.constant(0.8), tf.constant(3), tf.constant(0.9))
+    sampled = (tf.constant(3, tf.int64), tf.constant(0.8), tf.constant(3), tf.constant(0.9))
     for batch in (1, 3):
         rows = tf.constant(np.random.default_rng(batch).normal(size=[batch, 7, 7]) * 2, tf.float32)
         over, options = module.over(rows), module.options
@@ -184,15 +184,15 @@ def test_eager_graph_and_export_return_the_same(tmp_path: Path) -> None:
             (greedy(*over, options), module.greedy(rows), loaded.greedy(rows)),
             (
                 sample(*over, options, 3, 0.8, 3, 0.9, samples=2),
-                module.sample(rows, *drawn),
-                loaded.sample(rows, *drawn),
+                module.sample(rows, *sampled),
+                loaded.sample(rows, *sampled),
             ),
         ):
             assert_same(eager, traced)
             assert_same(traced, Hypotheses(*saved))
             assert eager.tokens.shape[0] == batch
     with pytest.raises(tf.errors.InvalidArgumentError, match="temperature must be"):
-        loaded.sample(rows, drawn[0], tf.constant(0.0), *drawn[2:])
+        loaded.sample(rows, sampled[0], tf.constant(0.0), *sampled[2:])
 
 
 def test_the_graph_contains_stock_ops_only() -> None:

@@ -125,7 +125,7 @@ def test_gradient_norms_are_logged_without_effect_on_training(
 
 
 def test_no_logged_curve_goes_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps and epochs are two axes: no name stands on both, as "loss" once did."""
+    """Steps and epochs are two axes: no name is used on both."""
     monkeypatch.setattr(training, "LOG_EVERY", 1)
     trained(tmp_path)
     steps: dict[str, list[int]] = {}
@@ -175,9 +175,9 @@ def test_the_measured_batch_is_long_and_without_padding_if_possible() -> None:
     ids = [tf.constant(batch, tf.int32) for batch in batches]
 
     def chosen(some: list[tf.Tensor]) -> list[list[int]]:
-        spec = tf.TensorSpec([None, None], tf.int32)
-        found = tf.data.Dataset.from_generator(lambda: iter(some), output_signature=spec)
-        return run_gradient_flow._select_batch(found).numpy().tolist()
+        inputs, _ = run_gradient_flow._select_batch([(each, each) for each in some])
+        selected: list[list[int]] = tf.convert_to_tensor(inputs).numpy().tolist()
+        return selected
 
     assert chosen(ids) == batches[1]
     assert chosen(ids[2:]) == batches[2]

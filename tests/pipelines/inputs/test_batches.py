@@ -59,7 +59,7 @@ def test_waiting_for_batches_is_measured_without_the_work_on_them() -> None:
     per_row=st.integers(0, 6),
 )
 @settings(max_examples=30, deadline=None)
-def test_an_epoch_holds_every_caption_once(
+def test_an_epoch_contains_every_caption_once(
     images: int, batch: int, seed: int, per_row: int
 ) -> None:
     captions, _ = made_up(images)

@@ -1,4 +1,4 @@
-"""Tables of pictures and features: computed once, never stale, resumable."""
+"""Tables of images and features: computed once, never stale, resumable."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def png(seed: int, width: int = 48, height: int = 40) -> bytes:
 
 
 class InMemory(StoredImages):
-    """A dataset of a few made-up pictures; counts how many were read."""
+    """A dataset of a few synthetic images that counts how many were read."""
 
     read = 0
 
@@ -53,9 +53,9 @@ class InMemory(StoredImages):
             yield name, png(i)
 
 
-def dataset(pictures: int = 70, fingerprint: str = "f") -> InMemory:
+def dataset(images: int = 70, fingerprint: str = "f") -> InMemory:
     InMemory.read = 0
-    return InMemory("made-up", Path("."), fingerprint, {"train": pictures}, Path("."))
+    return InMemory("made-up", Path("."), fingerprint, {"train": images}, Path("."))
 
 
 def backbone(seed: int = 1) -> keras.Model:
@@ -77,8 +77,8 @@ def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) ->
         dataset(), tmp_path, size=SIZE, flips=True, backbone=net, backbone_fingerprint="a"
     )
     assert found.rows.shape == (70, 2, 16, 5)
-    picture = tf.cast(decode_image(png(40), SIZE), tf.float32)
-    for view, pixels in enumerate((picture, picture[:, ::-1])):
+    image = tf.cast(decode_image(png(40), SIZE), tf.float32)
+    for view, pixels in enumerate((image, image[:, ::-1])):
         expected = flatten_grid(net(pixels[tf.newaxis]))[0]
         np.testing.assert_allclose(found.rows[40, view], expected, rtol=2e-3, atol=0.1)
 
@@ -100,13 +100,13 @@ def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path)
     model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), top)
     rows = np.array([3, 40])
     seen = model.encode(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))
-    pictures = [decode_image(png(row), SIZE) for row in rows]
-    expected = model.encode(tf.stack([pictures[0], pictures[1][:, ::-1]]))
+    images = [decode_image(png(row), SIZE) for row in rows]
+    expected = model.encode(tf.stack([images[0], images[1][:, ::-1]]))
     np.testing.assert_allclose(seen.values, expected.values, atol=2e-3)  # rows are float16
     assert np.ptp(expected.values) > 0.1
 
 
-def test_computed_once(tmp_path: Path) -> None:
+def test_rows_are_computed_once(tmp_path: Path) -> None:
     first = table(dataset(), tmp_path, size=SIZE)
     again = dataset()
     second = table(again, tmp_path, size=SIZE)
@@ -169,13 +169,13 @@ def test_decoding_squashes_the_whole_image() -> None:
 
 
 def test_an_image_of_the_right_size_is_unchanged() -> None:
-    picture = png(5, SIZE, SIZE)
-    np.testing.assert_array_equal(decode_image(picture, SIZE), tf.io.decode_png(picture))
+    image = png(5, SIZE, SIZE)
+    np.testing.assert_array_equal(decode_image(image, SIZE), tf.io.decode_png(image))
 
 
 def test_a_box_crops_the_image() -> None:
-    picture = tf.io.decode_png(png(6, 64, 48))
-    cropped = tf.io.encode_png(picture[12:36, 16:48])
+    image = tf.io.decode_png(png(6, 64, 48))
+    cropped = tf.io.encode_png(image[12:36, 16:48])
     np.testing.assert_array_equal(
         decode_image(png(6, 64, 48), SIZE, Box(0.25, 0.75, 0.25, 0.75)),
         decode_image(cropped, SIZE),

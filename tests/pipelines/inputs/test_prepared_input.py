@@ -195,8 +195,8 @@ def test_without_pixels_features_are_of_photos_as_an_export_sees_them(
     }
     source, out = tmp_path / "source", tmp_path / "out"
     (source / "images").mkdir(parents=True)
-    for name, (picture, options) in photos.items():
-        picture.save(source / "images" / name, **options)
+    for name, (image, options) in photos.items():
+        image.save(source / "images" / name, **options)
     rows = "\n".join(f"{name},a photo" for name in photos)
     (source / "captions.csv").write_text(f"image,caption\n{rows}\n")
 
@@ -237,12 +237,12 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
         assert list(check(tmp_path / name)) == []
     scenes = prepare_images("prepared", tmp_path / "synthetic-scenes")
     assert scenes.is_true is not None
-    for (name, captions), (same, picture) in zip(
+    for (name, captions), (same, image) in zip(
         scenes.captions("train"), scenes.images("train"), strict=True
     ):
         assert name == same
         assert all(scenes.is_true(name, caption) for caption in captions)
-        assert Image.open(io.BytesIO(picture)).size == (64, 64)
+        assert Image.open(io.BytesIO(image)).size == (64, 64)
     clips = prepare_clips("prepared", tmp_path / "synthetic-clips")
     assert {len(frames) for _, frames in clips.frames("test")} == {data.builtin.clips.FRAMES}
     assert clips.sampling["count"] == data.builtin.clips.FRAMES
@@ -252,7 +252,7 @@ def test_scenes_clips_and_texts_come_back_as_they_were(
     assert texts.classes == made_up.classes
 
 
-def test_labeled_pictures_come_back_with_their_classes(
+def test_labeled_images_are_read_with_their_classes(
     tmp_path: Path, made: None, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(24):
@@ -290,8 +290,8 @@ def test_translations_come_back_side_by_side(tmp_path: Path, made: None) -> None
     for split, lines in texts.items():
         (source / f"{split}.en").write_text("\n".join(lines))
         (source / f"{split}.de").write_text("\n".join(f"{german[t.split()[0]]} 狗" for t in lines))
-    told = prepare("pairs", str(source), tmp_path / "out", options={"languages": "de-en"})
-    assert "3 texts of 2 to 2 words" in told and "1 translations of 2 to 2 words" in told
+    summary = prepare("pairs", str(source), tmp_path / "out", options={"languages": "de-en"})
+    assert "3 texts of 2 to 2 words" in summary and "1 translations of 2 to 2 words" in summary
     stored = prepare_texts("prepared", tmp_path / "out", pairs=True)
     plain = prepare_texts("pairs", source, languages="de-en", data_dir=tmp_path / "home")
     for split in ("train", "validation"):
@@ -301,7 +301,7 @@ def test_translations_come_back_side_by_side(tmp_path: Path, made: None) -> None
         prepare_texts("prepared", tmp_path / "out", pairs=False)
 
 
-def test_another_kind_or_nothing_finished_is_refused(tmp_path: Path, made: None) -> None:
+def test_another_kind_or_an_unfinished_dataset_is_refused(tmp_path: Path, made: None) -> None:
     folder = prepared_folders.image_folder(tmp_path / "source", 20)
     prepare("folder", str(folder), tmp_path / "out", options={"max_side": 64})
     with pytest.raises(UserError, match="holds folder, which this task cannot use"):

@@ -31,7 +31,7 @@ OPTIONS = {"max_side": 64}
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    """Eight pictures with captions."""
+    """Return a folder of eight images with captions."""
     rows = [f"{number}.jpg,picture {number}" for number in range(8)]
     files = {f"images/{number}.jpg": jpeg(number) for number in range(8)}
     table = "\n".join(["image,caption", *rows])
@@ -88,7 +88,7 @@ def test_a_folder_that_may_not_be_read_stops_the_job(
         prepare("folder", str(source), tmp_path / "out", options=OPTIONS)
 
 
-def test_a_source_whose_disk_goes_away_stops_the_job_and_keeps_what_is_made(
+def test_a_source_on_a_lost_disk_stops_the_job_and_keeps_finished_shards(
     source: Path, tmp_path: Path, here: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ImageDataset, "shard_size", 2)

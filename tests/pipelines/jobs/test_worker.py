@@ -25,13 +25,13 @@ from tests.support.prepared_folders import two_workers
 def test_only_the_item_that_crashes_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shard_worker, "make", crashing_data.deadly_make)
-    monkeypatch.setattr(shard_worker, "attempt", crashing_data.deadly_attempt)
+    monkeypatch.setattr(shard_worker, "make", crashing_data.crash_on_one_item)
+    monkeypatch.setattr(shard_worker, "attempt", crashing_data.crash_alone)
     worker = shard_worker.Worker(str(tmp_path))
     assert worker.build("key")
     worker.close()
     found = json.loads((tmp_path / "key.json").read_text())
-    assert found == {str(crashing_data.POISON): "it crashes the decoder"}
+    assert found == {str(crashing_data.CRASHING): "it crashes the decoder"}
 
 
 def test_an_error_that_the_user_can_fix_stops_all_workers_with_a_message(
@@ -42,10 +42,10 @@ def test_an_error_that_the_user_can_fix_stops_all_workers_with_a_message(
     worker = shard_worker.Worker(str(tmp_path))
     assert not worker.build("key")
     assert failed.read_text().startswith("the disk is full '/out/shard'")
-    monkeypatch.setattr(shard_worker, "make", crashing_data.always_dying)
+    monkeypatch.setattr(shard_worker, "make", crashing_data.always_exit)
     monkeypatch.setattr(shard_worker, "TRIALS", 2)
     assert not worker.build("other")
-    assert "disk is full" in failed.read_text()  # not even begun
+    assert "disk is full" in failed.read_text()  # not started
     failed.unlink()
     assert not worker.build("other")
     assert "is there enough memory?" in failed.read_text()
@@ -74,8 +74,8 @@ def test_two_workers_make_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.M
 def test_a_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
     file = tmp_path / "pid"
     code = (
-        "from tests.support import crashing_data; from pipelines.jobs.worker import Sandbox; "
-        f"Sandbox().call(crashing_data.orphan, {str(file)!r})"
+        "from tests.support import crashing_data; from pipelines.jobs.worker import Worker; "
+        f"Worker({str(tmp_path)!r}).call(crashing_data.sleep_forever, {str(file)!r})"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -92,7 +92,7 @@ def test_a_worker_process_ends_with_its_parent(tmp_path: Path) -> None:
         if not Path(f"/proc/{pid}").exists() or "Z" in state(pid):
             return
         time.sleep(0.05)
-    pytest.fail("the process outlives its parent")
+    pytest.fail("the process has not ended with its parent")
 
 
 def state(pid: int) -> str:
@@ -105,7 +105,7 @@ def state(pid: int) -> str:
 def test_missing_shards_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beam.BuildShard, "process", lambda self, key: iter([key]))
     with pytest.raises(UserError, match="1 of 1 shards are missing: do all workers share"):
-        beam.run(tmp_path, [Shard("key", "train", 1)], "pictures", two_workers())
+        beam.run(tmp_path, [Shard("key", "train", 1)], "images", two_workers())
 
 
 def test_a_failing_runner_is_a_user_error(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_failing_runner_is_a_user_error(tmp_path: Path) -> None:
         (nowhere, "FutureTimeoutError"),
     ):
         with pytest.raises(UserError, match=f"the runner failed: .*{reason}(?s:.)*same command"):
-            beam.run(tmp_path, [Shard("key", "train", 1)], "pictures", options)
+            beam.run(tmp_path, [Shard("key", "train", 1)], "images", options)
 
 
 def test_an_unknown_option_is_an_error() -> None:

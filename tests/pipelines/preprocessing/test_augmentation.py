@@ -18,10 +18,10 @@ def noise(count: int = 4, height: int = 16, width: int = 12) -> np.ndarray:
 
 
 def test_translation_moves_whole_pixels_and_repeats_the_edge() -> None:
-    pictures = noise(40)
-    moved = Augmentation(translation=2).apply(pictures, np.random.default_rng(1))
+    images = noise(40)
+    moved = Augmentation(translation=2).apply(images, np.random.default_rng(1))
     found = set()
-    for before, after in zip(pictures, moved, strict=True):
+    for before, after in zip(images, moved, strict=True):
         padded = np.pad(before, ((2, 2), (2, 2), (0, 0)), mode="edge")
         matches = [
             (down, right)
@@ -61,22 +61,22 @@ def test_brightness_changes_within_its_limit() -> None:
 
 @pytest.mark.parametrize("side", [1, 15, 16])
 def test_rotation_keeps_the_center(side: int) -> None:
-    picture = np.zeros((1, side, side, 3), np.uint8)
+    image = np.zeros((1, side, side, 3), np.uint8)
     middle = slice((side - 1) // 2, side // 2 + 1)
-    picture[:, middle, middle] = 255
-    turned = Augmentation(rotation=180.0).apply(np.repeat(picture, 5, 0), np.random.default_rng(2))
+    image[:, middle, middle] = 255
+    turned = Augmentation(rotation=180.0).apply(np.repeat(image, 5, 0), np.random.default_rng(2))
     assert (turned[:, middle, middle].mean(axis=(1, 2, 3)) > 180).all()
 
 
 def test_a_table_augments_only_with_a_generator() -> None:
-    pictures = noise()
-    table = ImageTable(tuple("abcd"), pictures[:, np.newaxis], augmentation=ALL)
+    images = noise()
+    table = ImageTable(tuple("abcd"), images[:, np.newaxis], augmentation=ALL)
     rows = np.arange(4)
-    np.testing.assert_array_equal(table.read(rows), pictures)
+    np.testing.assert_array_equal(table.read(rows), images)
     first, again, other = (table.read(rows, np.random.default_rng(s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
-    assert (first != other).any() and (first != pictures).any()
-    np.testing.assert_array_equal(table.rows[:, 0], pictures)  # what is stored stays
+    assert (first != other).any() and (first != images).any()
+    np.testing.assert_array_equal(table.rows[:, 0], images)  # what is stored stays
 
 
 def test_features_cannot_be_augmented() -> None:

@@ -56,11 +56,11 @@ def test_speed_jitter_changes_the_pace_and_keeps_the_order() -> None:
 
 
 @pytest.mark.parametrize("lengths", [[9, 3], [4, 4], [1, 0]])
-@pytest.mark.parametrize("most, views", [(4, 1), (None, 1), (4, 2)])
+@pytest.mark.parametrize("max_frames, views", [(4, 1), (None, 1), (4, 2)])
 def test_an_export_selects_the_same_frames_as_a_table(
-    lengths: list[int], most: int | None, views: int
+    lengths: list[int], max_frames: int | None, views: int
 ) -> None:
-    reader = ClipPreprocessing(48, None, most, {}, views)
+    reader = ClipPreprocessing(48, None, max_frames, {}, views)
     given = np.full((2, 9), b"", object)
     for row, length in enumerate(lengths):
         given[row, :length] = [png(100 * row + number) for number in range(length)]
@@ -70,7 +70,7 @@ def test_an_export_selects_the_same_frames_as_a_table(
         if not length:
             assert not mask[row].numpy().any()
             continue
-        wanted, real = select_frames(np.array([length]), most)
+        wanted, real = select_frames(np.array([length]), max_frames)
         seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
         sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
         parts = [ClipPreprocessing(48, None, None, {}).read_pixels(part)[0][0] for part in sent]
@@ -104,11 +104,11 @@ def test_undecodable_frames_are_dropped() -> None:
 
 
 def test_a_crop_is_cut_before_resizing() -> None:
-    picture = np.zeros((1, 1, 48, 64, 3), np.uint8)
-    picture[:, :, 24:, 16:48] = 200
+    image = np.zeros((1, 1, 48, 64, 3), np.uint8)
+    image[:, :, 24:, 16:48] = 200
     reader = ClipPreprocessing(32, Box(0.5, 1, 0.25, 0.75), None, {})
-    (pixels, _), _ = reader.read_pixels(tf.constant(picture))
-    encoded = tf.io.encode_png(picture[0, 0])[tf.newaxis, tf.newaxis]
+    (pixels, _), _ = reader.read_pixels(tf.constant(image))
+    encoded = tf.io.encode_png(image[0, 0])[tf.newaxis, tf.newaxis]
     (decoded, _), _ = reader.read_in_graph(encoded)
     assert (pixels.numpy() == 200).all() and (decoded.numpy() == 200).all()
     for wrong in ("0:1", "0.5:0.2,0:1", "0:2,0:1", "a:b,c:d"):

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from data.media.images import _to_rgb
 from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import decode_image, upright
+from pipelines.preprocessing.resize import apply_orientation, decode_image
 from tests.support.tiny_captioner import encode, picture, png_chunk
 
 SIZE, FEW = 24, 400
@@ -56,10 +56,10 @@ def test_a_batch_of_mixed_formats_and_sizes_is_read_as_in_training() -> None:
     encoded = [
         encode(picture(seed, 30 + 7 * seed, 50 - 3 * seed), FORMATS[seed % 4]) for seed in range(9)
     ]
-    pictures, valid = decode(tf.constant(encoded))
+    images, valid = decode(tf.constant(encoded))
     assert valid.numpy().all()
-    assert pictures.dtype == tf.uint8
-    for found, each in zip(pictures.numpy(), encoded, strict=True):
+    assert images.dtype == tf.uint8
+    for found, each in zip(images.numpy(), encoded, strict=True):
         np.testing.assert_array_equal(found, decode_image(tf.constant(each), SIZE))
 
 
@@ -67,24 +67,24 @@ def test_an_invalid_row_is_flagged_and_does_not_affect_others() -> None:
     good = encode(picture(0))
     bad = [b"", b"<html>404</html>", np.random.default_rng(0).bytes(5000), good[: len(good) // 2]]
     bad += [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", encode(picture(0), "WEBP")]
-    pictures, valid = decode(tf.constant([good, *bad, good]))
+    images, valid = decode(tf.constant([good, *bad, good]))
     assert valid.numpy().tolist() == [True] + [False] * len(bad) + [True]
-    np.testing.assert_array_equal(pictures[0], pictures[-1])
-    assert not pictures[1:-1].numpy().any()
+    np.testing.assert_array_equal(images[0], images[-1])
+    assert not images[1:-1].numpy().any()
     assert flags(bad) == [False] * len(bad)
     assert decode(tf.constant([], tf.string))[0].shape == (0, SIZE, SIZE, 3)
 
 
 def test_a_header_of_very_many_parts_is_flagged() -> None:
     gif, png = encode(picture(0), "GIF"), encode(picture(0), "PNG")
-    colours = 13 + 3 * 2 ** (gif[10] % 8 + 1)
+    palette_end = 13 + 3 * 2 ** (gif[10] % 8 + 1)
 
     def commented(count: int) -> list[bytes]:
         chunk = struct.pack(">I4sI", 0, b"teSt", zlib.crc32(b"teSt"))
         blocks = b"!\xfe" + b"\x01x" * count + b"\0"
         comments = b"!\xfe\x01x\0" * count
         return [png[:33] + chunk * count + png[33:]] + [
-            gif[:colours] + comment + gif[colours:] for comment in (blocks, comments)
+            gif[:palette_end] + comment + gif[palette_end:] for comment in (blocks, comments)
         ]
 
     assert flags(commented(1000)) == [True] * 3
@@ -113,8 +113,8 @@ def test_a_progressive_jpeg_is_decoded_and_flagged_if_truncated() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_image_whose_header_is_too_large_is_flagged(form: str) -> None:
     sizes = [(20, 20), (401, 1), (1, 400), (21, 20)]
-    pictures = [encode(picture(0, *size), form) for size in sizes]
-    assert decode_few(tf.constant(pictures))[1].numpy().tolist() == [True, False, True, False]
+    images = [encode(picture(0, *size), form) for size in sizes]
+    assert decode_few(tf.constant(images))[1].numpy().tolist() == [True, False, True, False]
 
 
 def test_the_size_of_a_gif_is_that_of_its_first_frame() -> None:
@@ -123,7 +123,7 @@ def test_the_size_of_a_gif_is_that_of_its_first_frame() -> None:
     assert decode_few(tf.constant([lying]))[1].numpy().tolist() == [False]
 
 
-def test_a_gigapixel_is_refused_before_it_gets_memory() -> None:
+def test_a_gigapixel_image_is_refused_before_memory_is_allocated() -> None:
     side = 30_000
     packer = zlib.compressobj(1)
     row = bytes(1 + side // 8)
@@ -161,35 +161,35 @@ def test_a_png_that_unpacks_into_gigabytes_of_text_is_flagged() -> None:
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_jpegs_of_other_color_modes(mode: str) -> None:
     encoded = encode(picture(2, mode=mode))
-    pictures, valid = decode(tf.constant([encoded]))
+    images, valid = decode(tf.constant([encoded]))
     assert valid.numpy().all()
     expected = squashed(Image.open(io.BytesIO(encoded)))
-    assert np.abs(pictures[0].numpy().astype(int) - expected).max() <= 6
+    assert np.abs(images[0].numpy().astype(int) - expected).max() <= 6
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
 def test_pngs_of_other_modes(mode: str) -> None:
     image = picture(2).quantize(16) if mode == "P" else picture(2, mode=mode)
-    pictures, valid = decode(tf.constant([encode(image, "PNG")]))
+    images, valid = decode(tf.constant([encode(image, "PNG")]))
     assert valid.numpy().all()
-    np.testing.assert_array_equal(pictures[0], squashed(image))
+    np.testing.assert_array_equal(images[0], squashed(image))
 
 
 def transparent_pictures() -> dict[str, bytes]:
     """Images of 60 × 40 pixels with every kind of transparency."""
     image = picture(4, mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
-    drawn, grey, few = image.convert("RGB"), picture(4, mode="L"), picture(4).quantize(16)
+    opaque_rgb, gray, few = image.convert("RGB"), picture(4, mode="L"), picture(4).quantize(16)
     shades = bytes(range(0, 256, 16))
     frames = [picture(seed).quantize(64) for seed in (4, 5)]
     animation: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "disposal": 2}
     return {
         "RGBA": encode(image, "PNG"),
-        "grey and alpha": encode(image.convert("LA"), "PNG"),
+        "gray and alpha": encode(image.convert("LA"), "PNG"),
         "a palette with a shade each": encode(few, "PNG", transparency=shades),
-        "one colour of a palette": encode(few, "PNG", transparency=3),
-        "one colour": encode(drawn, "PNG", transparency=drawn.getpixel((9, 9))),
-        "one grey": encode(grey, "PNG", transparency=grey.getpixel((9, 9))),
+        "one color of a palette": encode(few, "PNG", transparency=3),
+        "one color": encode(opaque_rgb, "PNG", transparency=opaque_rgb.getpixel((9, 9))),
+        "one gray": encode(gray, "PNG", transparency=gray.getpixel((9, 9))),
         "GIF": encode(few, "GIF", transparency=3),
         "animated GIF": encode(frames[0], "GIF", transparency=5, comment=b"x" * 700, **animation),
     }
@@ -213,30 +213,30 @@ def test_a_gif_with_a_transparent_color_beyond_its_palette_is_opaque() -> None:
     gif = encode(picture(4).quantize(16), "GIF", transparency=3)
     control = gif.index(b"!\xf9")
     odd = gif[: control + 6] + b"\xfe" + gif[control + 7 :]
-    pictures, valid = decode(tf.constant([odd]))
+    images, valid = decode(tf.constant([odd]))
     assert valid.numpy().all()
-    np.testing.assert_array_equal(pictures[0], squashed(picture(4).quantize(16)))
+    np.testing.assert_array_equal(images[0], squashed(picture(4).quantize(16)))
 
 
 def test_sixteen_bits_are_scaled_to_eight() -> None:
-    grey = picture(2, mode="L")
-    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    pictures, _ = decode(tf.constant([encode(deep, "PNG")]))
-    assert np.abs(pictures[0].numpy().astype(int) - squashed(grey)).max() <= 1
+    gray = picture(2, mode="L")
+    deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
+    images, _ = decode(tf.constant([encode(deep, "PNG")]))
+    assert np.abs(images[0].numpy().astype(int) - squashed(gray)).max() <= 1
 
 
 def test_the_first_frame_of_an_animation_is_used() -> None:
     frames = [picture(seed).quantize(64) for seed in range(5)]
     gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=b"x" * 700)
-    pictures, valid = decode(tf.constant([gif, gif[: len(gif) * 4 // 5]]))
+    images, valid = decode(tf.constant([gif, gif[: len(gif) * 4 // 5]]))
     assert valid.numpy().all()  # the first frame is whole in both
-    for found in pictures:
+    for found in images:
         np.testing.assert_array_equal(found, squashed(frames[0]))
 
 
 def test_a_bmp_with_a_color_palette_is_flagged() -> None:
-    grey, coloured = picture(2, mode="L"), picture(2).quantize(16)
-    assert flags([encode(grey, "BMP"), encode(coloured, "BMP")]) == [True, False]
+    gray, colored = picture(2, mode="L"), picture(2).quantize(16)
+    assert flags([encode(gray, "BMP"), encode(colored, "BMP")]) == [True, False]
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
@@ -244,10 +244,10 @@ def test_a_bmp_with_a_color_palette_is_flagged() -> None:
 def test_jpegs_are_turned_as_by_pillow(turn: int, order: str) -> None:
     before = segment(0xE2, bytes(60_000)) + segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0")
     encoded = turned_jpeg(turn, order, before)
-    pictures, valid = decode(tf.constant([encoded]))
+    images, valid = decode(tf.constant([encoded]))
     assert valid.numpy().all()
     expected = squashed(ImageOps.exif_transpose(Image.open(io.BytesIO(encoded))))
-    difference = np.abs(pictures[0].numpy().astype(int) - expected)
+    difference = np.abs(images[0].numpy().astype(int) - expected)
     assert difference.max() <= 8  # two decoders of JPEG
     assert difference.mean() < 1.5
 
@@ -257,7 +257,7 @@ def test_turning_after_resizing_equals_turning_before() -> None:
         image = picture(5, 61, 37)
         image.getexif()[274] = turn
         expected = squashed(ImageOps.exif_transpose(image))
-        found = upright(tf.constant(squashed(image)), tf.constant(turn)).numpy()
+        found = apply_orientation(tf.constant(squashed(image)), tf.constant(turn)).numpy()
         assert np.abs(found.astype(int) - expected).max() <= 1
 
 

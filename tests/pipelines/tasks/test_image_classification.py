@@ -23,13 +23,13 @@ from pipelines.tasks.image_source import ImageSource
 from tests.support.paths import ROOT
 from tests.support.source_files import fill
 
-COLOURS = {"amber": (220, 160, 20), "blue": (20, 40, 200)}
+COLORS = {"amber": (220, 160, 20), "blue": (20, 40, 200)}
 
 
-def picture(colour: tuple[int, int, int], seed: int) -> bytes:
-    """A noisy picture of one colour."""
+def noisy_image(color: tuple[int, int, int], seed: int) -> bytes:
+    """Return a noisy image of one color."""
     noise = np.random.default_rng(seed).normal(0, 20, (40, 30, 3))
-    pixels = (np.array(colour) + noise).clip(0, 255).astype(np.uint8)
+    pixels = (np.array(color) + noise).clip(0, 255).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=95)
     return file.getvalue()
@@ -38,10 +38,10 @@ def picture(colour: tuple[int, int, int], seed: int) -> bytes:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return what the command leaves; in a process of its own, for a run sets TensorFlow's mode."""
-    base = tmp_path_factory.mktemp("colours")
+    base = tmp_path_factory.mktemp("colors")
     files = {
-        f"{name}/{number}.jpg": picture(colour, number)
-        for name, colour in COLOURS.items()
+        f"{name}/{number}.jpg": noisy_image(color, number)
+        for name, color in COLORS.items()
         for number in range(30)
     }
     fill(base / "source", files | {"blue/torn.jpg": files["blue/1.jpg"][:-300]})
@@ -68,7 +68,7 @@ def test_a_run_directory_holds_everything(folder: Path) -> None:
     assert (config.task, config.translation, config.rotation) == ("image-classification", 2, 10.0)
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["history"]) == 3
-    assert metrics["splits"]["test"]["accuracy"] == 100.0, "amber and blue can be told apart"
+    assert metrics["splits"]["test"]["accuracy"] == 100.0, "amber and blue are easy to distinguish"
     assert (folder / "labels.txt").read_text().split() == ["amber", "blue"]
     report = (folder / "report.html").read_text(encoding="utf-8")
     assert "1 undecodable" in report and "color-mix" in report

@@ -77,8 +77,8 @@ def test_the_command_line_classifies_texts(
     out, said = capsys.readouterr()
     found, none = map(json.loads, out.splitlines())
     assert found["input"] == "a fine film" and found["labels"][0]["label"] == likeliest
-    told = [each["probability"] for each in found["labels"]]
-    assert told == pytest.approx(sorted(shares.tolist(), reverse=True), abs=1e-4)
+    predicted = [each["probability"] for each in found["labels"]]
+    assert predicted == pytest.approx(sorted(shares.tolist(), reverse=True), abs=1e-4)
     assert (none["labels"], none["problem"]) == ([], "the text has no words")
     assert "wordreel:   : the text has no words\n" in said
     report = (folder / "report.html").read_text(encoding="utf-8")
@@ -86,7 +86,7 @@ def test_the_command_line_classifies_texts(
 
 
 def test_the_made_up_reviews_ask_for_the_order_of_words() -> None:
-    """Exchange what stands before and after "but": the same words, often another verdict."""
+    """Swap the clauses before and after "but": the same words, often another label."""
     turned = 0
     for text, label in synthetic_reviews("train")[:500]:
         first, _, second = text.removesuffix(" .").partition(" , but ")

@@ -56,7 +56,7 @@ assert not {"keras", "data", "models", "pipelines"} & {n.split(".")[0] for n in 
 
 
 class Trained(NamedTuple):
-    """A tiny translator with its export, and what it says of validation."""
+    """A tiny translator with its export and its evaluation on validation."""
 
     folder: Path
     experiment: Any
@@ -185,19 +185,19 @@ def test_the_command_prints_translations_and_plots_attention(
     trained: Trained, capsys: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")  # leave pytest's own hold on stderr alone
-    text, picture = "The old man, here?", tmp_path / "looked.png"
+    text, image = "The old man, here?", tmp_path / "attention.png"
     words = ["translate", str(trained.folder), text, "--n-best", "2", "--json"]
-    assert main.run([*words, "--attention", str(picture)]) == 0
+    assert main.run([*words, "--attention", str(image)]) == 0
     found = json.loads(capsys.readouterr().out)
     (answer,) = Translator(trained.folder).predict([text])
     assert found["text"] == text
     assert [each["translation"] for each in found["translations"]] == answer.sentences
     assert answer.source_words == ["<start>", "the", "old", "man", ",", "here", "?", "<end>"]
     np.testing.assert_allclose(answer.attention.sum(axis=1), 1, atol=1e-5)
-    with Image.open(picture) as drawn:
-        assert drawn.width > 30 * len(answer.source_words) and drawn.height > 30 * len(answer.words)
+    with Image.open(image) as plot:
+        assert plot.width > 30 * len(answer.source_words) and plot.height > 30 * len(answer.words)
     with pytest.raises(UserError, match="one file for 2 texts: name a folder"):
-        main.run(["translate", str(trained.folder), text, text, "--attention", str(picture)])
+        main.run(["translate", str(trained.folder), text, text, "--attention", str(image)])
     with pytest.raises(UserError, match="--n-best must be from 1 to 2"):
         main.run(["translate", str(trained.folder), text, "--n-best", "3"])
 

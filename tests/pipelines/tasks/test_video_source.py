@@ -102,7 +102,7 @@ def test_an_export_predicts_the_labels_of_the_model(
     assert capsys.readouterr().out.startswith(f"{paths[0]}: {likeliest} ")
     frames = np.stack([frame(number) for number in range(6)])[np.newaxis]
     one = labeller._model.signatures["frames"](frames=tf.constant(frames))
-    sent = tf.constant([[tf.io.encode_png(picture).numpy() for picture in frames[0]]])
+    sent = tf.constant([[tf.io.encode_png(image).numpy() for image in frames[0]]])
     two = labeller._model.signatures["serving_default"](frame_bytes=sent)
     for name in ("probabilities", "attention"):
         np.testing.assert_allclose(one[name], two[name], atol=1e-5)
@@ -111,7 +111,7 @@ def test_an_export_predicts_the_labels_of_the_model(
 
 @pytest.fixture(scope="module")
 def captioned(folder: Path) -> tuple[Any, Any, Path]:
-    """Return a source of clips whose cells words look at, its evaluation and its export."""
+    """Return a source of clips with attention over cells, its evaluation and its export."""
     experiment = tiny("video-captioning", folder, frame_pooling="spatial+cells", min_words=1)
     assert experiment.source.preprocessing.cells == 4
     export = experiment.export(folder / "captions", {})
@@ -148,8 +148,8 @@ def test_the_command_line_takes_clips(
     assert run(["caption", str(export), str(clip), "--attention", str(drawing)]) == 0
     best = evaluation.predictions["validation-0.avi"].captions[0]
     assert capsys.readouterr().out == f"{clip}: {best}\n"
-    with Image.open(drawing) as picture:
-        assert picture.width > picture.height
+    with Image.open(drawing) as image:
+        assert image.width > image.height
     words = ["--subtitles", str(subtitles), "--window", "0.2"]
     assert run(["caption", str(export), str(clip), *words]) == 0
     cues = subtitles.read_text(encoding="utf-8").split("\n\n")

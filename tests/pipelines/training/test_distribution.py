@@ -111,7 +111,7 @@ def test_parts_taken_one_after_the_other_learn_what_the_whole_does(tmp_path: Pat
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
 
 
-def test_the_parts_of_a_batch_hold_all_of_it_once() -> None:
+def test_the_parts_of_a_batch_contain_each_row_once() -> None:
     rows = tf.random.stateless_normal([4, 3, 2], [1, 2])
     tokens = tf.constant([[1, 4, 2, 0], [1, 5, 6, 2], [1, 7, 2, 0], [1, 4, 4, 2], [1, 2, 0, 0]])
     owners = tf.constant([2, 0, 3, 2, 1])
@@ -126,10 +126,10 @@ def test_the_parts_of_a_batch_hold_all_of_it_once() -> None:
         for words, owner in zip(tokens.numpy().tolist(), owners.numpy(), strict=True)
     ]
     assert sum(float(share) for *_, share in parts) == pytest.approx(1.0)
-    assert len(parts[0][0]) == 2  # no picture that the part does not need
+    assert len(parts[0][0]) == 2  # only the images that the part needs
 
 
-def test_more_parts_than_rows_weigh_nothing() -> None:
+def test_parts_without_rows_have_a_share_of_zero() -> None:
     head = Classifier(2, class_weights=[1.0, 3.0])
     parts = distribution.split_batch((tf.zeros([2, 5]), tf.constant([0, 1])), 4, head.target_weight)
     assert sorted(float(share) for *_, share in parts) == [0.0, 0.0, 0.25, 0.75]

@@ -1,4 +1,4 @@
-"""A whole run on a folder of pictures, from data to export and report."""
+"""A whole run on a folder of images, from data to export and report."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Return the command line of a small run, on twelve pictures with two captions each."""
+    """Return the command line of a small run, on twelve images with two captions each."""
     names = ["black", "white", "grey", "pale"]
     rows = ["image,caption,split"]
     for number in range(12):

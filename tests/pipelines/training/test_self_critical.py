@@ -28,7 +28,7 @@ TRUE = [[[4, 5, 6], [4, 5, 7]], [[8, 9], [8, 9, 10]], [[7, 6, 5], [7, 6, 11]]]
 
 
 def sampler() -> SelfCritical:
-    """Three pictures with two captions each, and a captioner that knows nothing."""
+    """Return a sampler of three images with two captions each, and an untrained captioner."""
     keras.utils.set_random_seed(1)
     encoder = ImageEncoder(16, 0.0)
     encoder.build(2, 3)

@@ -63,7 +63,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(tmp_path: Path) -> Non
     assert different == []
 
 
-def test_the_backbone_learns_from_its_epoch_on_and_its_norms_stay(tmp_path: Path) -> None:
+def test_the_backbone_is_trained_from_its_epoch_on_without_its_batch_norms(tmp_path: Path) -> None:
     it = trainer(tmp_path)
     backbone: Any = it.model.backbone
     kernel, *_, mean, variance = backbone.get_weights()
@@ -85,12 +85,12 @@ def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
     scores, weights = iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
 
     def validate(epoch: int) -> dict[str, float]:
-        weights.append([v.numpy() for v in it.step.own])
+        weights.append([v.numpy() for v in it.step.head_variables])
         return {"score": next(scores)}
 
     it.fit(batches, validate, "score")
     assert [record["score"] for record in it.history] == [0.1, 0.5, 0.4, 0.3]
-    for now, best in zip(it.step.own, weights[1], strict=True):
+    for now, best in zip(it.step.head_variables, weights[1], strict=True):
         np.testing.assert_array_equal(now, best)
 
 
@@ -99,7 +99,7 @@ def test_validation_sees_the_averaged_weights(tmp_path: Path) -> None:
     averages: list[float] = []
 
     def validate(epoch: int) -> dict[str, float]:
-        averages.append(float(tf.reduce_sum(it.step.own[0])))
+        averages.append(float(tf.reduce_sum(it.step.head_variables[0])))
         return {"score": 1.0}
 
     it.config = Config(epochs=1)
@@ -139,9 +139,9 @@ def test_batches_of_every_size_share_one_graph(tmp_path: Path) -> None:
         sizes = [(2, 3), (4, 5), (3, 4)]
 
         def generate() -> Iterator[Any]:
-            for pictures, width in sizes[skip:]:
-                tokens = np.full((pictures, width), 3, np.int32)
-                yield np.ones((pictures, 16, 16, 3)), (tokens, np.arange(pictures, dtype=np.int32))
+            for images, width in sizes[skip:]:
+                tokens = np.full((images, width), 3, np.int32)
+                yield np.ones((images, 16, 16, 3)), (tokens, np.arange(images, dtype=np.int32))
 
         return tf.data.Dataset.from_generator(generate, output_signature=spec)
 

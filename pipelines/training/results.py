@@ -1,0 +1,77 @@
+"""The files of a finished run: predictions, the export, the report and the metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from data.annotations.problems import read_report, summary
+from data.common.files import atomic_write
+from data.sharding.datasets import license_of
+from pipelines.reports.page import RunFacts
+from pipelines.tasks.assembly import Experiment
+from pipelines.tasks.protocols import Evaluation
+
+
+def print_warnings(evaluations: Sequence[Evaluation]) -> list[str]:
+    """Print and return the warnings of evaluations."""
+    warnings = [text for evaluation in evaluations for text in evaluation.warnings()]
+    for text in warnings:
+        print(text)
+    return warnings
+
+
+def write_export(
+    experiment: Experiment, folder: Path, evaluations: Sequence[Evaluation], command: str
+) -> Path:
+    """Write the predictions and the export; return the version's folder."""
+    for evaluation in evaluations:
+        evaluation.write(folder)
+    info = {
+        "config": dataclasses.asdict(experiment.config),
+        "metrics": _scores(evaluations),
+        "command": command,
+        "licence": license_of(experiment.config.data),
+    }
+    return experiment.export(folder / "export", info)
+
+
+def write_report(
+    experiment: Experiment,
+    folder: Path,
+    evaluations: Sequence[Evaluation],
+    history: Sequence[Mapping[str, float]],
+    command: str,
+    export: Path,
+) -> None:
+    """Write report.html, with all notes and warnings."""
+    problems = experiment.source.prepared.problems
+    notes = [*print_warnings(evaluations), *experiment.source.notes, *experiment.head.notes]
+    if problems.exists() and (found := read_report(problems)):
+        notes.append(f"Problems in the data: {summary(found)}; see {problems}")
+    facts = RunFacts(experiment.config, history, notes, command, export)
+    experiment.report(folder / "report.html", evaluations, facts)
+
+
+def write_metrics(
+    folder: Path,
+    evaluations: Sequence[Evaluation],
+    history: Sequence[Mapping[str, float]],
+    export: Path,
+) -> None:
+    """Write summary.txt and metrics.json, and print the summary."""
+    lines = [line for evaluation in evaluations for line in ("", *evaluation.lines())]
+    lines += ["", f"report  {folder / 'report.html'}", f"export  {export}", ""]
+    text = "\n".join(lines)
+    with atomic_write(folder / "summary.txt") as file:
+        file.write(text)
+    with atomic_write(folder / "metrics.json") as file:  # last: it marks the run as complete
+        json.dump({"history": history, "splits": _scores(evaluations)}, file, indent=2)
+    print(text, end="")
+
+
+def _scores(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, float | str]]:
+    """Return the scores of each split, as metrics.json and wordreel.json have them."""
+    return {each.split: {**each.summary(), "signature": each.signature} for each in evaluations}

@@ -1,0 +1,94 @@
+"""The stages of training: cross-entropy, then optionally self-critical training (SCST)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from pipelines.tasks.assembly import Experiment
+from pipelines.tasks.caption_head import CaptionHead
+from pipelines.training.optimizer import compute_dtype
+from pipelines.training.results import print_warnings
+from pipelines.training.self_critical import SelfCritical
+from pipelines.training.trainer import Trainer, Validate
+
+
+def train(
+    experiment: Experiment, folder: Path, strategy: tf.distribute.Strategy
+) -> list[dict[str, float]]:
+    """Train all stages and load the best weights; return the history.
+
+    Args:
+        experiment: what to train.
+        folder: the run directory.
+        strategy: see `pipelines.training.distribution`.
+    """
+
+    def validate(epoch: int) -> Mapping[str, float]:
+        evaluation = experiment.evaluate(experiment.config.validation_split, epoch)
+        print(f"  validation: {evaluation}")
+        if epoch:  # after one epoch a model may well predict the same for all
+            print_warnings([evaluation])
+        return evaluation.summary()
+
+    steps = experiment.steps_per_epoch()
+    trainer = Trainer(experiment.model, experiment.config, folder, steps, strategy)
+    trainer.fit(experiment.batches, validate, experiment.head.monitor)
+    history = trainer.history
+    if experiment.config.scst_epochs:
+        history += _train_self_critical(experiment, folder, trainer, validate)
+    return history
+
+
+def _train_self_critical(
+    experiment: Experiment, folder: Path, trainer: Trainer, validate: Validate
+) -> list[dict[str, float]]:
+    """Train on rewards after the cross-entropy stage, and load the best weights of both.
+
+    Args:
+        experiment: of a task that answers with captions.
+        folder: the run directory.
+        trainer: of the cross-entropy stage, which is over.
+        validate: see `Trainer.fit`.
+
+    Returns:
+        The records of this stage's epochs.
+    """
+    config, head = experiment.config, experiment.head
+    assert isinstance(head, CaptionHead)  # other tasks do not have the option
+    print("  self-critical training (SCST) on CIDEr-D + BLEU-4")
+    last = len(trainer.history) - 1
+    table = experiment.source.table(config.train_split, last)
+    sampler = SelfCritical(
+        experiment.model,
+        head.examples(table),
+        table,
+        head.options,
+        seed=config.seed,
+        dtype=compute_dtype(config.precision),
+    )
+    stage_config = dataclasses.replace(
+        config,
+        epochs=config.scst_epochs,
+        patience=config.scst_epochs,
+        learning_rate=config.scst_learning_rate,
+        fine_tune_from=None,
+        scheduled_sampling=0.0,
+        label_smoothing=0.0,
+    )
+    stage = Trainer(
+        experiment.model, stage_config, folder / "self-critical", sampler.steps_per_epoch
+    )
+    stage.fit(sampler.batches, lambda _: validate(last), head.monitor)
+    best = [max(record[head.monitor] for record in it.history) for it in (trainer, stage)]
+    if best[0] > best[1]:
+        trainer.load_best()
+    else:
+        trainer.best.save()  # `load_run` reads it
+    records = [{**record, "epoch": record["epoch"] + last + 1} for record in stage.history]
+    for record in records:
+        del record["loss"]  # the loss of advantages stays around 0
+    return records
