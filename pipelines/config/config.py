@@ -19,6 +19,7 @@ from pipelines.config.option import (
     Constraint,
     option,
 )
+from pipelines.config.renamed import current_fields
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "max", "attention")
@@ -319,8 +320,17 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Config:
-        """Return the configuration that `to_json` wrote."""
-        return cls(**json.loads(text))
+        """Return the configuration that `to_json` wrote, now or in version 0.1.
+
+        Raises:
+            ValueError: if the text is not a JSON object.
+            TypeError: for an unknown field.
+            UserError: for an invalid value.
+        """
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("not a JSON object")
+        return cls(**current_fields(fields))
 
     @property
     def hash(self) -> str:

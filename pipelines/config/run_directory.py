@@ -12,6 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from pipelines.config.config import Config, flag
+from pipelines.config.renamed import current_fields
 from pipelines.runtime import cluster
 
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
@@ -37,7 +38,7 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
                 file.write(config.to_json())
     except OSError as error:
         raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
-    before, now = _read(path), json.loads(config.to_json())
+    before, now = current_fields(_read(path)), json.loads(config.to_json())
     differences = [
         f"{flag(name)} was {before[name]}, now {now[name]}"
         for name in now

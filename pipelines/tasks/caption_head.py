@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
 from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
+from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
+from pipelines.config.renamed import current_fields
 from pipelines.config.task import TASKS
-from pipelines.evaluation.captions import Decoder, evaluate, search_options
+from pipelines.evaluation.captions import (
+    Decoder,
+    Prediction,
+    evaluate,
+    score,
+    search_name,
+    search_options,
+)
 from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.metrics import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
@@ -22,7 +32,7 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_part
 from pipelines.reports.page import RunFacts, write_report
 from pipelines.reports.thumbnails import PreviewOf
-from pipelines.tasks.protocols import CaptionedDataset, Evaluation
+from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict
 
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
@@ -107,6 +117,20 @@ class CaptionHead:
         if self._decoder is None:
             self._decoder = Decoder(model, self.vocabulary, self.options)
         return evaluate(self._decoder, self.options, table, self.prepared, split, self.metrics)
+
+    @staticmethod
+    def evaluate_export(
+        info: Mapping[str, Any], prepared: CaptionedDataset, split: str, predict: Predict
+    ) -> CaptionEvaluation:
+        """Return the scores of an export; an invalid input has an empty caption."""
+        answer: str = info["answer"]
+        outputs = predict([name for name, _ in prepared.captions(split)])
+        predictions = {
+            name: Prediction(["" if isinstance(found, str) else found[answer].decode()])
+            for name, found in outputs.items()
+        }
+        options = SearchOptions(**current_fields(info["search"]))
+        return score(predictions, prepared, split, search_name(options), METRICS[answer])
 
     def export(
         self,

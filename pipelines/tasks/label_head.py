@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,7 +24,7 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.labels import label_part
 from pipelines.reports.page import RunFacts, write_report
 from pipelines.reports.thumbnails import PreviewOf
-from pipelines.tasks.protocols import Evaluation, LabeledDataset
+from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict
 
 BATCH = 100  # examples evaluated at once
 
@@ -110,6 +111,26 @@ class LabelHead:
         ]
         labels = self._labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(probabilities))
+
+    @staticmethod
+    def evaluate_export(
+        info: Mapping[str, Any], prepared: LabeledDataset, split: str, predict: Predict
+    ) -> LabelEvaluation:
+        """Return the scores of an export; all labels of an invalid input have probability 0.
+
+        Raises:
+            UserError: if the split has a label that the model does not know.
+        """
+        classes, labels = info["labels"], prepared.labels(split)
+        if others := {label for _, label in labels} - {*classes}:
+            raise UserError(
+                f"the label {min(others)!r} of {prepared.name} is not among the model's labels"
+            )
+        outputs = predict([name for name, _ in labels])
+        found = [outputs[name] for name, _ in labels]
+        none = np.zeros(len(classes))
+        probabilities = [none if isinstance(each, str) else each["probabilities"] for each in found]
+        return evaluation_of(split, classes, labels, np.array(probabilities))
 
     def export(
         self,

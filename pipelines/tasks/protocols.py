@@ -6,9 +6,9 @@ Neither knows the other: they meet in the tables, the model and the export of an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 
@@ -111,6 +111,9 @@ class Evaluation(Protocol):
     def split(self) -> str: ...  # noqa: D102
     @property
     def signature(self) -> str: ...  # noqa: D102
+    @property
+    def file_name(self) -> str:
+        """The default name of the file that `write` writes, `predictions-<split>.*`."""
 
     def summary(self) -> dict[str, float]:
         """Return the scores by name."""
@@ -121,8 +124,13 @@ class Evaluation(Protocol):
     def lines(self) -> list[str]:
         """Return the lines to print at the end of a run."""
 
-    def write(self, folder: Path) -> None:
-        """Write `predictions-<split>.*`."""
+    def write(self, path: Path) -> None:
+        """Write the predictions to a file."""
+
+
+Outputs = Mapping[str, Any]  # of an export for one example: arrays by name
+# (ids) → the outputs of each id, or the reason why its input is invalid.
+Predict = Callable[[Collection[str]], Mapping[str, Outputs | str]]
 
 
 class Head(Protocol):
@@ -152,6 +160,12 @@ class Head(Protocol):
 
     def evaluate(self, model: EncoderHead, table: Table, split: str) -> Evaluation:
         """Return the predictions of a model for a split, and their scores."""
+
+    @staticmethod
+    def evaluate_export(
+        info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
+    ) -> Evaluation:
+        """Return the scores of an export; `info` is its wordreel.json."""
 
     def export(
         self,

@@ -108,7 +108,7 @@ def _export(
 ) -> Path:
     """Write the predictions and the export; return the version's folder."""
     for evaluation in evaluations:
-        evaluation.write(folder)
+        evaluation.write(folder / evaluation.file_name)
     info = {
         "config": dataclasses.asdict(experiment.config),
         "metrics": _scores(evaluations),
