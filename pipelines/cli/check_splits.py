@@ -12,7 +12,8 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.sharding.datasets import PREPARABLE, list_source, preparable
 from data.storage.dataset_info import Dataset
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import Constraint, add_number
 
 if TYPE_CHECKING:
     from data.sharding.split_checks import Leak
@@ -27,13 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(PREPARABLE)
     parser.add_argument("dataset", metavar="DATASET", help=f"one of {names}")
     parser.add_argument("--source", metavar="DIR", help="the folder of the dataset")
-    parser.add_argument(
+    add_number(
+        parser,
         "--near",
-        type=number(int, "a whole number"),
-        default=4,
-        metavar="N",
-        help="images look alike if their perceptual hashes differ in at most N of 64 bits "
-        "(default: 4)",
+        int,
+        Constraint("between 0 and 32", lambda x: 0 <= x <= 32),
+        "near-duplicates: images whose perceptual hashes differ in at most N of 64 bits",
+        4,
     )
     parser.add_argument(
         "--out",
@@ -46,8 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the overlaps and write the page; return 0, or 1 if there are any."""
-    if not 0 <= given.near <= 32:
-        raise UserError(f"--near is between 0 and 32 bits, not {given.near}")
     dataset = preparable(given.dataset)
     options = dataset.options({})
     entries = list_source(given.dataset, given.source, options).entries

@@ -16,7 +16,8 @@ from pipelines.config.config import Config
 from pipelines.config.renamed import DATASETS, current_fields, refuse_renamed
 from pipelines.config.task import TASKS, Task
 from pipelines.evaluation.java import JAVA_METRICS, check_java, java_score
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import ZERO_TO_ONE, add_number
 
 if TYPE_CHECKING:
     from pipelines.serving.client.exported_model import ExportedModel, Outputs
@@ -38,12 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="NAME", help="dataset (default: the one the model was trained on)"
     )
     parser.add_argument("--source", type=Path, metavar="DIR", help="folder of the dataset's files")
-    parser.add_argument(
+    add_number(
+        parser,
         "--max-bad",
-        type=number(float, "a number"),
-        metavar="X",
-        help="largest share of examples that may be unusable (default: as in training, else "
-        f"{Config.max_bad})",
+        float,
+        ZERO_TO_ONE,
+        "largest share of examples that may be unusable",
+        default_text=f"as in training, else {Config.max_bad}",
     )
     parser.add_argument(
         "--split",

@@ -32,7 +32,8 @@ from pipelines.config.renamed import (
     refuse_renamed_options,
 )
 from pipelines.config.task import TASKS, Task
-from pipelines.runtime.console import Parser, number
+from pipelines.runtime.console import Parser
+from pipelines.runtime.numbers import number
 
 # The options that `--help` lists; `--help-all` lists every option.
 COMMON_OPTIONS = frozenset(
@@ -226,9 +227,9 @@ def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     options = typing.get_args(annotation) or (annotation,)
     if int in options:
-        return {"type": number(int, "a whole number", type(None) in options), "metavar": "N"}
+        return {"type": number(int, optional=type(None) in options), "metavar": "N"}
     if float in options:
-        return {"type": number(float, "a number", type(None) in options), "metavar": "X"}
+        return {"type": number(float, optional=type(None) in options), "metavar": "X"}
     optional = type(None) in options
     return {"type": lambda text: None if optional and text == "none" else text, "metavar": metavar}
 

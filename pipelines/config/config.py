@@ -10,16 +10,17 @@ from functools import partial
 from data.common.errors import UserError
 from models.backbones.names import SMALL_CNN
 from pipelines.config.crop import crop_box
-from pipelines.config.option import (
+from pipelines.config.option import option
+from pipelines.config.renamed import current_fields
+from pipelines.runtime.numbers import (
     ABOVE_ZERO,
     BELOW_ONE,
     NON_NEGATIVE,
     POSITIVE,
+    SEED,
     ZERO_TO_ONE,
     Constraint,
-    option,
 )
-from pipelines.config.renamed import current_fields
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
 POOLINGS = ("summary", "mean", "max", "attention")
@@ -263,7 +264,7 @@ class Config:
     seed: int = _training_option(
         0,
         "random seed of weights, order, dropout and augmentation",
-        constraint=Constraint("0 to 2147483647", lambda x: 0 <= x < 2**31),
+        constraint=SEED,
     )
 
     beams: int = _search_option(5, "beam width; 1 is greedy search", constraint=POSITIVE)

@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import errno
 import faulthandler
-import math
 import os
 import re
 import sys
@@ -66,26 +65,6 @@ def _options(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]
                 if word in action.choices:
                     names += _options(action.choices[word], ())
     return names
-
-
-def number(kind: type, rule: str, optional: bool = False) -> Callable[[str], Any]:
-    """Return a converter for `add_argument(type=…)`: finite numbers and, if `optional`, `none`."""
-
-    def convert(text: str) -> Any:
-        if optional and text == "none":
-            return None
-        try:
-            value = kind(text)
-            finite = math.isfinite(value)
-        except (ValueError, OverflowError):  # the latter: a whole number beyond all floats
-            finite = False
-        if not finite:
-            raise argparse.ArgumentTypeError(
-                f"takes {rule}{' or none' if optional else ''}, not {text!r}"
-            )
-        return value
-
-    return convert
 
 
 def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
