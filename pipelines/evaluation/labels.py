@@ -16,8 +16,6 @@ from pipelines.config.run_directory import predictions_name
 
 COLLAPSED = 0.99  # share of one predicted class above which a warning is given
 
-CURVES = ("accuracy", "top-5", "macro-F1")  # that a report plots over the epochs
-
 
 class ClassScores(NamedTuple):
     """The scores of one class, 0 to 100, and its number of examples."""

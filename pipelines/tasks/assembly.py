@@ -20,7 +20,7 @@ from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
 from pipelines.config.task import TASKS, Task
 from pipelines.inputs.batches import Batch
-from pipelines.reports.page import RunFacts
+from pipelines.reports.page import RunFacts, write_report
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
 from pipelines.tasks.label_head import LabelHead
@@ -80,7 +80,8 @@ class Experiment:
 
     def report(self, path: Path, evaluations: Sequence[Evaluation], facts: RunFacts) -> None:
         """Write the report of a run."""
-        self.head.report(path, self.source.preview, evaluations, facts)
+        splits = [self.head.split_report(each, self.source.preview) for each in evaluations]
+        write_report(path, facts, splits, self.head.curves, self.head.monitor)
 
 
 def prepare(config: Config) -> PreparedDataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,8 @@ from pipelines.export.captions import export
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, Captions, caption_batches, note_truncation
 from pipelines.inputs.tables import Table
-from pipelines.reports.captions import caption_part
-from pipelines.reports.page import RunFacts, write_report
+from pipelines.reports.captions import caption_report
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
 from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict
 
@@ -45,6 +45,7 @@ class CaptionHead:
         options: of the beam search.
         layer: Memory → words.
         monitor: the score that selects the best epoch.
+        curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
 
@@ -57,6 +58,7 @@ class CaptionHead:
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
         self.metrics = METRICS[TASKS[config.task].answer]
+        self.curves = self.metrics.curves
         self.notes: list[str] = []
         self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"
@@ -144,17 +146,10 @@ class CaptionHead:
         answer = TASKS[self.config.task].answer
         return export(model, preprocessing, self.vocabulary, self.options, directory, info, answer)
 
-    def report(
-        self,
-        path: Path,
-        preview_of: PreviewOf,
-        evaluations: Sequence[Evaluation],
-        facts: RunFacts,
-    ) -> None:
-        """Write the report of a run."""
-        found = [each for each in evaluations if isinstance(each, CaptionEvaluation)]
-        parts = [caption_part(each, preview_of) for each in found]
-        write_report(path, facts, parts, self.metrics.curves, self.monitor)
+    def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+        """Return the report of a split: scores, samples, best and worst captions, attention."""
+        assert isinstance(evaluation, CaptionEvaluation)
+        return caption_report(evaluation, preview_of)
 
     def _training_captions(self) -> list[str]:
         examples = self.prepared.captions(self.config.train_split)

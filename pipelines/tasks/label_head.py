@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ from data.common.files import atomic_write
 from models.encoder_head import EncoderHead
 from models.heads.classifier import Classifier
 from pipelines.config.config import Config
-from pipelines.evaluation.labels import CURVES, LabelEvaluation, evaluation_of
+from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.export.labels import export_labels
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
 from pipelines.inputs.tables import Table
-from pipelines.reports.labels import label_part
-from pipelines.reports.page import RunFacts, write_report
+from pipelines.reports.labels import label_report
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
 from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict
 
@@ -36,10 +36,12 @@ class LabelHead:
         classes: the labels, in the order of the logits.
         layer: Memory → logits.
         monitor: the score that selects the best epoch.
+        curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
 
     monitor = "accuracy"
+    curves = ("accuracy", "top-5", "macro-F1")
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
         """Take the dataset's classes, and write them to `run_dir`.
@@ -143,17 +145,10 @@ class LabelHead:
         info = {"task": self.config.task, **info}
         return export_labels(model, preprocessing, self.classes, directory, info)
 
-    def report(
-        self,
-        path: Path,
-        preview_of: PreviewOf,
-        evaluations: Sequence[Evaluation],
-        facts: RunFacts,
-    ) -> None:
-        """Write the report of a run."""
-        found = [each for each in evaluations if isinstance(each, LabelEvaluation)]
-        parts = [label_part(each, preview_of) for each in found]
-        write_report(path, facts, parts, CURVES, self.monitor)
+    def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+        """Return the report of a split: scores per class, confusion matrix, samples, errors."""
+        assert isinstance(evaluation, LabelEvaluation)
+        return label_report(evaluation, preview_of)
 
     def _rows(self, table: Table, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""

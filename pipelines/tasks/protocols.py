@@ -17,7 +17,7 @@ from pipelines.config.config import Config
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
-from pipelines.reports.page import RunFacts
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf
 
 
@@ -139,11 +139,13 @@ class Head(Protocol):
     Attributes:
         layer: Memory → answers.
         monitor: the score that selects the best epoch.
+        curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
 
     layer: keras.layers.Layer
     monitor: str
+    curves: Sequence[str]
     notes: list[str]
 
     def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
@@ -176,11 +178,5 @@ class Head(Protocol):
     ) -> Path:
         """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
 
-    def report(
-        self,
-        path: Path,
-        preview_of: PreviewOf,
-        evaluations: Sequence[Evaluation],
-        facts: RunFacts,
-    ) -> None:
-        """Write the report of a run; `evaluations` are what `evaluate` returned."""
+    def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+        """Return the report of what `evaluate` returned for a split."""
