@@ -279,7 +279,7 @@ def test_incorrect_captions_come_first_among_the_worst(tmp_path: Path) -> None:
     truth = {name: name not in ("3", "4") for name in captions}
     text, page = report(tmp_path, evaluations=[evaluation(captions, truth)])
     assert "fully correct 90.0" in page.text
-    assert "18 of 20 are fully correct" in page.text
+    assert "18 of 20 captions are fully correct" in page.text
     worst = re.findall(r"a red dog \d+|no idea", headed(text, "Worst"))
     found = [caption for caption in worst if caption in captions.values()]
     assert {*dict.fromkeys(found)} >= {"a red dog 3", "a red dog 4", "no idea"}
