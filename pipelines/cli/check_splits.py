@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.reports.gallery import Card
 
 SUMMARY = "find images, near-duplicates, groups and captions that two splits share"
-SHOWN, LINES = 200, 20  # the largest numbers of pairs on the page, and on the screen
+MAX_CARDS, MAX_LINES = 200, 20  # pairs of a kind on the page; pairs that are printed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,12 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("split-check.html"),
         metavar="FILE",
-        help="the page with the pairs side by side (default: split-check.html)",
+        help="output HTML page that compares the pairs (default: split-check.html)",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the overlaps and write the page; return 0, or 1 if there are any."""
+    """Print the overlaps and write the page; return 1 if there are any, else 0."""
     dataset = preparable(given.dataset)
     options = dataset.options({})
     entries = list_source(given.dataset, given.source, options).entries
@@ -63,16 +63,16 @@ def run(given: argparse.Namespace) -> int:
     counts = ", ".join(f"{count:,} {name}" for name, count in kinds.items())
     lines.append(f"{len(found):,} pairs across splits{': ' * bool(counts)}{counts}")
     if unreadable:
-        some = ", ".join(entry.file for entry in unreadable[:LINES])
-        some += ", …" * (len(unreadable) > LINES)
+        some = ", ".join(entry.file for entry in unreadable[:MAX_LINES])
+        some += ", …" * (len(unreadable) > MAX_LINES)
         lines.append(f"{len(unreadable):,} {dataset.unit} could not be read or compared: {some}")
     print("\n".join(lines))
-    for leak in found[:LINES]:
+    for leak in found[:MAX_LINES]:
         print(f"  {leak}")
-    if len(found) > LINES:
-        print(f"  and {len(found) - LINES:,} more")
+    if len(found) > MAX_LINES:
+        print(f"  and {len(found) - MAX_LINES:,} more")
     _write(given.out, dataset, lines, found, options)
-    print(f"side by side in {given.out}")
+    print(f"page {given.out}")
     return int(bool(found))
 
 
@@ -89,7 +89,7 @@ def _write(
     sections = [
         Section(
             name,
-            [_card(leak, dataset, options) for leak in found if leak.kind == name][:SHOWN],
+            [_card(leak, dataset, options) for leak in found if leak.kind == name][:MAX_CARDS],
         )
         for name in dict.fromkeys(leak.kind for leak in found)
     ]

@@ -17,7 +17,7 @@ SUMMARY = "write a dataset as sharded records, on all cores or on a cluster; res
 EPILOG = """\
 Options that are not listed here go to Apache Beam:
   --direct_num_workers=2 (default: all cores), --runner=FlinkRunner --flink_master=HOST:8081 …"""
-OWN = ("image_size", "frames", "rate", "languages", "seed")
+DATASET_OPTIONS = ("image_size", "frames", "rate", "languages", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="compare the files in --out with their manifest, and name the damaged ones",
+        help="check the files in --out against their manifest and list damaged ones",
     )
     add_number(parser, "--image-size", int, None, "longest side of stored images, in pixels")
     add_number(parser, "--frames", int, None, "evenly spaced frames to store per clip")
@@ -71,7 +71,7 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
         raise UserError(f"no dataset given: name one of {', '.join(PREPARABLE)}")
     dataset = preparable(given.dataset)
     own: dict[str, Any] = {
-        name: value for name in OWN if (value := getattr(given, name)) is not None
+        name: value for name in DATASET_OPTIONS if (value := getattr(given, name)) is not None
     }
     for name in own:
         if name not in dataset.flags:
@@ -129,7 +129,9 @@ def _check(out: Path) -> int:
     for line in damaged:
         print(line)
     if damaged:
-        print("remove the damaged files, and the same `wordreel prepare` makes them again")
+        print(
+            "remove the damaged files and repeat the same `wordreel prepare`: it writes them again"
+        )
     else:
         print(f"{out}: all files are intact")
     return int(bool(damaged))

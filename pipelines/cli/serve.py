@@ -105,7 +105,9 @@ def run(given: argparse.Namespace) -> int:
     print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
     if not ip_address(host).is_loopback and settings.api_key is None:
         print(
-            f"anyone who reaches this address may send requests; {KEY} sets a key", file=sys.stderr
+            "warning: anyone who can reach this address may send requests; require a key with "
+            f"--api-key-file or {KEY}",
+            file=sys.stderr,
         )
     serve(make_app(folders, settings), listening, settings)
     return 0

@@ -92,7 +92,7 @@ def write_report(
         config=config,
         what=f"{TASKS[config.task].answer}s".capitalize(),
         lead=_lead(config, len(history)),
-        predict=TASKS[config.task].ask.format(export=facts.export),
+        predict=TASKS[config.task].predict_command.format(export=facts.export),
         options=_options(config),
         curves=[_curve(history, name, monitor) for name in columns],
         history=history,

@@ -1,4 +1,4 @@
-"""Shared by all commands: a parser with short errors, exit codes, TensorFlow's log silenced."""
+"""Helpers of all commands: a parser with short errors, exit codes, TensorFlow without its log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from data.common.errors import UserError
 
-MISTAKE, STOPPED = 2, 130  # exit codes of argparse and, for SIGINT, of a shell (128 + 2)
+USAGE_ERROR, INTERRUPTED = 2, 130  # exit codes of argparse and, for SIGINT, of a shell (128 + 2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -81,7 +81,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
         return work()
     except KeyboardInterrupt:
         print(f"\n{stopped}", file=sys.stderr)
-        return STOPPED
+        return INTERRUPTED
     except BrokenPipeError:  # `wordreel caption … | head`
         # Nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,7 +91,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
         if text is None:
             raise
         print(f"wordreel: error: {text}", file=sys.stderr)
-        return MISTAKE
+        return USAGE_ERROR
 
 
 def explanation(error: Exception) -> str | None:
