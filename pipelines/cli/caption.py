@@ -17,7 +17,7 @@ from pipelines.cli.predict import (
     load_tensorflow_for,
     print_sentences,
 )
-from pipelines.runtime.console import number
+from pipelines.runtime.numbers import ABOVE_ZERO, add_number
 from pipelines.serving.client.subtitles import FORMATS, subtitle
 
 if TYPE_CHECKING:
@@ -46,11 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="caption one long clip window by window, to a .vtt or .srt file",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--window",
-        type=number(float, "a number"),
-        metavar="SECONDS",
-        help=f"with --subtitles: length of a window (default: {WINDOW:g})",
+        float,
+        ABOVE_ZERO,
+        "with --subtitles: length of a window in seconds",
+        default_text=f"{WINDOW:g}",
     )
 
 
@@ -92,5 +94,3 @@ def _check_subtitles(given: argparse.Namespace, files: Sequence[Path]) -> None:
         raise UserError(f"--subtitles writes {' or '.join(FORMATS)}, not {given.subtitles.name}")
     if len(files) > 1:
         raise UserError(f"--subtitles takes one clip, not {len(files)}")
-    if given.window is not None and not given.window > 0:
-        raise UserError(f"--window must be above 0, not {given.window:g}")

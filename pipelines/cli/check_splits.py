@@ -12,14 +12,15 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.sharding.datasets import PREPARABLE, load_annotations, preparable
 from data.storage.dataset_info import Dataset
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import Constraint, add_number
 
 if TYPE_CHECKING:
     from data.sharding.split_checks import Leak
     from pipelines.reports.gallery import Card
 
 SUMMARY = "find images, near-duplicates, groups and captions that two splits share"
-SHOWN, LINES = 200, 20  # the largest numbers of pairs on the page, and on the screen
+MAX_CARDS, MAX_LINES = 200, 20  # pairs of a kind on the page; pairs that are printed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,27 +28,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     names = ", ".join(PREPARABLE)
     parser.add_argument("dataset", metavar="DATASET", help=f"one of {names}")
     parser.add_argument("--source", metavar="DIR", help="the folder of the dataset")
-    parser.add_argument(
+    add_number(
+        parser,
         "--near",
-        type=number(int, "a whole number"),
-        default=4,
-        metavar="N",
-        help="images are near duplicates if their perceptual hashes differ in at most N of 64 bits "
-        "(default: 4)",
+        int,
+        Constraint("between 0 and 32", lambda x: 0 <= x <= 32),
+        "near-duplicates: images whose perceptual hashes differ in at most N of 64 bits",
+        4,
     )
     parser.add_argument(
         "--out",
         type=Path,
         default=Path("split-check.html"),
         metavar="FILE",
-        help="the page with the pairs side by side (default: split-check.html)",
+        help="output HTML page that compares the pairs (default: split-check.html)",
     )
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print the overlaps and write the page; return 0, or 1 if there are any."""
-    if not 0 <= given.near <= 32:
-        raise UserError(f"--near is between 0 and 32 bits, not {given.near}")
+    """Print the overlaps and write the page; return 1 if there are any, else 0."""
     dataset = preparable(given.dataset)
     options = dataset.options({})
     entries = load_annotations(given.dataset, given.source, options).entries
@@ -64,16 +63,16 @@ def run(given: argparse.Namespace) -> int:
     counts = ", ".join(f"{count:,} {name}" for name, count in kinds.items())
     lines.append(f"{len(found):,} pairs across splits{': ' * bool(counts)}{counts}")
     if unreadable:
-        some = ", ".join(entry.file for entry in unreadable[:LINES])
-        some += ", …" * (len(unreadable) > LINES)
+        some = ", ".join(entry.file for entry in unreadable[:MAX_LINES])
+        some += ", …" * (len(unreadable) > MAX_LINES)
         lines.append(f"{len(unreadable):,} {dataset.unit} could not be read or compared: {some}")
     print("\n".join(lines))
-    for leak in found[:LINES]:
+    for leak in found[:MAX_LINES]:
         print(f"  {leak}")
-    if len(found) > LINES:
-        print(f"  and {len(found) - LINES:,} more")
+    if len(found) > MAX_LINES:
+        print(f"  and {len(found) - MAX_LINES:,} more")
     _write(given.out, dataset, lines, found, options)
-    print(f"side by side in {given.out}")
+    print(f"page {given.out}")
     return int(bool(found))
 
 
@@ -90,7 +89,7 @@ def _write(
     sections = [
         Section(
             name,
-            [_card(leak, dataset, options) for leak in found if leak.kind == name][:SHOWN],
+            [_card(leak, dataset, options) for leak in found if leak.kind == name][:MAX_CARDS],
         )
         for name in dict.fromkeys(leak.kind for leak in found)
     ]

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from data.common.errors import UserError
 from pipelines.cli.predict import (
     add_export,
     files_in,
@@ -14,7 +13,7 @@ from pipelines.cli.predict import (
     load_tensorflow_for,
     predictions,
 )
-from pipelines.runtime.console import number
+from pipelines.runtime.numbers import POSITIVE, add_number
 
 SUMMARY = "classify images, video clips or texts"
 
@@ -28,19 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="an image, a clip, a folder of them or a text, whichever the model was trained on",
     )
-    parser.add_argument(
-        "--top",
-        type=number(int, "a whole number"),
-        default=1,
-        metavar="K",
-        help="number of labels per input, the most probable first (default: 1)",
+    add_number(
+        parser, "--top", int, POSITIVE, "number of labels per input, the most probable first", 1
     )
 
 
 def run(given: argparse.Namespace) -> int:
     """Print labels; return 1 if an input is invalid, else 0."""
-    if given.top < 1:
-        raise UserError(f"--top must be at least 1, not {given.top}")
     load_tensorflow_for(given.export)
     from pipelines.serving.client.predictors import LabelPredictor
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
 from pipelines.config.config import CELLS
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import NON_NEGATIVE, POSITIVE, Constraint, add_number
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.gradient_flow import GradientFlow
 
 SUMMARY = "measure vanishing and exploding gradients of recurrent cells"
 INITIALIZERS = ("orthogonal", "glorot", "identity")
-# Defaults for new cells.
+# The parser has None instead, so that options given together with a run are detected.
 NEW_CELL_DEFAULTS = {
     "cell": ["rnn", "lstm"],
     "length": 200,
@@ -43,37 +44,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help=f"cells to compare: {', '.join(CELLS)} (default: rnn lstm)",
     )
-    whole = number(int, "a whole number")
-    for name, what in (
-        ("length", "sequence length"),
-        ("units", "hidden units and input dimensions"),
-        ("seed", "random seed of weights, inputs and gradient"),
-    ):
-        parser.add_argument(
-            f"--{name}",
-            type=whole,
-            metavar="N",
-            help=f"{what} (default: {NEW_CELL_DEFAULTS[name]})",
-        )
-    parser.add_argument(
-        "--examples",
-        type=whole,
-        default=8,
-        metavar="N",
-        help="number of sequences, whose median gradient is reported (default: 8)",
+    add_number(
+        parser,
+        "--length",
+        int,
+        POSITIVE,
+        "sequence length",
+        default_text=f"{NEW_CELL_DEFAULTS['length']}",
     )
+    text = "hidden units and input dimensions"
+    add_number(parser, "--units", int, POSITIVE, text, default_text=f"{NEW_CELL_DEFAULTS['units']}")
+    text = "random seed of weights, inputs and gradient"
+    add_number(
+        parser, "--seed", int, NON_NEGATIVE, text, default_text=f"{NEW_CELL_DEFAULTS['seed']}"
+    )
+    text = "number of sequences, whose median gradient is reported"
+    add_number(parser, "--examples", int, POSITIVE, text, 8)
     parser.add_argument(
         "--initial",
         choices=INITIALIZERS,
         metavar="NAME",
         help="of the recurrent weights: orthogonal, glorot, identity (default: orthogonal)",
     )
-    parser.add_argument(
-        "--scale",
-        type=number(float, "a number"),
-        metavar="X",
-        help="factor on the recurrent weights; a vanilla RNN explodes from about 2 (default: 1)",
-    )
+    scale = Constraint("above 0 and at most 1e6", lambda x: 0 < x <= 1e6)
+    text = "factor on the recurrent weights; a vanilla RNN explodes from about 2"
+    add_number(parser, "--scale", float, scale, text, default_text="1")
     parser.add_argument(
         "--out",
         type=Path,
@@ -92,13 +87,6 @@ def run(given: argparse.Namespace) -> int:
         )
     for name in NEW_CELL_DEFAULTS.keys() - set(chosen):
         setattr(given, name, NEW_CELL_DEFAULTS[name])
-    for name in ("length", "units", "examples"):
-        if getattr(given, name) < 1:
-            raise UserError(f"--{name} must be at least 1, not {getattr(given, name)}")
-    if given.seed < 0:
-        raise UserError(f"--seed must be 0 or more, not {given.seed}")
-    if not 0 < given.scale <= 1e6:
-        raise UserError(f"--scale must be above 0 and at most 1e6, not {given.scale:g}")
     if given.out.suffix != ".png":
         raise UserError(f"--out must end in .png, not {str(given.out)!r}")
     quiet_tensorflow()

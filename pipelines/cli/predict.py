@@ -7,11 +7,13 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from data.common.errors import UserError
+from pipelines.config.config import flag
 from pipelines.export.layout import find_version
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import SEED, Constraint, add_number
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,20 +41,27 @@ T = TypeVar("T", bound=str | Path)
 P = TypeVar("P", bound=Predicted)
 
 
-class SamplingOption(NamedTuple):
-    """An option of `--sample`."""
-
-    kind: type
-    rule: str
-    is_valid: Callable[[float], bool]
-    default: float
-
-
-SAMPLING = {
-    "temperature": SamplingOption(float, "0.001 to 1000", lambda x: 0.001 <= x <= 1000, 1.0),
-    "top_k": SamplingOption(int, "0 (no limit) to 2147483647", lambda x: 0 <= x < 2**31, 0),
-    "top_p": SamplingOption(float, "above 0 and at most 1 (no limit)", lambda x: 0 < x <= 1, 1.0),
-    "seed": SamplingOption(int, "0 to 2147483647", lambda x: 0 <= x < 2**31, 0),
+# The options of `--sample`: type, constraint, default and help.
+SAMPLING: Mapping[str, tuple[type, Constraint, float, str]] = {
+    "temperature": (
+        float,
+        Constraint("0.001 to 1000", lambda x: 0.001 <= x <= 1000),
+        1.0,
+        "temperature, 0.001 to 1000; low values favor probable words",
+    ),
+    "top_k": (
+        int,
+        Constraint("0 (no limit) to 2147483647", SEED.is_met),
+        0,
+        "sample from the N most probable words; 0: from all",
+    ),
+    "top_p": (
+        float,
+        Constraint("above 0 and at most 1 (no limit)", lambda x: 0 < x <= 1),
+        1.0,
+        "nucleus sampling, from the most probable words with probability X in total; 1: from all",
+    ),
+    "seed": (int, SEED, 0, "random seed"),
 }
 
 
@@ -70,12 +79,8 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
         sentences: what it generates, for the help.
         attention: what `--attention` plots.
     """
-    parser.add_argument(
-        "--n-best",
-        type=number(int, "a whole number"),
-        default=1,
-        metavar="K",
-        help=f"number of {sentences} per input, with their scores (default: 1)",
+    add_number(
+        parser, "--n-best", int, None, f"number of {sentences} per input, with their scores", 1
     )
     parser.add_argument(
         "--attention",
@@ -87,33 +92,23 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
     search = parser.add_mutually_exclusive_group()
     search.add_argument("--greedy", action="store_true", help="greedy search")
     search.add_argument("--sample", action="store_true", help="sample words at random")
-    for name, (kind, rule, _, default) in SAMPLING.items():
-        parser.add_argument(
-            _option(name),
-            type=number(kind, "a whole number" if kind is int else "a number"),
-            metavar="N" if kind is int else "X",
-            help=f"with --sample: {rule} (default: {default})",
-        )
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    for name, (kind, constraint, default, help) in SAMPLING.items():
+        text = f"with --sample: {help}"
+        add_number(parser, flag(name), kind, constraint, text, default_text=f"{default:g}")
 
 
 def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
     """Return the signature of the chosen search and its inputs.
 
     Raises:
-        UserError: for sampling options without `--sample`, or out of range.
+        UserError: for sampling options without `--sample`.
     """
     inputs = {}
-    for name, (_, rule, is_valid, default) in SAMPLING.items():
+    for name, (_, _, default, _) in SAMPLING.items():
         value = getattr(given, name)
         if value is not None and not given.sample:
-            raise UserError(f"{_option(name)} requires --sample")
+            raise UserError(f"{flag(name)} requires --sample")
         inputs[name] = default if value is None else value
-        if not is_valid(inputs[name]):
-            raise UserError(f"{_option(name)} must be {rule}, not {value}")
     if given.sample:
         return "sample", inputs
     return ("greedy" if given.greedy else "serving_default"), {}

@@ -9,15 +9,15 @@ from typing import Any
 
 from data.common.errors import UserError
 from data.sharding.datasets import PREPARABLE, preparable
-from data.storage.dataset_info import check_max_bad
-from pipelines.config.config import flag
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.config.config import Config, flag
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import ZERO_TO_ONE, add_number
 
 SUMMARY = "write a dataset as sharded records, on all cores or on a cluster; resumable"
 EPILOG = """\
 Options that are not listed here go to Apache Beam:
   --direct_num_workers=2 (default: all cores), --runner=FlinkRunner --flink_master=HOST:8081 …"""
-OWN = ("image_size", "frames", "rate", "languages", "seed")
+DATASET_OPTIONS = ("image_size", "frames", "rate", "languages", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,25 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="compare the files in --out with their manifest, and name the damaged ones",
+        help="check the files in --out against their manifest and list damaged ones",
     )
-    whole = number(int, "a whole number")
+    add_number(parser, "--image-size", int, None, "longest side of stored images, in pixels")
+    add_number(parser, "--frames", int, None, "evenly spaced frames to store per clip")
+    add_number(parser, "--rate", float, None, "frames to store per second, instead of --frames")
     parser.add_argument(
-        "--image-size", type=whole, metavar="N", help="longest side of stored images, pixels"
+        "--languages", metavar="A-B", help="source and target language, as in the file names: en-de"
     )
-    parser.add_argument("--frames", type=whole, metavar="N", help="frames per clip")
-    parser.add_argument(
-        "--rate", type=number(float, "a number"), metavar="X", help="frames per second instead"
-    )
-    parser.add_argument("--languages", metavar="A-B", help="languages of translations, from A to B")
-    parser.add_argument("--seed", type=whole, metavar="N", help="seed of generated datasets")
-    parser.add_argument(
-        "--max-bad",
-        type=number(float, "a number"),
-        default=0.01,
-        metavar="X",
-        help="largest share of examples that may be unusable (default: 0.01)",
-    )
+    add_number(parser, "--seed", int, None, "seed of generated datasets")
+    text = "largest share of examples that may be unusable"
+    add_number(parser, "--max-bad", float, ZERO_TO_ONE, text, Config.max_bad)
     parser.add_argument(
         "--features",
         metavar="BACKBONE",
@@ -56,11 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--weights",
-        metavar="FILE",
-        help="the backbone's weights: 'auto' (default), 'imagenet' or a file",
+        metavar="NAME",
+        help="backbone weights: 'auto' (default), 'imagenet' or a weights file",
     )
-    parser.add_argument(
-        "--feature-size", type=whole, metavar="N", help="side of the backbone's input, pixels"
+    add_number(
+        parser, "--feature-size", int, None, "input height and width of the backbone, in pixels"
     )
     parser.add_argument(
         "--flips", action="store_true", help="also store the features of mirrored images"
@@ -79,7 +71,7 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
         raise UserError(f"no dataset given: name one of {', '.join(PREPARABLE)}")
     dataset = preparable(given.dataset)
     own: dict[str, Any] = {
-        name: value for name in OWN if (value := getattr(given, name)) is not None
+        name: value for name in DATASET_OPTIONS if (value := getattr(given, name)) is not None
     }
     for name in own:
         if name not in dataset.flags:
@@ -90,7 +82,6 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
                 raise UserError(f"{flag(name)} requires --features")
     elif not dataset.content:
         raise UserError(f"--features is for images and clips; {given.dataset} has {dataset.unit}")
-    check_max_bad(given.max_bad)
     options = dataset.options({**own, "pixels": not given.no_pixels})
     try:
         from pipelines.jobs.beam import check_options
@@ -138,7 +129,9 @@ def _check(out: Path) -> int:
     for line in damaged:
         print(line)
     if damaged:
-        print("remove the damaged files, and the same `wordreel prepare` makes them again")
+        print(
+            "remove the damaged files and repeat the same `wordreel prepare`: it writes them again"
+        )
     else:
         print(f"{out}: all files are intact")
     return int(bool(damaged))

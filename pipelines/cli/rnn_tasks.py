@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
 from pipelines.config.config import CELLS
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import ABOVE_ZERO, POSITIVE, Constraint, add_number, number
 
 if TYPE_CHECKING:
     from pipelines.diagnostics.rnn_training import Outcome, Trial
@@ -37,11 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help=f"cells to compare: {', '.join(CELLS)} (default: all of them)",
     )
-    whole = number(int, "a whole number")
     parser.add_argument(
         "--length",
         nargs="+",
-        type=whole,
+        type=number(int, Constraint("at least 2", lambda x: x >= 2)),
         metavar="T",
         help="lengths of every task in steps (default: by task; must divide 64 for digits)",
     )
@@ -50,19 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--units", 64, "hidden units"),
         ("--steps", 1500, "maximum number of training steps"),
         ("--batch-size", 64, "examples per training step"),
-        ("--jobs", None, "parallel runs"),
     ):
-        shown = "one per processor core" if default is None else default
-        parser.add_argument(
-            name, type=whole, default=default, metavar="N", help=f"{what} (default: {shown})"
-        )
-    parser.add_argument(
-        "--learning-rate",
-        type=number(float, "a number"),
-        default=5e-3,
-        metavar="X",
-        help="learning rate of Adam (default: 5e-3)",
-    )
+        add_number(parser, name, int, POSITIVE, what, default)
+    cores = "one per processor core"
+    add_number(parser, "--jobs", int, POSITIVE, "parallel runs", default_text=cores)
+    add_number(parser, "--learning-rate", float, ABOVE_ZERO, "learning rate of Adam", 5e-3)
     parser.add_argument(
         "--out",
         type=Path,
@@ -75,15 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Train the missing runs, print the results, and write the plot and the table; return 0."""
-    for name in ("seeds", "units", "steps", "batch_size", "jobs"):
-        value = getattr(given, name)
-        if value is not None and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    if not given.learning_rate > 0:
-        raise UserError(f"--learning-rate must be above 0, not {given.learning_rate:g}")
     for length in given.length or ():
-        if length < 2:
-            raise UserError(f"--length must be at least 2, not {length}")
         if "digits" in given.task and 64 % length:
             raise UserError(f"--length {length} must divide the 64 pixels of a digit")
     quiet_tensorflow()

@@ -12,8 +12,16 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from data.common.errors import UserError
+from pipelines.config.config import flag
 from pipelines.export.layout import model_folder, model_name
-from pipelines.runtime.console import number, quiet_tensorflow
+from pipelines.runtime.console import quiet_tensorflow
+from pipelines.runtime.numbers import (
+    ABOVE_ZERO,
+    NON_NEGATIVE,
+    POSITIVE,
+    Constraint,
+    add_number,
+)
 from pipelines.serving.server.settings import MIB, Settings
 
 SUMMARY = "serve exported models over HTTP, with a page to try them"
@@ -23,19 +31,24 @@ A DIR is a run directory or a folder of versions; NAME=DIR sets the name of the 
 are loaded automatically. To serve many users, use TensorFlow Serving with the files beside the
 versions (compose.yaml, models.config, batching_parameters.txt)."""
 KEY = "WORDREEL_API_KEY"
-# Option, smallest value, help. A float is a number of seconds; None: any above 0.
-OPTIONS: tuple[tuple[str, float | None, str], ...] = (
-    ("port", 0, "port to listen on; 0: any free port"),
-    ("max-body-mib", 1, "MiB of a request"),
-    ("max-rows", 1, "rows of a request and of a batch"),
-    ("max-pixels", 1, "pixels of an image"),
-    ("max-queue", 1, "rows that may wait for a model; more are refused with status 429"),
-    ("max-connections", 1, "open connections"),
-    ("delay", 0.0, "seconds that a request waits for others to share a batch with"),
-    ("read-timeout", None, "seconds in which a request must arrive"),
-    ("timeout", None, "seconds in which a request must be answered"),
-    ("poll", None, "seconds between checks for a new version"),
-    ("drain", 0.0, "seconds for running requests when the server stops"),
+PORT = Constraint("0 to 65535", lambda x: 0 <= x < 2**16)
+OPTIONS: tuple[tuple[str, type, Constraint, str], ...] = (
+    ("port", int, PORT, "port to listen on; 0: any free port"),
+    ("max_body_mib", int, POSITIVE, "maximum size of a request in MiB"),
+    ("max_rows", int, POSITIVE, "maximum rows of a request and of a batch"),
+    ("max_pixels", int, POSITIVE, "maximum pixels of an image"),
+    (
+        "max_queue",
+        int,
+        POSITIVE,
+        "rows that may wait for a model; more are refused with status 429",
+    ),
+    ("max_connections", int, POSITIVE, "maximum number of open connections"),
+    ("delay", float, NON_NEGATIVE, "seconds that a request waits for others to share a batch with"),
+    ("read_timeout", float, ABOVE_ZERO, "seconds in which a request must arrive"),
+    ("timeout", float, ABOVE_ZERO, "seconds in which a request must be answered"),
+    ("poll", float, ABOVE_ZERO, "seconds between checks for a new version"),
+    ("drain", float, NON_NEGATIVE, "seconds for running requests when the server stops"),
 )
 
 
@@ -49,16 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: only this machine)"
     )
     defaults = {"port": 8501, "max_body_mib": Settings.max_body // MIB, **vars(Settings())}
-    for name, smallest, text in OPTIONS:
-        default = defaults[name.replace("-", "_")]
-        whole = isinstance(smallest, int)
-        parser.add_argument(
-            f"--{name}",
-            type=number(int, "a whole number") if whole else number(float, "a number"),
-            default=default,
-            metavar="N" if whole else "X",
-            help=f"{text} (default: {default if whole else format(default, 'g')})",
-        )
+    for name, kind, constraint, text in OPTIONS:
+        add_number(parser, flag(name), kind, constraint, text, defaults[name])
     parser.add_argument(
         "--cors",
         nargs="+",
@@ -77,7 +82,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Serve until stopped; return 0."""
     folders = _folders(given.models)
-    _check(given)
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
@@ -101,7 +105,9 @@ def run(given: argparse.Namespace) -> int:
     print(f"http://{f'[{host}]' if ':' in host else host}:{port}/", flush=True)
     if not ip_address(host).is_loopback and settings.api_key is None:
         print(
-            f"anyone who reaches this address may send requests; {KEY} sets a key", file=sys.stderr
+            "warning: anyone who can reach this address may send requests; require a key with "
+            f"--api-key-file or {KEY}",
+            file=sys.stderr,
         )
     serve(make_app(folders, settings), listening, settings)
     return 0
@@ -123,18 +129,6 @@ def _folders(words: list[str]) -> dict[str, Path]:
             )
         folders[name] = folder
     return folders
-
-
-def _check(given: argparse.Namespace) -> None:
-    """Refuse numbers out of range."""
-    for name, smallest, _ in OPTIONS:
-        value = getattr(given, name.replace("-", "_"))
-        if smallest is None and value <= 0:
-            raise UserError(f"--{name} must be above 0, not {value:g}")
-        if smallest is not None and value < smallest:
-            raise UserError(f"--{name} must be at least {smallest:g}, not {value:g}")
-    if given.port >= 65536:
-        raise UserError(f"--port must be at most 65535, not {given.port}")
 
 
 def _key(file: Path | None) -> str | None:

@@ -32,7 +32,8 @@ from pipelines.config.renamed import (
     refuse_renamed_options,
 )
 from pipelines.config.task import TASKS, Task
-from pipelines.runtime.console import Parser, number
+from pipelines.runtime.console import Parser
+from pipelines.runtime.numbers import number
 
 # The options that `--help` lists; `--help-all` lists every option.
 COMMON_OPTIONS = frozenset(
@@ -226,9 +227,9 @@ def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     options = typing.get_args(annotation) or (annotation,)
     if int in options:
-        return {"type": number(int, "a whole number", type(None) in options), "metavar": "N"}
+        return {"type": number(int, optional=type(None) in options), "metavar": "N"}
     if float in options:
-        return {"type": number(float, "a number", type(None) in options), "metavar": "X"}
+        return {"type": number(float, optional=type(None) in options), "metavar": "X"}
     optional = type(None) in options
     return {"type": lambda text: None if optional and text == "none" else text, "metavar": metavar}
 
@@ -254,10 +255,6 @@ def _check_names(values: Mapping[str, Any]) -> None:
     task = values["task"]
     if task not in TASKS:
         raise unknown("task", task, TASKS)
-    for field in dataclasses.fields(Config):
-        choices, value = field.metadata["choices"], values.get(field.name)
-        if choices and value is not None and value not in choices:
-            raise unknown(flag(field.name), value, choices)
     backbone = values.get("backbone")
     if backbone is not None and not backbone.endswith(".keras"):
         try:
@@ -274,22 +271,18 @@ def _with_absolute_paths(config: Config) -> Config:
         UserError: for a file that does not exist.
     """
     paths: dict[str, Any] = {}
-    if config.source is not None:
-        paths["source"] = _absolute(config.source)
-    if config.backbone.endswith(".keras"):
-        paths["backbone"] = _absolute(config.backbone)
-    if config.weights.endswith(".h5"):
-        paths["weights"] = _absolute(config.weights)
-    if config.word_vectors is not None:
-        paths["word_vectors"] = _absolute(config.word_vectors)
-    for name in {"backbone", "weights", "word_vectors"} & paths.keys():
-        if not Path(paths[name]).is_file():
-            raise UserError(f"{flag(name)}: no such file: {paths[name]}")
+    for name, suffix in (
+        ("source", ""),
+        ("backbone", ".keras"),
+        ("weights", ".h5"),
+        ("word_vectors", ""),
+    ):
+        path: str | None = getattr(config, name)
+        if path is not None and path.endswith(suffix):
+            paths[name] = os.path.abspath(Path(path).expanduser())
+            if name != "source" and not Path(paths[name]).is_file():
+                raise UserError(f"{flag(name)}: no such file: {paths[name]}")
     return dataclasses.replace(config, **paths)
-
-
-def _absolute(path: str) -> str:
-    return os.path.abspath(Path(path).expanduser())
 
 
 def _description(task: Task, recipe: Recipe) -> str:

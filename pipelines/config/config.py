@@ -7,17 +7,19 @@ import hashlib
 import json
 from functools import partial
 
-from data.common.errors import UserError
+from data.common.errors import UserError, unknown
 from models.backbones.names import SMALL, starts_random
 from pipelines.config.crop import crop_box
-from pipelines.config.option import (
+from pipelines.config.option import option
+from pipelines.config.renamed import current_fields
+from pipelines.runtime.numbers import (
     ABOVE_ZERO,
     BELOW_ONE,
     NON_NEGATIVE,
     POSITIVE,
+    SEED,
     ZERO_TO_ONE,
     Constraint,
-    option,
 )
 
 DECODERS = ("show-tell", "show-attend-tell", "updown")
@@ -223,7 +225,7 @@ class Config:
     )
     weight_decay: float = _training_option(
         0.01,
-        "weight decay of AdamW; not of biases, normalization and initialized positions",
+        "weight decay of AdamW; not of biases, normalization and, with --position-init, positions",
         constraint=NON_NEGATIVE,
     )
     clip_norm: float = _training_option(
@@ -234,7 +236,7 @@ class Config:
     )
     scheduled_sampling: float = _training_option(
         0.0,
-        "probability, reached in the last step, of feeding a predicted word to the decoder",
+        "probability of feeding the decoder its own prediction, rises from 0 to X at the end",
         constraint=ZERO_TO_ONE,
         requires="captions",
     )
@@ -262,12 +264,12 @@ class Config:
     seed: int = _training_option(
         0,
         "random seed of weights, order, dropout and augmentation",
-        constraint=Constraint("0 to 2147483647", lambda x: 0 <= x < 2**31),
+        constraint=SEED,
     )
 
     beams: int = _search_option(5, "beam width; 1 is greedy search", constraint=POSITIVE)
     length_penalty: float = _search_option(
-        1.0, "a score is divided by the length to the power of X", constraint=NON_NEGATIVE
+        1.0, "exponent of the length by which a score is divided; 0: none", constraint=NON_NEGATIVE
     )
     min_words: int = _search_option(
         0, "minimum length of a sentence in words", constraint=NON_NEGATIVE
@@ -289,7 +291,7 @@ class Config:
             choices, constraint = field.metadata["choices"], field.metadata["constraint"]
             name, value = flag(field.name), getattr(self, field.name)
             if choices and value not in choices:
-                raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+                raise unknown(name, value, choices)
             if constraint and value is not None and not constraint.is_met(value):
                 raise UserError(f"{name} must be {constraint.description}, not {value}")
         crop_box(self.crop)
@@ -319,8 +321,17 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> Config:
-        """Return the configuration that `to_json` wrote."""
-        return cls(**json.loads(text))
+        """Return the configuration that `to_json` wrote, now or in version 0.1.
+
+        Raises:
+            ValueError: if the text is not a JSON object.
+            TypeError: for an unknown field.
+            UserError: for an invalid value.
+        """
+        fields = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("not a JSON object")
+        return cls(**current_fields(fields))
 
     @property
     def hash(self) -> str:

@@ -3,22 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class Constraint(NamedTuple):
-    """A constraint on a number: its description and its test."""
-
-    description: str
-    is_met: Callable[[Any], bool]
-
-
-POSITIVE = Constraint("at least 1", lambda x: x >= 1)
-NON_NEGATIVE = Constraint("0 or more", lambda x: x >= 0)
-ABOVE_ZERO = Constraint("above 0", lambda x: x > 0)
-BELOW_ONE = Constraint("at least 0 and below 1", lambda x: 0 <= x < 1)
-ZERO_TO_ONE = Constraint("between 0 and 1", lambda x: 0 <= x <= 1)
+from pipelines.runtime.numbers import Constraint
 
 
 def option(

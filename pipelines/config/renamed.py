@@ -1,8 +1,13 @@
-"""Names of version 0.1 that have changed; an old name is refused with the new one."""
+"""Names of version 0.1 that have changed.
+
+On the command line an old name is refused with the new one. In the configuration of a run or an
+export, old names are understood.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from data.common.errors import UserError
 
@@ -49,6 +54,29 @@ RECIPES: Mapping[str, str] = {
     "scenes": "synthetic-scenes",
 }
 TASK_ALIASES: Mapping[str, str] = {"sentiment": "text-classification"}
+_VALUES: Mapping[str, Mapping[Any, str]] = {  # by the current name of the field
+    "data": DATASETS,
+    "frame_pooling": {"places": "spatial", "cells": "spatial+cells"},
+    "task": TASK_ALIASES,
+    "weights": {None: "auto"},
+}
+
+
+def current_fields(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a stored configuration by their current names, with current values.
+
+    >>> current_fields({"turn": 10.0, "data": "scenes", "frame_grid": "cells", "seed": 1})
+    {'rotation': 10.0, 'data': 'synthetic-scenes', 'frame_pooling': 'spatial+cells', 'seed': 1}
+    """
+    names = {_field_name(old): _field_name(new) for old, new in OPTIONS.items()}
+    current = {names.get(name, name): value for name, value in stored.items()}
+    for name in _VALUES.keys() & current.keys():
+        current[name] = _VALUES[name].get(current[name], current[name])
+    return current
+
+
+def _field_name(option: str) -> str:
+    return option.removeprefix("--").replace("-", "_")
 
 
 def refuse_renamed_options(arguments: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from pipelines.config.config import Config, flag
+from pipelines.config.renamed import current_fields
 from pipelines.runtime import cluster
 
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
@@ -37,14 +38,14 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
                 file.write(config.to_json())
     except OSError as error:
         raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
-    before, now = _read(path), json.loads(config.to_json())
+    before, now = current_fields(_read(path)), json.loads(config.to_json())
     differences = [
         f"{flag(name)} was {before[name]}, now {now[name]}"
         for name in now
         if name in before and before[name] != now[name]  # an older version had fewer options
     ]
     chief = cluster.read().chief
-    if differences and (_data_note(folder).exists() or not chief):
+    if differences and (_data_file(folder).exists() or not chief):
         raise UserError(
             f"{folder} holds a run with other options ({'; '.join(differences)}). "
             "Repeat its options to resume it, or choose another --run-dir."
@@ -79,7 +80,7 @@ def check_data(folder: Path, fingerprint: str) -> None:
     Raises:
         UserError: if the data have changed.
     """
-    path = _data_note(folder)
+    path = _data_file(folder)
     now = {"the dataset": fingerprint}
     for file in _vocabularies(folder):
         now[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -95,7 +96,7 @@ def check_data(folder: Path, fingerprint: str) -> None:
         )
 
 
-def _data_note(folder: Path) -> Path:
+def _data_file(folder: Path) -> Path:
     """Return the file that exists once the training data of a run are fixed."""
     return folder / "data.json"
 
@@ -120,7 +121,7 @@ def _lock(folder: Path) -> None:
         lock.acquire()
     except Timeout:
         raise UserError(
-            f"another process is at work in {folder}: wait for it, or choose another --run-dir"
+            f"another process uses {folder}: wait until it ends, or choose another --run-dir"
         ) from None
     _locks.append(lock)
 

@@ -1,8 +1,7 @@
-"""The six tasks: which input a task reads, how it answers, and what it can be trained on.
+"""The six tasks: the input, the output and the datasets of each.
 
-Three inputs (image, video, text) times two kinds of answer (captions, labels). The classes behind
-these names stand in `pipelines.tasks.assembly`, so that the command line answers without
-TensorFlow.
+Three inputs (image, video, text) times two outputs (captions, labels). The classes that implement
+them are registered in `pipelines.tasks.assembly`: this module does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ from data.video.datasets import CLIP_DATASETS
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What a task reads and what it answers.
+    """The input, the output and the datasets of a task.
 
     Attributes:
         name: as on the command line.
         summary: input and output, in a few words.
         input: a key of `pipelines.tasks.assembly.SOURCES`: "image", "video" or "text".
         head: a key of `pipelines.tasks.assembly.HEADS`: "captions" or "labels".
-        datasets: what it can be trained on.
+        datasets: the datasets it can be trained on, by name.
         data: the default dataset.
         recipe: the default recipe, for datasets without one of their own.
-        examples: commands, each with what it does.
+        examples: commands with explanations, for the help.
         answer: the name of an export's main output.
-        ask: a command that runs an export, with `{export}` for its folder.
+        predict_command: a command that runs an export, with `{export}` for its folder.
         pairs: whether each text of a dataset comes with its translation.
     """
 
@@ -44,19 +43,19 @@ class Task:
     recipe: str
     examples: str
     answer: str
-    ask: str
+    predict_command: str
     pairs: bool = False
 
     @property
-    def parts(self) -> frozenset[str]:
-        """The groups of options that the task has, see `pipelines.config.option.option`."""
+    def provides(self) -> frozenset[str]:
+        """What an option may require, see `pipelines.config.option.option`."""
         return frozenset({self.input, self.head, *(["pairs"] if self.pairs else [])})
 
     def uses(self, field: dataclasses.Field[Any]) -> bool:
         """Return whether a field of `Config` is an option of this task."""
         requirements: list[str] = field.metadata["requires"].split()
         return not requirements or any(
-            self.parts.issuperset(each.split("+")) for each in requirements
+            self.provides.issuperset(each.split("+")) for each in requirements
         )
 
 
@@ -79,7 +78,7 @@ TASKS = {
   python train.py image-captioning --data flickr8k --source Flickr8k --seed 1 --run-dir runs/second
       Flickr8k with its recipe and another seed""",
             answer="caption",
-            ask="wordreel caption {export} image.jpg",
+            predict_command="wordreel caption {export} image.jpg",
         ),
         Task(
             "translation",
@@ -98,7 +97,7 @@ TASKS = {
   python train.py translation --data multi30k --source multi30k --languages de-fr
       image captions, from German to French""",
             answer="translation",
-            ask='wordreel translate {export} "…" --attention attention.png',
+            predict_command='wordreel translate {export} "…" --attention attention.png',
         ),
         Task(
             "video-captioning",
@@ -114,7 +113,7 @@ TASKS = {
   python train.py video-captioning --data clip-folder --source holiday
       your own clips: holiday/clips/ and holiday/captions.csv""",
             answer="caption",
-            ask="wordreel caption {export} clip.mp4",
+            predict_command="wordreel caption {export} clip.mp4",
         ),
         Task(
             "action-recognition",
@@ -130,7 +129,7 @@ TASKS = {
   python train.py action-recognition --data clip-folder --source sports
       your own clips: sports/clips/ and sports/labels.csv""",
             answer="label",
-            ask="wordreel classify {export} clip.mp4",
+            predict_command="wordreel classify {export} clip.mp4",
         ),
         Task(
             "image-classification",
@@ -148,7 +147,7 @@ TASKS = {
   python train.py image-classification --data tfds:cifar10 --fine-tune-from 1
       a dataset of TensorFlow Datasets""",
             answer="label",
-            ask="wordreel classify {export} image.jpg",
+            predict_command="wordreel classify {export} image.jpg",
         ),
         Task(
             "text-classification",
@@ -166,7 +165,7 @@ TASKS = {
   python train.py text-classification --data sst2 --source SST-2 --seed 1 --run-dir runs/second
       film reviews, with another seed""",
             answer="label",
-            ask='wordreel classify {export} "…"',
+            predict_command='wordreel classify {export} "…"',
         ),
     )
 }

@@ -60,9 +60,9 @@ class Prediction:
     """
 
     captions: list[str]
-    scores: list[float]
-    words: list[str]
-    attention: np.ndarray
+    scores: list[float] = dataclasses.field(default_factory=list)
+    words: list[str] = dataclasses.field(default_factory=list)
+    attention: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros([0, 0], np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +111,9 @@ class Evaluation:
         """Return the summary that is printed at the end of a run."""
         lines = [f"{self.split}: {self.scores}"]
         if self.fully_correct is not None:
-            lines.append("  " + correct_line(self.fully_correct))
+            counts = f"{sum(self.fully_correct.values())} of {len(self.fully_correct)}"
+            percent = percent_correct(self.fully_correct)
+            lines.append(f"  fully correct captions: {counts} ({percent:.1f} %)")
         if self.scores.position_accuracies:
             values = ", ".join(f"{value:.0f}" for value in self.scores.position_accuracies)
             lines.append(f"  correct words at each position of the sentence, %: {values}")
@@ -120,11 +122,19 @@ class Evaluation:
             lines.append(f"  {name}: {self.predictions[name].captions[0]}")
         return lines
 
-    def write(self, folder: Path) -> None:
-        """Write the best sentence of each example to `predictions-<split>.*`."""
-        best = {name: found.captions[0] for name, found in self.predictions.items()}
-        name = predictions_name(self.split) + self.metrics.suffix
-        self.metrics.write(folder / name, best)
+    @property
+    def file_name(self) -> str:
+        """The default name of the file that `write` writes."""
+        return predictions_name(self.split) + self.metrics.suffix
+
+    @property
+    def best(self) -> dict[str, str]:
+        """The best sentence of each example, by id."""
+        return {name: found.captions[0] for name, found in self.predictions.items()}
+
+    def write(self, path: Path) -> None:
+        """Write the best sentence of each example, in the format of the metrics."""
+        self.metrics.write(path, self.best)
 
 
 def percent_correct(correct: Mapping[str, bool]) -> float:
@@ -134,16 +144,6 @@ def percent_correct(correct: Mapping[str, bool]) -> float:
     50.0
     """
     return 100 * sum(correct.values()) / len(correct)
-
-
-def correct_line(correct: Mapping[str, bool]) -> str:
-    """Return the number and percentage of fully correct captions as text.
-
-    >>> correct_line({"1": True, "2": False})
-    'fully correct captions: 1 of 2 (50.0 %)'
-    """
-    counts = f"{sum(correct.values())} of {len(correct)}"
-    return f"fully correct captions: {counts} ({percent_correct(correct):.1f} %)"
 
 
 def search_name(options: SearchOptions) -> str:
@@ -225,22 +225,39 @@ def evaluate(
         split: its name, or a TFDS slice.
         metrics: what computes the scores.
     """
+    ids = [name for name, _ in prepared.captions(split)]
+    predictions = decoder.captions(table, ids)
+    return score(predictions, prepared, split, search_name(options), metrics)
+
+
+def score(
+    predictions: Mapping[str, Prediction],
+    prepared: Captioned,
+    split: str,
+    search: str,
+    metrics: Metrics = CAPTIONS,
+) -> Evaluation:
+    """Score the best sentence of each example of a split.
+
+    Args:
+        predictions: by id.
+        prepared: the dataset.
+        split: its name, or a TFDS slice.
+        search: how the sentences were decoded, for the signature.
+        metrics: what computes the scores.
+
+    Raises:
+        UserError: if predictions and references do not have the same ids.
+    """
     references = dict(prepared.captions(split))
-    predictions = decoder.captions(table, list(references))
-    candidates = {name: prediction.captions[0] for name, prediction in predictions.items()}
+    best = {name: prediction.captions[0] for name, prediction in predictions.items()}
+    is_true = prepared.is_true
     return Evaluation(
         split,
-        metrics.evaluate(candidates, references),
-        metrics.signature(references, search_name(options)),
+        metrics.evaluate(best, references),
+        metrics.signature(references, search),
         predictions,
         references,
-        check_captions(prepared, candidates),
+        None if is_true is None else {name: is_true(name, text) for name, text in best.items()},
         metrics,
     )
-
-
-def check_captions(prepared: Captioned, candidates: Mapping[str, str]) -> dict[str, bool] | None:
-    """Check each caption of a generated dataset, by id; None for datasets of unknown content."""
-    if prepared.is_true is None:
-        return None
-    return {name: prepared.is_true(name, caption) for name, caption in candidates.items()}

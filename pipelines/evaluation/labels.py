@@ -16,8 +16,6 @@ from pipelines.config.run_directory import predictions_name
 
 COLLAPSED = 0.99  # share of one predicted class above which a warning is given
 
-CURVES = ("accuracy", "top-5", "macro-F1")  # that a report plots over the epochs
-
 
 class ClassScores(NamedTuple):
     """The scores of one class, 0 to 100, and its number of examples."""
@@ -125,12 +123,13 @@ class LabelEvaluation:
         indices: list[int] = wrong[np.argsort(-confidence, kind="stable")][:count].tolist()
         return indices
 
-    def write(self, folder: Path) -> None:
-        """Write `predictions-<split>.csv`, see `write_csv`."""
-        self.write_csv(folder / f"{predictions_name(self.split)}.csv")
+    @property
+    def file_name(self) -> str:
+        """The default name of the file that `write` writes."""
+        return f"{predictions_name(self.split)}.csv"
 
-    def write_csv(self, path: Path) -> None:
-        """Write one row per example: id, label, predicted, the probability of each class."""
+    def write(self, path: Path) -> None:
+        """Write a CSV row per example: id, label, predicted, the probability of each class."""
         with atomic_write(path) as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "label", "predicted", *self.classes])

@@ -120,11 +120,11 @@ def _searches(
     """Return a function for each search; `answer(given, search)` computes its outputs."""
 
     @tf.function(input_signature=[spec], autograph=False)
-    def by_beam(given: tf.Tensor) -> dict[str, tf.Tensor]:
+    def beam_function(given: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(given, beam_search)
 
     @tf.function(input_signature=[spec], autograph=False)
-    def greedily(given: tf.Tensor) -> dict[str, tf.Tensor]:
+    def greedy_function(given: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(given, greedy)
 
     # One value per row: neither the batching nor the row form of TensorFlow Serving takes scalars.
@@ -137,21 +137,21 @@ def _searches(
     settings = [tf.TensorSpec([None], value.dtype, name) for name, value in defaults.items()]
 
     @tf.function(input_signature=[spec, *settings], autograph=False)
-    def at_random(
+    def sample_function(
         given: tf.Tensor,
         temperature: tf.Tensor = defaults["temperature"],
         top_p: tf.Tensor = defaults["top_p"],
         top_k: tf.Tensor = defaults["top_k"],
         seed: tf.Tensor = defaults["seed"],
     ) -> dict[str, tf.Tensor]:
-        given_how = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
-        how = {  # an empty batch becomes one row, which needs settings
+        given_values = dict(temperature=temperature, top_p=top_p, top_k=top_k, seed=seed)
+        values = {  # an empty batch becomes one row, which needs settings
             name: tf.concat([value, defaults[name][: tf.cast(tf.size(value) == 0, tf.int32)]], 0)
-            for name, value in given_how.items()
+            for name, value in given_values.items()
         }
-        return answer(given, functools.partial(sample, samples=options.n_best, **how))
+        return answer(given, functools.partial(sample, samples=options.n_best, **values))
 
-    return dict(zip(SIGNATURES, (by_beam, greedily, at_random), strict=True))
+    return dict(zip(SIGNATURES, (beam_function, greedy_function, sample_function), strict=True))
 
 
 def _outputs(

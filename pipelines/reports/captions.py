@@ -1,4 +1,4 @@
-"""The part of a report about the captions or translations of a split."""
+"""The report of the captions or translations of a split."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.evaluation.captions import Evaluation, Prediction
+from pipelines.evaluation.captions import Evaluation, Prediction, percent_correct
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf, attention_overlay, thumbnail
 
 SAMPLES, WITH_ATTENTION, BEST, WORST = 8, 3, 4, 8  # examples per split
@@ -15,14 +16,19 @@ SAMPLES, WITH_ATTENTION, BEST, WORST = 8, 3, 4, 8  # examples per split
 Attention = list[tuple[str, list[float]]]  # words with their weights
 
 
-def caption_part(evaluation: Evaluation, preview_of: PreviewOf) -> dict[str, Any]:
-    """Return the values of `captions.html` for a split."""
+HINT = (
+    "The best sentence compared with the references, on a scale of 0 to 100. Only scores with the "
+    "same signature can be compared."
+)
+
+
+def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+    """Return the report of a split."""
     ids = list(evaluation.predictions)
     best, worst = _extremes(evaluation)
     samples = ids[:: max(1, len(ids) // SAMPLES)][:SAMPLES]
     previews = {name: preview_of(evaluation.split, name) for name in {*best, *worst, *samples}}
     cards = {name: _card(evaluation, name, preview) for name, preview in previews.items()}
-    scores = evaluation.scores
     overlays, bars, alignments = [], [], []
     for name in samples[:WITH_ATTENTION]:
         prediction, preview = evaluation.predictions[name], previews[name]
@@ -35,15 +41,9 @@ def caption_part(evaluation: Evaluation, preview_of: PreviewOf) -> dict[str, Any
             bars.append(cards[name] | {"words": _bars(prediction, preview.grid[1])})
         elif preview.grid:
             overlays.append(cards[name] | {"words": _overlays(prediction, preview.grid)})
-    correct = evaluation.fully_correct
-    return {
-        "template": "captions.html",
-        "name": evaluation.split,
-        "corpus": scores.corpus,
-        "diversity": scores.diversity,
-        "correct": correct and (sum(correct.values()), len(correct)),
-        "positions": scores.position_accuracies,
-        "signature": evaluation.signature,
+    scores, correct = evaluation.scores, evaluation.fully_correct
+    details = {
+        "is_checked": correct is not None,
         "samples": [cards[name] for name in samples],
         "overlays": overlays,
         "bars": bars,
@@ -52,6 +52,31 @@ def caption_part(evaluation: Evaluation, preview_of: PreviewOf) -> dict[str, Any
         "best": [cards[name] for name in best],
         "worst": [cards[name] for name in worst],
     }
+    checked = {} if correct is None else {"fully correct": percent_correct(correct)}
+    return SplitReport(
+        evaluation.split,
+        checked | dict(scores.corpus),
+        evaluation.signature,
+        HINT,
+        _remarks(evaluation),
+        "captions.html",
+        details,
+    )
+
+
+def _remarks(evaluation: Evaluation) -> list[str]:
+    """Return sentences about the diversity and the correctness of the captions."""
+    found, correct = evaluation.scores.diversity, evaluation.fully_correct
+    remarks = [
+        f"{found.distinct:,} distinct sentences for {found.captions:,} examples, "
+        f"{found.vocabulary:,} distinct words, {found.mean_length:.1f} words on average."
+    ]
+    if correct is not None:
+        remarks.append(f"{sum(correct.values()):,} of {len(correct):,} captions are fully correct.")
+    if positions := evaluation.scores.position_accuracies:
+        values = ", ".join(f"{value:.0f} %" for value in positions)
+        remarks.append(f"Correct words at each position of the sentence: {values}.")
+    return remarks
 
 
 def _extremes(evaluation: Evaluation) -> tuple[list[str], list[str]]:

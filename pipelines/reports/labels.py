@@ -1,4 +1,4 @@
-"""The part of a report about the labels of a split: scores, confusion matrix, worst errors."""
+"""The report of the labels of a split: scores, confusion matrix, worst errors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from pipelines.evaluation.labels import LabelEvaluation
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf, heatmap, thumbnail
 
 SAMPLES, WORST, MAX_CLASSES = 8, 12, 20
 
 
-def label_part(evaluation: LabelEvaluation, preview_of: PreviewOf) -> dict[str, Any]:
-    """Return the values of `labels.html` for a split."""
+def label_report(evaluation: LabelEvaluation, preview_of: PreviewOf) -> SplitReport:
+    """Return the report of a split."""
     step = max(1, len(evaluation.ids) // SAMPLES)
     confusion, classes = evaluation.confusion, evaluation.classes
     shares = confusion / np.maximum(1, confusion.sum(axis=1, keepdims=True))
@@ -23,11 +24,7 @@ def label_part(evaluation: LabelEvaluation, preview_of: PreviewOf) -> dict[str, 
         for i, j in np.argwhere(confusion).tolist()
         if i != j
     ]
-    return {
-        "template": "labels.html",
-        "name": evaluation.split,
-        "scores": evaluation.summary(),
-        "signature": evaluation.signature,
+    details = {
         "classes": evaluation.per_class(),
         "confusion": few
         and [
@@ -42,6 +39,14 @@ def label_part(evaluation: LabelEvaluation, preview_of: PreviewOf) -> dict[str, 
         ],
         "worst": [_example(evaluation, n, preview_of) for n in evaluation.worst(WORST)],
     }
+    return SplitReport(
+        evaluation.split,
+        evaluation.summary(),
+        evaluation.signature,
+        "The most probable class compared with the true one, on a scale of 0 to 100.",
+        template="labels.html",
+        details=details,
+    )
 
 
 def _example(evaluation: LabelEvaluation, index: int, preview_of: PreviewOf) -> dict[str, Any]:

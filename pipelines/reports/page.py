@@ -43,10 +43,34 @@ class RunFacts:
     export: Path | None
 
 
+@dataclasses.dataclass(frozen=True)
+class SplitReport:
+    """The part of the report about a split that was scored at the end.
+
+    Attributes:
+        name: of the split.
+        scores: by name.
+        signature: what must be equal for scores to be comparable.
+        hint: what the scores mean.
+        remarks: sentences below the scores.
+        template: the template of the details, in `pipelines/reports/templates`: a file with a macro
+            `details(split)`; empty: only the scores are reported.
+        details: what that macro reads.
+    """
+
+    name: str
+    scores: Mapping[str, float]
+    signature: str
+    hint: str
+    remarks: Sequence[str] = ()
+    template: str = ""
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
 def write_report(
     path: Path | str,
     facts: RunFacts,
-    parts: Sequence[Mapping[str, Any]],
+    splits: Sequence[SplitReport],
     curves: Sequence[str],
     monitor: str,
 ) -> None:
@@ -55,7 +79,7 @@ def write_report(
     Args:
         path: the file to write.
         facts: about the run.
-        parts: one per split that was scored at the end, from `caption_part` or `label_part`.
+        splits: that were scored at the end, from `caption_report` or `label_report`.
         curves: the validation scores to plot, besides the loss.
         monitor: the score that selected the best epoch.
 
@@ -68,12 +92,12 @@ def write_report(
         config=config,
         what=f"{TASKS[config.task].answer}s".capitalize(),
         lead=_lead(config, len(history)),
-        predict=TASKS[config.task].ask.format(export=facts.export),
+        predict=TASKS[config.task].predict_command.format(export=facts.export),
         options=_options(config),
         curves=[_curve(history, name, monitor) for name in columns],
         history=history,
         columns=columns,
-        splits=parts,
+        splits=splits,
         notes=facts.notes,
         command=facts.command,
         export=facts.export,

@@ -1,4 +1,4 @@
-"""Shared by all commands: a parser with short errors, exit codes, TensorFlow's log silenced."""
+"""Helpers of all commands: a parser with short errors, exit codes, TensorFlow without its log."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import errno
 import faulthandler
-import math
 import os
 import re
 import sys
@@ -17,7 +16,7 @@ from typing import Any, NoReturn
 
 from data.common.errors import UserError
 
-MISTAKE, STOPPED = 2, 130  # exit codes of argparse and, for SIGINT, of a shell (128 + 2)
+USAGE_ERROR, INTERRUPTED = 2, 130  # exit codes of argparse and, for SIGINT, of a shell (128 + 2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,26 +67,6 @@ def _options(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]
     return names
 
 
-def number(kind: type, rule: str, optional: bool = False) -> Callable[[str], Any]:
-    """Return a converter for `add_argument(type=…)`: finite numbers and, if `optional`, `none`."""
-
-    def convert(text: str) -> Any:
-        if optional and text == "none":
-            return None
-        try:
-            value = kind(text)
-            finite = math.isfinite(value)
-        except (ValueError, OverflowError):  # the latter: a whole number beyond all floats
-            finite = False
-        if not finite:
-            raise argparse.ArgumentTypeError(
-                f"takes {rule}{' or none' if optional else ''}, not {text!r}"
-            )
-        return value
-
-    return convert
-
-
 def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
     """Run a command; turn errors that a user can fix into a line on stderr and an exit code.
 
@@ -102,7 +81,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
         return work()
     except KeyboardInterrupt:
         print(f"\n{stopped}", file=sys.stderr)
-        return STOPPED
+        return INTERRUPTED
     except BrokenPipeError:  # `wordreel caption … | head`
         # Nothing is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -112,7 +91,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
         if text is None:
             raise
         print(f"wordreel: error: {text}", file=sys.stderr)
-        return MISTAKE
+        return USAGE_ERROR
 
 
 def explanation(error: Exception) -> str | None:

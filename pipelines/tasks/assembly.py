@@ -78,8 +78,8 @@ class Experiment:
 
     def report(self, path: Path, evaluations: Sequence[Evaluation], facts: RunFacts) -> None:
         """Write the report of a run."""
-        parts = [self.head.report_part(each, self.source.preview) for each in evaluations]
-        write_report(path, facts, parts, self.head.curves, self.head.monitor)
+        splits = [self.head.split_report(each, self.source.preview) for each in evaluations]
+        write_report(path, facts, splits, self.head.curves, self.head.monitor)
 
 
 def prepare(config: Config) -> PreparedDataset:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
@@ -11,8 +12,9 @@ from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
+from pipelines.config.renamed import current_fields
 from pipelines.config.task import TASKS
-from pipelines.evaluation.captions import Decoder, evaluate
+from pipelines.evaluation.captions import Decoder, Prediction, evaluate, score, search_name
 from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.metrics import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
@@ -20,9 +22,10 @@ from pipelines.export.captions import export
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, Captions, caption_batches, note_truncation
 from pipelines.inputs.tables import Table
-from pipelines.reports.captions import caption_part
+from pipelines.reports.captions import caption_report
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
-from pipelines.tasks.protocols import CaptionedDataset, Evaluation
+from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict, PreparedDataset
 
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
@@ -35,7 +38,7 @@ class CaptionHead:
         options: of the beam search, shared by validation, evaluation and the export.
         layer: Memory → words.
         monitor: the score that selects the best epoch.
-        curves: the validation scores that the report plots.
+        curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
 
@@ -117,6 +120,21 @@ class CaptionHead:
             self._decoder = Decoder(model, self.vocabulary, self.options)
         return evaluate(self._decoder, self.options, table, self.prepared, split, self.metrics)
 
+    @staticmethod
+    def evaluate_export(
+        info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
+    ) -> CaptionEvaluation:
+        """Return the scores of an export; an invalid input has an empty caption."""
+        dataset = cast(CaptionedDataset, prepared)  # as all datasets of tasks with this head
+        answer: str = info["answer"]
+        outputs = predict([name for name, _ in dataset.captions(split)])
+        predictions = {
+            name: Prediction(["" if isinstance(found, str) else found[answer].decode()])
+            for name, found in outputs.items()
+        }
+        options = SearchOptions(**current_fields(info["search"]))
+        return score(predictions, dataset, split, search_name(options), METRICS[answer])
+
     def export(
         self,
         model: EncoderHead,
@@ -128,10 +146,10 @@ class CaptionHead:
         answer = TASKS[self.config.task].answer
         return export(model, preprocessing, self.vocabulary, self.options, directory, info, answer)
 
-    def report_part(self, evaluation: Evaluation, preview_of: PreviewOf) -> Mapping[str, object]:
-        """Return the part of the report about a split."""
+    def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+        """Return the report of a split: scores, samples, best and worst captions, attention."""
         assert isinstance(evaluation, CaptionEvaluation)
-        return caption_part(evaluation, preview_of)
+        return caption_report(evaluation, preview_of)
 
     def _training_captions(self) -> list[str]:
         examples = self.prepared.captions(self.config.train_split)

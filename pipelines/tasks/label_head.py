@@ -6,6 +6,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -15,14 +16,15 @@ from data.common.files import atomic_write
 from models.encoder_head import EncoderHead
 from models.heads.classifier import Classifier
 from pipelines.config.config import Config
-from pipelines.evaluation.labels import CURVES, LabelEvaluation, evaluation_of
+from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.export.labels import export_labels
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
 from pipelines.inputs.tables import Table
-from pipelines.reports.labels import label_part
+from pipelines.reports.labels import label_report
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
-from pipelines.tasks.protocols import Evaluation, LabeledDataset
+from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict, PreparedDataset
 
 BATCH = 100  # examples evaluated at once
 
@@ -34,12 +36,12 @@ class LabelHead:
         classes: the labels, in the order of the logits.
         layer: Memory → logits.
         monitor: the score that selects the best epoch.
-        curves: the validation scores that the report plots.
+        curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
 
     monitor = "accuracy"
-    curves: Sequence[str] = CURVES
+    curves: Sequence[str] = ("accuracy", "top-5", "macro-F1")
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
         """Build the layer for the dataset's classes, and write these to `run_dir`.
@@ -112,6 +114,27 @@ class LabelHead:
         labels = self._labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(probabilities))
 
+    @staticmethod
+    def evaluate_export(
+        info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
+    ) -> LabelEvaluation:
+        """Return the scores of an export; all labels of an invalid input have probability 0.
+
+        Raises:
+            UserError: if the split has a label that the model does not know.
+        """
+        dataset = cast(LabeledDataset, prepared)  # as all datasets of tasks with this head
+        classes, labels = info["labels"], dataset.labels(split)
+        if others := {label for _, label in labels} - {*classes}:
+            raise UserError(
+                f"the label {min(others)!r} of {prepared.name} is not among the model's labels"
+            )
+        outputs = predict([name for name, _ in labels])
+        found = [outputs[name] for name, _ in labels]
+        none = np.zeros(len(classes))
+        probabilities = [none if isinstance(each, str) else each["probabilities"] for each in found]
+        return evaluation_of(split, classes, labels, np.array(probabilities))
+
     def export(
         self,
         model: EncoderHead,
@@ -122,10 +145,10 @@ class LabelHead:
         """Write the next version of an export; return its folder."""
         return export_labels(model, preprocessing, self.classes, directory, info)
 
-    def report_part(self, evaluation: Evaluation, preview_of: PreviewOf) -> Mapping[str, object]:
-        """Return the part of the report about a split."""
+    def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+        """Return the report of a split: scores per class, confusion matrix, samples, errors."""
         assert isinstance(evaluation, LabelEvaluation)
-        return label_part(evaluation, preview_of)
+        return label_report(evaluation, preview_of)
 
     def _rows(self, table: Table, split: str) -> tuple[np.ndarray, np.ndarray]:
         """Return a split's rows in a table, int64, and their classes, int32."""

@@ -6,9 +6,9 @@ words or labels from the encoder's `Memory`. Neither knows the other: `Experimen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 
@@ -18,6 +18,7 @@ from pipelines.evaluation.captions import Captioned
 from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
+from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf
 
 
@@ -104,6 +105,9 @@ class Evaluation(Protocol):
     def split(self) -> str: ...  # noqa: D102
     @property
     def signature(self) -> str: ...  # noqa: D102
+    @property
+    def file_name(self) -> str:
+        """The default name of the file that `write` writes, `predictions-<split>.*`."""
 
     def summary(self) -> dict[str, float]:
         """Return the scores by name."""
@@ -114,8 +118,13 @@ class Evaluation(Protocol):
     def lines(self) -> list[str]:
         """Return the lines to print at the end of a run."""
 
-    def write(self, folder: Path) -> None:
-        """Write `predictions-<split>.*`."""
+    def write(self, path: Path) -> None:
+        """Write the predictions to a file."""
+
+
+Outputs = Mapping[str, Any]  # of an export for one example: arrays by name
+# (ids) → the outputs of each id, or the reason why its input is invalid.
+Predict = Callable[[Collection[str]], Mapping[str, Outputs | str]]
 
 
 class Head(Protocol):
@@ -124,7 +133,7 @@ class Head(Protocol):
     Attributes:
         layer: Memory → words or logits.
         monitor: the score that selects the best epoch.
-        curves: the validation scores that the report plots.
+        curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
 
@@ -148,6 +157,12 @@ class Head(Protocol):
     def evaluate(self, model: EncoderHead, table: Table, split: str) -> Evaluation:
         """Return the predictions of a model for a split, and their scores."""
 
+    @staticmethod
+    def evaluate_export(
+        info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
+    ) -> Evaluation:
+        """Return the scores of an export; `info` is its wordreel.json."""
+
     def export(
         self,
         model: EncoderHead,
@@ -157,5 +172,5 @@ class Head(Protocol):
     ) -> Path:
         """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
 
-    def report_part(self, evaluation: Evaluation, preview_of: PreviewOf) -> Mapping[str, object]:
-        """Return the part of the report about a split; `evaluation` is a result of `evaluate`."""
+    def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
+        """Return the report of what `evaluate` returned for a split."""

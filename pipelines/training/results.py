@@ -28,7 +28,7 @@ def write_export(
 ) -> Path:
     """Write the predictions and the export; return the version's folder."""
     for evaluation in evaluations:
-        evaluation.write(folder)
+        evaluation.write(folder / evaluation.file_name)
     info = {
         "config": dataclasses.asdict(experiment.config),
         "metrics": _scores(evaluations),

@@ -33,7 +33,7 @@ Variant = Literal["CIDEr", "CIDEr-D"]
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
-_LONGEST = 4
+_MAX_ORDER = 4
 _SIGMA = 6.0
 
 
@@ -73,7 +73,7 @@ class CiderScorer:
         captions = [tokens for item_references in references for tokens in item_references]
         frequencies: Counter[NGram] = Counter()  # number of items with the n-gram in a reference
         for item_references in references:
-            ngrams = (count_ngrams(tokens, _LONGEST) for tokens in item_references)
+            ngrams = (count_ngrams(tokens, _MAX_ORDER) for tokens in item_references)
             frequencies.update(set[NGram]().union(*ngrams))
         self._ids = {ngram: index for index, ngram in enumerate(frequencies)}
         # The last is of n-grams that no reference has.
@@ -120,7 +120,7 @@ class CiderScorer:
         norms = c.norm[row, order] * s.norm[reference, order]
         similarity = weight * reference_weight / norms
         total = np.bincount(row, similarity, minlength=len(candidates))
-        each = 10 * total / (_LONGEST * self._references_per_item[item])
+        each = 10 * total / (_MAX_ORDER * self._references_per_item[item])
         return float(each.mean()), each
 
     def _pairs(self, keys: Integers) -> tuple[Integers, Integers]:
@@ -136,7 +136,7 @@ class CiderScorer:
         ngrams, orders, counts, sizes = array("q"), array("q"), array("d"), array("q")
         unseen = len(self._idf) - 1
         for tokens in captions:
-            counted = count_ngrams(tokens, _LONGEST)
+            counted = count_ngrams(tokens, _MAX_ORDER)
             ngrams.extend([self._ids.get(ngram, unseen) for ngram in counted])
             orders.extend([len(ngram) - 1 for ngram in counted])
             counts.extend(counted.values())
@@ -144,7 +144,9 @@ class CiderScorer:
         row = np.repeat(np.arange(len(captions)), np.array(sizes))
         ngram, order = np.array(ngrams), np.array(orders)
         weight = np.array(counts) * self._idf[ngram]
-        square = np.bincount(row * _LONGEST + order, weight**2, minlength=len(captions) * _LONGEST)
-        norm = np.sqrt(square).reshape(-1, _LONGEST)
+        square = np.bincount(
+            row * _MAX_ORDER + order, weight**2, minlength=len(captions) * _MAX_ORDER
+        )
+        norm = np.sqrt(square).reshape(-1, _MAX_ORDER)
         length = np.array([len(tokens) for tokens in captions])
         return _Vectors(row, ngram, order, weight, np.where(norm == 0, 1.0, norm), length)

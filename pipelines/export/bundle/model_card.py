@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from data.media.limits import MAX_PIXELS
 from pipelines.export.bundle.sample_requests import LARGEST_BATCH
 
 _NOT_STATED = "not recorded"
@@ -103,8 +104,8 @@ def _limits(info: Mapping[str, Any], signatures: Mapping[str, Any]) -> Iterable[
     yield f"Servers batch at most {LARGEST_BATCH} rows."
     if any(name.endswith("_bytes") for name in inputs):
         yield (
-            "Images must be JPEG, PNG, GIF (the first frame) or BMP, with up to 50 million pixels; "
-            "others are flagged as invalid."
+            "Images must be JPEG, PNG, GIF (the first frame) or BMP, with up to "
+            f"{MAX_PIXELS // 10**6} million pixels; others are flagged as invalid."
         )
     reads, search = info.get("input", {}), info.get("search", {})
     for part, name in ((reads, "input"), (info, "output")):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,9 @@ class Translator(SentencePredictor):
 
     INPUTS = ("text",)
 
-    def __init__(
-        self, export: Path | str, signature: str = "serving_default", **inputs: float
-    ) -> None:
-        """Load an export; see `ExportedModel`."""
-        super().__init__(export, signature, **inputs)
-        self._source = Vocabulary.load(self.folder / "assets" / "source-vocabulary.txt")
+    @functools.cached_property
+    def _source(self) -> Vocabulary:
+        return Vocabulary.load(self.folder / "assets" / "source-vocabulary.txt")
 
     def predict(self, items: Iterable[Item]) -> list[SentencePrediction]:
         """Translate texts; see `ExportedModel.outputs`."""

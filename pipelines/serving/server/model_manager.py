@@ -69,7 +69,7 @@ class Model:
         self.failed: dict[int, tuple[str, object]] = {}
         self._settings, self._metrics = settings, metrics
         self._empty = False
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._unloading: set[asyncio.Task[None]] = set()
 
     def find(self, number: int | None = None) -> Served:
         """Return the version that is served; `number`, if given, must be its number.
@@ -134,8 +134,8 @@ class Model:
         LOG.info("version loaded", extra={"model": self.name, "version": number})
         if before is not None:  # it still answers requests that arrived before this moment
             task = asyncio.create_task(_unload(before))
-            self._leaving.add(task)
-            task.add_done_callback(self._leaving.discard)
+            self._unloading.add(task)
+            task.add_done_callback(self._unloading.discard)
 
     def _observe(self, requests: int, rows: int) -> None:
         self._metrics.batch_requests.labels(self.name).observe(requests)
@@ -145,7 +145,7 @@ class Model:
         """Answer waiting requests, then unload all versions."""
         if self.served is not None:
             await self.served.close()
-        await asyncio.gather(*self._leaving)
+        await asyncio.gather(*self._unloading)
 
 
 class Models:

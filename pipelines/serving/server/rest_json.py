@@ -19,7 +19,7 @@ import numpy as np
 from pipelines.serving.server.errors import RequestError
 
 MAX_TEXT = 100_000  # bytes; a model tokenizes all of a text before it truncates it
-_SHOWN = 80  # characters of a client's input quoted in an error
+_MAX_QUOTED = 80  # characters of a client's input quoted in an error
 _POWERS = np.array([float(f"1e{power}") for power in range(52)])  # of ten, for all float32
 _HALF = re.compile(r"\\u[dD][89a-fA-F]")  # may be half of a surrogate pair
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]*={0,2}\s*")
@@ -292,8 +292,8 @@ def _dump(value: Any) -> bytes:
 
 
 def _show(value: Any) -> str:
-    return _cut(json.dumps(value, ensure_ascii=False)[: 4 * _SHOWN])
+    return _cut(json.dumps(value, ensure_ascii=False)[: 4 * _MAX_QUOTED])
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "…"

@@ -36,7 +36,7 @@ from tests.support.paths import ROOT
         ),
         ("synthetic-scenes --pooled", "--pooled requires --features"),
         ("synthetic-scenes --weights imagenet", "--weights requires --features"),
-        ("synthetic-scenes --max-bad 2", "--max-bad is a share between 0 and 1, not 2"),
+        ("synthetic-scenes --max-bad 2", "--max-bad must be between 0 and 1, not 2"),
         (
             "synthetic-scenes --direct-num-workers=2",
             "unknown option --direct-num-workers=2: neither",

@@ -33,7 +33,7 @@ def test_a_process_holds_its_directory_until_it_ends(tmp_path: Path) -> None:
     )
     with other:
         assert other.stdout and other.stdout.readline() == b"open\n"
-        with pytest.raises(UserError, match="another process is at work in"):
+        with pytest.raises(UserError, match="another process uses"):
             open_run(Config(), tmp_path)
         other.kill()
     assert open_run(Config(), tmp_path) == open_run(Config(), tmp_path) == tmp_path

@@ -15,7 +15,7 @@ from PIL import Image
 from pipelines.config.config import Config
 from pipelines.evaluation.captions import Evaluation, Prediction
 from pipelines.evaluation.metrics import evaluate_captions, signature
-from pipelines.reports.captions import caption_part
+from pipelines.reports.captions import caption_report
 from pipelines.reports.page import RunFacts, write_report
 from pipelines.reports.thumbnails import Preview, strip
 
@@ -114,8 +114,8 @@ def report(folder: Path, **changed: Any) -> tuple[str, Page]:
     some |= changed
     names = ("config", "history", "notes", "command", "export")
     facts = RunFacts(**{name: some[name] for name in names})
-    parts = [caption_part(each, some["preview_of"]) for each in some["evaluations"]]
-    write_report(path, facts, parts, some["curves"], some["monitor"])
+    splits = [caption_report(each, some["preview_of"]) for each in some["evaluations"]]
+    write_report(path, facts, splits, some["curves"], some["monitor"])
     text = path.read_text(encoding="utf-8")
     return text, Page(text)
 
@@ -278,8 +278,8 @@ def test_incorrect_captions_come_first_among_the_worst(tmp_path: Path) -> None:
     captions = {str(i): f"a red dog {i}" for i in range(20)} | {"7": "no idea"}
     truth = {name: name not in ("3", "4") for name in captions}
     text, page = report(tmp_path, evaluations=[evaluation(captions, truth)])
-    assert "fully correct 90.0 %" in page.text
-    assert "18 of 20 are fully correct" in page.text
+    assert "fully correct 90.0" in page.text
+    assert "18 of 20 captions are fully correct" in page.text
     worst = re.findall(r"a red dog \d+|no idea", headed(text, "Worst"))
     found = [caption for caption in worst if caption in captions.values()]
     assert {*dict.fromkeys(found)} >= {"a red dog 3", "a red dog 4", "no idea"}

@@ -121,8 +121,8 @@ def test_the_worst_mistakes_are_the_most_confident() -> None:
 
 
 def test_predictions_are_written_as_csv(tmp_path: Path) -> None:
-    scored(["a", "b"], [0, 1], [0, 0]).write(tmp_path)
-    with (tmp_path / "predictions-test.csv").open(encoding="utf-8") as file:
+    scored(["a", "b"], [0, 1], [0, 0]).write(tmp_path / "labels.csv")
+    with (tmp_path / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["label"], row["predicted"]) for row in rows] == [
         ("0", "a", "a"),

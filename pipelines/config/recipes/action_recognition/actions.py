@@ -12,7 +12,6 @@ CONFIG = Config(
     task="action-recognition",
     data="clip-folder",
     # Model
-    backbone="efficientnet-lite0",
     units=256,
     # Optimizer
     epochs=20,

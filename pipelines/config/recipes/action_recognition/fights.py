@@ -19,13 +19,11 @@ CONFIG = Config(
     data="fight-surveillance",
     sample_frames=32,
     # Model
-    backbone="efficientnet-lite0",
     clip_frames=16,
     motion="pixels",
     flips=True,
     cell="gru",
     units=64,
-    dropout=0.5,
     pooling="mean",
     # Optimizer
     epochs=30,

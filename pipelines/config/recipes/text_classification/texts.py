@@ -14,13 +14,10 @@ CONFIG = Config(
     # Model
     min_count=2,
     max_words=200,
-    embedding_dim=128,
     units=128,
-    dropout=0.5,
     # Optimizer
     epochs=12,
     patience=4,
-    learning_rate=1e-3,
     warmup_steps=100,
     weight_decay=0.05,
     ema_decay=0.99,

@@ -24,7 +24,6 @@ CONFIG = Config(
     epochs=12,
     patience=4,
     learning_rate=2e-3,
-    warmup_steps=200,
     weight_decay=0.05,
     ema_decay=0.995,
 )

@@ -11,11 +11,7 @@ from pipelines.config.config import Config
 CONFIG = Config(
     task="video-captioning",
     data="clip-folder",
-    # Model
-    backbone="efficientnet-lite0",
-    units=512,
     # Optimizer
     weight_decay=1.0,
-    epochs=10,
     patience=4,
 )

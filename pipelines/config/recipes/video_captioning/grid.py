@@ -39,7 +39,6 @@ CONFIG = Config(
     frame_time_embedding=True,
     cell="gru",
     units=256,
-    dropout=0.5,
     # Optimizer
     epochs=40,
     patience=10,

@@ -20,7 +20,6 @@ CONFIG = dataclasses.replace(
     clip_frames=4,
     frame_pooling="spatial+cells",
     # Optimizer
-    batch_size=32,
     epochs=5,
     weight_decay=0.1,
     # Search

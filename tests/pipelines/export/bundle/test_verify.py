@@ -102,7 +102,7 @@ def test_the_model_card_has_the_facts(captioner_folder: Path) -> None:
         "| test | 71.0 |",
         "`test`: `tok:x|items:5`",
         "`image_bytes` string [batch]",
-        "50 million pixels",
+        "80 million pixels",
     ):
         assert fact in card
 

@@ -356,7 +356,7 @@ def test_wrong_arguments_are_reported_before_loading(
         (["nowhere"], "there is no export at nowhere"),
         ([str(tmp_path)], "is not an export"),
         ([str(captioner_folder), str(captioner_folder)], "two models are named 'captioner'"),
-        ([str(captioner_folder), "--port", "70000"], "--port must be at most 65535"),
+        ([str(captioner_folder), "--port", "70000"], "--port must be 0 to 65535"),
         ([str(captioner_folder), "--max-rows", "0"], "--max-rows must be at least 1"),
     ):
         with pytest.raises(UserError, match=error):
