@@ -30,7 +30,7 @@ from data.storage.dataset_info import (
 
 # Without stored pixels, a plain JPEG may be this many times as large as a stored image: features
 # are then computed from what an export receives, and the JPEG need not be encoded again.
-PLAIN = 2
+PLAIN_JPEG_SCALE = 2
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ImageDataset(ImagesOrClips):
         size = given.get("image_size", MAX_SIDE)
         if size < 1:
             raise UserError(f"--image-size is at least 1 pixel, not {size}")
-        plain = {} if given.get("pixels", True) else {"plain_side": PLAIN * size}
+        plain = {} if given.get("pixels", True) else {"plain_side": PLAIN_JPEG_SCALE * size}
         return {"max_side": size, **plain}
 
     def read(self, source: Path, options: Options) -> Annotations:
