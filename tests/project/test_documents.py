@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from data.annotations.splits import SPLITS
+from data.images.class_folders import LABELS
+from data.images.image_folder import CAPTIONS
+from data.text.labelled import TEXTS
+from data.video.clip_folder import CLIPS
 from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
 from pipelines.cli.train import find_recipes, parse
@@ -214,6 +219,14 @@ def test_the_changelog_lists_every_renamed_option_dataset_and_recipe() -> None:
         assert renamed.items() <= set(rows)
 
 
+def test_the_page_on_tables_lists_every_accepted_name() -> None:
+    listed = set(inline_code(ROOT / "docs" / "data" / "tables.md"))
+    assert listed >= SPLITS.keys()
+    for layout in (CAPTIONS, LABELS, CLIPS, TEXTS):
+        for column in layout.columns.values():
+            assert listed >= set(column.names)
+
+
 def test_the_architecture_page_shows_the_contracts() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8").replace("\\|", "|")
     for package in ("data", "models", "pipelines"):
@@ -222,6 +235,10 @@ def test_the_architecture_page_shows_the_contracts() -> None:
 
 
 def test_files_and_folders_on_the_architecture_page_exist() -> None:
+    # The section on requests names its folder once.
+    folders = [ROOT, ROOT / "pipelines" / "serving" / "server"]
     for code in inline_code(ROOT / "docs" / "architecture.md"):
+        if re.fullmatch(r"\w+\.py", code):
+            assert any((folder / code).exists() for folder in folders), code
         if re.fullmatch(r"(data|models|pipelines|tests)/[\w/.]+", code) and "TASK" not in code:
             assert (ROOT / code).exists(), code
