@@ -19,7 +19,7 @@ from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
 from pipelines.cli.train import find_recipes, parse
 from pipelines.config.config import Config, flag
-from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES
+from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES, TASK_ALIASES
 from pipelines.config.task import TASKS
 from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code, links
 from tests.support.paths import ROOT
@@ -209,13 +209,13 @@ def test_every_generator_is_used_by_a_page_and_exists() -> None:
         assert "<!-- generate:" not in on_page_markdown(page)
 
 
-def test_the_changelog_lists_every_renamed_option_dataset_and_recipe() -> None:
+def test_the_changelog_lists_every_renamed_option_dataset_recipe_and_task() -> None:
     rows = re.findall(
-        r"^\| `([^` ]+).*\| `([^` ]+)",
+        r"^\| [^|]+ \| `([^` ]+)[^|]*\| `([^` ]+)",
         (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
-    for renamed in (OPTIONS, DATASETS, RECIPES):
+    for renamed in (OPTIONS, DATASETS, RECIPES, TASK_ALIASES):
         assert renamed.items() <= set(rows)
 
 
