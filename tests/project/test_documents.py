@@ -88,10 +88,10 @@ def test_blocks_are_found_with_their_lines() -> None:
 
 def test_every_block_is_checked_or_marked_as_not_run() -> None:
     checked = {"sh", "python"}
-    shown = {"text", "csv"}  # neither commands nor programs
+    output = {"text", "csv"}  # neither commands nor programs
     for document in DOCUMENTS:
         for block in all_blocks(document.read_text(encoding="utf-8")):
-            known = block.skipped or block.language in checked | shown
+            known = block.skipped or block.language in checked | output
             # Programs with a name are run by test_data_service.py.
             known = known or block.language.startswith("python ")
             assert known, f"{names(document)}:{block.line}: mark it as <!-- not run: reason -->"

@@ -1,4 +1,4 @@
-"""The project keeps its own rules: versions, dependencies, structure, license."""
+"""Rules of the project: versions, dependencies, structure, license."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def test_every_import_is_required_and_every_requirement_imported() -> None:
 
 
 def test_no_document_installs_wordreel_from_an_index() -> None:
-    # The name belongs to others on every package index: installation is from a checkout.
+    # The name is taken on the package indexes: installation is from a checkout.
     for file in [*SOURCES, *DOCUMENTS]:
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"pip install [^\n`]*\bwordreel\b", text), file
