@@ -13,7 +13,6 @@ import pytest
 from data.annotations.splits import SPLITS
 from data.images.class_folders import LABELS
 from data.images.image_folder import CAPTIONS
-from data.text.labelled import TEXTS
 from data.video.clip_folder import CLIPS
 from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
@@ -222,7 +221,7 @@ def test_the_changelog_lists_every_renamed_option_dataset_recipe_and_task() -> N
 def test_the_page_on_tables_lists_every_accepted_name() -> None:
     listed = set(inline_code(ROOT / "docs" / "data" / "tables.md"))
     assert listed >= SPLITS.keys()
-    for layout in (CAPTIONS, LABELS, CLIPS, TEXTS):
+    for layout in (CAPTIONS, LABELS, CLIPS):
         for column in layout.columns.values():
             assert listed >= set(column.names)
 
