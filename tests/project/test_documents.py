@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from data.annotations.splits import SPLITS
+from data.images.class_folders import LABELS
+from data.images.image_folder import CAPTIONS
+from data.video.clip_folder import CLIPS
 from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
 from pipelines.cli.train import find_recipes, parse
 from pipelines.config.config import Config, flag
-from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES
+from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES, TASK_ALIASES
 from pipelines.config.task import TASKS
 from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code, links
 from tests.support.paths import ROOT
@@ -83,10 +87,10 @@ def test_blocks_are_found_with_their_lines() -> None:
 
 def test_every_block_is_checked_or_marked_as_not_run() -> None:
     checked = {"sh", "python"}
-    shown = {"text", "csv"}  # neither commands nor programs
+    output = {"text", "csv"}  # neither commands nor programs
     for document in DOCUMENTS:
         for block in all_blocks(document.read_text(encoding="utf-8")):
-            known = block.skipped or block.language in checked | shown
+            known = block.skipped or block.language in checked | output
             # Programs with a name are run by test_data_service.py.
             known = known or block.language.startswith("python ")
             assert known, f"{names(document)}:{block.line}: mark it as <!-- not run: reason -->"
@@ -204,14 +208,22 @@ def test_every_generator_is_used_by_a_page_and_exists() -> None:
         assert "<!-- generate:" not in on_page_markdown(page)
 
 
-def test_the_changelog_lists_every_renamed_option_dataset_and_recipe() -> None:
+def test_the_changelog_lists_every_renamed_option_dataset_recipe_and_task() -> None:
     rows = re.findall(
-        r"^\| `([^` ]+).*\| `([^` ]+)",
+        r"^\| [^|]+ \| `([^` ]+)[^|]*\| `([^` ]+)",
         (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
-    for renamed in (OPTIONS, DATASETS, RECIPES):
+    for renamed in (OPTIONS, DATASETS, RECIPES, TASK_ALIASES):
         assert renamed.items() <= set(rows)
+
+
+def test_the_page_on_tables_lists_every_accepted_name() -> None:
+    listed = set(inline_code(ROOT / "docs" / "data" / "tables.md"))
+    assert listed >= SPLITS.keys()
+    for layout in (CAPTIONS, LABELS, CLIPS):
+        for column in layout.columns.values():
+            assert listed >= set(column.names)
 
 
 def test_the_architecture_page_shows_the_contracts() -> None:
@@ -222,6 +234,10 @@ def test_the_architecture_page_shows_the_contracts() -> None:
 
 
 def test_files_and_folders_on_the_architecture_page_exist() -> None:
+    # The section on requests names its folder once.
+    folders = [ROOT, ROOT / "pipelines" / "serving" / "server"]
     for code in inline_code(ROOT / "docs" / "architecture.md"):
+        if re.fullmatch(r"\w+\.py", code):
+            assert any((folder / code).exists() for folder in folders), code
         if re.fullmatch(r"(data|models|pipelines|tests)/[\w/.]+", code) and "TASK" not in code:
             assert (ROOT / code).exists(), code

@@ -1,4 +1,4 @@
-"""The project keeps its own rules: versions, dependencies, structure, license."""
+"""Rules of the project: versions, dependencies, structure, license."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -56,6 +57,29 @@ def functions(file: Path) -> Iterator[tuple[str, int]]:
             if ast.get_docstring(node, clean=False) is not None:
                 lines -= (node.body[0].end_lineno or 0) - node.body[0].lineno + 1
             yield node.name, lines
+
+
+def module_name(file: Path) -> str:
+    """Return the dotted name of a source file: "data.media.images"."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(sources: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return the modules that each module imports, at any depth, among those given."""
+    graph = dict[str, set[str]]()
+    for module, text in sources.items():
+        found = set[str]()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.module and not node.level, f"{module}: relative import"
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                # `from package import name` imports the package only if the name is not a module.
+                found |= names & sources.keys() or {node.module}
+        graph[module] = found & sources.keys()
+    return graph
 
 
 @pytest.mark.parametrize("entry", ["train.main", "pipelines.cli.main.run"])
@@ -116,7 +140,7 @@ def test_every_import_is_required_and_every_requirement_imported() -> None:
 
 
 def test_no_document_installs_wordreel_from_an_index() -> None:
-    # The name belongs to others on every package index: installation is from a checkout.
+    # The name is taken on the package indexes: installation is from a checkout.
     for file in [*SOURCES, *DOCUMENTS]:
         text = file.read_text(encoding="utf-8")
         assert not re.search(r"pip install [^\n`]*\bwordreel\b", text), file
@@ -148,6 +172,26 @@ def test_no_folder_has_more_than_14_entries() -> None:
             if each.name not in ("__pycache__", "__init__.py")
         }
         assert len(entries) <= 14, (folder, sorted(entries))
+
+
+def test_modules_do_not_import_each_other_in_a_cycle() -> None:
+    sources = {module_name(file): file.read_text(encoding="utf-8") for file in SOURCES}
+    TopologicalSorter(import_graph(sources)).prepare()  # a CycleError names the modules
+
+
+def test_a_cycle_of_deferred_imports_is_found() -> None:
+    sources = {"a": "from b import c", "b": "", "b.c": "def f(): import a"}
+    assert import_graph(sources) == {"a": {"b.c"}, "b": set(), "b.c": {"a"}}
+    with pytest.raises(CycleError):
+        TopologicalSorter(import_graph(sources)).prepare()
+
+
+def test_no_class_or_function_is_named_by_a_string() -> None:
+    pattern = re.compile(rf"({'|'.join(PACKAGES)})(\.\w+)+:\w+")
+    for file in SOURCES:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not pattern.fullmatch(node.value), f"{file}:{node.lineno}: {node.value}"
 
 
 def test_license_is_the_text_of_apache() -> None:

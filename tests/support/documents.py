@@ -53,6 +53,8 @@ def commands(document: Path) -> Iterator[list[str]]:
                 words = shlex.split(part, comments=True)
                 while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):  # environment variables
                     del words[0]
+                if words[:2] == ["taskset", "-c"]:  # the command follows the list of processors
+                    del words[:3]
                 if words:
                     yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
 
