@@ -10,14 +10,14 @@ import pytest
 
 from tests.support.paths import SHARED_DATA
 
-# A slow machine fails no test.
+# A slow machine must not fail a test.
 hypothesis.settings.register_profile("wordreel", deadline=None)
 hypothesis.settings.load_profile("wordreel")
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Give each test the same random weights, in any order of the tests."""
+    """Seed each test, so that its random weights do not depend on the order of the tests."""
     if "keras" in sys.modules:
         import keras
 

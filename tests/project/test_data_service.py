@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.support import prepared_folders
 from tests.support.documents import DOCUMENTS, blocks
 
-made = prepared_folders.made  # a fixture
+written = prepared_folders.written  # a fixture
 PROGRAMS = ("dispatcher", "worker", "reader")
 CHECK = """
 for names, pixels, captions in batches:
@@ -27,7 +27,7 @@ for names, pixels, captions in batches:
 
 
 class Cluster:
-    """Processes that run the programs of the documents in a folder, until the context ends."""
+    """Run the programs of the documents in a folder until the context ends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.stack = folder, ExitStack()
@@ -42,7 +42,7 @@ class Cluster:
         self.stack.close()
 
     def run(self, program: str, more: str = "", **changed: str) -> subprocess.Popen[str]:
-        """Start a program with some words replaced and with more code at its end."""
+        """Start a program with some words replaced and code appended."""
         (text,) = named_blocks(program)
         for old, new in {"5050": self.port, **changed}.items():
             assert old in text
@@ -87,11 +87,11 @@ def test_every_program_of_the_documents_is_run() -> None:
     assert sorted(found) == sorted(PROGRAMS)
 
 
-def test_two_readers_of_two_workers_share_every_image(tmp_path: Path, made: list[str]) -> None:
+def test_two_readers_of_two_workers_share_every_image(tmp_path: Path, written: list[str]) -> None:
     source = prepared_folders.image_folder(tmp_path / "source", 100)
     text = prepared_folders.build(source, tmp_path / "prepared" / "flickr8k")
     train = int(re.findall(r"^train: (\d+) images", text, re.M)[0])
-    assert len(made) > 10
+    assert len(written) > 10
     with Cluster(tmp_path) as cluster:
         cluster.run("dispatcher")
         cluster.run("worker"), cluster.run("worker")

@@ -1,4 +1,4 @@
-"""Shared by the tests of a server's page in a real browser."""
+"""Fixtures and helpers for tests of the page in a browser."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHROMIUM = (
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium: install it, for example with `apt-get install chromium`"
 )
-PATIENCE = 240_000  # milliseconds; a busy machine is slow
+PATIENCE = 240_000  # milliseconds; long enough for a slow machine
 DROP = """([name, type, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -40,14 +40,14 @@ LIT = """(() => {
 
 @pytest.fixture(scope="module")
 def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a model of each kind; other tests verify the exports."""
+    """Start a server with a model of each kind; other tests verify the exports."""
     scratch, folders = tmp_path_factory.mktemp("page"), []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pipelines.export.version.refuse_invalid", lambda folder: None)
         for name, experiment in (
-            ("clips", tiny_clips.tiny("video-captioning", made(scratch / "video"))),
-            ("pairs", tiny_pairs.tiny(made(scratch / "text"))),
-            ("reviews", tiny_reviews.tiny(made(scratch / "review"))),
+            ("clips", tiny_clips.tiny("video-captioning", new_folder(scratch / "video"))),
+            ("pairs", tiny_pairs.tiny(new_folder(scratch / "text"))),
+            ("reviews", tiny_reviews.tiny(new_folder(scratch / "review"))),
         ):
             folders.append(scratch / name)
             experiment.export(folders[-1], {})
@@ -55,7 +55,7 @@ def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield server.ready()
 
 
-def made(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     folder.mkdir()
     return folder
 

@@ -1,4 +1,4 @@
-"""Where the project lies, and real data beside it."""
+"""The folders of the project and of real data."""
 
 from __future__ import annotations
 

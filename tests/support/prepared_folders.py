@@ -1,4 +1,4 @@
-"""Folders of images to prepare, and what was made of them."""
+"""Folders of images to prepare, and the prepared datasets."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def add_images(folder: Path, numbers: range) -> None:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Make shards in this process; return a list to which their keys are appended."""
+def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Write shards in this process; return a list to which their keys are appended."""
     keys: list[str] = []
 
     def run(work: Path, missing: list[shards.Shard], unit: str, options: object) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.paths import ROOT
 
-PATIENCE = 900.0  # seconds; a busy machine loads slowly
+PATIENCE = 900.0  # seconds; long enough for a slow machine
 
 
 class Server:

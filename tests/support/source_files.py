@@ -26,7 +26,7 @@ def fill(folder: Path, files: Mapping[str, Any]) -> Path:
     return folder
 
 
-def pictures(folder: str, *names: str) -> dict[str, bytes]:
+def media(folder: str, *names: str) -> dict[str, bytes]:
     """Return files for readers that use only the names."""
     return {f"{folder}/{name}": b"picture" for name in names}
 

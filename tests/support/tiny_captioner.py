@@ -44,7 +44,7 @@ def tiny_captioner(cell: str = "show-attend-tell") -> Any:
     return model
 
 
-def picture(seed: int, width: int = 60, height: int = 40, mode: str = "RGB") -> Image.Image:
+def smooth_image(seed: int, width: int = 60, height: int = 40, mode: str = "RGB") -> Image.Image:
     """Return a smooth image, so that formats and decoders differ little."""
     coarse = np.random.default_rng(seed).integers(0, 256, (3, 4, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).convert(mode)

@@ -41,7 +41,7 @@ class Toy:
 
     @classmethod
     def chain(cls, *rows: dict[int, dict[int, float]], size: int = 7) -> Toy:
-        """Take {last word: {next word: probability}} for each row; the others have 0."""
+        """Create from {last word: {next word: probability}} for each row; other words have 0."""
         logits = np.full((len(rows), size, size, size), -INF)
         for row, following in enumerate(rows):
             for last, probabilities in following.items():
@@ -57,7 +57,7 @@ class Toy:
 
     @property
     def given(self) -> tuple[Any, Any, tf.Tensor]:
-        """The step, its initial state and its memory, the row numbers."""
+        """Return the step, its initial state and its memory, the row numbers."""
         return self.step, self.start(), tf.range(self.batch)
 
     def step(

@@ -1,4 +1,4 @@
-"""Annotation tables: every format and dialect gives the same rows and the same problems."""
+"""Annotation tables: equal rows and problems from every format and dialect."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ PAIRS = Layout(
     headerless=(".tsv",),
     raw_tsv=True,
 )
-# Words in which nothing is stripped: spaces around a cell do not count.
+# Cells without surrounding spaces, which are stripped.
 TEXT = st.text(
     st.characters(exclude_categories=["Cs", "Z", "Cc"], include_characters=',;"'), min_size=1
 )

@@ -1,4 +1,4 @@
-"""Captions of synthetic scenes and clips are judged by what they state."""
+"""Captions of synthetic scenes and clips are checked against their content."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from data.builtin import clips, scenes
@@ -17,9 +17,6 @@ from data.builtin.clips import MovingObject, SyntheticClip
 from data.builtin.scenes import COLORS, SHAPES, Scene, SceneObject
 from data.media.vocabulary import tokenize
 from tests.support.paths import ROOT
-
-settings.register_profile("caption checker", deadline=None)
-settings.load_profile("caption checker")
 
 any_number = st.integers(0, 10**6)
 any_scene_id, any_clip_id = (
@@ -47,7 +44,7 @@ def test_captions_are_five_different_true_sentences(example: Scene | SyntheticCl
     assert len({tuple(tokenize(sentence)) for sentence in sentences}) == 5
     for sentence in sentences:
         assert is_true(sentence, example), sentence
-        assert is_true(" ".join(tokenize(sentence)), example), sentence  # as a decoder writes it
+        assert is_true(" ".join(tokenize(sentence)), example), sentence  # as decoded
 
 
 OPPOSITES = {
@@ -135,12 +132,12 @@ def test_true_captions_of_a_scene(caption: str) -> None:
         "a green circle",
         "a large circle",
         "a red square",
-        "a circle and a circle",  # there is only one
+        "a circle and a circle",  # there is only one of them
         "a red circle, a red star and a red square",
         "a small red circle above a small blue square",
         "a red circle below a blue square",
         "a small star",
-        "a large red circle",  # large, red and circle are all there, but not in one object
+        "a large red circle",  # each attribute occurs, but not in the same object
         "a circle left of a square",  # hardly
         "a star in the centre",
         "a circle on the right and a star at the top left",

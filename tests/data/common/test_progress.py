@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 
 
 class Screen(io.StringIO):
-    """A stderr that is a terminal or a file."""
+    """A stand-in for stderr that is a terminal or a file."""
 
     def __init__(self, terminal: bool) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from data.annotations.source_files import check_folder
 from data.annotations.splits import hash_splits
 from data.common.errors import UserError
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
-from tests.support.source_files import by_split, captions, fill, pictures
+from tests.support.source_files import by_split, captions, fill, media
 
 # Flickr8k
 
@@ -32,7 +32,7 @@ FLICKR8K = {
 @pytest.mark.parametrize("texts", ["", "Flickr8k_text/"])
 def test_flickr8k_in_its_distributors_layouts(tmp_path: Path, folder: str, texts: str) -> None:
     fill(tmp_path, {texts + name: text for name, text in FLICKR8K.items()})
-    fill(tmp_path, pictures(folder, "a.jpg", "b.jpg", "c.jpg", "d.jpg"))
+    fill(tmp_path, media(folder, "a.jpg", "b.jpg", "c.jpg", "d.jpg"))
     listing = read_flickr8k(tmp_path)
     assert by_split(listing) == {"train": ["a.jpg"], "validation": ["b.jpg"], "test": ["c.jpg"]}
     assert captions(listing)["a.jpg"] == ("A dog runs .", "A dog .")
@@ -43,7 +43,7 @@ def test_flickr8k_in_its_distributors_layouts(tmp_path: Path, folder: str, texts
 
 
 def test_flickr8k_without_its_test_images_or_list(tmp_path: Path) -> None:
-    fill(tmp_path, FLICKR8K | pictures("images", "a.jpg", "b.jpg"))
+    fill(tmp_path, FLICKR8K | media("images", "a.jpg", "b.jpg"))
     listing = read_flickr8k(tmp_path)
     assert by_split(listing) == {"train": ["a.jpg"], "validation": ["b.jpg"]}
     assert listing.problems == ()
@@ -60,7 +60,7 @@ def test_each_problem_of_flickr8k_is_reported(tmp_path: Path) -> None:
     lines = ["a.jpg#0\tOne .", "a.jpg#0\tOne .", "a.jpg#1\tOne .", "a.jpg#2\t . ", "b.jpg#0\tTwo ."]
     lines += ["missing.jpg#0\tNo file .", "both.jpg#0\tBoth ."]
     fill(tmp_path, lists | {"Flickr8k.token.txt": "\n".join(lines)})
-    fill(tmp_path, pictures("images", "a.jpg", "b.jpg", "silent.jpg", "both.jpg", "new.jpg"))
+    fill(tmp_path, media("images", "a.jpg", "b.jpg", "silent.jpg", "both.jpg", "new.jpg"))
     listing = read_flickr8k(tmp_path)
     assert by_split(listing) == {"train": ["a.jpg", "both.jpg"], "validation": ["b.jpg"]}
     # Two people may say the same: only the row written twice is dropped.
@@ -81,7 +81,7 @@ def test_each_problem_of_flickr8k_is_reported(tmp_path: Path) -> None:
 def test_kaggles_flickr8k_is_split_by_hash(tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(40)]
     rows = "".join(f'{name},"A man , and ""gauges"" {name} ."\n' for name in names)
-    fill(tmp_path, {"captions.txt": "image,caption\n" + rows} | pictures("Images", *names))
+    fill(tmp_path, {"captions.txt": "image,caption\n" + rows} | media("Images", *names))
     listing = read_flickr8k(tmp_path)
     assert captions(listing)["7.jpg"] == ('A man , and "gauges" 7.jpg .',)
     assert {entry.image_id: entry.split for entry in listing.entries} == hash_splits(names)
@@ -101,7 +101,7 @@ def test_the_real_flickr8k(shared_data: Path) -> None:
 @pytest.mark.parametrize("folder", ["flickr30k-images", "flickr30k_images/flickr30k_images"])
 def test_flickr30k_from_its_token_file_and_kaggles_table(tmp_path: Path, folder: str) -> None:
     names = [f"{number}.jpg" for number in range(30)]
-    fill(tmp_path, pictures(folder, *names))
+    fill(tmp_path, media(folder, *names))
     tokens = "".join(f"{name}#{i}\tA  dog {i} .\n" for name in names for i in range(2))
     fill(tmp_path, {"results_20130124.token": tokens})
     expected = read_flickr30k(tmp_path)
@@ -129,7 +129,7 @@ def test_flickr30k_in_karpathys_splits(tmp_path: Path) -> None:
         ),
     )  # fmt: skip
     fill(tmp_path, {"dataset_flickr30k.json": content})
-    fill(tmp_path, pictures("flickr30k-images", "train.jpg", "val.jpg", "test.jpg"))
+    fill(tmp_path, media("flickr30k-images", "train.jpg", "val.jpg", "test.jpg"))
     expected = {"train": ["train.jpg"], "validation": ["val.jpg"], "test": ["test.jpg"]}
     assert by_split(read_flickr30k(tmp_path)) == expected
 
@@ -147,10 +147,10 @@ def test_coco_in_karpathys_splits(tmp_path: Path) -> None:
     images = [image(1, "train2014", "train"), image(2, "val2014", "restval")]
     images += [image(3, "val2014", "val"), image(4, "val2014", "test")]
     fill(tmp_path, {"annotations/dataset_coco.json": karpathy("coco", *images)})
-    fill(tmp_path, pictures("train2014", "COCO_1.jpg"))
+    fill(tmp_path, media("train2014", "COCO_1.jpg"))
     with pytest.raises(UserError, match=r"looked for train2014/, val2014/; found"):
         read_coco(tmp_path)
-    fill(tmp_path, pictures("val2014", "COCO_2.jpg", "COCO_3.jpg", "COCO_4.jpg"))
+    fill(tmp_path, media("val2014", "COCO_2.jpg", "COCO_3.jpg", "COCO_4.jpg"))
     listing = read_coco(tmp_path)
     assert by_split(listing) == {"train": ["1", "2"], "validation": ["3"], "test": ["4"]}
     assert captions(listing)["4"] == ("Two cats.",)
@@ -173,7 +173,7 @@ def test_coco_from_its_own_annotations(tmp_path: Path, year: int, images: str) -
             ],
         }  # fmt: skip
         fill(tmp_path, {f"annotations/captions_{split}{year}.json": content})
-        fill(tmp_path, pictures(f"{images}{split}{year}", f"{number:012}.jpg", "x.jpg"))
+        fill(tmp_path, media(f"{images}{split}{year}", f"{number:012}.jpg", "x.jpg"))
     listing = read_coco(tmp_path)
     assert by_split(listing) == {"train": ["5"], "validation": ["6"]}
     assert captions(listing)["5"] == ("A cat.", "A cat.")
@@ -186,7 +186,7 @@ def test_coco_from_its_own_annotations(tmp_path: Path, year: int, images: str) -
 
 
 def test_a_coco_file_of_another_kind_is_refused(tmp_path: Path) -> None:
-    fill(tmp_path, pictures("train2014", "a.jpg") | pictures("val2014", "b.jpg"))
+    fill(tmp_path, media("train2014", "a.jpg") | media("val2014", "b.jpg"))
     for content, message in [
         ({"images": [{"id": 1}]}, "not Karpathy's layout"),
         ({"pictures": []}, "no list 'images'"),

@@ -14,13 +14,13 @@ from data.annotations.entries import Annotations, Problem
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError
 from data.images.image_folder import read_folder
-from tests.support.source_files import by_split, captions, fill, pictures
+from tests.support.source_files import by_split, captions, fill, media
 
 
 def folder(
     tmp_path: Path, table: str | bytes, *names: str, name: str = "captions.csv"
 ) -> Annotations:
-    return read_folder(fill(tmp_path, {name: table} | pictures("images", *names)))
+    return read_folder(fill(tmp_path, {name: table} | media("images", *names)))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -98,7 +98,7 @@ def test_images_outside_the_image_folder_are_refused(tmp_path: Path, name: str) 
 
 
 def test_symbolic_links_are_followed_but_not_in_loops(tmp_path: Path) -> None:
-    elsewhere = fill(tmp_path / "elsewhere", pictures("deep", "b.jpg") | {"a.jpg": b"image"})
+    elsewhere = fill(tmp_path / "elsewhere", media("deep", "b.jpg") | {"a.jpg": b"image"})
     source = fill(tmp_path / "source", {"captions.csv": "image,caption\na.jpg,a\nmore/b.jpg,b\n"})
     (source / "images").mkdir()
     os.symlink(elsewhere / "a.jpg", source / "images" / "a.jpg")
@@ -187,37 +187,37 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
     ("files", "message"),
     [
         ({}, "is empty"),
-        (pictures("images", "a.jpg") | {"labels.csv": GOOD},
+        (media("images", "a.jpg") | {"labels.csv": GOOD},
          "no caption file in .*: looked for captions.csv, .*captions.jsonl; found images/, labels"),
         ({"captions.csv": GOOD, "pics/a.jpg": b""},
          r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
-        ({"captions.csv": GOOD, "captions.jsonl": "{}"} | pictures("images", "a.jpg"),
+        ({"captions.csv": GOOD, "captions.jsonl": "{}"} | media("images", "a.jpg"),
          r"captions.csv and captions.jsonl: keep one"),
-        ({"captions.csv": GOOD} | pictures("images", "A.JPG", "B.JPG"),
+        ({"captions.csv": GOOD} | media("images", "A.JPG", "B.JPG"),
          r"none of the 2 images listed is in .*: the first is 'a.jpg', the folder holds 'A.JPG'"),
-        ({"captions.csv": "image,caption\n"} | pictures("images", "a.jpg"), "every image in"),
-        ({"captions.csv": ""} | pictures("images", "a.jpg"),
+        ({"captions.csv": "image,caption\n"} | media("images", "a.jpg"), "every image in"),
+        ({"captions.csv": ""} | media("images", "a.jpg"),
          r"captions.csv, line 1: no column file \(name it image"),
-        ({"captions.csv": "a.jpg,A dog\n"} | pictures("images", "a.jpg"),
+        ({"captions.csv": "a.jpg,A dog\n"} | media("images", "a.jpg"),
          r"line 1: no column file .*; no column caption .*first line is \['a.jpg', 'A dog'\]"),
-        ({"captions.csv": b"image,caption\na.jpg,a\nb.jpg,caf\xe9\n"} | pictures("images", "a.jpg"),
+        ({"captions.csv": b"image,caption\na.jpg,a\nb.jpg,caf\xe9\n"} | media("images", "a.jpg"),
          r"captions.csv, line 3: not UTF-8 \(byte 0xe9\); save it as UTF-8"),
-        ({"captions.csv": GOOD.encode("utf-16")} | pictures("images", "a.jpg"), "line 1: UTF-16"),
-        ({"captions.csv": 'image,caption\na.jpg,"open\n'} | pictures("images", "a.jpg"),
+        ({"captions.csv": GOOD.encode("utf-16")} | media("images", "a.jpg"), "line 1: UTF-16"),
+        ({"captions.csv": 'image,caption\na.jpg,"open\n'} | media("images", "a.jpg"),
          "line 2: unexpected end of data"),
         ({"captions.jsonl": '{"image": "a.jpg", "caption": "one"}\n\n{"image": }'}
-         | pictures("images", "a.jpg"), "line 3: not JSON"),
-        ({"captions.jsonl": '{"image": ' + 5000 * "1" + "}"} | pictures("images", "a.jpg"),
+         | media("images", "a.jpg"), "line 3: not JSON"),
+        ({"captions.jsonl": '{"image": ' + 5000 * "1" + "}"} | media("images", "a.jpg"),
          "line 1: not JSON"),
         ({"captions.csv": "image,caption,split,split\na.jpg,one,test,\n"}
-         | pictures("images", "a.jpg"),
+         | media("images", "a.jpg"),
          r"captions.csv, line 1: 2 columns split \('split', 'split'\): keep one"),
-        ({"captions.jsonl": '{"picture": "a.jpg"}'} | pictures("images", "a.jpg"),
+        ({"captions.jsonl": '{"picture": "a.jpg"}'} | media("images", "a.jpg"),
          r"captions.jsonl: no column file .* in any line"),
-        ({"captions.csv": "image,caption\na.jpg,one\n"} | pictures("images", "a.jpg"),
+        ({"captions.csv": "image,caption\na.jpg,one\n"} | media("images", "a.jpg"),
          "at least two are needed"),
         ({"captions.csv": "image,caption,split\na.jpg,one,train\nb.jpg,two,test\n"}
-         | pictures("images", "a.jpg", "b.jpg"), "no usable image in the validation split"),
+         | media("images", "a.jpg", "b.jpg"), "no usable image in the validation split"),
     ],
 )  # fmt: skip
 def test_an_unreadable_folder_is_an_error_that_names_file_and_line(

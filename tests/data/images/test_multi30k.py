@@ -9,14 +9,14 @@ import pytest
 
 from data.common.errors import UserError
 from data.images.multi30k import read_multi30k
-from tests.support.source_files import by_split, captions, fill, pictures
+from tests.support.source_files import by_split, captions, fill, media
 
 FILES = {
     "train.de.gz": gzip.compress(b"Ein Hund.\nZwei Katzen.\nEin Mann.\n"),
     "images.train.txt": "100.jpg\n200.jpg\n300.jpg\n",
     "val.de": "Ein Hut.\n",
     "images.val.txt": "400.jpg\n",
-    **pictures("images", "100_ab12.jpg", "300_cd34.jpg", "400_ef56.jpg", "500_a1.jpg"),
+    **media("images", "100_ab12.jpg", "300_cd34.jpg", "400_ef56.jpg", "500_a1.jpg"),
 }
 
 

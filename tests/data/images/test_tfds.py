@@ -66,12 +66,12 @@ def test_coco_captions_is_read_in_karpathys_splits(tmp_path: Path) -> None:
     assert train["25"] == ["caption 0 of 25", "caption 1 of 25"]
     assert [image_id for image_id, _ in prepared.images("train")] == list(train)
     assert dict(prepared.images("validation"))["11"] == jpeg(11)
-    # A slice is taken of each of the two parts.
+    # The slice applies to each of the two parts.
     assert len(prepared.captions("train[:50%]")) == 10
 
 
 class TinyShades(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]
-    """A small dataset with the features of TFDS's own mnist; the labels of `test` are secret."""
+    """A small dataset with the features of TFDS's own mnist; `test` has no labels."""
 
     VERSION = tfds.core.Version("3.0.1")
     name = "tiny_shades"

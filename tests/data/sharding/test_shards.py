@@ -1,4 +1,4 @@
-"""Shards: the same bytes however they were made, and nothing readable until all are finished."""
+"""Shards: the same bytes however they were written, and nothing readable until all are finished."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.prepared_folders import (
     image_folder,
 )
 
-made = prepared_folders.made  # a fixture
+written = prepared_folders.written  # a fixture
 
 
 @given(st.sets(st.text(max_size=8), max_size=60), st.integers(1, 7), st.text(max_size=8))
@@ -57,7 +57,7 @@ def test_the_key_of_a_shard_does_not_change() -> None:
     assert shard == shards.Shard("524ab15c9f01018be077752c5c07510d", "train", 1)
 
 
-def test_tfds_reads_every_image_with_its_captions(tmp_path: Path, made: list[str]) -> None:
+def test_tfds_reads_every_image_with_its_captions(tmp_path: Path, written: list[str]) -> None:
     text = build(image_folder(tmp_path / "source", 40), tmp_path / "out")
     builder = tfds.builder_from_directory(tmp_path / "out")
     found = {}
@@ -71,16 +71,16 @@ def test_tfds_reads_every_image_with_its_captions(tmp_path: Path, made: list[str
 
 
 def test_added_images_change_few_shards_and_the_result_is_that_of_a_new_dataset(
-    tmp_path: Path, made: list[str]
+    tmp_path: Path, written: list[str]
 ) -> None:
     source = image_folder(tmp_path / "source", 60)
     build(source, tmp_path / "out")
-    first = len(made)
+    first = len(written)
     assert "prepared before" in build(source, tmp_path / "out")
-    assert len(made) == first
+    assert len(written) == first
     add_images(source, range(60, 61))
     build(source, tmp_path / "out")
-    assert 1 <= len(made) - first <= 2
+    assert 1 <= len(written) - first <= 2
     build(source, tmp_path / "again")
     assert content(tmp_path / "out") == content(tmp_path / "again")
     shutil.rmtree(tmp_path / "out" / ".work")
@@ -91,7 +91,7 @@ def test_added_images_change_few_shards_and_the_result_is_that_of_a_new_dataset(
 
 
 def test_an_interrupted_job_resumes_to_the_same_bytes_and_is_never_half_readable(
-    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = image_folder(tmp_path / "source", 60), tmp_path / "out"
     build(source, tmp_path / "before")
@@ -127,7 +127,7 @@ def test_an_interrupted_job_resumes_to_the_same_bytes_and_is_never_half_readable
 
 
 def test_check_names_damaged_files_and_the_same_command_repairs_them(
-    tmp_path: Path, made: list[str]
+    tmp_path: Path, written: list[str]
 ) -> None:
     source, out = image_folder(tmp_path / "source", 40), tmp_path / "out"
     build(source, out)
@@ -149,7 +149,7 @@ def test_check_names_damaged_files_and_the_same_command_repairs_them(
     assert content(out) == whole
 
 
-def test_unusable_images_are_reported_and_limited(tmp_path: Path, made: list[str]) -> None:
+def test_unusable_images_are_reported_and_limited(tmp_path: Path, written: list[str]) -> None:
     source, out = image_folder(tmp_path / "source", 40), tmp_path / "out"
     (source / "images" / "3.jpg").write_bytes(b"not an image")
     held = next(e for e in load_annotations("folder", source, OPTIONS).entries if e.split == "test")
@@ -160,9 +160,9 @@ def test_unusable_images_are_reported_and_limited(tmp_path: Path, made: list[str
     with pytest.raises(UserError, match=r"2 of 40 images \(5.0%\) have problems"):
         build(source, out, max_bad=0.03)
     assert not (out / "dataset_info.json").exists()
-    before = len(made)
+    before = len(written)
     build(source, out, max_bad=0.1)
-    assert len(made) == before  # shards of the first attempt are used
+    assert len(written) == before  # shards of the first attempt are used
     lines = [json.loads(line) for line in (out / "skipped.jsonl").read_text().splitlines()]
     assert {line["file"]: line["reason"] for line in lines} == {
         "3.jpg": "undecodable: not an image",
@@ -173,7 +173,7 @@ def test_unusable_images_are_reported_and_limited(tmp_path: Path, made: list[str
 
 
 def test_a_folder_with_other_files_or_another_job_is_refused(
-    tmp_path: Path, made: list[str]
+    tmp_path: Path, written: list[str]
 ) -> None:
     source = image_folder(tmp_path / "source", 20)
     other = tmp_path / "other"
@@ -188,7 +188,7 @@ def test_a_folder_with_other_files_or_another_job_is_refused(
 
 
 def test_a_file_that_changes_or_vanishes_stops_the_job(
-    tmp_path: Path, made: list[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, written: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = image_folder(tmp_path / "source", 20)
     hashed = work_items.hash_files

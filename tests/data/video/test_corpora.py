@@ -22,7 +22,7 @@ from data.video.corpora import (
     read_ucf101,
     read_vatex,
 )
-from tests.support.source_files import by_split, captions, fill, pictures
+from tests.support.source_files import by_split, captions, fill, media
 
 
 def labels(listing: Annotations) -> dict[str, str]:
@@ -38,7 +38,7 @@ def wrong(listing: Annotations) -> set[tuple[str, str]]:
 
 def test_own_clips_with_labels(tmp_path: Path) -> None:
     table = "file,label,split\na.mp4,run,train\nclips/b.avi,jump,train\nc.gif,run,dev\nd.mp4,jump,"
-    fill(tmp_path, {"labels.csv": table} | pictures("clips", "a.mp4", "b.avi", "c.gif", "d.mp4"))
+    fill(tmp_path, {"labels.csv": table} | media("clips", "a.mp4", "b.avi", "c.gif", "d.mp4"))
     listing = read_clip_folder(tmp_path)
     assert by_split(listing) == {"train": ["a.mp4", "b.avi"], "validation": ["c.gif"]}
     assert labels(listing) == {"a.mp4": "run", "b.avi": "jump", "c.gif": "run"}
@@ -54,7 +54,7 @@ def test_own_clips_with_captions_and_with_labels(tmp_path: Path) -> None:
         "captions.csv": "clip;caption_1;caption_2\na.mp4;One; \na.mp4;Two;Three, four\nb.mp4;Vier;",
         "labels.tsv": "clip\tlabel\na.mp4\trun\nb.mp4\trun",
     }
-    fill(tmp_path, files | pictures("clips", "a.mp4", "b.mp4", "notes.txt"))
+    fill(tmp_path, files | media("clips", "a.mp4", "b.mp4", "notes.txt"))
     listing = read_clip_folder(tmp_path)
     assert captions(listing) == {"a.mp4": ("One", "Two", "Three, four"), "b.mp4": ("Vier",)}
     assert labels(listing) == {"a.mp4": "run", "b.mp4": "run"}
@@ -64,7 +64,7 @@ def test_own_clips_with_captions_and_with_labels(tmp_path: Path) -> None:
 def test_a_part_of_a_clip_is_an_entry(tmp_path: Path) -> None:
     rows = ["a.mp4,0,1.5,run", "a.mp4,1.5,4,run", "a.mp4,4,,run", "b.mp4,,,run"]
     table = "\n".join(["video,start,end,label", *rows])
-    fill(tmp_path, {"labels.csv": table} | pictures("clips", "a.mp4", "b.mp4"))
+    fill(tmp_path, {"labels.csv": table} | media("clips", "a.mp4", "b.mp4"))
     listing = read_clip_folder(tmp_path)
     assert {entry.image_id: (entry.start, entry.end) for entry in listing.entries} == {
         "a.mp4#t=0,1.5": (0.0, 1.5),
@@ -84,7 +84,7 @@ def test_own_clips_in_json_lines(tmp_path: Path) -> None:
         {"clip": "b.mp4", "caption": "Three", "group": 7, "split": "dev"},
     ]
     fill(tmp_path, {"captions.jsonl": "\n".join(map(json.dumps, rows))})
-    listing = read_clip_folder(fill(tmp_path, pictures("clips", "a.mp4", "b.mp4")))
+    listing = read_clip_folder(fill(tmp_path, media("clips", "a.mp4", "b.mp4")))
     assert captions(listing) == {"a.mp4#t=0.5,2": ("One", "Two"), "b.mp4": ("Three",)}
     assert [entry.group for entry in listing.entries] == ["a.mp4", "7"]
     assert listing.problems == ()
@@ -93,7 +93,7 @@ def test_own_clips_in_json_lines(tmp_path: Path) -> None:
 def test_a_group_is_in_one_split(tmp_path: Path) -> None:
     rows = [f"{number}.mp4,run,g{number // 5}" for number in range(200)]
     fill(tmp_path, {"labels.csv": "\n".join(["file,label,group", *rows])})
-    fill(tmp_path, pictures("clips", *(f"{number}.mp4" for number in range(200))))
+    fill(tmp_path, media("clips", *(f"{number}.mp4" for number in range(200))))
     listing = read_clip_folder(tmp_path)
     splits: dict[str, set[str]] = {}
     for entry in listing.entries:
@@ -121,7 +121,7 @@ def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
     ]
     table = "\n".join(["file,label,split,group,start,end", *rows])
     names = [f"{letter}.mp4" for letter in "abcdefgh"]
-    fill(tmp_path, {"labels.csv": table} | pictures("clips", *names, "stray.avi", "größe.mp4"))
+    fill(tmp_path, {"labels.csv": table} | media("clips", *names, "stray.avi", "größe.mp4"))
     listing = read_clip_folder(tmp_path)
     assert by_split(listing) == {"train": ["a.mp4", "b.mp4"], "validation": ["c.mp4"]}
     found = {(file, reason.partition(":")[0]) for file, reason in wrong(listing)}
@@ -168,7 +168,7 @@ def test_a_missing_layout_is_an_error(tmp_path: Path, files: dict[str, str], mes
 def test_grid(tmp_path: Path) -> None:
     table = "id,split,sentence,frames,alignment_in_frames\n"
     table += "bbaf2n,dev,bin blue at f two now,75,x\nlwae1s,train,lay white at e one soon,75,x\n"
-    fill(tmp_path, {"sentences.csv": table} | pictures("videos", "bbaf2n.mp4", "lwae1s.mpg"))
+    fill(tmp_path, {"sentences.csv": table} | media("videos", "bbaf2n.mp4", "lwae1s.mpg"))
     listing = read_grid(tmp_path)
     assert by_split(listing) == {"validation": ["bbaf2n.mp4"], "train": ["lwae1s.mpg"]}
     assert captions(listing)["bbaf2n.mp4"] == ("bin blue at f two now",)
@@ -186,7 +186,7 @@ def test_ucf101(tmp_path: Path, lists: str) -> None:
         f"{lists}trainlist01.txt": "".join(f"{name} 37\r\n" for name in train),
         f"{lists}testlist01.txt": "\n".join(test),
     }
-    fill(tmp_path, files | pictures("UCF-101", *train, *test))
+    fill(tmp_path, files | media("UCF-101", *train, *test))
     listing = read_ucf101(tmp_path)
     splits = by_split(listing)
     assert sorted(splits["test"]) == test
@@ -207,7 +207,7 @@ def test_hmdb51(tmp_path: Path) -> None:
     marks = [1] * 20 + [2, 2, 0, 0]
     content = "".join(f"{name}.avi {mark} \n" for name, mark in zip(names, marks, strict=True))
     fill(tmp_path, {"testTrainMulti_7030_splits/wave_test_split1.txt": content})
-    fill(tmp_path, pictures("hmdb51_org/wave", *(f"{name}.avi" for name in names)))
+    fill(tmp_path, media("hmdb51_org/wave", *(f"{name}.avi" for name in names)))
     listing = read_hmdb51(tmp_path)
     splits = by_split(listing)
     assert splits["test"] == [f"wave/{name}.avi" for name in names[20:22]]
@@ -248,8 +248,8 @@ def test_msrvtt(tmp_path: Path, whole: bool) -> None:
     else:
         fill(tmp_path, {"train_val_videodatainfo.json": content("train", "validate")})
         fill(tmp_path, {"test_videodatainfo.json": content("test")})
-    fill(tmp_path, pictures("TrainValVideo", "video0.mp4", "video1.mp4"))
-    fill(tmp_path, pictures("TestVideo", "video2.mp4"))
+    fill(tmp_path, media("TrainValVideo", "video0.mp4", "video1.mp4"))
+    fill(tmp_path, media("TestVideo", "video2.mp4"))
     listing = read_msrvtt(tmp_path)
     assert by_split(listing) == {
         "train": ["video0"],
@@ -272,7 +272,7 @@ def test_msvd(tmp_path: Path, kind: str) -> None:
     if kind == "csv":
         files = {"MSR Video Description Corpus.csv": table}
     fill(tmp_path, files | {"youtube_mapping.txt": mapping})
-    fill(tmp_path, pictures("YouTubeClips", *(f"{name}.avi" for name in names)))
+    fill(tmp_path, media("YouTubeClips", *(f"{name}.avi" for name in names)))
     listing = read_msvd(tmp_path)
     counts = Counter(entry.split for entry in listing.entries)
     assert counts == {"train": 1200, "validation": 100, "test": 1}
@@ -291,8 +291,8 @@ def test_vatex(tmp_path: Path) -> None:
     test = {"videoID": last, "enCap": ["Rain falls."]}
     fill(tmp_path, {"vatex_public_test_english_v1.1.json": [test]})
     fill(tmp_path, {"vatex_private_test_without_annotations.json": [{"videoID": secret}]})
-    fill(tmp_path, pictures("videos", *(f"{name}.mp4" for name in (first, last, secret))))
-    fill(tmp_path, pictures("videos", f"{second}.webm"))
+    fill(tmp_path, media("videos", *(f"{name}.mp4" for name in (first, last, secret))))
+    fill(tmp_path, media("videos", f"{second}.webm"))
     listing = read_vatex(tmp_path)
     splits = {"train": [first], "validation": [second], "test": [last]}
     assert by_split(listing) == splits
@@ -309,7 +309,7 @@ def test_kinetics(tmp_path: Path, folder: str) -> None:
     fill(tmp_path, {f"{folder}validate.csv": header + rows})
     fill(tmp_path, {f"{folder}test.csv": header.removeprefix("label,") + "xyz,0,10,test\n"})
     names = ["train/air drumming/abc_000007_000017.mp4", "val/def.mp4"]
-    fill(tmp_path, pictures(".", *names))
+    fill(tmp_path, media(".", *names))
     listing = read_kinetics(tmp_path)
     assert by_split(listing) == {
         "train": ["abc_000007_000017"],
@@ -321,7 +321,7 @@ def test_kinetics(tmp_path: Path, folder: str) -> None:
 
 
 def test_the_error_for_another_layout_names_the_file(tmp_path: Path) -> None:
-    fill(tmp_path, pictures("videos", "a.mp4") | {"clips.csv": "a,b\n", "sentences.csv": "x\n"})
+    fill(tmp_path, media("videos", "a.mp4") | {"clips.csv": "a,b\n", "sentences.csv": "x\n"})
     fill(tmp_path, {"videodatainfo.json": [1], "youtube_mapping.txt": "", "train.csv": "a,b\n"})
     fill(tmp_path, {"vatex_training_v1.0.json": "{", "video_corpus.csv": "a,b\n"})
     fill(tmp_path, {"trainlist01.txt": "nonsense", "wave_test_split1.txt": "nonsense"})

@@ -24,7 +24,7 @@ def norms(model: Any) -> int:
 
 
 def livened(model: Any) -> Any:
-    """Give all weights values as training leaves them: no mean at 0, no variance at 1."""
+    """Set all weights to values as after training: means other than 0, variances other than 1."""
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if "kernel" not in weight.path:
@@ -42,13 +42,13 @@ def test_a_folded_backbone_has_the_same_outputs(name: str) -> None:
     assert folded.output_shape == model.output_shape
     scale = np.abs(before).max()
     np.testing.assert_allclose(folded(pixels) / scale, before / scale, atol=1e-5)
-    np.testing.assert_array_equal(model(pixels, training=False), before)  # it stays as it was
+    np.testing.assert_array_equal(model(pixels, training=False), before)  # unchanged
     assert len(model.weights) == count > len(folded.weights)
 
 
-def test_other_batch_norms_are_kept() -> None:
+def test_other_batch_norms_are_not_folded() -> None:
     x = keras.Input((8, 8, 3))
-    shared = keras.layers.Conv2D(4, 3)(x)  # its own output is used as well
+    shared = keras.layers.Conv2D(4, 3)(x)  # its output is also used elsewhere
     active = NORM()(keras.layers.Conv2D(4, 3, activation="relu")(x))
     biased = NORM(scale=False, center=False)(keras.layers.Conv2D(4, 3)(x))
     deep = NORM()(keras.layers.DepthwiseConv2D(3, depth_multiplier=2)(biased))

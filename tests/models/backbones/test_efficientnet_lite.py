@@ -115,7 +115,7 @@ class Storage(NamedTuple):
 
 
 class Call:
-    """Pickles as a call."""
+    """An object that is pickled as a function call."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.reduced = (function, arguments)
@@ -125,7 +125,7 @@ class Call:
 
 
 def _rebuild_tensor_v2() -> None:
-    """Stand for torch's."""
+    """Stand-in for the function of torch."""
 
 
 _rebuild_tensor_v2.__module__ = "torch._utils"

@@ -25,7 +25,7 @@ from models.encoder_head import apply_backbone
 # Keras 3.15 saving a variable under NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-SIZE = 32  # the least that keras.applications take
+SIZE = 32  # the smallest size of keras.applications
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_default_image_size(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("name", ["VGG16", "MobileNet", "DenseNet121", "MobileNetV3Small"])
 def test_preprocessing_is_that_of_the_model_family(name: str, photos: NDArray[np.float32]) -> None:
-    """One family each of the four ways that pixels are scaled."""
+    """Test one model family for each of the four kinds of pixel scaling."""
     model = build_backbone(name, weights="random", image_size=SIZE)
     family: Any = inspect.getmodule(getattr(keras.applications, name))
     expected = model.layers[-1](family.preprocess_input(photos.copy()))
@@ -103,7 +103,7 @@ def test_small_cnn_loads_its_own_weights_file(tmp_path: Path) -> None:
 
 
 def test_imagenet_weights_classify_photos(shared_data: Path) -> None:
-    """Real weights tell photos apart: features of two photos differ, most are not zero."""
+    """Features of pretrained weights differ between two photos, and most are not zero."""
     path = shared_data / "weights" / "mobilenet_v2_1.0_224_notop.weights.h5"
     model = build_backbone("mobilenet_v2", weights=str(path))
     files = sorted((shared_data / "flickr8k" / "images").glob("*.jpg"))[:2]
@@ -150,7 +150,7 @@ def test_a_failed_download_suggests_alternatives(
 ) -> None:
     # An empty cache: KERAS_HOME is read only once, when Keras is imported.
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # no server listens on this port
     with pytest.raises(ValueError, match=r"VGG16 could not be downloaded.*a weights file"):
         build_backbone("vgg16", image_size=SIZE)
 
@@ -209,7 +209,7 @@ def test_a_file_that_keras_cannot_load_is_refused(tmp_path: Path) -> None:
 
 
 def test_fingerprint_ignores_names_and_freezing() -> None:
-    first, second = conv_grid(), conv_grid()  # the second's layers get other numbers
+    first, second = conv_grid(), conv_grid()  # the layers of the second have other names
     second.set_weights(first.get_weights())
     assert [a.name for a in first.layers] != [b.name for b in second.layers]
     assert len(fingerprint(first)) == 16

@@ -16,67 +16,67 @@ TOKENS = np.array([[1, 7, 5, 2, 0, 0], [1, 5, 7, 9, 4, 2], [1, 2, 0, 0, 0, 0]], 
 
 def encoder(**options: object) -> TextEncoder:
     keras.utils.set_random_seed(2)
-    made = TextEncoder(11, **{"units": 4, "embedding": 3} | options)  # type: ignore[arg-type]
-    made.build()
-    return made
+    layer = TextEncoder(11, **{"units": 4, "embedding": 3} | options)  # type: ignore[arg-type]
+    layer.build()
+    return layer
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", CELLS)
 def test_memory_shapes_and_mask(cell: str, bidirectional: bool) -> None:
-    made = encoder(cell=cell, bidirectional=bidirectional)
-    memory = made(tf.constant(TOKENS))
-    assert memory.values.shape == (3, 6, made.depth) == (3, 6, 8 if bidirectional else 4)
+    layer = encoder(cell=cell, bidirectional=bidirectional)
+    memory = layer(tf.constant(TOKENS))
+    assert memory.values.shape == (3, 6, layer.depth) == (3, 6, 8 if bidirectional else 4)
     np.testing.assert_array_equal(memory.mask, TOKENS > 0)
-    assert memory.summary.shape == (3, made.depth)
+    assert memory.summary.shape == (3, layer.depth)
     np.testing.assert_allclose(memory.summary[0, :4], memory.values[0, 3, :4], atol=1e-6)
     if bidirectional:
         np.testing.assert_allclose(memory.summary[:, 4:], memory.values[:, 0, 4:], atol=1e-6)
 
 
 def test_a_row_does_not_depend_on_its_padding() -> None:
-    made = encoder(layers=2)
-    together, alone = made(tf.constant(TOKENS)), made(tf.constant(TOKENS[:1, :4]))
+    layer = encoder(layers=2)
+    together, alone = layer(tf.constant(TOKENS)), layer(tf.constant(TOKENS[:1, :4]))
     np.testing.assert_allclose(together.summary[0], alone.summary[0], atol=1e-6)
     np.testing.assert_allclose(together.values[0, :4], alone.values[0], atol=1e-6)
 
 
 def test_the_order_of_words_matters() -> None:
     turned = TOKENS[1:2, [0, 4, 3, 2, 1, 5]]
-    made = encoder()
-    assert np.abs(made(TOKENS[1:2]).summary - made(turned).summary).max() > 1e-4
+    layer = encoder()
+    assert np.abs(layer(TOKENS[1:2]).summary - layer(turned).summary).max() > 1e-4
 
 
 def test_dropout_only_in_training() -> None:
-    made = encoder(dropout=0.5)
-    np.testing.assert_array_equal(made(TOKENS).summary, made(TOKENS).summary)
-    once, again = made(TOKENS, training=True), made(TOKENS, training=True)
+    layer = encoder(dropout=0.5)
+    np.testing.assert_array_equal(layer(TOKENS).summary, layer(TOKENS).summary)
+    once, again = layer(TOKENS, training=True), layer(TOKENS, training=True)
     assert (once.summary != again.summary).numpy().any()
 
 
 def test_word_dropout_replaces_words_but_not_padding() -> None:
-    made = encoder(word_dropout=0.999, dropout=0.0)
-    hidden, unknown = made(TOKENS, training=True), made(np.where(TOKENS > 0, UNKNOWN, PAD))
+    layer = encoder(word_dropout=0.999, dropout=0.0)
+    hidden, unknown = layer(TOKENS, training=True), layer(np.where(TOKENS > 0, UNKNOWN, PAD))
     np.testing.assert_allclose(hidden.values, unknown.values, atol=1e-6)
     np.testing.assert_array_equal(hidden.mask, TOKENS > 0)
-    assert np.abs(made(TOKENS).values - unknown.values).max() > 1e-3
+    assert np.abs(layer(TOKENS).values - unknown.values).max() > 1e-3
 
 
 def test_words_with_a_common_affix_share_part_of_their_embedding() -> None:
-    made = encoder(affixes=4)
+    layer = encoder(affixes=4)
     numbers = np.zeros((11, 2), np.int32)
     numbers[5], numbers[7] = (1, 2), (3, 2)
-    made.affix_numbers.assign(numbers)
-    words, parts = made.embedding.numpy(), made.affix_vectors.numpy()
+    layer.affix_numbers.assign(numbers)
+    words, parts = layer.embedding.numpy(), layer.affix_vectors.numpy()
     plain = encoder()
-    plain.set_weights([w for w in made.get_weights() if w.shape not in ((4, 3), (11, 2))])
+    plain.set_weights([w for w in layer.get_weights() if w.shape not in ((4, 3), (11, 2))])
     words[5] += parts[1] + parts[2]
     words[7] += parts[3] + parts[2]
     plain.embedding.assign(words)
-    np.testing.assert_allclose(made(TOKENS).values, plain(TOKENS).values, atol=1e-6)
-    hidden = encoder(affixes=4, word_dropout=0.999, dropout=0.0)  # nothing tells a hidden word
-    hidden.set_weights(made.get_weights())
-    unknown = made(np.where(TOKENS > 0, UNKNOWN, PAD))
+    np.testing.assert_allclose(layer(TOKENS).values, plain(TOKENS).values, atol=1e-6)
+    hidden = encoder(affixes=4, word_dropout=0.999, dropout=0.0)  # a replaced word has no effect
+    hidden.set_weights(layer.get_weights())
+    unknown = layer(np.where(TOKENS > 0, UNKNOWN, PAD))
     np.testing.assert_allclose(hidden(TOKENS, training=True).values, unknown.values, atol=1e-6)
 
 
@@ -93,9 +93,9 @@ def test_variational_dropout_uses_one_mask_for_all_words() -> None:
 
 def test_config_round_trip() -> None:
     options = {"word_dropout": 0.2, "embedding_dropout": 0.7, "variational": True, "affixes": 3}
-    made = encoder(cell="gru", layers=2, **options)
-    assert made.get_config().items() >= options.items()
-    copy = TextEncoder.from_config(made.get_config())
+    layer = encoder(cell="gru", layers=2, **options)
+    assert layer.get_config().items() >= options.items()
+    copy = TextEncoder.from_config(layer.get_config())
     copy.build()
-    copy.set_weights(made.get_weights())
-    np.testing.assert_array_equal(copy(TOKENS).summary, made(TOKENS).summary)
+    copy.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(copy(TOKENS).summary, layer(TOKENS).summary)

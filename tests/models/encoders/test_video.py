@@ -208,11 +208,11 @@ def test_norm_removes_the_constant_part_of_a_clip(cells: int | None) -> None:
     normed = np.zeros_like(frames)
     for row, length in enumerate(LENGTHS):
         real = frames[row, :length] - frames[row, :length].mean(0)
-        normed[row, :length] = real / max(real.std(), 1e-3)  # of one frame nothing is left
+        normed[row, :length] = real / max(real.std(), 1e-3)  # a clip of one frame becomes zero
     mask = tf.constant(MASK)
     wanted = plain(tf.constant(normed), mask)
-    who = 10 * features(*shape)[:, :1]  # a face, the same in all frames, twice as near
-    for shifted in (frames, 2 * frames + who):
+    offset = 10 * features(*shape)[:, :1]  # the same in all frames
+    for shifted in (frames, 2 * frames + offset):
         memory = layer(tf.constant(shifted), mask)
         assert np.allclose(memory.values, wanted.values, atol=1e-4)
         assert np.allclose(memory.summary, wanted.summary, atol=1e-4)

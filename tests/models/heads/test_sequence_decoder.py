@@ -25,7 +25,12 @@ OWN = tf.range(BATCH)  # one sentence per image
 
 KINDS = list(itertools.product(DECODERS, CELLS))
 
-pytestmark = pytest.mark.parametrize("kind", KINDS, ids=" ".join)
+
+@pytest.fixture(params=KINDS, ids=" ".join)
+def kind(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Return a decoder and the name of its recurrent cell: every pair, in each test."""
+    found: tuple[str, str] = request.param
+    return found
 
 
 def decoder(kind: tuple[str, str], dropout: float = 0.0) -> SequenceDecoder:
@@ -68,7 +73,7 @@ def test_training_and_search_compute_the_same_step(kind: tuple[str, str]) -> Non
         np.testing.assert_allclose(logits, together[:, t], atol=1e-5)
 
 
-def test_the_table_decoder_computes_the_same_step(kind: tuple[str, str]) -> None:
+def test_the_step_of_the_optimized_decoder_is_equal(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), sentences()[:, :-1]
     random = np.random.default_rng(1)
     layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
@@ -76,9 +81,9 @@ def test_the_table_decoder_computes_the_same_step(kind: tuple[str, str]) -> None
     folded, same, prepared = layer.optimize_for_inference().prepare_search(memory())
     for t in range(tokens.shape[1]):
         logits, state, attention = step(tf.constant(tokens[:, t]), state, cache)
-        found, same, looked = folded(tf.constant(tokens[:, t]), same, prepared)
+        found, same, own_attention = folded(tf.constant(tokens[:, t]), same, prepared)
         np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(looked, attention, atol=1e-5)
+        np.testing.assert_allclose(own_attention, attention, atol=1e-5)
 
 
 def test_a_table_over_the_size_limit_is_not_built(
@@ -91,16 +96,16 @@ def test_a_table_over_the_size_limit_is_not_built(
 
 
 def test_beams_are_independent(kind: tuple[str, str]) -> None:
-    """Rows of a step are batch * beams, yet the memory has batch rows."""
+    """A step has batch * beams rows; the memory has batch rows."""
     layer, beams = decoder(kind), 2
     step, state, cache = layer.prepare_search(memory())
     wide = tf.nest.map_structure(lambda x: tf.repeat(x, beams, axis=0), state)
     tokens = tf.constant([4, 5, 6, 7, 8, 9])
     logits, _, attention = step(tokens, wide, cache)
     for beam in range(beams):
-        alone, _, looked = step(tokens[beam::beams], state, cache)
+        alone, _, own_attention = step(tokens[beam::beams], state, cache)
         np.testing.assert_allclose(logits[beam::beams], alone, atol=1e-5)
-        np.testing.assert_allclose(attention[beam::beams], looked, atol=1e-5)
+        np.testing.assert_allclose(attention[beam::beams], own_attention, atol=1e-5)
 
 
 def test_loss_is_the_mean_over_real_words(kind: tuple[str, str]) -> None:
@@ -139,7 +144,7 @@ def test_every_weight_has_a_gradient(kind: tuple[str, str]) -> None:
     with tf.GradientTape() as tape:
         loss = layer.loss(memory(), (tf.constant(sentences()), OWN))
     gradients = tape.gradient(loss, layer.trainable_variables)
-    # A constant added to all energies leaves a softmax as it is, so no key bias is there to learn.
+    # The energies have no bias: a constant would not change the softmax, nor have a gradient.
     still = [
         v.path
         for v, g in zip(layer.trainable_variables, gradients, strict=True)
@@ -148,6 +153,8 @@ def test_every_weight_has_a_gradient(kind: tuple[str, str]) -> None:
     assert still == []
 
 
+# Each decoder and each cell once: training takes seconds.
+@pytest.mark.parametrize("kind", [*zip(DECODERS, CELLS, strict=True)], ids=" ".join)
 def test_overfits_a_batch_and_decodes_it(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant(sentences())
     optimizer = keras.optimizers.Adam(0.02)

@@ -1,4 +1,4 @@
-"""The one matrix product, and its precision."""
+"""Matrix products and their precision."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_bfloat16_rounds_only_the_factors() -> None:
 
     with matmul_precision(tf.bfloat16):
         result = matmul(tf.constant(x), tf.constant(w)).numpy()
-    # The product itself leaves as bfloat16: 8 bits, relative 2**-8.
+    # The product is rounded to bfloat16: 8 bits, relative error 2**-8.
     np.testing.assert_allclose(
         result, to_matmul_precision(x) @ to_matmul_precision(w), rtol=2**-7, atol=1e-2
     )

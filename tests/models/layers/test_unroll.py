@@ -1,4 +1,4 @@
-"""Gradients taken once for all steps equal those summed step by step."""
+"""Unrolled loops: gradients equal those of a Python loop."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from data.common.errors import UserError
 from pipelines.cli.main import COMMANDS, run
 from tests.support.paths import ROOT
 from tests.support.source_files import fill
-from tests.support.tiny_captioner import SOURCE, VOCABULARY, encode, picture, tiny_captioner
+from tests.support.tiny_captioner import SOURCE, VOCABULARY, encode, smooth_image, tiny_captioner
 
 # a warning of protobuf about TFDS 4.9.10
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")
@@ -27,7 +27,7 @@ Printed = pytest.CaptureFixture[str]
 
 
 def jpeg(seed: int) -> bytes:
-    return encode(picture(seed))
+    return encode(smooth_image(seed))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -115,7 +115,7 @@ def test_caption_prints_a_line_per_image(
 def test_caption_reads_the_images_of_a_folder(
     run_dir: Path, expected: dict[str, Any], tmp_path: Path, capsys: Printed
 ) -> None:
-    folder = fill(tmp_path, {"b.JPG": jpeg(2), "a.jpg": jpeg(1), "notes.txt": "no picture"})
+    folder = fill(tmp_path, {"b.JPG": jpeg(2), "a.jpg": jpeg(1), "notes.txt": "not an image"})
     assert command("caption", run_dir / "export" / "1", folder) == 0
     assert capsys.readouterr().out == (
         f"{folder / 'a.jpg'}: {expected['1.jpg'].sentences[0]}\n"
@@ -162,7 +162,7 @@ def test_attention_is_plotted_for_each_image(
     run_dir: Path, source: Path, tmp_path: Path, capsys: Printed
 ) -> None:
     first, second = source / "images" / "0.jpg", tmp_path / "other" / "0.jpg"
-    fill(tmp_path, {"other/0.jpg": jpeg(7), "bad.jpg": "no picture"})
+    fill(tmp_path, {"other/0.jpg": jpeg(7), "bad.jpg": "not an image"})
     assert command("caption", run_dir, first, "--attention", tmp_path / "one.png") == 0
     with Image.open(tmp_path / "one.png") as plot:
         assert plot.format == "PNG"

@@ -66,7 +66,7 @@ def test_the_product_of_jacobians_equals_the_automatic_gradient(name: str) -> No
     state, states = cell.initial_state(EXAMPLES), []
     with tf.GradientTape() as tape:
         for t in range(steps):
-            # A node of its own for each part, since an LSTM's h_t depends on its c_t.
+            # A separate node per part of the state: the h_t of an LSTM depends on its c_t.
             state = type(state)(*map(tf.identity, cell.step(cell.project(xs[:, t]), state)))
             tape.watch(list(state))
             states.append(state)
@@ -97,10 +97,10 @@ def test_recurrent_weights_are_initialized_as_requested(initializer: str) -> Non
 
 
 def test_over_300_steps_the_rnn_gradient_vanishes_and_the_lstm_gradient_does_not() -> None:
-    """Over 300 steps: the RNN's gradient is gone, far below float32; the LSTM's is there."""
+    """Over 300 steps the gradient of the RNN underflows float32; that of the LSTM does not."""
     rnn = measure_gradient_flow("rnn", cell_of("rnn", initializer="orthogonal"), inputs(300))
     lstm = measure_gradient_flow("lstm", cell_of("lstm", initializer="orthogonal"), inputs(300))
-    assert 0 < rnn.total[0] < 1e-45  # float32 has nothing smaller but 0
+    assert 0 < rnn.total[0] < 1e-45  # below the smallest float32
     assert lstm.total[0] > 1e30 * rnn.total[0]
     assert "rnn: the gradient vanished" in describe(rnn)
 
@@ -145,12 +145,12 @@ def test_the_axes_fit_small_gradients_and_whole_steps(
 ) -> None:
     figures = []
 
-    class Kept(Figure):
+    class RecordingFigure(Figure):
         def savefig(self, *args: Any, **options: Any) -> None:
             figures.append(self)
             super().savefig(*args, **options)
 
-    monkeypatch.setattr(gradient_flow, "Figure", Kept)
+    monkeypatch.setattr(gradient_flow, "Figure", RecordingFigure)
     flow = GradientFlow("forwards_0", {"h": np.geomspace(1e-5, 1e-4, 20)}, np.ones([20, 1]))
     gradient_flow.plot(tmp_path / "flow.png", [flow], "", "of the run")
     gradient, singular_values = figures[0].axes

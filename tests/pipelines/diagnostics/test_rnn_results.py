@@ -59,12 +59,12 @@ def test_lengths_that_only_the_rnn_fails_are_reported() -> None:
 def test_no_title_of_the_plot_is_truncated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = []
 
-    class Kept(Figure):
+    class RecordingFigure(Figure):
         def savefig(self, *args: Any, **options: Any) -> None:
             figures.append(self)
             super().savefig(*args, **options)
 
-    monkeypatch.setattr(rnn_results, "Figure", Kept)
+    monkeypatch.setattr(rnn_results, "Figure", RecordingFigure)
     trials = [dataclasses.replace(TRIAL, task=name, length=8) for name in RNN_TASKS]
     rnn_results.plot_results(tmp_path / "tasks.png", dict.fromkeys(trials, OUTCOME))
     (figure,) = figures

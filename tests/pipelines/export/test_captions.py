@@ -29,25 +29,25 @@ from tests.support.tiny_captioner import (
     SOURCE,
     VOCABULARY,
     encode,
-    picture,
+    smooth_image,
     tiny_captioner,
 )
 
 CELLS = ("show-attend-tell", "show-tell")
 IMAGES = [
-    encode(picture(0)),
-    b"no picture",
-    encode(picture(1, 90, 30), "PNG"),
-    encode(picture(2, 20, 70), "GIF"),
+    encode(smooth_image(0)),
+    b"not an image",
+    encode(smooth_image(1, 90, 30), "PNG"),
+    encode(smooth_image(2, 20, 70), "GIF"),
     b"",
-    encode(picture(3, 33, 32), "BMP"),
-    encode(picture(4, mode="L"), progressive=True),
+    encode(smooth_image(3, 33, 32), "BMP"),
+    encode(smooth_image(4, mode="L"), progressive=True),
 ]
 VALID = [True, False, True, True, False, True, True]
 SAMPLING = {"temperature": 1.0, "top_p": 0.9, "top_k": 0, "seed": 7}
 
-# Uses TensorFlow only, in another folder. TensorFlow would import Keras by itself unless it is set
-# to use an older version, which is not installed.
+# Uses TensorFlow only, in another folder. TensorFlow imports Keras unless it is configured for the
+# older version, which is not installed.
 ISOLATED_SCRIPT = """
 import sys
 import numpy as np
@@ -141,7 +141,7 @@ def test_an_isolated_process_gets_the_outputs_of_the_python_search(
     np.testing.assert_array_equal(answer["score"], answer["scores"][:, 0])
 
 
-def test_the_captions_of_the_tests_differ(answers: Any) -> None:
+def test_the_fixture_has_distinct_captions(answers: Any) -> None:
     captions = answers[CELLS[0], "serving_default"]["captions"]
     assert len(set(captions.ravel().tolist())) > 6
 

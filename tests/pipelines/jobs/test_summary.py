@@ -1,4 +1,4 @@
-"""The summary of a prepared dataset: its records read without TensorFlow, its words counted."""
+"""The summary of a prepared dataset: records are read without TensorFlow, words are counted."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from data.media.images import _to_rgb
 from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
 from pipelines.preprocessing.resize import apply_orientation, decode_image
-from tests.support.tiny_captioner import encode, picture, png_chunk
+from tests.support.tiny_captioner import encode, png_chunk, smooth_image
 
 SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
@@ -44,7 +44,7 @@ def turned_jpeg(turn: int, order: str = "<", before: bytes = b"") -> bytes:
     """A JPEG with an EXIF orientation, and other segments before it."""
     directory = struct.pack(order + "HHHIIHHIHHI", 2, 256, 4, 1, 60, 274, 3, 1, turn, 0, 0)
     header = {"<": b"II", ">": b"MM"}[order] + struct.pack(order + "HI", 42, 8)
-    plain = encode(picture(3), quality=95)
+    plain = encode(smooth_image(3), quality=95)
     return plain[:2] + before + segment(0xE1, b"Exif\0\0" + header + directory) + plain[2:]
 
 
@@ -54,7 +54,8 @@ def segment(marker: int, content: bytes) -> bytes:
 
 def test_a_batch_of_mixed_formats_and_sizes_is_read_as_in_training() -> None:
     encoded = [
-        encode(picture(seed, 30 + 7 * seed, 50 - 3 * seed), FORMATS[seed % 4]) for seed in range(9)
+        encode(smooth_image(seed, 30 + 7 * seed, 50 - 3 * seed), FORMATS[seed % 4])
+        for seed in range(9)
     ]
     images, valid = decode(tf.constant(encoded))
     assert valid.numpy().all()
@@ -64,9 +65,15 @@ def test_a_batch_of_mixed_formats_and_sizes_is_read_as_in_training() -> None:
 
 
 def test_an_invalid_row_is_flagged_and_does_not_affect_others() -> None:
-    good = encode(picture(0))
+    good = encode(smooth_image(0))
     bad = [b"", b"<html>404</html>", np.random.default_rng(0).bytes(5000), good[: len(good) // 2]]
-    bad += [b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", encode(picture(0), "WEBP")]
+    bad += [
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"GIF89a",
+        b"BM",
+        encode(smooth_image(0), "WEBP"),
+    ]
     images, valid = decode(tf.constant([good, *bad, good]))
     assert valid.numpy().tolist() == [True] + [False] * len(bad) + [True]
     np.testing.assert_array_equal(images[0], images[-1])
@@ -76,7 +83,7 @@ def test_an_invalid_row_is_flagged_and_does_not_affect_others() -> None:
 
 
 def test_a_header_of_very_many_parts_is_flagged() -> None:
-    gif, png = encode(picture(0), "GIF"), encode(picture(0), "PNG")
+    gif, png = encode(smooth_image(0), "GIF"), encode(smooth_image(0), "PNG")
     palette_end = 13 + 3 * 2 ** (gif[10] % 8 + 1)
 
     def commented(count: int) -> list[bytes]:
@@ -100,25 +107,25 @@ def test_a_gif_of_many_blocks_is_read() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_truncated_file_is_flagged(form: str) -> None:
-    whole = encode(picture(1), form)
+    whole = encode(smooth_image(1), form)
     cuts = np.random.default_rng(1).integers(1, len(whole) - 2, 40)
     assert not any(flags([whole[:cut] for cut in cuts]))
 
 
 def test_a_progressive_jpeg_is_decoded_and_flagged_if_truncated() -> None:
-    whole = encode(picture(1), progressive=True)
+    whole = encode(smooth_image(1), progressive=True)
     assert flags([whole, whole[: len(whole) * 9 // 10]]) == [True, False]
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_an_image_whose_header_is_too_large_is_flagged(form: str) -> None:
     sizes = [(20, 20), (401, 1), (1, 400), (21, 20)]
-    images = [encode(picture(0, *size), form) for size in sizes]
+    images = [encode(smooth_image(0, *size), form) for size in sizes]
     assert decode_few(tf.constant(images))[1].numpy().tolist() == [True, False, True, False]
 
 
 def test_the_size_of_a_gif_is_that_of_its_first_frame() -> None:
-    gif = encode(picture(0, 30, 30), "GIF")
+    gif = encode(smooth_image(0, 30, 30), "GIF")
     lying = gif[:6] + struct.pack("<HH", 1, 1) + gif[10:]
     assert decode_few(tf.constant([lying]))[1].numpy().tolist() == [False]
 
@@ -133,13 +140,13 @@ def test_a_gigapixel_image_is_refused_before_memory_is_allocated() -> None:
     for name, content in (*chunks, (b"IEND", b"")):
         png += png_chunk(name, content)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert flags([png, encode(picture(0))]) == [False, True]
+    assert flags([png, encode(smooth_image(0))]) == [False, True]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB
 
 
 def test_a_jpeg_of_very_many_scans_is_flagged() -> None:
     """A scan that changes no block takes 12 bytes, whatever the number of blocks."""
-    whole = encode(picture(0), progressive=True)
+    whole = encode(smooth_image(0), progressive=True)
     scan = segment(0xDA, b"\1\1\0\1\x3f\0")
     scans = whole.count(b"\xff\xda")
     assert 1 < scans < MAX_SCANS
@@ -148,7 +155,7 @@ def test_a_jpeg_of_very_many_scans_is_flagged() -> None:
 
 
 def test_a_png_that_unpacks_into_gigabytes_of_text_is_flagged() -> None:
-    whole = encode(picture(0), "PNG")
+    whole = encode(smooth_image(0), "PNG")
     header, rest = whole[:33], whole[33:]
     text = png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(7_900_000), 9))
     assert flags([header + MAX_TEXTS * text + rest]) == [True]
@@ -160,7 +167,7 @@ def test_a_png_that_unpacks_into_gigabytes_of_text_is_flagged() -> None:
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_jpegs_of_other_color_modes(mode: str) -> None:
-    encoded = encode(picture(2, mode=mode))
+    encoded = encode(smooth_image(2, mode=mode))
     images, valid = decode(tf.constant([encoded]))
     assert valid.numpy().all()
     expected = squashed(Image.open(io.BytesIO(encoded)))
@@ -169,7 +176,7 @@ def test_jpegs_of_other_color_modes(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA"])
 def test_pngs_of_other_modes(mode: str) -> None:
-    image = picture(2).quantize(16) if mode == "P" else picture(2, mode=mode)
+    image = smooth_image(2).quantize(16) if mode == "P" else smooth_image(2, mode=mode)
     images, valid = decode(tf.constant([encode(image, "PNG")]))
     assert valid.numpy().all()
     np.testing.assert_array_equal(images[0], squashed(image))
@@ -177,11 +184,15 @@ def test_pngs_of_other_modes(mode: str) -> None:
 
 def transparent_pictures() -> dict[str, bytes]:
     """Images of 60 × 40 pixels with every kind of transparency."""
-    image = picture(4, mode="RGBA")
+    image = smooth_image(4, mode="RGBA")
     image.putalpha(Image.linear_gradient("L").resize(image.size))
-    opaque_rgb, gray, few = image.convert("RGB"), picture(4, mode="L"), picture(4).quantize(16)
+    opaque_rgb, gray, few = (
+        image.convert("RGB"),
+        smooth_image(4, mode="L"),
+        smooth_image(4).quantize(16),
+    )
     shades = bytes(range(0, 256, 16))
-    frames = [picture(seed).quantize(64) for seed in (4, 5)]
+    frames = [smooth_image(seed).quantize(64) for seed in (4, 5)]
     animation: dict[str, Any] = {"save_all": True, "append_images": frames[1:], "disposal": 2}
     return {
         "RGBA": encode(image, "PNG"),
@@ -202,31 +213,31 @@ def test_transparent_pixels_are_white_as_in_training(kind: str) -> None:
         assert image.has_transparency_data
         image.load()
         seen_in_training = squashed(_to_rgb(image))
-    opaque = encode(picture(0, 33, 21), "BMP")
+    opaque = encode(smooth_image(0, 33, 21), "BMP")
     found, valid = decode(tf.constant([encoded, b"no picture", encoded[:99], opaque]))
     assert valid.numpy().tolist() == [True, False, False, True]
     assert np.abs(found[0].numpy().astype(int) - seen_in_training).max() <= 1
-    np.testing.assert_array_equal(found[3], squashed(picture(0, 33, 21)))
+    np.testing.assert_array_equal(found[3], squashed(smooth_image(0, 33, 21)))
 
 
 def test_a_gif_with_a_transparent_color_beyond_its_palette_is_opaque() -> None:
-    gif = encode(picture(4).quantize(16), "GIF", transparency=3)
+    gif = encode(smooth_image(4).quantize(16), "GIF", transparency=3)
     control = gif.index(b"!\xf9")
     odd = gif[: control + 6] + b"\xfe" + gif[control + 7 :]
     images, valid = decode(tf.constant([odd]))
     assert valid.numpy().all()
-    np.testing.assert_array_equal(images[0], squashed(picture(4).quantize(16)))
+    np.testing.assert_array_equal(images[0], squashed(smooth_image(4).quantize(16)))
 
 
 def test_sixteen_bits_are_scaled_to_eight() -> None:
-    gray = picture(2, mode="L")
+    gray = smooth_image(2, mode="L")
     deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
     images, _ = decode(tf.constant([encode(deep, "PNG")]))
     assert np.abs(images[0].numpy().astype(int) - squashed(gray)).max() <= 1
 
 
 def test_the_first_frame_of_an_animation_is_used() -> None:
-    frames = [picture(seed).quantize(64) for seed in range(5)]
+    frames = [smooth_image(seed).quantize(64) for seed in range(5)]
     gif = encode(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=b"x" * 700)
     images, valid = decode(tf.constant([gif, gif[: len(gif) * 4 // 5]]))
     assert valid.numpy().all()  # the first frame is whole in both
@@ -235,7 +246,7 @@ def test_the_first_frame_of_an_animation_is_used() -> None:
 
 
 def test_a_bmp_with_a_color_palette_is_flagged() -> None:
-    gray, colored = picture(2, mode="L"), picture(2).quantize(16)
+    gray, colored = smooth_image(2, mode="L"), smooth_image(2).quantize(16)
     assert flags([encode(gray, "BMP"), encode(colored, "BMP")]) == [True, False]
 
 
@@ -254,7 +265,7 @@ def test_jpegs_are_turned_as_by_pillow(turn: int, order: str) -> None:
 
 def test_turning_after_resizing_equals_turning_before() -> None:
     for turn in range(1, 9):
-        image = picture(5, 61, 37)
+        image = smooth_image(5, 61, 37)
         image.getexif()[274] = turn
         expected = squashed(ImageOps.exif_transpose(image))
         found = apply_orientation(tf.constant(squashed(image)), tf.constant(turn)).numpy()

@@ -29,7 +29,7 @@ def one_hot(*cells: tuple[int, int]) -> np.ndarray:
 
 
 def tiles(figure: Image.Image, height: int = TILE) -> list[np.ndarray]:
-    """Return the tiles of a figure of square ones."""
+    """Return the tiles of a figure with square tiles."""
     columns = (figure.width - GAP) // (TILE + GAP)
     lines = (figure.height - GAP) // (height + LINE + GAP)
     corners = [

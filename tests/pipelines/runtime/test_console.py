@@ -49,10 +49,10 @@ def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_2(
     error: Exception, parts: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_code(lambda: fail(error)) == 2
-    out, said = capsys.readouterr()
+    out, err = capsys.readouterr()
     assert out == ""
-    assert said.startswith("wordreel: error: ") and said.count("\n") == 1
-    assert all(part in said for part in parts)
+    assert err.startswith("wordreel: error: ") and err.count("\n") == 1
+    assert all(part in err for part in parts)
 
 
 def test_ctrl_c_is_exit_code_130_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +108,7 @@ def test_tensorflow_logs_only_errors() -> None:
     assert (done.stdout, done.stderr) == ("3\n", "still connected")
 
 
-def test_other_lines_of_the_log_are_kept() -> None:
+def test_other_log_lines_are_not_filtered() -> None:
     code = (
         "from pipelines.runtime.console import _filtered_stderr, _without_noise\n"
         "import os\n"
@@ -118,7 +118,9 @@ def test_other_lines_of_the_log_are_kept() -> None:
         "    os.write(2, b'Illegal instruction\\n')\n"
         "    {}\n"
     )
-    kept = "E0000 00:00:17.8 42 a.cc:1] failed call to cuInit: old driver\nIllegal instruction\n"
-    assert python(code.format("pass")).stderr == kept
-    assert python(code.format("raise SystemExit(3)")).stderr == kept
+    expected = (
+        "E0000 00:00:17.8 42 a.cc:1] failed call to cuInit: old driver\nIllegal instruction\n"
+    )
+    assert python(code.format("pass")).stderr == expected
+    assert python(code.format("raise SystemExit(3)")).stderr == expected
     assert "Fatal Python error" in python(code.format("os.abort()")).stderr

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: measured by page faults in a new process."""
+"""Freed memory is reused: measured by page faults in a new process."""
 
 import subprocess
 import sys

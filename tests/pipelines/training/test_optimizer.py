@@ -1,4 +1,4 @@
-"""The rate's curve, what decays, and the moving average."""
+"""The learning rate schedule, weight decay and the moving average of weights."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_swapping_twice_changes_nothing() -> None:
     assert (float(variable.value[0]), float(average.averages[0][0])) == (5.0, 3.0)
 
 
-def test_precision_is_what_was_asked_for() -> None:
+def test_compute_dtype_is_the_requested_one() -> None:
     assert compute_dtype("float32") == tf.float32
     assert compute_dtype("bfloat16") == tf.bfloat16
     assert compute_dtype("auto") in (tf.float32, tf.bfloat16)

@@ -20,7 +20,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 @settings(deadline=None)
 @given(candidates=st.dictionaries(TEXT | st.integers(min_value=0).map(str), TEXT))
-def test_results_come_back_as_written(
+def test_results_round_trip(
     tmp_path_factory: pytest.TempPathFactory, candidates: dict[str, str]
 ) -> None:
     path = tmp_path_factory.mktemp("results") / "results.json"

@@ -110,7 +110,7 @@ def test_plain_cider_follows_its_equation(corpus: Corpus) -> None:
 
 
 def test_real_captions_have_the_scores_of_coco_caption(flickr8k_dev: list[Captions]) -> None:
-    # Every other image gets its own fifth caption, the rest that of the next image.
+    # Half of the candidates are an image's fifth caption, the others that of the next image.
     candidates = [flickr8k_dev[item | 1][4] for item in range(len(flickr8k_dev))]
     assert_as_coco_caption(candidates, [captions[:4] for captions in flickr8k_dev])
 
@@ -140,7 +140,7 @@ def test_rapidfuzz_agrees_for_random_captions_and_word_ids() -> None:
 
 
 def edit_distance(a: Sequence[object], b: Sequence[object]) -> int:
-    """Compute the Levenshtein distance by the plain dynamic program."""
+    """Compute the Levenshtein distance by dynamic programming."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         previous, row[0] = row[0], i

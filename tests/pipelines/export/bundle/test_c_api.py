@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.export.bundle.sample_requests import read_signatures
-from tests.support.tiny_captioner import encode, picture
+from tests.support.tiny_captioner import encode, smooth_image
 
 SOURCE = Path(__file__).with_name("ask_export.c")
 
@@ -29,7 +29,7 @@ def test_a_c_program_gets_the_same_captions(captioner_folder: Path, tmp_path: Pa
         ],
         check=True,
     )
-    images = [encode(picture(0)), b"no picture", encode(picture(1), "PNG")]
+    images = [encode(smooth_image(0)), b"not an image", encode(smooth_image(1), "PNG")]
     for number, data in enumerate(images):
         (tmp_path / str(number)).write_bytes(data)
     version = captioner_folder / "1"

@@ -22,7 +22,7 @@ from tests.support.tiny_captioner import (
     SOURCE,
     VOCABULARY,
     encode,
-    picture,
+    smooth_image,
     tiny_captioner,
 )
 
@@ -40,7 +40,7 @@ def captioner(run_dir: Path) -> Captioner:
 
 
 def test_a_prediction_is_complete(captioner: Captioner) -> None:
-    (prediction,) = captioner.predict([encode(picture(0))])
+    (prediction,) = captioner.predict([encode(smooth_image(0))])
     assert prediction.problem is None
     assert len(prediction.sentences) == len(prediction.scores) == OPTIONS.n_best
     assert prediction.scores == sorted(prediction.scores, reverse=True)
@@ -53,10 +53,10 @@ def test_invalid_inputs_have_a_problem_and_do_not_affect_others(
     captioner: Captioner, tmp_path: Path
 ) -> None:
     whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
-    whole.write_bytes(encode(picture(0)))
-    cut.write_bytes(encode(picture(0))[:300])
+    whole.write_bytes(encode(smooth_image(0)))
+    cut.write_bytes(encode(smooth_image(0))[:300])
     items: list[Path | str | bytes] = [tmp_path / "absent.jpg", str(whole), tmp_path, cut, b""]
-    items.append(encode(picture(0)))
+    items.append(encode(smooth_image(0)))
     predictions = captioner.predict(items)
     assert [prediction.problem for prediction in predictions] == [
         "No such file or directory",
@@ -71,7 +71,7 @@ def test_invalid_inputs_have_a_problem_and_do_not_affect_others(
 
 
 def test_formats_that_only_pillow_reads_are_converted(captioner: Captioner) -> None:
-    image = picture(1)
+    image = smooth_image(1)
     png, *others = captioner.predict(
         [encode(image, "PNG"), encode(image, "WEBP", lossless=True), encode(image, "TIFF")]
     )
@@ -80,7 +80,7 @@ def test_formats_that_only_pillow_reads_are_converted(captioner: Captioner) -> N
 
 
 def test_predictions_are_in_the_order_of_the_inputs(captioner: Captioner) -> None:
-    distinct = [encode(picture(seed, 32, 32), "PNG") for seed in range(5)]
+    distinct = [encode(smooth_image(seed, 32, 32), "PNG") for seed in range(5)]
     items = [distinct[i % 5] for i in range(BATCH + 3)]
     expected = [prediction.sentences for prediction in captioner.predict(distinct)]
     assert len({tuple(captions) for captions in expected}) > 1
@@ -113,7 +113,7 @@ def test_missing_and_damaged_exports_are_reported(run_dir: Path, tmp_path: Path)
 
 
 def test_the_client_needs_neither_keras_nor_training_code(run_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(encode(picture(0), "PNG"))
+    (tmp_path / "a.png").write_bytes(encode(smooth_image(0), "PNG"))
     code = (
         "import sys; from pipelines.serving.client.predictors import Captioner; "
         "assert Captioner(sys.argv[1]).predict([sys.argv[2]])[0].problem is None; "

@@ -26,7 +26,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from tests.support.server_process import Server, serving
-from tests.support.tiny_captioner import encode, picture, png_header
+from tests.support.tiny_captioner import encode, png_header, smooth_image
 
 PREDICT = "/v1/models/captioner:predict"
 KEY = "a secret"
@@ -36,7 +36,7 @@ def b64(data: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(data).decode()}
 
 
-JPEG = encode(picture(0))
+JPEG = encode(smooth_image(0))
 BODY = {"inputs": [b64(JPEG)]}
 SAMPLED = {
     "signature_name": "sample",
@@ -54,7 +54,7 @@ def server(captioner_folder: Path) -> Iterator[Server]:
 
 
 def test_answers_are_those_of_the_saved_model(server: Server, captioner_folder: Path) -> None:
-    pictures = [encode(picture(number)) for number in range(3)]
+    pictures = [encode(smooth_image(number)) for number in range(3)]
     loaded = tf.saved_model.load(str(captioner_folder / "1"))
     expected = loaded.signatures["serving_default"](tf.constant(pictures))
     captions = [caption.decode() for caption in expected["caption"].numpy()]
@@ -133,7 +133,7 @@ def test_bad_requests_are_refused_with_a_reason(
 
 def test_an_invalid_row_does_not_fail_the_others(server: Server) -> None:
     # An image followed by a script is an image; a script followed by an image is not.
-    rows = [JPEG + HTML, HTML + JPEG, b"", encode(picture(1), "PNG")]
+    rows = [JPEG + HTML, HTML + JPEG, b"", encode(smooth_image(1), "PNG")]
     answer = server.ask(PREDICT, {"instances": [b64(each) for each in rows]})[2]
     assert [row["valid"] for row in answer["predictions"]] == [True, False, False, True]
 
@@ -294,7 +294,7 @@ def test_versions_change_under_load_without_a_dropped_request(
         done, seen = threading.Event(), []
 
         def client(number: int) -> None:
-            body = {"inputs": [b64(encode(picture(number)))]}
+            body = {"inputs": [b64(encode(smooth_image(number)))]}
             captions = set()
             while not done.is_set():
                 status, _, answer = server.ask(live, body, headers)

@@ -73,7 +73,7 @@ def test_the_first_request_waits_for_others() -> None:
 
 
 def test_the_wait_continues_while_requests_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more comes in each of the first two delays, none in the third."""
+    """Another request arrives in each of the first two delays, none in the third."""
     sleep, asked = asyncio.sleep, list[asyncio.Task[Any]]()
 
     async def work(batcher: Batcher, model: Doubler) -> None:
@@ -147,13 +147,13 @@ def test_a_full_queue_refuses_with_a_retry_time() -> None:
 def test_a_cancelled_request_is_not_run() -> None:
     async def work(batcher: Batcher, model: Doubler) -> None:
         model.go.clear()
-        kept = asyncio.create_task(batcher.answer("double", x(1)))
+        other = asyncio.create_task(batcher.answer("double", x(1)))
         await asyncio.sleep(0.05)
         left = asyncio.create_task(batcher.answer("double", x(2)))
         await asyncio.sleep(0.05)
         left.cancel()
         model.go.set()
-        assert (await kept)["y"].tolist() == [2]
+        assert (await other)["y"].tolist() == [2]
         with pytest.raises(asyncio.CancelledError):
             await left
 

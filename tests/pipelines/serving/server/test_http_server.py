@@ -1,4 +1,4 @@
-"""Connections that stall, to a server whose answers are larger than any buffer."""
+"""Stalled connections to a server whose responses are larger than any buffer."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def address() -> Iterator[tuple[str, int]]:
 
 
 def read(client: socket.socket) -> int:
-    """Return how many bytes come."""
+    """Return the number of received bytes."""
     count = 0
     with contextlib.suppress(ConnectionError):
         while part := client.recv(2**20):

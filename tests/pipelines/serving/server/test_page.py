@@ -1,4 +1,4 @@
-"""The page in a real browser: drop an image, read the caption, point at a word."""
+"""The page in a browser: images, clips and texts are submitted, predictions are displayed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.page_in_browser import (
 )
 from tests.support.paths import SHARED_DATA
 from tests.support.server_process import Server
-from tests.support.tiny_captioner import encode, picture
+from tests.support.tiny_captioner import encode, smooth_image
 from tests.support.video_files import write_clip
 
 __all__ = ["browser", "page", "server"]  # fixtures
@@ -40,8 +40,8 @@ PASTE = """(data) => {
 
 
 def test_a_dropped_image_gets_its_caption(page: Any, server: Server, tmp_path: Path) -> None:
-    photo = next((SHARED_DATA / "flickr8k").rglob("*.jpg"), None)  # a real one, where there is any
-    data = photo.read_bytes() if photo else encode(picture(0, 300, 200))
+    photo = next((SHARED_DATA / "flickr8k").rglob("*.jpg"), None)  # a real photo if available
+    data = photo.read_bytes() if photo else encode(smooth_image(0, 300, 200))
     width = Image.open(io.BytesIO(data)).width
     drop(page, "a.jpg", "image/jpeg", data)
     body = {"inputs": [{"b64": base64.b64encode(data).decode()}]}
@@ -60,13 +60,13 @@ def test_a_dropped_image_gets_its_caption(page: Any, server: Server, tmp_path: P
 
 def test_a_word_highlights_the_cells_that_the_model_attended_to(page: Any, server: Server) -> None:
     text = stub_caption(page, server, "captioner", 16)
-    drop(page, "a.jpg", "image/jpeg", encode(picture(0, 300, 200)))
+    drop(page, "a.jpg", "image/jpeg", encode(smooth_image(0, 300, 200)))
     assert caption(page) == text
     overlays = [page.evaluate(OVERLAY)]
     for place in range(len(text.split())):
         page.locator("#sentence button").nth(place).hover()
         overlays.append(page.evaluate(OVERLAY))
-        # The middle of each of the 4 × 4 cells: the one attended to is brightest and clearest.
+        # The centers of the 4 × 4 cells: the attended cell is the brightest and least covered.
         shades = page.evaluate(
             """() => { const found = [], c = document.querySelector("#overlay");
             const g = c.getContext("2d");
@@ -81,11 +81,11 @@ def test_a_word_highlights_the_cells_that_the_model_attended_to(page: Any, serve
 
 
 def test_the_page_works_by_keyboard(page: Any, server: Server, tmp_path: Path) -> None:
-    """From the top of the page: to the file, to every word, and by arrows back."""
+    """Tab moves from the top of the page to the file and to each word, arrow keys move back."""
     text = stub_caption(page, server, "captioner", 16)
-    (tmp_path / "a.png").write_bytes(encode(picture(0), "PNG"))
+    (tmp_path / "a.png").write_bytes(encode(smooth_image(0), "PNG"))
     reach(page, "#file")
-    page.set_input_files("#file", tmp_path / "a.png")  # the dialog is the browser's own
+    page.set_input_files("#file", tmp_path / "a.png")  # the dialog is not tested
     assert caption(page) == text
     count = len(text.split())
     overlays = [page.evaluate(OVERLAY)]
@@ -146,10 +146,10 @@ def test_bars_under_the_frames_show_the_attention_of_a_word(
     for place in range(len(text.split())):
         page.locator("#sentence button").nth(place).hover()
         heights = np.array(bars(page))
-        look = np.array(attention_map(place, 4))  # the model sees 4 of the 6 frames
+        attention = np.array(attention_map(place, 4))  # the model sees 4 of the 6 frames
         assert heights.max() > 10 and heights[1] == heights[4] == 0
         np.testing.assert_allclose(
-            heights[[0, 2, 3, 5]], heights.max() * look / look.max(), atol=1.0
+            heights[[0, 2, 3, 5]], heights.max() * attention / attention.max(), atol=1.0
         )
     page.hover("h1")
     assert bars(page) == [0] * 6
@@ -169,25 +169,23 @@ def test_a_translation_shows_the_attention_to_source_words(page: Any, server: Se
         "[...document.querySelectorAll('#source span')].map((each) => Number("
         "each.style.getPropertyValue('--share')))"
     )
-    look = np.array(outputs["attention"][0][0][0])[: len(tokens)]
-    np.testing.assert_allclose(shares, look / look.max(), atol=1e-4)
+    attention = np.array(outputs["attention"][0][0][0])[: len(tokens)]
+    np.testing.assert_allclose(shares, attention / attention.max(), atol=1e-4)
 
 
 def test_words_have_the_spaces_of_the_text(page: Any) -> None:
-    shown = page.evaluate(
+    visible = page.evaluate(
         """() => { words = ["", "", "", "der", "mann", ",", "dass", "."];
         showSentence({ tokens: [[[3, 4, 5, 6, 3, 7, 2]]], attention: [[Array(7).fill([1])]] }, 0,
           "der mann, dass der."); show("result", true); return $("sentence").innerText; }"""
     )
-    assert shown == "der mann, dass der."
+    assert visible == "der mann, dass der."
     assert page.locator("#sentence button").count() == 6
 
 
 def test_an_answer_uses_the_vocabulary_of_its_own_model(page: Any, server: Server) -> None:
     waiting: list[Any] = []
-    page.route(
-        "**/models/pairs/words", lambda route: waiting.append(route)
-    )  # they come after the answer
+    page.route("**/models/pairs/words", lambda route: waiting.append(route))  # after the response
     page.select_option("#model", "pairs")
     page.fill("#text", "Two dogs, a cat.")
     with page.expect_response("**/models/pairs:predict"):
@@ -201,7 +199,7 @@ def test_another_model_does_not_show_a_late_answer_of_the_previous_one(page: Any
     waiting: list[Any] = []
     page.route("**/models/captioner:predict", lambda route: waiting.append(route))
     with page.expect_request("**/models/captioner:predict"):
-        drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+        drop(page, "a.jpg", "image/jpeg", encode(smooth_image(0)))
     page.select_option("#model", "pairs")
     with page.expect_response("**/models/captioner:predict"):
         waiting.pop().continue_()
@@ -211,7 +209,7 @@ def test_another_model_does_not_show_a_late_answer_of_the_previous_one(page: Any
 
 
 def test_sampling_sends_its_settings(page: Any) -> None:
-    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    drop(page, "a.jpg", "image/jpeg", encode(smooth_image(0)))
     caption(page)
     page.select_option("#search", "sample")
     page.wait_for_selector("#set-temperature")
@@ -231,13 +229,13 @@ def test_sampling_sends_its_settings(page: Any) -> None:
 def test_an_unreadable_file_is_reported(page: Any) -> None:
     for name, kind, data, words in (
         ("a.jpg", "image/jpeg", b"<!doctype html>", "a web page"),
-        ("a.jpg", "image/jpeg", encode(picture(0))[:200], "truncated or damaged"),
+        ("a.jpg", "image/jpeg", encode(smooth_image(0))[:200], "truncated or damaged"),
         ("a.txt", "text/plain", b"words", "not an image"),
     ):
         drop(page, name, kind, data)
         page.wait_for_selector(f"#problem:has-text('{words}')")
         assert page.is_visible("#problem") and not page.is_visible("#result")
-    drop(page, "a.webp", "image/webp", encode(picture(0), "WEBP"))  # the browser converts it
+    drop(page, "a.webp", "image/webp", encode(smooth_image(0), "WEBP"))  # the browser converts it
     assert caption(page) and not page.is_visible("#problem")
 
 
@@ -253,7 +251,7 @@ def test_an_image_can_be_pasted_or_taken_with_the_camera(
         page.set_input_files("#camera", photo)  # as a phone's camera does
 
     for width, give in ((90, paste), (80, photograph)):
-        photo.write_bytes(encode(picture(width, width, 60), "PNG"))
+        photo.write_bytes(encode(smooth_image(width, width, 60), "PNG"))
         with page.expect_response("**/models/captioner:predict"):
             give()
         body = {"inputs": [{"b64": base64.b64encode(photo.read_bytes()).decode()}]}
@@ -272,5 +270,5 @@ def test_a_text_gets_its_label(page: Any) -> None:
     assert sorted(labels) == ["bad", "good", "mixed"]
     values = [float(text.rstrip(" %")) for text in page.locator("#labels span").all_inner_texts()]
     assert values == sorted(values, reverse=True) and sum(values) == pytest.approx(100, abs=0.2)
-    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    drop(page, "a.jpg", "image/jpeg", encode(smooth_image(0)))
     page.wait_for_selector("#problem:has-text('takes text')")

@@ -1,4 +1,4 @@
-"""The layout of the page in a real browser: phone, dark mode, contrast, screenshots."""
+"""The layout of the page in a browser: phone, dark mode, contrast, screenshots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.page_in_browser import (
 )
 from tests.support.paths import ROOT
 from tests.support.server_process import serving
-from tests.support.tiny_captioner import encode, picture
+from tests.support.tiny_captioner import encode, smooth_image
 from tests.support.video_files import write_clip
 
 __all__ = ["browser", "page", "server"]  # fixtures
@@ -37,7 +37,7 @@ def test_the_page_fits_a_phone_and_dark_mode(page: Any, tmp_path: Path) -> None:
     page.evaluate("make('option', 'a model with a very long name '.repeat(5), $('model'))")
     clip = write_clip(tmp_path / "a.avi", range(12)).read_bytes()
     for model, name, kind, data in (
-        ("captioner", "a.jpg", "image/jpeg", encode(picture(0, 900, 600))),
+        ("captioner", "a.jpg", "image/jpeg", encode(smooth_image(0, 900, 600))),
         ("clips", "a.avi", "video/x-msvideo", clip),
     ):
         page.select_option("#model", model)
@@ -53,9 +53,9 @@ def test_the_page_fits_a_phone_and_dark_mode(page: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast(page: Any, scheme: str) -> None:
-    """At least 4.5 to 1, as WCAG 2.1 (AA) requires."""
+    """WCAG 2.1 (AA) requires a contrast of at least 4.5 to 1."""
     page.emulate_media(color_scheme=scheme)
-    drop(page, "a.jpg", "image/jpeg", encode(picture(0)))
+    drop(page, "a.jpg", "image/jpeg", encode(smooth_image(0)))
     caption(page)
     page.hover("#sentence button")
     page.evaluate(  # a source word with attention
@@ -89,7 +89,7 @@ def contrast(one: float, two: float) -> float:
 
 
 def test_the_screenshots_of_the_readme(browser: Any) -> None:
-    """Take them again with a trained model: `WORDREEL_DEMO=EXPORT,FILE,WORD pytest tests/…`."""
+    """Renew them with a trained model: `WORDREEL_DEMO=EXPORT,FILE,WORD pytest tests/…`."""
     if "WORDREEL_DEMO" not in os.environ:
         pytest.skip("no WORDREEL_DEMO=EXPORT,FILE,WORD")
     export, path, word = os.environ["WORDREEL_DEMO"].split(",")
