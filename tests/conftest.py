@@ -36,7 +36,7 @@ def shared_data() -> Path:
 def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of versions with an exported tiny captioner; read only."""
     from pipelines.export.captions import export
-    from tests.support.tiny_captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
+    from tests.support.tiny.captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
 
     folder = tmp_path_factory.mktemp("models") / "captioner"
     info = {

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from data.media.vocabulary import END
-from tests.support import tiny_clips, tiny_pairs, tiny_reviews
 from tests.support.server_process import Server, serving
+from tests.support.tiny import clips as tiny_clips
+from tests.support.tiny import pairs as tiny_pairs
+from tests.support.tiny import reviews as tiny_reviews
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -9,7 +9,7 @@ import pytest
 
 from data.common.errors import UserError
 from data.media.word_vectors import read_vectors
-from tests.support.tiny_reviews import tiny
+from tests.support.tiny.reviews import tiny
 
 GLOVE = "the 1 -0.5 2e-1\n2000 4 5 6\n. . 7 8 9\nfilm 0 0 1\nfilm 9 9 9\n"
 

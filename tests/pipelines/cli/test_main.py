@@ -18,7 +18,7 @@ from data.common.errors import UserError
 from pipelines.cli.main import COMMANDS, run
 from tests.support.paths import ROOT
 from tests.support.source_files import fill
-from tests.support.tiny_captioner import SOURCE, VOCABULARY, encode, smooth_image, tiny_captioner
+from tests.support.tiny.captioner import SOURCE, VOCABULARY, encode, smooth_image, tiny_captioner
 
 # a warning of protobuf about TFDS 4.9.10
 pytestmark = pytest.mark.filterwarnings(r"ignore:label\(\) is deprecated:DeprecationWarning")

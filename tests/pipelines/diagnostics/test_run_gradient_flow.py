@@ -21,7 +21,7 @@ from pipelines.diagnostics import run_gradient_flow
 from pipelines.diagnostics.gradient_flow import build_cell, measure_gradient_flow
 from pipelines.training import trainer as training
 from pipelines.training.trainer import Trainer
-from tests.support.tiny_reviews import tiny
+from tests.support.tiny.reviews import tiny
 
 UNITS, EXAMPLES, STEPS = 5, 3, 12
 

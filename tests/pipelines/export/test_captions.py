@@ -22,7 +22,7 @@ from models.search.hypotheses import Hypotheses
 from models.search.sampling import greedy
 from pipelines.export.captions import SIGNATURES, export
 from pipelines.preprocessing.resize import decode_image
-from tests.support.tiny_captioner import (
+from tests.support.tiny.captioner import (
     GRID,
     OPTIONS,
     SIZE,

@@ -27,7 +27,7 @@ from pipelines.tasks.image_source import ImageSource
 from tests.support import prepared_folders
 from tests.support.cached_images import image_table as table
 from tests.support.source_files import jpeg
-from tests.support.tiny_clips import tiny
+from tests.support.tiny.clips import tiny
 
 
 @pytest.fixture

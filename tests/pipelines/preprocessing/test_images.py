@@ -19,7 +19,7 @@ from data.media.images import _to_rgb
 from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
 from pipelines.preprocessing.images import decode_or_flag
 from pipelines.preprocessing.resize import apply_orientation, decode_image
-from tests.support.tiny_captioner import encode, png_chunk, smooth_image
+from tests.support.tiny.captioner import encode, png_chunk, smooth_image
 
 SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")

@@ -16,7 +16,7 @@ from pipelines.reports.attention import (
     attention_figure,
     attention_strip,
 )
-from tests.support.tiny_captioner import encode
+from tests.support.tiny.captioner import encode
 
 GRAY = Image.new("RGB", (300, 300), (128, 128, 128))
 

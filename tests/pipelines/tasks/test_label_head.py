@@ -21,7 +21,7 @@ from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.reports.page import RunFacts
 from pipelines.serving.client.predictors import Captioner
 from pipelines.tasks.label_head import LabelHead
-from tests.support.tiny_reviews import TEXTS, reviews, tiny
+from tests.support.tiny.reviews import TEXTS, reviews, tiny
 
 # A client with TensorFlow alone, in another folder.
 CLIENT = """

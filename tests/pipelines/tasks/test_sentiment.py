@@ -16,7 +16,7 @@ from data.builtin.reviews import review_label, synthetic_reviews
 from pipelines.cli.main import run
 from pipelines.config.config import Config
 from tests.support.paths import ROOT
-from tests.support.tiny_reviews import reviews
+from tests.support.tiny.reviews import reviews
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from pipelines.evaluation.metrics.translation import (
 )
 from pipelines.reports.page import RunFacts
 from pipelines.serving.client.predictors import Captioner, Translator
-from tests.support.tiny_pairs import PAIRS, tiny
+from tests.support.tiny.pairs import PAIRS, tiny
 
 # A client with TensorFlow alone, in another folder.
 CLIENT = """

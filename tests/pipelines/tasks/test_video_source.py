@@ -18,7 +18,7 @@ from pipelines.config.config import Config
 from pipelines.serving.client.predictors import Captioner, LabelPredictor
 from pipelines.tasks.assembly import build, prepare
 from tests.support.source_files import fill
-from tests.support.tiny_clips import tiny
+from tests.support.tiny.clips import tiny
 from tests.support.video_files import frame, write_clip
 
 # protobuf's word to TFDS 4.9.10, not to us.

@@ -24,8 +24,8 @@ from pipelines.config.config import Config
 from pipelines.runtime import cluster
 from pipelines.training import distribution
 from pipelines.training.trainer import Trainer
-from tests.support import tiny_trainer
 from tests.support.paths import ROOT
+from tests.support.tiny import trainer as tiny_trainer
 
 
 def begin(run_dir: Path, **options: Any) -> Trainer:

@@ -20,7 +20,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.config.config import Config
 from tests.support.paths import ROOT
-from tests.support.tiny_trainer import batches, newest, trainer, weight_sum
+from tests.support.tiny.trainer import batches, newest, trainer, weight_sum
 
 
 def start(run_dir: Path) -> subprocess.Popen[bytes]:
@@ -28,7 +28,7 @@ def start(run_dir: Path) -> subprocess.Popen[bytes]:
         [
             sys.executable,
             "-c",
-            f"from tests.support import tiny_trainer; tiny_trainer.main({str(run_dir)!r})",
+            f"from tests.support.tiny import trainer; trainer.main({str(run_dir)!r})",
         ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": "."},

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from pipelines.export.bundle.sample_requests import read_signatures
-from tests.support.tiny_captioner import encode, smooth_image
+from tests.support.tiny.captioner import encode, smooth_image
 
 SOURCE = Path(__file__).with_name("ask_export.c")
 

@@ -16,7 +16,7 @@ from pipelines.export.captions import export
 from pipelines.serving.client.exported_model import BATCH
 from pipelines.serving.client.predictors import Captioner
 from tests.support.paths import ROOT
-from tests.support.tiny_captioner import (
+from tests.support.tiny.captioner import (
     GRID,
     OPTIONS,
     SOURCE,

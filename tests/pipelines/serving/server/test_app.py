@@ -26,7 +26,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from tests.support.server_process import Server, serving
-from tests.support.tiny_captioner import encode, png_header, smooth_image
+from tests.support.tiny.captioner import encode, png_header, smooth_image
 
 PREDICT = "/v1/models/captioner:predict"
 KEY = "a secret"

@@ -24,7 +24,7 @@ from tests.support.page_in_browser import (
 )
 from tests.support.paths import ROOT
 from tests.support.server_process import serving
-from tests.support.tiny_captioner import encode, smooth_image
+from tests.support.tiny.captioner import encode, smooth_image
 from tests.support.video_files import write_clip
 
 __all__ = ["browser", "page", "server"]  # fixtures

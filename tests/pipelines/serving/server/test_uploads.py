@@ -24,7 +24,7 @@ from pipelines.serving.server.uploads import (
     is_clip,
     sample_clip,
 )
-from tests.support.tiny_captioner import png_header
+from tests.support.tiny.captioner import png_header
 from tests.support.video_files import FORMATS, numbers, write_clip
 
 SAMPLING = {"count": 4, "rate": None, "placing": "centred", "max_side": 64}
