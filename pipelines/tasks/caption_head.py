@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
@@ -32,7 +32,7 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
-from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict
+from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict, PreparedDataset
 
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
@@ -58,7 +58,7 @@ class CaptionHead:
         self.config, self.prepared = config, prepared
         self.options = search_options(config)
         self.metrics = METRICS[TASKS[config.task].answer]
-        self.curves = self.metrics.curves
+        self.curves: Sequence[str] = self.metrics.curves
         self.notes: list[str] = []
         self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"
@@ -122,17 +122,18 @@ class CaptionHead:
 
     @staticmethod
     def evaluate_export(
-        info: Mapping[str, Any], prepared: CaptionedDataset, split: str, predict: Predict
+        info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
     ) -> CaptionEvaluation:
         """Return the scores of an export; an invalid input has an empty caption."""
+        dataset = cast(CaptionedDataset, prepared)  # as all datasets of tasks with this head
         answer: str = info["answer"]
-        outputs = predict([name for name, _ in prepared.captions(split)])
+        outputs = predict([name for name, _ in dataset.captions(split)])
         predictions = {
             name: Prediction(["" if isinstance(found, str) else found[answer].decode()])
             for name, found in outputs.items()
         }
         options = SearchOptions(**current_fields(info["search"]))
-        return score(predictions, prepared, split, search_name(options), METRICS[answer])
+        return score(predictions, dataset, split, search_name(options), METRICS[answer])
 
     def export(
         self,

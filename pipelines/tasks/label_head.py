@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +24,7 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.labels import label_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
-from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict
+from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict, PreparedDataset
 
 BATCH = 100  # examples evaluated at once
 
@@ -41,7 +41,7 @@ class LabelHead:
     """
 
     monitor = "accuracy"
-    curves = ("accuracy", "top-5", "macro-F1")
+    curves: Sequence[str] = ("accuracy", "top-5", "macro-F1")
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
         """Take the dataset's classes, and write them to `run_dir`.
@@ -116,14 +116,15 @@ class LabelHead:
 
     @staticmethod
     def evaluate_export(
-        info: Mapping[str, Any], prepared: LabeledDataset, split: str, predict: Predict
+        info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
     ) -> LabelEvaluation:
         """Return the scores of an export; all labels of an invalid input have probability 0.
 
         Raises:
             UserError: if the split has a label that the model does not know.
         """
-        classes, labels = info["labels"], prepared.labels(split)
+        dataset = cast(LabeledDataset, prepared)  # as all datasets of tasks with this head
+        classes, labels = info["labels"], dataset.labels(split)
         if others := {label for _, label in labels} - {*classes}:
             raise UserError(
                 f"the label {min(others)!r} of {prepared.name} is not among the model's labels"
