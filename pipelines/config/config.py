@@ -148,7 +148,7 @@ class Config:
     position_init: bool = option(
         "encoder",
         False,
-        "larger random initialization of the position embeddings of grid cells",
+        "larger random initialization of the position embeddings of grid cells, no weight decay",
         requires="image",
     )
     sample_frames: int | None = _video_option(
@@ -225,7 +225,7 @@ class Config:
     )
     weight_decay: float = _training_option(
         0.01,
-        "weight decay of AdamW; not of biases, normalization and, with --position-init, positions",
+        "weight decay of AdamW, except for biases and normalization",
         constraint=NON_NEGATIVE,
     )
     clip_norm: float = _training_option(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data.common.errors import UserError
+from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.renamed import DATASETS, OPTIONS, TASK_ALIASES, current_fields, refuse_renamed
 from pipelines.config.run_directory import open_run
@@ -54,6 +55,12 @@ def test_current_names_do_not_change() -> None:
 
 def test_a_configuration_of_version_0_1_is_read() -> None:
     assert Config.from_json(json.dumps(OLD)) == NEW
+
+
+def test_the_search_of_an_export_of_version_0_1_is_read() -> None:
+    stored = {"beams": 3, "max_words": 9, "no_repeat_ngram": 2, "suppress_unknown": True}
+    expected = SearchOptions(beams=3, max_words=9, no_repeat_ngram_size=2)
+    assert SearchOptions(**current_fields(stored)) == expected
 
 
 @pytest.mark.parametrize("text", ["[]", "1", "{", '{"unknown": 1}'])
