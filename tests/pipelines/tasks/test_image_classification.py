@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(30)
     }
     fill(base / "source", files | {"blue/torn.jpg": files["blue/1.jpg"][:-300]})
-    words = ["image-classification", "--data", "pictures", "--source", str(base / "source")]
+    words = ["image-classification", "--data", "labeled-images", "--source", str(base / "source")]
     options = (
         "--backbone small-cnn --image-size 32 --units 8 --epochs 3 --batch-size 8 --ema-decay 0.5"
     )
