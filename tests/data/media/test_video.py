@@ -6,7 +6,6 @@ import os
 import struct
 import subprocess
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.common.errors import UserError
 from data.media.sampling import MAX_FRAMES, BadClip, Sampling
 from data.media.video import sample
 from tests.support.paths import ROOT
@@ -180,14 +178,6 @@ def test_a_header_of_ten_hours(tmp_path: Path, sampling: Sampling) -> None:
         sample(path, sampling)
 
 
-@pytest.mark.parametrize("interval", [0.04, 1e5])  # a header may give any rate
-def test_a_rate_with_too_many_frames_is_rejected(interval: float) -> None:
-    with pytest.raises(
-        BadClip, match=r"too long: 500 frames per second of 4,000\.0 s; the limit is 1,024"
-    ):
-        Sampling(rate=500).times(0, 4000, interval)
-
-
 @pytest.mark.parametrize("name", ["key.avi", "predicted.mp4"])
 def test_seeking_over_long_gaps_is_exact(tmp_path: Path, name: str) -> None:
     path = write_clip(tmp_path / name, range(3000))
@@ -320,36 +310,6 @@ def test_threads_are_independent(tmp_path: Path) -> None:
             == [[at + each for each in (4, 14, 24, 34)] for at in range(6)] * 4
         )
     assert cv2.getNumThreads() == 1
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"count": 4, "rate": 2.0},
-        {"count": 0},
-        {"count": 10**6},
-        {"rate": 0.0},
-        {"rate": float("nan")},
-        {"count": 4, "placing": "centered"},
-        {"count": 4, "max_side": 0},
-    ],
-)
-def test_an_invalid_sampling_is_rejected(options: dict[str, object]) -> None:
-    with pytest.raises(UserError):
-        Sampling(**options)  # type: ignore[arg-type]
-
-
-def test_the_fingerprint_depends_on_every_field() -> None:
-    choices: Sequence[Sampling] = (
-        Sampling(count=4),
-        Sampling(count=5),
-        Sampling(rate=4),
-        Sampling(count=4, placing="uniform"),
-        Sampling(count=4, max_side=64),
-    )
-    assert len({choice.fingerprint for choice in choices}) == len(choices)
-    assert Sampling(count=4).fingerprint == choices[0].fingerprint
 
 
 def test_importing_the_sampler_does_not_import_opencv() -> None:
