@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests.support.paths import SHARED_DATA
+from tests.support.shared_folder import build_once
 
 # A slow machine must not fail a test.
 hypothesis.settings.register_profile("wordreel", deadline=None)
@@ -35,16 +36,18 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of versions with an exported tiny captioner; read only."""
-    from pipelines.export.captions import export
-    from tests.support.tiny.captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
 
-    folder = tmp_path_factory.mktemp("models") / "captioner"
-    info = {
-        "task": "image-captioning",
-        "command": "python train.py --seed 1",
-        "licence": "drawn by Wordreel",
-        "config": {"data": "synthetic-scenes", "train_split": "train", "seed": 1},
-        "metrics": {"test": {"BLEU-4": 71.0, "signature": "tok:x|items:5"}},
-    }
-    export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder, info)
-    return folder
+    def write(folder: Path) -> None:
+        from pipelines.export.captions import export
+        from tests.support.tiny.captioner import OPTIONS, SOURCE, VOCABULARY, tiny_captioner
+
+        info = {
+            "task": "image-captioning",
+            "command": "python train.py --seed 1",
+            "licence": "drawn by Wordreel",
+            "config": {"data": "synthetic-scenes", "train_split": "train", "seed": 1},
+            "metrics": {"test": {"BLEU-4": 71.0, "signature": "tok:x|items:5"}},
+        }
+        export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder, info)
+
+    return build_once(tmp_path_factory, "captioner", write)

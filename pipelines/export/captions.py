@@ -88,9 +88,11 @@ def export(
     inputs = input_signatures(source)
 
     def functions(folded: EncoderHead) -> dict[str, Any]:
+        encode = tf.function(folded.encode, autograph=False)  # traced once for all signatures
+
         def answers(read: Read, given: tf.Tensor, search: Search) -> dict[str, tf.Tensor]:
             outputs = functools.partial(_outputs, folded.head, vocabulary, options, answer, search)
-            return predict(folded, read, outputs, given)
+            return predict(encode, read, outputs, given)
 
         searches = {
             name: _searches(functools.partial(answers, read), spec, options)

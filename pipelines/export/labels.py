@@ -53,10 +53,11 @@ def export_labels(
     inputs = input_signatures(source)
 
     def functions(folded: EncoderHead) -> dict[str, Any]:
+        encode = tf.function(folded.encode, autograph=False)  # traced once for all signatures
         outputs = functools.partial(_outputs, folded.head, classes)
         return {
             name: tf.function(
-                functools.partial(predict, folded, read, outputs),
+                functools.partial(predict, encode, read, outputs),
                 input_signature=[spec],
                 autograph=False,
             )

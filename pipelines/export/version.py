@@ -131,13 +131,16 @@ def write_export(
 
 
 def input_signatures(source: Preprocessing) -> dict[str, tuple[tf.TensorSpec, Read]]:
-    """Return the input of each signature and the function that reads it."""
+    """Return the input of each signature and the function that reads it, traced once for all."""
     others: dict[str, tuple[tf.TensorSpec, Read]] = getattr(source, "more_signatures", {})
-    return {"serving_default": (source.signature, source.read_in_graph), **others}
+    inputs = {"serving_default": (source.signature, source.read_in_graph), **others}
+    return {
+        name: (spec, tf.function(read, autograph=False)) for name, (spec, read) in inputs.items()
+    }
 
 
 def predict(
-    model: EncoderHead,
+    encode: Callable[[Any], Memory],
     read: Read,
     head: Callable[[Memory, tf.Tensor], dict[str, tf.Tensor]],
     given: tf.Tensor,
@@ -145,7 +148,7 @@ def predict(
     """Compute the outputs of a signature for a batch that may be empty.
 
     Args:
-        model: its encoder computes the memory.
+        encode: (rows) → memory.
         read: (batch) → rows for the model, and bool `[batch]`, which of them are valid.
         head: (memory, valid) → outputs `[batch, ...]` by name.
         given: the batch.
@@ -154,7 +157,7 @@ def predict(
     missing = tf.cast(shape[:1] == 0, tf.int32)
     blank = tf.zeros(tf.concat([missing, shape[1:]], axis=0), given.dtype)
     rows, valid = read(tf.concat([given, blank], axis=0))
-    outputs = head(model.encode(rows), valid)
+    outputs = head(encode(rows), valid)
     return {name: output[: shape[0]] for name, output in outputs.items()}
 
 

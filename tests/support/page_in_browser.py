@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import functools
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 
 from data.media.vocabulary import END
 from tests.support.server_process import Server, serving
+from tests.support.shared_folder import build_once
 from tests.support.tiny import clips as tiny_clips
 from tests.support.tiny import pairs as tiny_pairs
 from tests.support.tiny import reviews as tiny_reviews
+from tests.support.unverified_exports import unverified_exports
 
 CHROMIUM = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -43,22 +46,24 @@ LIT = """(() => {
 @pytest.fixture(scope="module")
 def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Start a server with a model of each kind; other tests verify the exports."""
-    scratch, folders = tmp_path_factory.mktemp("page"), []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipelines.export.version.refuse_invalid", lambda folder: None)
-        for name, experiment in (
-            ("clips", tiny_clips.tiny("video-captioning", new_folder(scratch / "video"))),
-            ("pairs", tiny_pairs.tiny(new_folder(scratch / "text"))),
-            ("reviews", tiny_reviews.tiny(new_folder(scratch / "review"))),
-        ):
-            folders.append(scratch / name)
-            experiment.export(folders[-1], {})
-    with serving(captioner_folder, *folders) as server:
+    makers: dict[str, Callable[[Path], Any]] = {
+        "clips": functools.partial(tiny_clips.tiny, "video-captioning"),
+        "pairs": tiny_pairs.tiny,
+        "reviews": tiny_reviews.tiny,
+    }
+
+    def write(folder: Path) -> None:
+        with unverified_exports():
+            for name, tiny in makers.items():
+                tiny(new_folder(folder / "data" / name)).export(folder / name, {})
+
+    models = build_once(tmp_path_factory, "page", write)
+    with serving(captioner_folder, *(models / name for name in makers)) as server:
         yield server.ready()
 
 
 def new_folder(folder: Path) -> Path:
-    folder.mkdir()
+    folder.mkdir(parents=True)
     return folder
 
 

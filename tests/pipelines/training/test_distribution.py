@@ -31,9 +31,14 @@ from tests.support.tiny import trainer as tiny_trainer
 def begin(run_dir: Path, **options: Any) -> Trainer:
     """Return a trainer of a model without dropout: where a row falls must not matter."""
     strategy = distribution.make_strategy()
-    config = Config(
-        units=8, dropout=0.0, epochs=2, warmup_steps=2, fine_tune_from=2, patience=9, **options
-    )
+    chosen: dict[str, Any] = {
+        "units": 8,
+        "dropout": 0.0,
+        "epochs": 2,
+        "warmup_steps": 2,
+        "patience": 9,
+    }
+    config = Config(**(chosen | {"fine_tune_from": 2} | options))
     with distribution.scope(strategy):
         model = tiny_trainer.captioner(config)
     return Trainer(model, config, run_dir, tiny_trainer.STEPS, strategy)
@@ -105,7 +110,7 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path: Path) ->
 def test_parts_taken_one_after_the_other_learn_what_the_whole_does(tmp_path: Path) -> None:
     losses = []
     for accumulate in (1, 3):
-        it = begin(tmp_path / str(accumulate), micro_batches=accumulate)
+        it = begin(tmp_path / str(accumulate), micro_batches=accumulate, fine_tune_from=1)
         it.fit(tiny_trainer.batches, lambda _: {"score": 1.0}, "score")
         losses.append([record["loss"] for record in it.history])
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)

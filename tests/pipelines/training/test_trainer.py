@@ -80,7 +80,7 @@ def test_the_backbone_is_trained_from_its_epoch_on_without_its_batch_norms(tmp_p
 
 
 def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
-    it = trainer(tmp_path)
+    it = trainer(tmp_path, fine_tune_from=1)
     it.config = Config(epochs=40, patience=2)
     scores, weights = iter([0.1, 0.5, 0.4, 0.3, 0.9]), []
 
@@ -120,7 +120,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_by_name(tmp_path: Path) -> 
 
 
 def test_the_loss_of_the_history_is_the_mean_of_the_epoch(tmp_path: Path) -> None:
-    it = trainer(tmp_path)
+    it = trainer(tmp_path, fine_tune_from=1)
     it.fit(batches, lambda _: {"score": 1.0}, "score")
     losses = [record["loss"] for record in it.history]
     assert len(losses) == 4

@@ -33,9 +33,14 @@ def batches(epoch: int, skip: int) -> list[tuple[tf.Tensor, Any]]:
 
 
 def trainer(run_dir: Path, **options: Any) -> Trainer:
-    config = Config(
-        units=8, dropout=0.3, epochs=4, warmup_steps=2, patience=9, fine_tune_from=2, **options
-    )
+    chosen: dict[str, Any] = {
+        "units": 8,
+        "dropout": 0.3,
+        "epochs": 4,
+        "warmup_steps": 2,
+        "patience": 9,
+    }
+    config = Config(**(chosen | {"fine_tune_from": 2} | options))
     return Trainer(captioner(config), config, run_dir, STEPS)
 
 

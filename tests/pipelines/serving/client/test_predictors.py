@@ -12,25 +12,22 @@ import numpy as np
 import pytest
 
 from data.common.errors import UserError
-from pipelines.export.captions import export
 from pipelines.serving.client.exported_model import BATCH
 from pipelines.serving.client.predictors import Captioner
 from tests.support.paths import ROOT
 from tests.support.tiny.captioner import (
     GRID,
     OPTIONS,
-    SOURCE,
     VOCABULARY,
     encode,
     smooth_image,
-    tiny_captioner,
 )
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_dir(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
-    export(tiny_captioner(), SOURCE, VOCABULARY, OPTIONS, folder / "export", {})
+    shutil.copytree(captioner_folder, folder / "export")
     return folder
 
 
