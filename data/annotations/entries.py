@@ -77,8 +77,7 @@ class Entry(NamedTuple):
         return str(self.path) if self.relative_path else ""
 
 
-@dataclass(frozen=True)
-class Annotations:
+class Annotations(NamedTuple):
     """The annotations of a source: the entries to use, the problems found, and notes to print."""
 
     entries: tuple[Entry, ...]
@@ -111,7 +110,7 @@ class Problem:
 
 
 class TextExample(NamedTuple):
-    """A text with its label or its translation.
+    """A text with its label or its translation, as a source has it.
 
     Attributes:
         text_id: its file and line: "train.tsv:12".
@@ -124,6 +123,12 @@ class TextExample(NamedTuple):
     text: str
     target: str
     split: str | None
+
+
+def text_entry(text_id: str, text: str, target: str, split: str, *, paired: bool) -> Entry:
+    """Return the entry of a text; if `paired`, the target is its translation, not its label."""
+    captions, label = ((text, target), "") if paired else ((text,), target)
+    return Entry(text_id, text_id, "", captions, split, label)
 
 
 def part_name(file: str, start: float, end: float | None) -> str:

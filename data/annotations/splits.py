@@ -7,13 +7,20 @@ that the same example is always in the same split; cross-validation folds are cu
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from data.annotations.entries import Annotations, Problem, Row, TextExample
+from data.annotations.entries import (
+    Annotations,
+    Entry,
+    Problem,
+    Row,
+    TextExample,
+    text_entry,
+)
 from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
@@ -90,41 +97,41 @@ def choose_splits(
     return chosen, (note,)
 
 
-def into_splits(
-    examples: Iterable[TextExample], *, paired: bool
-) -> tuple[dict[str, list[TextExample]], list[Problem], list[str]]:
-    """Assign texts to splits (see `choose_splits`), ordered by a hash of their ids.
+def split_texts(examples: Iterable[TextExample], *, paired: bool) -> Annotations:
+    """Assign texts to splits (see `choose_splits`), ordered by split and a hash of their ids.
 
     Texts with a problem are left out, and so are training texts that also occur in another split.
 
     Args:
         examples: in the order of the source.
         paired: whether their targets are translations, not labels.
-
-    Returns:
-        The texts of each split, the problems found, and notes to print.
     """
     kept, problems = list[TextExample](), list[Problem]()
+
+    def report(example: TextExample, reason: str, *, bad: bool = True) -> None:
+        where = example.text_id.partition(":")[0]
+        problems.append(Problem(example.text_id, reason, where, bad))
+
     for example in examples:
         if reason := _text_problem(example, paired):
-            where = example.text_id.partition(":")[0]
-            problems.append(Problem(example.text_id, reason, where))
+            report(example, reason)
         else:
             kept.append(example)
     labeled = ((each.text_id, "" if paired else each.target, each.split) for each in kept)
     chosen, notes = choose_splits(labeled, "text")
     kept = [each._replace(split=chosen.get(each.text_id, each.split or "train")) for each in kept]
     held_out = {each.text: each.text_id for each in kept if each.split != "train"}
-    splits: dict[str, list[TextExample]] = {}
+    splits: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
     for example in sorted(kept, key=lambda example: _digest(example.text_id)):
         if example.split == "train" and example.text in held_out:
             reason = f"in two splits: the same text as {held_out[example.text]}, which is kept"
-            where = example.text_id.partition(":")[0]
-            problems.append(Problem(example.text_id, reason, where, bad=False))
+            report(example, reason, bad=False)
         else:
-            splits.setdefault(str(example.split), []).append(example)
-    order = ("train", "validation", "test")
-    return {split: splits[split] for split in order if split in splits}, problems, list(notes)
+            text_id, text, target, split = example
+            entry = text_entry(text_id, text, target, str(split), paired=paired)
+            splits[entry.split].append(entry)
+    entries = itertools.chain.from_iterable(splits.values())
+    return Annotations(tuple(entries), tuple(problems), notes)
 
 
 def _text_problem(example: TextExample, paired: bool) -> str:
@@ -175,7 +182,7 @@ def assign_fold(annotations: Annotations, fold: int) -> Annotations:
         entry._replace(split=splits[bins[entry.group]]) for entry in annotations.entries
     )
     note = f"fold {fold} of {FOLDS}: split by {len(sizes):,} groups"
-    return dataclasses.replace(annotations, entries=entries, notes=(note,))
+    return annotations._replace(entries=entries, notes=(note,))
 
 
 def check_train_and_validation(annotations: Annotations, kind: str) -> None:

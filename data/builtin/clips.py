@@ -22,9 +22,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.annotations.entries import Entry
 from data.builtin import scenes
 from data.builtin.scenes import COLORS, SHAPES, Pose, Scene, SceneObject, noun, place_words
 from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
+from data.media.images import encode_png
 
 # Increased when the same seed gives other clips or captions; scenes.py renders their frames.
 VERSION = 1
@@ -111,6 +113,18 @@ def clip_by_id(clip_id: str) -> SyntheticClip:
         clip = _compose(rng, action)
         if split_of_scene(clip.content()) == split:
             return clip
+
+
+def entries(seed: int) -> Iterator[Entry]:
+    """Yield the entries of all splits."""
+    for split in SPLITS:
+        for name, clip in synthetic_clips(split, seed):
+            yield Entry(name, name, "", tuple(generate_captions(clip)), split, clip.action)
+
+
+def render_pngs(clip_id: str) -> list[bytes]:
+    """Return the frames of a clip, encoded."""
+    return [encode_png(frame) for frame in render(clip_by_id(clip_id))]
 
 
 def _compose(rng: random.Random, action: str) -> SyntheticClip:

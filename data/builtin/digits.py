@@ -10,9 +10,13 @@ The split is stratified by digit and derived from `SEED`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+
+from data.annotations.entries import Entry
+from data.media.images import encode_png
 
 # Increase it when the images or their splits change, so that the dataset is prepared again.
 VERSION = 1
@@ -43,11 +47,18 @@ def _images_and_labels() -> tuple[np.ndarray, np.ndarray]:
     return bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
 
 
-def digit_by_id(digit_id: str) -> tuple[np.ndarray, str]:
-    """Return the pixels, uint8 `[8, 8]`, 0 to 16, and the label, "0" to "9", of a digit."""
-    pixels, labels = _images_and_labels()
-    index = int(digit_id.removeprefix("digit-")) - 1
-    return pixels[index], str(labels[index])
+def entries(seed: int) -> Iterator[Entry]:
+    """Yield the entries of all splits; they do not depend on the seed."""
+    del seed
+    for split, digits in read_digits().items():
+        for name, label in zip(digits.ids, digits.labels, strict=True):
+            yield Entry(name, name, "", (), split, str(label))
+
+
+def render_png(digit_id: str) -> bytes:
+    """Return the image of a digit, encoded: white on black."""
+    pixels = _images_and_labels()[0][int(digit_id.removeprefix("digit-")) - 1]
+    return encode_png(np.rint(pixels * (255 / LEVELS)).astype(np.uint8))
 
 
 def read_digits() -> dict[str, Digits]:

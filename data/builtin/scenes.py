@@ -23,7 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from data.annotations.entries import Entry
 from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
+from data.media.images import encode_png
 
 # Increased when the same seed gives other images or captions, so that they are generated again.
 VERSION = 1
@@ -166,6 +168,18 @@ def scene_by_id(scene_id: str) -> Scene:
         scene = _compose(rng, unseen=split == "unseen")
         if split in ("unseen", split_of_scene(scene.content())):
             return scene
+
+
+def entries(seed: int) -> Iterator[Entry]:
+    """Yield the entries of all splits."""
+    for split in SPLITS:
+        for name, scene in synthetic_scenes(split, seed):
+            yield Entry(name, name, "", tuple(generate_captions(scene)), split)
+
+
+def render_png(scene_id: str) -> bytes:
+    """Return the image of a scene, encoded."""
+    return encode_png(render(scene_by_id(scene_id)))
 
 
 def _compose(rng: random.Random, unseen: bool) -> Scene:

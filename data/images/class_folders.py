@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from data.annotations.assemble import assemble
@@ -102,6 +101,6 @@ def _assemble(rows: Sequence[Row | Problem], root: Path) -> Annotations:
         for entry in annotations.entries
         if counts[entry.label] == 1
     ]
-    return replace(
-        annotations, problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
+    return annotations._replace(
+        problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
     )

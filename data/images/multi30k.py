@@ -5,7 +5,6 @@ Flickr8k's images are a subset of those, so Flickr8k is enough to caption in Ger
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def read_multi30k(source: Path, language: str) -> Annotations:
     used = {row.file: folder.files[row.file] for row in present}
     annotations = assemble(present, folder._replace(files=used), partial=True)
     note = f"{len(present):,} of {len(rows):,} captions have their image in {images.name}/"
-    return dataclasses.replace(annotations, notes=(*annotations.notes, note))
+    return annotations._replace(notes=(*annotations.notes, note))
 
 
 def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from data.media.limits import MAX_PIXELS
 MAX_SIDE = 512
 # Not every format Pillow knows: some (EPS) start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+MAX_BYTES = 400_000_000  # a larger file cannot be decoded to at most `MAX_PIXELS`
 _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
 # Pillow warns about unusual metadata and sizes; `load_image` has its own checks.
@@ -75,6 +77,17 @@ def load_image(
     except Exception as error:  # on arbitrary bytes, decoders raise nearly any exception
         text = "cut short" if "truncated" in str(error).lower() else f"damaged ({error})"
         raise BadImage(text) from None
+
+
+def load_file(path: Path, max_side: int, plain_side: int | None = None) -> bytes:
+    """Return the JPEG of an image file: see `load_image`.
+
+    Raises:
+        BadImage: with the reason why it cannot be decoded.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise BadImage(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
+    return load_image(path.read_bytes(), max_side=max_side, plain_side=plain_side).jpeg
 
 
 def _too_large(pixels: int) -> BadImage:

@@ -8,6 +8,7 @@ from pathlib import Path
 from data.annotations.entries import Annotations
 from data.common.errors import UserError, unknown
 from data.images.datasets import IMAGE_DATASETS
+from data.storage.cache import log
 from data.storage.dataset_info import (
     TFDS,
     UNKNOWN_LICENSE,
@@ -37,13 +38,16 @@ def preparable(name: str) -> Dataset:
 
 
 def load_annotations(name: str, source: str | Path | None, options: Options) -> Annotations:
-    """Return what the source of a dataset holds.
+    """Return what the source of a dataset holds; print its notes.
 
     Raises:
         UserError: for a source that does not exist or does not have the expected layout.
     """
     dataset = preparable(name)
-    return dataset.load_annotations(source_folder(dataset, source), options)
+    annotations = dataset.load_annotations(source_folder(dataset, source), options)
+    for note in annotations.notes:
+        log(f"{name}: {note}")
+    return annotations
 
 
 def license_of(name: str) -> str:

@@ -29,7 +29,6 @@ from data.storage.cache import data_home, log, writing_to
 from data.storage.dataset_info import (
     PREPARED,
     Dataset,
-    check_max_bad,
     datasets_with,
     find_dataset,
     source_folder,
@@ -67,7 +66,6 @@ def prepare_images(
     """
     annotation = "labels" if labels else "captions"
     dataset = find_dataset(name, datasets_with(IMAGE_DATASETS, annotation))
-    check_max_bad(max_bad)
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
         return StoredImages(**_opened(folder, "image_id", "label" if labels else "captions"))
@@ -110,7 +108,6 @@ def prepare_clips(
             layout, too many bad clips, or a `data_dir` that cannot be written.
     """
     dataset = find_dataset(name, {each.name: each for each in CLIP_DATASETS})
-    check_max_bad(max_bad)
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
         stored = StoredClips(**_opened(folder, "clip_id"))

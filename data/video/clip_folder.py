@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
@@ -93,4 +92,4 @@ def assemble_clips(
             names = " and ".join(sorted(splits[entry.group]))
             reasons.append(f"group in two splits: {entry.group!r} is in {names}")
         found += [Problem(entry.file, reason, "", bad=False) for reason in reasons]
-    return replace(annotations, problems=(*annotations.problems, *found))
+    return annotations._replace(problems=(*annotations.problems, *found))
