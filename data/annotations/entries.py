@@ -17,10 +17,9 @@ class Row(NamedTuple):
         split: "train", "validation" or "test"; None where the row names none.
         where: file and line: "captions.csv:12".
         image_id: None: the file's name is the id.
-        number: of the caption. Two rows of an image with the same number and caption are
-            duplicates.
+        number: of the caption; equal captions of an image with equal numbers are duplicates.
         label: the class; None where the row has none.
-        group: all entries of one group get the same split; None: the file is its own group.
+        group: see `Entry`; None: the file is its own group.
         start: of the part of a clip, in seconds.
         end: in seconds; None: the end of the clip.
     """
@@ -39,8 +38,6 @@ class Row(NamedTuple):
 
 class Entry(NamedTuple):
     """One example of a dataset: an image, a clip or a part of one, or a text.
-
-    A job holds all entries of a source in memory, so equal strings are shared among them.
 
     Attributes:
         image_id: its id.
@@ -99,8 +96,8 @@ class Problem:
         file: the image, clip or text, as the source names it.
         reason: its kind, then the details: "undecodable: cut short".
         where: file and line ("captions.csv:12"), or the folder, where it was found.
-        bad: whether the example counts towards the share of bad examples at which preparation
-            stops. A dropped caption of an image that has others does not.
+        bad: whether the example counts towards the share of bad examples. A dropped caption of an
+            image that has others does not.
     """
 
     file: str
@@ -132,7 +129,7 @@ def text_entry(text_id: str, text: str, target: str, split: str, *, paired: bool
 
 
 def part_name(file: str, start: float, end: float | None) -> str:
-    """Return the name of a part of a clip, written as a URI's media fragment.
+    """Return the name of a part of a clip (in seconds), written as a URI's media fragment.
 
     >>> part_name("a.mp4", 1.5, 4.0), part_name("a.mp4", 2.0, None), part_name("a.mp4", 0.0, None)
     ('a.mp4#t=1.5,4', 'a.mp4#t=2', 'a.mp4')

@@ -1,9 +1,4 @@
-"""Splits: their names, and how examples are assigned to them.
-
-Where a source names the splits, they stay. Otherwise a hash of each id chooses (`hash_splits`), so
-that the same example is always in the same split; cross-validation folds are cut by groups
-(`fold_listing`).
-"""
+"""Splits: their names, and how examples are assigned to them."""
 
 from __future__ import annotations
 
@@ -39,8 +34,8 @@ _BINS = 2 * FOLDS
 def hash_splits(ids: Iterable[str]) -> dict[str, str]:
     """Split ids 80 : 10 : 10 by a hash of each.
 
-    The split of an id does not depend on the other ids, so new ones do not move old ones. The
-    exception: where train or validation would be empty, the id with the nearest hash moves there.
+    The split of an id does not depend on the other ids, except where train or validation would be
+    empty: the id with the nearest hash moves there.
 
     >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
     ['train', 'validation']
@@ -158,12 +153,8 @@ def assign_fold(annotations: Annotations, fold: int) -> Annotations:
     Groups go, largest first, to the bin with the fewest entries. The bins do not depend on the
     fold, so that each entry is in the test split of exactly one of the five folds.
 
-    Args:
-        annotations: their own splits are ignored.
-        fold: 1 to 5.
-
     Raises:
-        UserError: if there is no such fold, or there are too few groups.
+        UserError: if there is no such fold (1 to 5), or there are too few groups.
     """
     if not 1 <= fold <= FOLDS:
         raise UserError(f"--fold is 1 to {FOLDS}, not {fold}")
@@ -187,10 +178,6 @@ def assign_fold(annotations: Annotations, fold: int) -> Annotations:
 
 def check_train_and_validation(annotations: Annotations, kind: str) -> None:
     """Check that there is something to train on and to validate with.
-
-    Args:
-        annotations: of images or clips.
-        kind: the noun for an entry in messages.
 
     Raises:
         UserError: if the training or the validation split is empty.
@@ -237,9 +224,5 @@ def parse_slice(text: str, total: int) -> slice | None:
 
 
 def whole_split(split: str) -> str:
-    """Return the split that a TFDS slice is cut from.
-
-    >>> whole_split("train[:95%]")
-    'train'
-    """
+    """Return the split that a TFDS slice is cut from: "train" of "train[:95%]"."""
     return re.split(r"[\[+]", split, maxsplit=1)[0]

@@ -1,8 +1,7 @@
 """Parse a caption of a synthetic scene or clip: what does the sentence state?
 
 The parser knows English phrases, not the wordings of the generated captions, so it also reads what
-a model writes. Punctuation and case are ignored. The grammar, over the phrases in
-`_SCENE_PHRASES` and `_CLIP_PHRASES`:
+a model writes. Punctuation and case are ignored. The grammar, over the phrases below:
 
     sentence  = [opening] [count] {["and" | "with"] clause}
     clause    = mentioned predicates | "it" predicates | "they" ["are"] pair
@@ -117,9 +116,6 @@ def parse(caption: str, *, moving: bool) -> Claims | None:
     >>> claims = parse("Two things: a big star, and a heart above it.", moving=False)
     >>> claims.count, claims.relations, [sorted(mention) for mention in claims.mentions]
     (2, [(1, 'above', 0)], [[('shape', 'star'), ('size', 'large')], [('shape', 'heart')]])
-    >>> claims = parse("A red star moves up, and it meets the heart.", moving=True)
-    >>> claims.motions, claims.relations, [sorted(mention) for mention in claims.mentions]
-    ([(0, 'up')], [(0, 'meet', 1)], [[('color', 'red'), ('shape', 'star')], [('shape', 'heart')]])
     >>> parse("a star above", moving=False)
 
     Args:
@@ -140,9 +136,6 @@ def _split_phrases(pattern: re.Pattern[str], caption: str) -> list[tuple[str, st
     """Split a caption into (kind, text) of the phrases that the groups of a pattern name.
 
     The text of a group `kind_name` is the name.
-
-    >>> _split_phrases(re.compile("(?P<color>red|blue)|(?P<motion_up>rises)"), "Red, rises!")
-    [('color', 'red'), ('motion', 'up')]
     """
     text, phrases, start = " ".join(tokenize(caption)), [], 0
     while start < len(text):

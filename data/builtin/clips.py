@@ -7,8 +7,6 @@ of the same objects in the same places.
 >>> clip_id, clip = next(synthetic_clips("test"))
 >>> clip == clip_by_id(clip_id) and clip.action in ACTIONS
 True
->>> render(clip).shape
-(12, 64, 64, 3)
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ import numpy.typing as npt
 
 from data.annotations.entries import Entry
 from data.builtin import scenes
-from data.builtin.scenes import COLORS, SHAPES, Pose, Scene, SceneObject, noun, place_words
+from data.builtin.scenes import COLORS, SHAPES, Pose, Scene, SceneObject, Tones, noun, place_words
 from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
 from data.media.images import encode_png
 
@@ -74,7 +72,7 @@ class SyntheticClip:
 
     action: str
     objects: tuple[MovingObject, ...]
-    background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
+    background: Tones
     seed: int  # of the noise in the frames and of the wording of the captions
 
     def content(self) -> str:

@@ -2,9 +2,7 @@
 
 Alpaydin & Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning
 Repository, https://doi.org/10.24432/C50P49, licensed CC BY 4.0: the test part, by 13 writers. A
-pixel is the number of set pixels in a 4 × 4 block of the scan.
-
-The split is stratified by digit and derived from `SEED`.
+pixel is the number of set pixels in a 4 × 4 block of the scan. The split is stratified by digit.
 """
 
 from __future__ import annotations

@@ -1,15 +1,12 @@
 """Synthetic images: small scenes with five true captions each.
 
 A scene has one or two objects: shapes with a color, a size and a place. Everything follows from
-(split, seed, index), so the id of a scene is enough to render it and to check a caption of it
-(`data.builtin.caption_checker.is_true`). The combinations in `HELD_OUT` occur in the split `unseen`
-only, and each of its scenes has one.
+(split, seed, index), which make the id of a scene. The combinations in `HELD_OUT` occur in the
+split `unseen` only, and each of its scenes has one.
 
 >>> scene_id, scene = next(synthetic_scenes("test"))
 >>> scene == scene_by_id(scene_id)
 True
->>> render(scene).shape
-(64, 64, 3)
 """
 
 from __future__ import annotations
@@ -100,6 +97,7 @@ SHAPES: Mapping[str, Callable[[Array, Array], npt.NDArray[np.bool_]]] = {
 
 
 Pose = tuple[float, float, float, float]  # x, y, radius, tilt
+Tones = tuple[tuple[int, ...], tuple[int, ...]]  # RGB at two opposite corners
 
 
 @dataclass(frozen=True)
@@ -135,7 +133,7 @@ class Scene:
     """Objects that do not overlap, on a background that blends two tones."""
 
     objects: tuple[SceneObject, ...]
-    background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
+    background: Tones
     seed: int  # of the noise in the image and of the wording of the captions
 
     def content(self) -> str:
@@ -207,11 +205,11 @@ def _place(rng: random.Random, shape: str, color: str, size: str) -> SceneObject
     return SceneObject(shape, color, size, *pose)
 
 
-def background(rng: random.Random) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def background(rng: random.Random) -> Tones:
     """Return two pale or two dark tones that contrast with every color."""
     low, high = rng.choice([(208, 246), (14, 48)])
     first, second = (tuple(rng.randint(low, high) for _ in range(3)) for _ in range(2))
-    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
+    return first, second
 
 
 def render(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:

@@ -1,7 +1,4 @@
-"""Splits of generated data: the hash of an example's content decides which split may hold it.
-
-Two splits therefore never share an example, whatever their seeds are.
-"""
+"""Splits of generated data, by a hash of the content: no two share an example."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@
     flowers/train/daisy/1.jpg, flowers/test/rose/7.jpg            the same, split
     flowers/images/1.jpg, flowers/labels.csv                      image,label[,split]
 
-Where nothing names a split, each class is split 80 : 10 : 10 by a hash of its images' names; where
-only validation is missing, about a tenth of the training images becomes it.
+Where nothing names a split, or only validation is missing, `choose_splits` makes it.
 """
 
 from __future__ import annotations

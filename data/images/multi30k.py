@@ -22,10 +22,6 @@ def read_multi30k(source: Path, language: str) -> Annotations:
     The source has `{train,val,test}.LANGUAGE` (or .gz), `images.{train,val,test}.txt` with the name
     of an image for each line, and a folder of images, Flickr8k's or Flickr30k's.
 
-    Args:
-        source: the folder.
-        language: "de", "fr" or "cs".
-
     Raises:
         UserError: if one of them is missing, or two files have different numbers of lines.
     """
@@ -57,9 +53,5 @@ def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row
 
 
 def _number(name: str) -> str:
-    """Return Flickr's number of a photo; file names of Flickr8k have a key after it.
-
-    >>> _number("1000268201_693b08cb0e.jpg") == _number("1000268201.jpg")
-    True
-    """
+    """Return Flickr's number of a photo; file names of Flickr8k have a key after it."""
     return name.partition(".")[0].partition("_")[0]

@@ -28,9 +28,7 @@ class BadClip(UserError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which frames of a clip to take: a fixed number, or a number per second.
-
-    A frame is taken at most once: a clip with fewer frames than requested gives all its frames.
+    """Which frames of a clip to take, each at most once: a fixed number, or a number per second.
 
     Attributes:
         count: the number of frames; None if `rate` is given.
@@ -72,20 +70,17 @@ class Sampling:
     def times(self, start: float, end: float, interval: float) -> Array:
         """Return the times to sample, float64 `[times]`, ascending seconds.
 
-        Frame k of a clip lasts from k to k + 1 intervals. The frame for a time is the first one
-        that begins no earlier than half an interval before it: half the shortest interval so far
-        if the frame rate varies.
+        Frame k lasts from k to k + 1 intervals. The frame for a time is the first one that begins
+        no earlier than half an interval before it (the shortest so far if the rate varies).
 
         >>> Sampling(count=4).times(0.0, 8.0, interval=1.0)
         array([0.5, 2.5, 4.5, 6.5])
         >>> Sampling(count=3, placing="uniform").times(0.0, 9.0, interval=1.0)
         array([0., 4., 8.])
-        >>> Sampling(rate=0.5).times(1.0, 6.0, interval=1.0)
-        array([1., 3., 5.])
 
         Args:
-            start: start of the window, in seconds.
-            end: end of the window, in seconds.
+            start: of the window, in seconds.
+            end: of the window, in seconds.
             interval: time between two frames, in seconds.
 
         Raises:

@@ -1,7 +1,5 @@
 """Overlaps between splits: files, near-duplicates, groups and sets of captions.
 
-    pairs, unreadable = find_leaks(annotations.entries)
-
 Images are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
 gray copy; Zauner 2010), which small changes of size, color or quality hardly change.
 """
@@ -61,8 +59,7 @@ def find_leaks(
 
     Args:
         entries: of a source; those without a file are compared by captions and groups only.
-        near: images are near duplicates if at most this many of the 64 bits of their hashes
-            differ.
+        near: images are near duplicates if at most this many of the 64 bits of their hashes differ.
         bar: a progress bar, updated for each.
 
     Returns:
@@ -111,7 +108,7 @@ def _hash_of(entry: Entry) -> int:
         clip = sample(entry.path, Sampling(count=1), start=entry.start, end=entry.end)
         middle = clip.frames[0]
         return perceptual_hash(middle)
-    jpeg = load_image(entry.path.read_bytes(), max_side=128).jpeg
+    jpeg = load_image(entry.path.read_bytes(), max_side=128)
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels is not None  # it was just encoded
     return perceptual_hash(pixels)

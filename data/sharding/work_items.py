@@ -1,8 +1,4 @@
-"""Work items: the entries of a source with hashes of their files; duplicates are removed.
-
-A job holds every item of a source in memory until its shards are planned; then they are in files,
-`KEY.items` of each shard.
-"""
+"""Work items: the entries of a source with hashes of their files; duplicates are removed."""
 
 from __future__ import annotations
 

@@ -1,9 +1,7 @@
 """The declaration of a dataset: what it holds, how its source is read, how examples are stored.
 
 A new dataset is one declaration in the registry of its modality (`data.images.datasets`,
-`data.video.datasets`, `data.text.datasets`) and one reader: a function that takes the folder of the
-user. The reader of a table declares its columns and combines four functions; this one reads images
-in photos/ and photos.csv (photo;description;part):
+`data.video.datasets`, `data.text.datasets`) and one reader, here of photos/ and photos.csv:
 
     TABLE = Layout({
         "file": Column(("photo",), required=True, filled=True),

@@ -1,7 +1,4 @@
-"""The manifest of a prepared dataset: every file with its size and SHA-256.
-
-`check` compares the files with it.
-"""
+"""The manifest of a prepared dataset: every file with its size and SHA-256."""
 
 from __future__ import annotations
 

@@ -1,8 +1,5 @@
 """Labeled texts: how their files are read, and what is refused.
 
-    read_tables(Path("sst2"))  # train.tsv, dev.tsv: sentence<TAB>label
-    read_polarity(Path("rt_polarity"))  # rt-polarity.pos and rt-polarity.neg
-
 The header of a table names the column of texts (text, sentence or review), that of labels (label,
 class or action) and, optionally, one of splits; a .tsv without a header has the text first and the
 label second. A line of JSON has the same names: {"text": "…", "label": "…"}.

@@ -1,8 +1,5 @@
 """Texts with their translations: how their files are read, and what is refused.
 
-    read_pairs(Path("corpus"), Languages("en", "de"))  # train.en and train.de, line by line
-    read_pairs(Path("corpus"), None)  # train.tsv: text<TAB>translation
-
 Two parallel files correspond line by line; each may be packed as .gz. The header of a table, or a
 line of JSON, names the two languages, or text and translation; without a header the text is first.
 """
@@ -51,8 +48,7 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[TextExampl
     """Read the parallel files, or the table, of each split: train, dev (or validation) and test.
 
     Raises:
-        UserError: naming what was looked for, if there are no training pairs; file and line of what
-            is not UTF-8 or not a table; both files and their counts where these differ.
+        UserError: naming what was looked for, or file and line of what cannot be read.
     """
     files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
     tables: Mapping[str, Path] = {}
@@ -88,11 +84,7 @@ def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) ->
 def _find_parallel(
     source: Path, languages: Languages | None, name: str
 ) -> tuple[Path, Path] | None:
-    """Return the two parallel files of a name; None: neither is there.
-
-    Raises:
-        UserError: if one of the two is missing.
-    """
+    """Return the two parallel files of a name; None: neither is there."""
     if languages is None:
         return None
     ends = [[f"{name}.{language}{gz}" for gz in PACKED] for language in languages]

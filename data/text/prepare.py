@@ -1,10 +1,7 @@
-"""Read the texts of a training run.
+"""Read the texts of a training run into memory; `wordreel prepare` can store them as well.
 
-    prepared = prepare_texts("sst2", "~/sst2")
-    for text_id, text in prepared.texts("validation"):
-        ...
-
-Each run reads them into memory; `wordreel prepare` can store them as well.
+prepared = prepare_texts("sst2", "~/sst2")
+texts = dict(prepared.texts("validation"))
 """
 
 from __future__ import annotations
@@ -42,12 +39,11 @@ def prepare_texts(
         languages: of pairs, from which to which, such as "en-de"; None: as the source has them.
         data_dir: where the report goes; see `data.storage.cache.data_home`.
         max_bad: the share of texts that may be unusable, 0 to 1.
-        seed: of generated texts; splits do not depend on it.
+        seed: of generated texts.
 
     Raises:
-        UserError: for an unknown name, a source that does not exist or does not have the expected
-            layout, labels that cannot be learned, too many bad texts, or a folder that cannot be
-            written.
+        UserError: for an unknown name, a source without the expected layout, labels that cannot be
+            learned, too many bad texts, or a folder that cannot be written.
     """
     labeled = {dataset.name: dataset for dataset in TEXT_DATASETS}
     paired = {dataset.name: dataset for dataset in PAIR_DATASETS}

@@ -40,12 +40,7 @@ CLIPS = Layout(
 
 
 def scan_clips(root: Path, *, by_stem: bool = False) -> MediaFolder:
-    """List the clips of a folder.
-
-    Args:
-        root: the folder.
-        by_stem: whether annotations name clips without folder and suffix.
-    """
+    """List the clips of a folder; `by_stem`: annotations name them without folder and suffix."""
     clips = scan(root)._replace(
         kind="clip", unannotated="without captions or a label", suffixes=CLIP_SUFFIXES
     )

@@ -68,11 +68,7 @@ class StoredClips(Stored):
         return {}
 
     def frames(self, split: str) -> Iterator[tuple[str, list[bytes]]]:
-        """Yield `(clip_id, encoded frames)` of each clip in the order of `lengths`.
-
-        The bytes are JPEG, those of generated clips PNG. `tf.io.decode_image(…, channels=3)`
-        reads both.
-        """
+        """Yield `(clip_id, JPEG or PNG frames)` of each clip in the order of `lengths`."""
         for clip_id, frames in self._encoded(split):
             yield clip_id, list(frames)
 
