@@ -51,9 +51,8 @@ def assemble(
     Raises:
         UserError: if there is no caption or label, or nothing to train on or to validate with.
     """
-    read, conflicts, notes = list[Problem](), list[Problem](), list[str]()
-    drafts = _group_rows(_separate(rows, read), folder, conflicts)
-    found = [*read, *conflicts]
+    drafts, found = _group_rows(rows, folder)
+    notes = list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
         first = f"; {found[0].where}: {found[0].reason}" if found else ""
         raise UserError(f"every {folder.kind} in {folder.root} is {folder.unannotated}{first}")
@@ -65,11 +64,17 @@ def assemble(
             found.append(Problem(name, reason, draft.where))
         else:
             kept.append(name)
-    found += _unannotated(drafts.values(), folder)
+    annotated = {folder.files.get(draft.file) for draft in drafts.values()}
+    found += [
+        Problem(name, folder.unannotated, folder.root.name)
+        for name, path in folder.files.items()
+        if path not in annotated and folder.has_suffix(path)
+    ]
     if used and not any(draft.file in folder.files for draft in used.values()):
+        names = ", ".join(map(repr, sorted(folder.files)[:3])) + ", …" * (len(folder.files) > 3)
         raise UserError(
             f"none of the {len(used):,} {folder.kind}s listed is in {folder.root}: "
-            f"the first is {next(iter(used))!r}, the folder holds {_first_names(folder.files)}"
+            f"the first is {next(iter(used))!r}, the folder holds {names or 'no files'}"
         )
     splits = {} if declared else hash_splits(used[name].group for name in kept)
     if splits:
@@ -99,21 +104,15 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft, splits: Mapping[str, s
     )
 
 
-def _separate(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
-    """Yield the rows; move the problems to `problems`."""
+def _group_rows(
+    rows: Iterable[Row | Problem], folder: MediaFolder
+) -> tuple[dict[str, _Draft], list[Problem]]:
+    """Group the rows by image or part of a clip, and leave out unusable captions."""
+    drafts, read, problems = dict[str, _Draft](), list[Problem](), list[Problem]()
     for row in rows:
         if isinstance(row, Problem):
-            problems.append(row)
-        else:
-            yield row
-
-
-def _group_rows(
-    rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]
-) -> dict[str, _Draft]:
-    """Group the rows by image or part of a clip, and leave out unusable captions."""
-    drafts: dict[str, _Draft] = {}
-    for row in rows:
+            read.append(row)
+            continue
         file = folder.name_of(row.file)
         name = part_name(file, row.start, row.end)
         if (draft := drafts.get(name)) is None:
@@ -132,7 +131,7 @@ def _group_rows(
         else:
             draft.captions += (caption,)
             draft.numbers += (row.number,)
-    return drafts
+    return drafts, [*read, *problems]
 
 
 def _row_conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[Problem]:
@@ -189,19 +188,3 @@ def _entry_problem(draft: _Draft, folder: MediaFolder, declared: bool) -> str:
     if not draft.captions and not draft.label:
         return folder.unannotated
     return "" if draft.split or not declared else "without a split, which others have"
-
-
-def _unannotated(drafts: Iterable[_Draft], folder: MediaFolder) -> list[Problem]:
-    """Return a problem for each file that no row names."""
-    annotated = {folder.files.get(draft.file) for draft in drafts}
-    return [
-        Problem(name, folder.unannotated, folder.root.name)
-        for name, path in folder.files.items()
-        if path not in annotated and folder.has_suffix(path)
-    ]
-
-
-def _first_names(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    some = ", ".join(map(repr, ordered[:3])) + ", …" * (len(ordered) > 3)
-    return some or "no files"

@@ -40,10 +40,8 @@ class Entry(NamedTuple):
     """One example of a dataset: an image, a clip or a part of one, or a text.
 
     Attributes:
-        image_id: its id.
         file: its name; parts of a clip have one each, see `part_name`.
         relative_path: its file, relative to `root`; "" for generated examples and texts.
-        captions: its captions.
         split: "train", "validation", "test" or a name of the dataset's own.
         label: its class; "" where it has none.
         group: all entries of one group get the same split.

@@ -29,11 +29,7 @@ def duplicate_problem(entry: Entry, first: Entry, kind: str) -> Problem | None:
 
 
 def summary(problems: Iterable[Problem]) -> str:
-    """Count the problems by kind, the most frequent first.
-
-    >>> summary([Problem("a.jpg", "undecodable: cut short", ""), Problem("b.jpg", "missing", "")])
-    '1 undecodable, 1 missing'
-    """
+    """Count the problems by kind, the most frequent first: "2 undecodable, 1 missing"."""
     counts = Counter(problem.reason.partition(":")[0] for problem in problems)
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
 
@@ -57,13 +53,7 @@ def read_report(path: Path) -> list[Problem]:
 
 
 def check_share(
-    name: str,
-    problems: Iterable[Problem],
-    *,
-    total: int,
-    max_bad: float,
-    report: Path,
-    kind: str,
+    name: str, problems: Iterable[Problem], *, total: int, max_bad: float, report: Path, kind: str
 ) -> None:
     """Check that not too large a share of the examples is bad.
 

@@ -103,7 +103,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: if it is not JSON (naming the line), or too deep or with too long a number.
+        UserError: if it is not JSON (with the line), too deep, or has too long a number.
     """
     text = read_text(path)
     try:

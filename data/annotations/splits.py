@@ -8,14 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from data.annotations.entries import (
-    Annotations,
-    Entry,
-    Problem,
-    Row,
-    TextExample,
-    text_entry,
-)
+from data.annotations.entries import Annotations, Entry, Problem, Row, TextExample, text_entry
 from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
@@ -93,13 +86,10 @@ def choose_splits(
 
 
 def split_texts(examples: Iterable[TextExample], *, paired: bool) -> Annotations:
-    """Assign texts to splits (see `choose_splits`), ordered by split and a hash of their ids.
+    """Return the entries of texts, assigned to splits by `choose_splits` and ordered by hashes.
 
     Texts with a problem are left out, and so are training texts that also occur in another split.
-
-    Args:
-        examples: in the order of the source.
-        paired: whether their targets are translations, not labels.
+    If `paired`, the targets are translations, not labels.
     """
     kept, problems = list[TextExample](), list[Problem]()
 

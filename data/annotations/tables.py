@@ -135,11 +135,7 @@ class TableRow(NamedTuple):
 
 
 def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    """Yield the rows of a table, and a problem for each line that is not a usable row.
-
-    Args:
-        path: a CSV or TSV file, or one JSON object a line; each may be compressed (.gz).
-        layout: its columns.
+    """Yield the rows of a CSV, TSV or JSON-lines file (or .gz); a problem for each unusable line.
 
     Raises:
         UserError: with file and line: not UTF-8, CSV or JSON; a column missing, or with two names.

@@ -2,10 +2,9 @@
 
 Word order and endings differ, so that a translation requires alignment: the German verb comes
 second, the rest of the verb last, and after "dass" and "weil" the verb itself comes last; articles
-and adjectives agree with the gender, number and case of a noun.
-
-Everything follows from (seed, split, index), and no two splits share a sentence. The nouns in
-`NEVER_OBJECTS` are objects in the split `unseen` only, and in each of its sentences.
+and adjectives agree with the gender, number and case of a noun. Everything follows from (seed,
+split, index), and no two splits share a sentence. The nouns in `NEVER_OBJECTS` are objects in the
+split `unseen` only, and in each of its sentences.
 
 >>> synthetic_pairs("test")[0]
 ('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')

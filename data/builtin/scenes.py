@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from data.annotations.entries import Entry
-from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
+from data.builtin.splits import split_of_scene
 from data.media.images import encode_png
 
 # Increased when the same seed gives other images or captions, so that they are generated again.
@@ -113,11 +113,6 @@ class SceneObject:
     tilt: float  # radians
 
     @property
-    def pose(self) -> Pose:
-        """Return (x, y, radius, tilt)."""
-        return self.x, self.y, self.radius, self.tilt
-
-    @property
     def column(self) -> str:
         """Return "left", "middle" or "right"."""
         return COLUMNS[int(3 * self.x)]
@@ -144,22 +139,16 @@ class Scene:
 
 
 def synthetic_scenes(split: str, seed: int = 0) -> Iterator[tuple[str, Scene]]:
-    """Yield the id and the scene of each image of a split.
-
-    Raises:
-        UserError: if there is no such split.
-    """
-    for scene_id in synthetic_ids(split, SPLITS, seed):
+    """Yield the id and the scene of each image of a split."""
+    for index in range(SPLITS[split]):
+        scene_id = f"{split}-{seed}-{index:05d}"
         yield scene_id, scene_by_id(scene_id)
 
 
 def scene_by_id(scene_id: str) -> Scene:
-    """Return the scene with an id such as "test-0-00003": split, seed, index.
-
-    Raises:
-        UserError: if the id has another form or split.
-    """
-    split = split_in_id(scene_id, SPLITS)
+    """Return the scene with an id such as "test-0-00003": split, seed, index."""
+    split = scene_id.partition("-")[0]
+    assert split in SPLITS
     # Seeding with a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(scene_id)
     while True:

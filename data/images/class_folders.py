@@ -27,11 +27,7 @@ LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label"
 
 
 def read_labeled_images(source: Path) -> Annotations:
-    """Read a user's own labeled images, in either layout.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read a user's own labeled images, in either layout."""
     table = find_one(source, "label file", LABEL_FILES)
     if table is None:
         return _read_class_folders(source)

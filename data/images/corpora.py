@@ -1,4 +1,7 @@
-"""Readers of corpora of captioned images in the layouts of their distributors."""
+"""Readers of corpora of captioned images in the layouts of their distributors.
+
+They raise a UserError for what is missing or cannot be read: what was looked for, file and line.
+"""
 
 from __future__ import annotations
 

@@ -35,11 +35,7 @@ _PLAIN_JPEG_SCALE = 2
 
 @dataclass(frozen=True, kw_only=True)
 class ImageDataset(Dataset):
-    """Images with captions, or with a label each.
-
-    Attributes:
-        reader: lists the images of a folder.
-    """
+    """Images with captions, or with a label each; `reader` lists the images of a folder."""
 
     reader: Callable[[Path], Annotations] | None = None
 

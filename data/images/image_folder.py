@@ -22,11 +22,7 @@ CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("
 
 
 def read_folder(source: Path) -> Annotations:
-    """Read a user's own folder of captioned images.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read a user's own folder of captioned images."""
     images = require(source, "image folder", ["images", "Images"], folder=True)
     table = find_one(source, "caption file", CAPTION_FILES)
     if table is None:

@@ -21,9 +21,6 @@ def read_multi30k(source: Path, language: str) -> Annotations:
 
     The source has `{train,val,test}.LANGUAGE` (or .gz), `images.{train,val,test}.txt` with the name
     of an image for each line, and a folder of images, Flickr8k's or Flickr30k's.
-
-    Raises:
-        UserError: if one of them is missing, or two files have different numbers of lines.
     """
     folders = list(dict.fromkeys([*FLICKR8K_IMAGES, *FLICKR30K_IMAGES]))
     images = require(source, "image folder", folders, folder=True)

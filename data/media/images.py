@@ -30,10 +30,7 @@ class BadImage(UserError):
 
 
 def load_image(
-    data: bytes,
-    *,
-    max_side: int | None = MAX_SIDE,
-    plain_side: int | None = None,
+    data: bytes, *, max_side: int | None = MAX_SIDE, plain_side: int | None = None
 ) -> bytes:
     """Decode an image completely and return it as an upright 8-bit RGB JPEG.
 

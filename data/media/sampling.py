@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data.common.errors import UserError, unknown
+from data.common.errors import UserError
 
-PLACINGS = ("centred", "uniform")
 # More frames are a mistake in the rate or the window, and would fill the memory.
 MAX_FRAMES = 1024
 MAX_RATE = 1000  # frames per second
@@ -55,8 +54,6 @@ class Sampling:
             raise UserError(
                 f"the frame rate must be above 0 and at most {MAX_RATE:,}, not {self.rate}"
             )
-        if self.placing not in PLACINGS:
-            raise unknown("placing of frames", self.placing, PLACINGS)
         if self.max_side is not None and self.max_side < 1:
             raise UserError(
                 f"the longest side of a frame must be at least 1 pixel, not {self.max_side}"
@@ -75,8 +72,6 @@ class Sampling:
 
         >>> Sampling(count=4).times(0.0, 8.0, interval=1.0)
         array([0.5, 2.5, 4.5, 6.5])
-        >>> Sampling(count=3, placing="uniform").times(0.0, 9.0, interval=1.0)
-        array([0., 4., 8.])
 
         Args:
             start: of the window, in seconds.

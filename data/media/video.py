@@ -1,9 +1,8 @@
 """Decode clips: take frames at chosen times and report faults of the file.
 
-Frames are chosen by time, not by number, so that a clip of variable frame rate is sampled as it is
-played. The length in the header is only an estimate: if the clip is longer or shorter, it is
-sampled again over its real length. Unused frames are grabbed but never converted; long gaps are
-skipped by seeking, and the timestamp after the seek is checked.
+Frames are chosen by time, so that a clip of variable frame rate is sampled as it is played. The
+length in the header is only an estimate: if it is wrong, the clip is sampled again over its real
+length. Unused frames are never converted; long gaps are skipped by seeking.
 """
 
 from __future__ import annotations
@@ -127,13 +126,13 @@ def _walk(
 
 
 class _Reader:
-    """A clip that is read once, forwards.
+    """A clip that is read once, forwards; times are in seconds from the first frame.
 
     Attributes:
         count: number of frames in the header.
-        header_end: length in the header, in seconds.
-        interval: time between two frames in seconds, at a constant frame rate.
-        time: time of the latest frame, in seconds from the first.
+        header_end: length in the header.
+        interval: time between two frames, at a constant frame rate.
+        time: time of the latest frame.
         ended: whether the last frame has been passed.
         grabbed: number of frames read, without those skipped by seeking.
     """

@@ -43,9 +43,7 @@ CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
 def tokenize(text: str, punctuation: bool = False) -> list[str]:
     r"""Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
 
-    Args:
-        text: the sentence.
-        punctuation: whether punctuation marks are kept, each as a token.
+    If `punctuation`, marks are kept, each as a token.
 
     >>> tokenize("A man's T-shirt -- is RED .")
     ['a', "man's", 't-shirt', 'is', 'red']
@@ -61,11 +59,7 @@ def tokenize(text: str, punctuation: bool = False) -> list[str]:
 
 
 def is_blank(text: str) -> bool:
-    r"""Return whether a text has neither a word nor punctuation.
-
-    >>> is_blank(" \x01\t\u2028"), is_blank("?"), is_blank("猫")
-    (True, False, False)
-    """
+    """Return whether a text has neither a word nor punctuation."""
     return not any(map(str.isalnum, text)) and not tokenize(text, punctuation=True)
 
 
@@ -77,9 +71,6 @@ class Vocabulary:
     [1, 4, 3, 5, 2]
     >>> vocabulary.decode([1, 4, 5, 2, 0])
     'a circle'
-    >>> vocabulary = Vocabulary.build(["Red, not blue."], min_count=1, punctuation=True)
-    >>> vocabulary.decode(vocabulary.encode("blue, not red."))
-    'blue, not red.'
 
     Attributes:
         words: the words by id.

@@ -17,11 +17,6 @@ def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[st
     A line has a word and its numbers, separated by spaces (Pennington et al. 2014, GloVe). The
     first line may have two counts instead, as fastText writes it. Words are case-sensitive.
 
-    Args:
-        path: the file, UTF-8.
-        words: the words to read.
-        width: the dimension of the vectors.
-
     Raises:
         UserError: if a line has another count of numbers, a value that is not a number or is not
             UTF-8 (with the line number), or if the file cannot be read.

@@ -9,13 +9,7 @@ from data.annotations.entries import Annotations
 from data.common.errors import UserError, unknown
 from data.images.datasets import IMAGE_DATASETS
 from data.storage.cache import log
-from data.storage.dataset_info import (
-    TFDS,
-    UNKNOWN_LICENSE,
-    Dataset,
-    Options,
-    source_folder,
-)
+from data.storage.dataset_info import TFDS, UNKNOWN_LICENSE, Dataset, Options, source_folder
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS
 from data.video.datasets import CLIP_DATASETS
 

@@ -24,13 +24,7 @@ from data.sharding.datasets import PREPARABLE
 from data.sharding.shards import Shard, WorkFolder
 from data.sharding.write_dataset import lock, new_job, plan_dataset, write_dataset
 from data.storage.cache import data_home, log, writing_to
-from data.storage.dataset_info import (
-    PREPARED,
-    Dataset,
-    datasets_with,
-    find_dataset,
-    source_folder,
-)
+from data.storage.dataset_info import PREPARED, Dataset, datasets_with, find_dataset, source_folder
 from data.storage.prepared import StoredImages, open_prepared
 from data.video.datasets import CLIP_DATASETS
 from data.video.prepared import StoredClips
@@ -139,7 +133,9 @@ def _prepare(
     """Write a dataset unless it is there, and return its fields."""
     job = new_job(dataset.name, options)
     with writing_to(home):
-        plan = plan_dataset(source, job, _digests(home, dataset.name, source))
+        key = json.dumps([dataset.name, str(source and source.absolute())])
+        digests = home / "digests" / hashlib.sha256(key.encode()).hexdigest()[:16]
+        plan = plan_dataset(source, job, digests)
         work = WorkFolder(home / dataset.name / plan.fingerprint)
         with lock(work):
             again = write_dataset(work, plan, max_bad=max_bad, make=_make_shards)
@@ -149,12 +145,6 @@ def _prepare(
     if problems := read_report(fields["problems"]):
         log(f"{dataset.name}: {summary(problems)}; each is named in {fields['problems']}")
     return fields
-
-
-def _digests(home: Path, name: str, source: Path | None) -> Path:
-    """Return the file that keeps the hashes of a source's files."""
-    key = json.dumps([name, str(source and source.absolute())])
-    return home / "digests" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _make_shards(work: Path, missing: Sequence[Shard], unit: str) -> None:

@@ -61,7 +61,8 @@ def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
         if not entry.relative_path:
             return Item(entry, None, None)
         state = file_state(entry.path)
-        return Item(entry, before.get(state) or _digest(entry.path), state)
+        digest = before.get(state) or file_digest(entry.path)
+        return Item(entry, bytes.fromhex(digest) if isinstance(digest, str) else digest, state)
 
     items: list[Item] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
@@ -81,11 +82,6 @@ def _read_digests(known: Path) -> dict[bytes, bytes]:
     return {record[:_STATE]: record[_STATE:] for record in records}
 
 
-def _digest(path: Path) -> bytes | int | None:
-    found = file_digest(path)
-    return bytes.fromhex(found) if isinstance(found, str) else found
-
-
 class _FirstItems(dict[Any, Item]):
     """The first item of each key that occurs more than once; others take no memory."""
 
@@ -102,11 +98,7 @@ def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], lis
     """Remove items with the same id, or with the same file if `duplicate_problem` gives a problem.
 
     A duplicate across splits stays in the test split, else in validation. Names that differ only in
-    case are kept and reported: many file systems treat them as one file.
-
-    Args:
-        items: all of a source.
-        kind: the noun for one in messages: "image".
+    case are kept and reported: many file systems treat them as one file. `kind` is a noun: "image".
     """
     kept: list[Item] = []
     problems: list[Problem] = []

@@ -217,8 +217,7 @@ def source_folder(dataset: Dataset, source: Path | str | None) -> Path | None:
     """Return the folder of a dataset; None where it needs none.
 
     Raises:
-        UserError: if the dataset needs a source and none is given, or takes none and one is given;
-            if the folder does not exist or is empty.
+        UserError: if a source is missing, empty or no folder, or is given and not needed.
     """
     if source is None:
         if not dataset.generated and not dataset.source_optional:

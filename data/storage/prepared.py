@@ -38,12 +38,9 @@ class Stored:
     encoder: Mapping[str, Any] | None = field(default=None, kw_only=True)
     is_true: Callable[[str, str], bool] | None = field(default=None, kw_only=True)
 
+    content: ClassVar[str] = "image"  # the feature that holds encoded images
+    id_feature: ClassVar[str] = "image_id"
     adds_ids: ClassVar[bool] = False  # whether the ids are those of TFDS, for there are no others
-
-    @property
-    def content(self) -> str:
-        """The feature that holds encoded images."""
-        return "image"
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(id, captions)` of each example, without decoding an image.
@@ -118,7 +115,7 @@ class Stored:
 
     # Subclasses may store these differently.
     def _id(self, example: Any) -> Any:
-        return example["image_id"]
+        return example[self.id_feature]
 
     def _captions(self, example: Any) -> Any:
         return example["captions"]

@@ -34,8 +34,7 @@ class TextDataset(Dataset):
 
     Attributes:
         reader: reads texts with labels from a folder.
-        pair_reader: reads texts with translations from a folder; the languages are None if neither
-            the user nor the dataset gives them.
+        pair_reader: the same for translations; the languages are None if nobody gives them.
         languages: of a dataset with translations, unless the user gives others.
     """
 
@@ -122,20 +121,13 @@ class TextDataset(Dataset):
         return {name: tfds.features.Text() for name in self.stored}
 
 
-def _reviews() -> Generator:
+def _generator(
+    splits: Iterable[str], generate: Callable[..., list[tuple[str, str]]], *, paired: bool
+) -> Generator:
     def entries(seed: int) -> Iterator[Entry]:
-        for split in reviews.SPLITS:
-            for number, (text, label) in enumerate(reviews.synthetic_reviews(split, seed=seed)):
-                yield text_entry(f"{split}-{number}", text, label, split, paired=False)
-
-    return Generator(entries)
-
-
-def _pairs() -> Generator:
-    def entries(seed: int) -> Iterator[Entry]:
-        for split in parallel_corpus.SPLITS:
-            for number, pair in enumerate(parallel_corpus.synthetic_pairs(split, seed=seed)):
-                yield text_entry(f"{split}-{number}", *pair, split, paired=True)
+        for split in splits:
+            for number, (text, target) in enumerate(generate(split, seed=seed)):
+                yield text_entry(f"{split}-{number}", text, target, split, paired=paired)
 
     return Generator(entries)
 
@@ -158,7 +150,7 @@ TEXT_DATASETS = (
         "synthetic-reviews",
         "synthetic reviews in which the order of words decides the label",
         "no files: generated from a seed",
-        generator=_reviews,
+        generator=lambda: _generator(reviews.SPLITS, reviews.synthetic_reviews, paired=False),
         license=GENERATED_LICENSE,
     ),
     TextDataset(
@@ -189,11 +181,7 @@ TEXT_DATASETS = (
         reader=read_tables,
         license=OWN_LICENSE,
     ),
-    TextDataset(
-        PREPARED,
-        "labeled texts that `wordreel prepare` has written",
-        "its output folder",
-    ),
+    TextDataset(PREPARED, "labeled texts that `wordreel prepare` has written", "its output folder"),
 )
 
 PAIR_DATASETS = (
@@ -209,7 +197,9 @@ PAIR_DATASETS = (
         "synthetic English sentences of a small grammar and their German translations",
         "no files: generated from a seed",
         annotations=_TRANSLATIONS,
-        generator=_pairs,
+        generator=lambda: _generator(
+            parallel_corpus.SPLITS, parallel_corpus.synthetic_pairs, paired=True
+        ),
         license=GENERATED_LICENSE,
     ),
     TextDataset(

@@ -13,13 +13,7 @@ from pathlib import Path
 
 from data.annotations.assemble import one_line
 from data.annotations.entries import TextExample
-from data.annotations.source_files import (
-    find,
-    nothing_found,
-    read_lines,
-    read_text,
-    require,
-)
+from data.annotations.source_files import find, nothing_found, read_lines, read_text, require
 from data.annotations.splits import SPLITS
 from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
 
@@ -38,11 +32,7 @@ POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
 def read_tables(source: Path) -> Iterator[TextExample]:
-    """Read train, dev (or validation) and test tables, or one table named texts.
-
-    Raises:
-        UserError: naming file and line, for what is not UTF-8, not of its format, or has no label.
-    """
+    """Read train, dev (or validation) and test tables, or one table named texts."""
     whole = find(source, WHOLE)
     if whole is not None:
         yield from _read_table(whole, None)
@@ -71,11 +61,7 @@ def read_polarity(source: Path) -> Iterator[TextExample]:
 
 
 def read_imdb(source: Path) -> Iterator[TextExample]:
-    """Read IMDB's folders (Maas et al. 2011), a text a file.
-
-    Raises:
-        UserError: if one of the four folders has no text, or a text is not UTF-8.
-    """
+    """Read IMDB's four folders (Maas et al. 2011), a text a file."""
     for split in ("train", "test"):
         for folder, label in (("neg", "negative"), ("pos", "positive")):
             found = find(source, [f"{split}/{folder}"], folder=True)

@@ -6,7 +6,7 @@ line of JSON, names the two languages, or text and translation; without a header
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -45,31 +45,27 @@ class Languages(NamedTuple):
 
 
 def read_pairs(source: Path, languages: Languages | None) -> Iterator[TextExample]:
-    """Read the parallel files, or the table, of each split: train, dev (or validation) and test.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read the parallel files, or the table, of each split: train, dev (or validation) and test."""
     files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
     tables: Mapping[str, Path] = {}
     if not files:
         names = {"pairs": "pairs", **NAMES}
         tables = _by_split(names, lambda name: find(source, [name + suffix for suffix in TABLES]))
     if not {"train", "pairs"} & {*files, *tables}:
-        raise nothing_found(source, "pairs of texts", _looked_for(languages))
+        looked_for = [f"train{suffix}" for suffix in TABLES]
+        if languages is None:
+            looked_for.append("or, with --languages en-de, train.en and train.de (or .gz)")
+        else:
+            looked_for.insert(
+                0, f"train.{languages.text} and train.{languages.translation} (or .gz)"
+            )
+        raise nothing_found(source, "pairs of texts", looked_for)
     for split, (texts, translations) in files.items():
         rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
             yield TextExample(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
     for name, path in tables.items():
         yield from _read_table(path, languages, None if name == "pairs" else name)
-
-
-def _looked_for(languages: Languages | None) -> Sequence[str]:
-    tables = [f"train{suffix}" for suffix in TABLES]
-    if languages is None:
-        return [*tables, "or, with --languages en-de, train.en and train.de (or .gz)"]
-    return [f"train.{languages.text} and train.{languages.translation} (or .gz)", *tables]
 
 
 def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) -> dict[str, T]:

@@ -16,6 +16,7 @@ from data.common.errors import UserError
 from data.storage.cache import data_home, log, writing_to
 from data.storage.dataset_info import PREPARED, find_dataset, source_folder
 from data.storage.prepared import open_prepared
+from data.storage.tfds import read_in_order
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS, TextDataset
 from data.text.prepared import Texts
 
@@ -91,10 +92,9 @@ def _open(folder: Path, dataset: TextDataset) -> Texts:
 
     stored = open_prepared(folder, *dataset.stored)
     builder = tfds.builder_from_directory(folder)
-    one_by_one = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
     examples = dict[str, list[Entry]]()
     for split in stored["splits"]:
-        found = builder.as_dataset(split, read_config=one_by_one).as_numpy_iterator()
+        found = read_in_order(builder, split)
         values = ((each[name].decode() for name in dataset.stored) for each in found)
         examples[split] = [
             text_entry(text_id, text, target, split, paired=dataset.paired)

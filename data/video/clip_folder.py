@@ -53,11 +53,7 @@ def scan_clips(root: Path, *, by_stem: bool = False) -> MediaFolder:
 
 
 def read_clip_folder(source: Path) -> Annotations:
-    """Read a user's own folder of clips.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read a user's own folder of clips."""
     root = require(source, "clip folder", CLIP_FOLDERS, folder=True)
     tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
     if not tables:

@@ -20,14 +20,7 @@ from data.annotations.source_files import (
     require,
 )
 from data.annotations.splits import SPLITS, hold_out_groups
-from data.annotations.tables import (
-    SPLIT,
-    Column,
-    Layout,
-    read_rows,
-    read_table,
-    require_rows,
-)
+from data.annotations.tables import SPLIT, Column, Layout, read_rows, read_table, require_rows
 from data.common.errors import UserError
 from data.video.clip_folder import CLIPS, assemble_clips, scan_clips
 

@@ -22,17 +22,8 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
+from data.video import corpora
 from data.video.clip_folder import read_clip_folder
-from data.video.corpora import (
-    read_fight_surveillance,
-    read_grid,
-    read_hmdb51,
-    read_kinetics,
-    read_msrvtt,
-    read_msvd,
-    read_ucf101,
-    read_vatex,
-)
 
 if TYPE_CHECKING:
     from data.media.sampling import Sampling
@@ -82,8 +73,7 @@ class ClipDataset(Dataset):
     def read(self, source: Path, options: Options) -> Annotations:
         """Return the clips of a folder.
 
-        With the option `fold` they are those of an official fold or, where there is none, of one
-        of five folds that keep groups together: see `data.annotations.splits.assign_fold`.
+        The option `fold` is an official fold or, where there is none, one of `assign_fold`.
         """
         fold = options.get("fold")
         if self.fold_reader is not None:
@@ -191,7 +181,7 @@ CLIP_DATASETS = (
         "videos of one speaker's sentences of six words",
         "videos/ and sentences.csv (columns id, split, sentence)",
         annotations=_BOTH,
-        reader=read_grid,
+        reader=corpora.read_grid,
         rate=25,  # a letter takes a tenth of a second, by lips 60 pixels wide
         max_side=360,
     ),
@@ -200,21 +190,21 @@ CLIP_DATASETS = (
         "240 surveillance clips, fight or none",
         "clips.csv (columns file, label, group) beside the clips",
         annotations=("labels",),
-        reader=read_fight_surveillance,
+        reader=corpora.read_fight_surveillance,
     ),
     ClipDataset(
         "ucf101",
         "13,320 clips of 101 actions",
         "UCF-101/ with trainlist01.txt and testlist01.txt",
         annotations=("labels",),
-        fold_reader=read_ucf101,
+        fold_reader=corpora.read_ucf101,
     ),
     ClipDataset(
         "hmdb51",
         "6,766 clips of 51 actions",
         "a folder for each class, in hmdb51_org/, with the lists *_test_split1.txt",
         annotations=("labels",),
-        fold_reader=read_hmdb51,
+        fold_reader=corpora.read_hmdb51,
     ),
     ClipDataset(
         "kinetics",
@@ -222,7 +212,7 @@ CLIP_DATASETS = (
         "train.csv and validate.csv (columns label, youtube_id, time_start, time_end, split) "
         "above the clips",
         annotations=("labels",),
-        reader=read_kinetics,
+        reader=corpora.read_kinetics,
         license=f"annotations CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(
@@ -230,20 +220,20 @@ CLIP_DATASETS = (
         "10,000 clips, 20 English captions each",
         "videodatainfo.json, or train_val_videodatainfo.json and test_videodatainfo.json, "
         "with TrainValVideo/ and TestVideo/ or videos/",
-        reader=read_msrvtt,
+        reader=corpora.read_msrvtt,
     ),
     ClipDataset(
         "msvd",
         "1,970 clips, about 40 English captions each",
         "YouTubeClips/ with AllVideoDescriptions.txt or the original CSV, and "
         "youtube_mapping.txt for the usual splits",
-        reader=read_msvd,
+        reader=corpora.read_msvd,
     ),
     ClipDataset(
         "vatex",
         "35,000 clips, 10 English captions each",
         "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
-        reader=read_vatex,
+        reader=corpora.read_vatex,
         license=f"captions CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(
