@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     Attributes:
         file: its name; parts of a clip have one each, see `part_name`.
         relative_path: its file, relative to `root`; "" for generated examples and texts.
-        split: "train", "validation", "test" or a name of the dataset's own.
+        split: "train", "validation", "test" or a name of the dataset's own; "" while unknown.
         label: its class; "" where it has none.
         group: all entries of one group get the same split.
         root: the folder that holds the files of the source.
@@ -104,26 +104,20 @@ class Problem:
     bad: bool = True
 
 
-class TextExample(NamedTuple):
-    """A text with its label or its translation, as a source has it.
+def text_entry(
+    text_id: str, text: str, target: str, split: str | None, *, paired: bool = False
+) -> Entry:
+    """Return the entry of a text.
 
-    Attributes:
+    Args:
         text_id: its file and line: "train.tsv:12".
         text: the input of a model.
-        target: the label or the translation.
+        target: the label or, if `paired`, the translation.
         split: "train", "validation" or "test"; None where the source names none.
+        paired: whether the target is a translation.
     """
-
-    text_id: str
-    text: str
-    target: str
-    split: str | None
-
-
-def text_entry(text_id: str, text: str, target: str, split: str, *, paired: bool) -> Entry:
-    """Return the entry of a text; if `paired`, the target is its translation, not its label."""
     captions, label = ((text, target), "") if paired else ((text,), target)
-    return Entry(text_id, text_id, "", captions, split, label)
+    return Entry(text_id, text_id, "", captions, split or "", label)
 
 
 def part_name(file: str, start: float, end: float | None) -> str:

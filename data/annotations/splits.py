@@ -8,7 +8,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from data.annotations.entries import Annotations, Entry, Problem, Row, TextExample, text_entry
+from data.annotations.entries import Annotations, Entry, Problem, Row
 from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
@@ -85,46 +85,41 @@ def choose_splits(
     return chosen, (note,)
 
 
-def split_texts(examples: Iterable[TextExample], *, paired: bool) -> Annotations:
-    """Return the entries of texts, assigned to splits by `choose_splits` and ordered by hashes.
+def split_texts(entries: Iterable[Entry]) -> Annotations:
+    """Assign texts to splits by `choose_splits`, and order them by split and hash.
 
     Texts with a problem are left out, and so are training texts that also occur in another split.
-    If `paired`, the targets are translations, not labels.
     """
-    kept, problems = list[TextExample](), list[Problem]()
+    kept, problems = list[Entry](), list[Problem]()
 
-    def report(example: TextExample, reason: str, *, bad: bool = True) -> None:
-        where = example.text_id.partition(":")[0]
-        problems.append(Problem(example.text_id, reason, where, bad))
+    def report(entry: Entry, reason: str, *, bad: bool = True) -> None:
+        problems.append(Problem(entry.file, reason, entry.file.partition(":")[0], bad))
 
-    for example in examples:
-        if reason := _text_problem(example, paired):
-            report(example, reason)
+    for entry in entries:
+        if reason := _text_problem(entry):
+            report(entry, reason)
         else:
-            kept.append(example)
-    labeled = ((each.text_id, "" if paired else each.target, each.split) for each in kept)
+            kept.append(entry)
+    labeled = ((each.image_id, each.label, each.split or None) for each in kept)
     chosen, notes = choose_splits(labeled, "text")
-    kept = [each._replace(split=chosen.get(each.text_id, each.split or "train")) for each in kept]
-    held_out = {each.text: each.text_id for each in kept if each.split != "train"}
+    kept = [each._replace(split=chosen.get(each.image_id, each.split or "train")) for each in kept]
+    held_out = {each.captions[0]: each.file for each in kept if each.split != "train"}
     splits: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
-    for example in sorted(kept, key=lambda example: _digest(example.text_id)):
-        if example.split == "train" and example.text in held_out:
-            reason = f"in two splits: the same text as {held_out[example.text]}, which is kept"
-            report(example, reason, bad=False)
+    for entry in sorted(kept, key=lambda entry: _digest(entry.image_id)):
+        if entry.split == "train" and (other := held_out.get(entry.captions[0])):
+            report(entry, f"in two splits: the same text as {other}, which is kept", bad=False)
         else:
-            text_id, text, target, split = example
-            entry = text_entry(text_id, text, target, str(split), paired=paired)
             splits[entry.split].append(entry)
-    entries = itertools.chain.from_iterable(splits.values())
-    return Annotations(tuple(entries), tuple(problems), notes)
+    ordered = itertools.chain.from_iterable(splits.values())
+    return Annotations(tuple(ordered), tuple(problems), notes)
 
 
-def _text_problem(example: TextExample, paired: bool) -> str:
+def _text_problem(entry: Entry) -> str:
     """Return why a text cannot be used; "" if it can."""
-    texts = {"text": example.text, **({"translation": example.target} if paired else {})}
-    if any(map(HALF_SURROGATE.search, texts.values())):
+    if any(map(HALF_SURROGATE.search, entry.captions)):
         return "text is not Unicode: half a surrogate pair"
-    return next((f"empty {name}" for name, text in texts.items() if is_blank(text)), "")
+    texts = zip(("text", "translation"), entry.captions, strict=False)
+    return next((f"empty {name}" for name, text in texts if is_blank(text)), "")
 
 
 def hold_out_groups(rows: Iterable[Row]) -> list[Row]:

@@ -193,11 +193,7 @@ def _suffix(path: Path) -> str:
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     raw = layout.raw_tsv and _suffix(path) == ".tsv"
-    if raw:
-        lines = ((number, line.split("\t")) for number, line in read_lines(path))
-        delimiter, records = "\t", lines
-    else:
-        delimiter, records = _read_csv(path)
+    delimiter, records = _read_tabs(path) if raw else _read_csv(path)
     line, header = next(records, (1, [""]))
     places = layout.locate(header)
     wrong = layout.repeated(places, header)
@@ -284,6 +280,10 @@ def _check_texts(role: str, cell: object) -> list[str]:
     if len(texts) < len(several):
         raise _BadCellError(f"{role} is not a string or a list of strings: {cell!r:.80}")
     return [text for text in texts if text.strip()]
+
+
+def _read_tabs(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    return "\t", ((number, line.split("\t")) for number, line in read_lines(path))
 
 
 def _read_csv(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:

@@ -17,6 +17,7 @@ object describes that object; after "is", "that" or "and" it describes the subje
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -132,12 +133,10 @@ class _ParseError(Exception):
     """The text is not a sentence of the grammar."""
 
 
-def _split_phrases(pattern: re.Pattern[str], caption: str) -> list[tuple[str, str]]:
-    """Split a caption into (kind, text) of the phrases that the groups of a pattern name.
-
-    The text of a group `kind_name` is the name.
-    """
-    text, phrases, start = " ".join(tokenize(caption)), [], 0
+def _split_phrases(pattern: re.Pattern[str], caption: str) -> deque[tuple[str, str]]:
+    """Return (kind, text), or (kind, name) for a group `kind_name`, of each phrase of a caption."""
+    text, start = " ".join(tokenize(caption)), 0
+    phrases = deque[tuple[str, str]]()
     while start < len(text):
         match = pattern.match(text, start)
         if match is None or text[match.end() : match.end() + 1].strip():
@@ -155,27 +154,21 @@ class _Parser:
     def __init__(self, caption: str, moving: bool) -> None:
         self.phrases = _split_phrases(_CLIP_PHRASES if moving else _SCENE_PHRASES, caption)
         self.moving = moving
-        self.position = 0
         self.claims = Claims()
 
     def kind(self, ahead: int = 0) -> str:
         """Return the kind of a phrase to come; "" past the last."""
-        index = self.position + ahead
-        return self.phrases[index][0] if index < len(self.phrases) else ""
+        return self.phrases[ahead][0] if ahead < len(self.phrases) else ""
 
     def accept(self, *kinds: str) -> str:
-        """Step over the next phrase and return its text, if it is of these kinds; else ""."""
-        if self.kind() not in kinds:
-            return ""
-        self.position += 1
-        return self.phrases[self.position - 1][1]
+        """Remove the next phrase and return its text, if it is of these kinds; else ""."""
+        return self.phrases.popleft()[1] if self.kind() in kinds else ""
 
     def expect(self, *kinds: str) -> str:
-        """Step over the next phrase, which must be of these kinds."""
-        text = self.accept(*kinds)
-        if not text:
+        """Remove the next phrase, which must be of these kinds, and return its text."""
+        if self.kind() not in kinds:
             raise _ParseError
-        return text
+        return self.accept(*kinds)
 
     def sentence(self) -> Claims:
         self.accept("opening", *([] if self.moving else ["there"]))

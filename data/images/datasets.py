@@ -1,7 +1,4 @@
-"""The datasets of images, with captions or with a label each.
-
-Heavy modules are imported inside functions: the command line lists the datasets.
-"""
+"""The datasets of images, with captions or with a label each."""
 
 from __future__ import annotations
 
@@ -49,11 +46,6 @@ class ImageDataset(Dataset):
     def labeled(self) -> bool:
         """Whether an image has a label, not captions."""
         return "captions" not in self.annotations
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The names of the captions of an entry: none if images have labels."""
-        return () if self.labeled else ("caption",)
 
     def file_options(self, given: Options) -> dict[str, Any]:
         """Return the size of stored images."""

@@ -81,20 +81,19 @@ def plan_shards(
     by_split = defaultdict[str, list[Item]](list)
     for item in items:
         by_split[item.entry.split].append(item)
-    known = [split for split in ("train", "validation", "test") if split in by_split]
-    others = [split for split in by_split if split not in known]
+    order = dict.fromkeys(("train", "validation", "test", *by_split))
     return {
         Shard(_key(group, job), split, len(group)): group
-        for split in known + others
+        for split in order
+        if split in by_split
         for group in divide(by_split[split], max_size, lambda item: item.entry.image_id)
     }
 
 
 def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:
     # A file's folder and times do not count.
-    content = [
-        [entry[:2], entry[3:7], digest] for entry, digest, _ in (item.to_json() for item in items)
-    ]
+    rows = (item.to_json() for item in items)
+    content = [[entry[:2], entry[3:7], digest] for entry, digest, _ in rows]
     return hashlib.sha256(json.dumps([FORMAT, job, content]).encode()).hexdigest()[:32]
 
 

@@ -67,23 +67,19 @@ def find_leaks(
     """
     order = {"test": 0, "validation": 1}
     entries = sorted(entries, key=lambda entry: order.get(entry.split, 2))
-    hashes = _hashes(entries, bar)
-    readable = [(entry, *both) for entry, both in zip(entries, hashes, strict=True) if both]
-    files = [entry for entry, _, _ in readable]
-    found = list(
-        _shared("same file", files, lambda n: (readable[n][1], files[n].start, files[n].end))
-    )
-    found += _near(files, np.array([bits for _, _, bits in readable], np.uint64), near)
-    found += _shared("same group", entries, lambda n: entries[n].group)
-    found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
+    hashes = dict(zip(entries, _hashes(entries, bar), strict=True))
+    readable = {entry: both for entry, both in hashes.items() if both}
+    bits = np.array([bits for _, bits in readable.values()], np.uint64)
+    found = [
+        *_shared("same file", readable, lambda each: (readable[each][0], each.start, each.end)),
+        *_near(list(readable), bits, near),
+        *_shared("same group", entries, lambda each: each.group),
+        *_shared("same captions", entries, lambda each: frozenset(each.captions)),
+    ]
     pairs: dict[frozenset[str], Leak] = {}
     for leak in found:
         pairs.setdefault(frozenset((leak.first.image_id, leak.second.image_id)), leak)
-    unreadable = [
-        entry
-        for entry, both in zip(entries, hashes, strict=True)
-        if both is None and entry.relative_path
-    ]
+    unreadable = [each for each in entries if each.relative_path and each not in readable]
     return list(pairs.values()), unreadable
 
 
@@ -131,11 +127,13 @@ def perceptual_hash(image: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits).tobytes())
 
 
-def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable]) -> Iterator[Leak]:
+def _shared(
+    kind: str, entries: Iterable[Entry], key: Callable[[Entry], Hashable]
+) -> Iterator[Leak]:
     """Yield pairs in different splits with the same key: the first entry and each later one."""
     by_key: dict[Hashable, list[Entry]] = defaultdict(list)
-    for number, entry in enumerate(entries):
-        if value := key(number):
+    for entry in entries:
+        if value := key(entry):
             by_key[value].append(entry)
     for value, alike in by_key.items():
         first = alike[0]

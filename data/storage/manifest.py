@@ -11,12 +11,8 @@ from typing import Any
 from data.common.errors import UserError
 from data.storage.fingerprints import file_digest
 
-INFO, FEATURES, MANIFEST, SKIPPED = (
-    "dataset_info.json",
-    "features.json",
-    "manifest.json",
-    "skipped.jsonl",
-)
+INFO, FEATURES = "dataset_info.json", "features.json"
+MANIFEST, SKIPPED = "manifest.json", "skipped.jsonl"
 
 
 def read_manifest(out: Path) -> dict[str, Any] | None:

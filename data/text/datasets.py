@@ -1,7 +1,4 @@
-"""The datasets of texts, with labels or translations, and how they are read.
-
-Heavy modules are imported inside functions: the command line lists the datasets.
-"""
+"""The datasets of texts, with labels or translations, and how they are read."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from data.annotations.classes import classes_of
-from data.annotations.entries import Annotations, Entry, TextExample, text_entry
+from data.annotations.entries import Annotations, Entry, text_entry
 from data.annotations.splits import split_texts
 from data.builtin import parallel_corpus, reviews
 from data.storage.dataset_info import (
@@ -39,8 +36,8 @@ class TextDataset(Dataset):
     """
 
     annotations: tuple[str, ...] = ("labels",)
-    reader: Callable[[Path], Iterable[TextExample]] | None = None
-    pair_reader: Callable[[Path, Languages | None], Iterable[TextExample]] | None = None
+    reader: Callable[[Path], Iterable[Entry]] | None = None
+    pair_reader: Callable[[Path, Languages | None], Iterable[Entry]] | None = None
     languages: Languages | None = None
 
     content: ClassVar[str] = ""
@@ -100,8 +97,8 @@ class TextDataset(Dataset):
         given = options.get("languages")
         return Languages.parse(given) if given else self.languages
 
-    def _split(self, name: str, examples: Iterable[TextExample]) -> Annotations:
-        annotations = split_texts(examples, paired=self.paired)
+    def _split(self, name: str, examples: Iterable[Entry]) -> Annotations:
+        annotations = split_texts(examples)
         if not self.paired:
             labels = ((each.split, each.image_id, each.label) for each in annotations.entries)
             classes_of(name, labels, "text")

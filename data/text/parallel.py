@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from data.annotations.entries import TextExample
+from data.annotations.entries import Entry, text_entry
 from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
 from data.annotations.splits import SPLITS
 from data.annotations.tables import SPLIT, Column, Layout, require_rows
@@ -44,7 +44,7 @@ class Languages(NamedTuple):
         return cls(*parts)
 
 
-def read_pairs(source: Path, languages: Languages | None) -> Iterator[TextExample]:
+def read_pairs(source: Path, languages: Languages | None) -> Iterator[Entry]:
     """Read the parallel files, or the table, of each split: train, dev (or validation) and test."""
     files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
     tables: Mapping[str, Path] = {}
@@ -63,7 +63,8 @@ def read_pairs(source: Path, languages: Languages | None) -> Iterator[TextExampl
     for split, (texts, translations) in files.items():
         rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
-            yield TextExample(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
+            text_id, target = f"{texts.name}:{number}", translation.strip()
+            yield text_entry(text_id, text.strip(), target, split, paired=True)
     for name, path in tables.items():
         yield from _read_table(path, languages, None if name == "pairs" else name)
 
@@ -93,9 +94,7 @@ def _find_parallel(
     return None
 
 
-def _read_table(
-    path: Path, languages: Languages | None, split: str | None
-) -> Iterator[TextExample]:
+def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Entry]:
     names = languages or Languages("text", "translation")
     layout = Layout(
         {
@@ -107,4 +106,5 @@ def _read_table(
         raw_tsv=True,
     )
     for row in require_rows(path, layout):
-        yield TextExample(row.where, row.get("text"), row.get("translation"), row.split or split)
+        text, target = row.get("text"), row.get("translation")
+        yield text_entry(row.where, text, target, row.split or split, paired=True)

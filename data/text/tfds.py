@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.annotations.entries import TextExample
+from data.annotations.entries import Entry, text_entry
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
 from data.storage.tfds import find_or_download, read_in_order
 from data.text.parallel import Languages
 
 
-def read_labeled(name: str, source: Path | None) -> Iterator[TextExample]:
+def read_labeled(name: str, source: Path | None) -> Iterator[Entry]:
     """Read a dataset with a text and a label, such as imdb_reviews or glue/sst2.
 
     A test split with secret labels (-1) is left out.
@@ -33,12 +33,10 @@ def read_labeled(name: str, source: Path | None) -> Iterator[TextExample]:
         label = int(example[labels[0]])
         if label >= 0:
             text = example[texts[0]].decode().replace("<br />", " ").strip()
-            yield TextExample(text_id, text, features[labels[0]].int2str(label), split)
+            yield text_entry(text_id, text, features[labels[0]].int2str(label), split)
 
 
-def read_translated(
-    name: str, source: Path | None, languages: Languages | None
-) -> Iterator[TextExample]:
+def read_translated(name: str, source: Path | None, languages: Languages | None) -> Iterator[Entry]:
     """Read a dataset of translations, such as ted_hrlr_translate/pt_to_en."""
     builder, tfds = _builder(name, source)
     features = builder.info.features
@@ -47,7 +45,7 @@ def read_translated(
         raise _unfit(name, " ".join(["translations", *(languages or ())]), features)
     for text_id, split, example in _examples(builder):
         text, translation = (example[key].decode().strip() for key in keys)
-        yield TextExample(text_id, text, translation, split)
+        yield text_entry(text_id, text, translation, split, paired=True)
 
 
 def _builder(name: str, source: Path | None) -> tuple[Any, Any]:

@@ -1,7 +1,4 @@
-"""The datasets of clips, with captions, labels or both.
-
-Heavy modules are imported inside functions: the command line lists the datasets.
-"""
+"""The datasets of clips, with captions, labels or both."""
 
 from __future__ import annotations
 
