@@ -35,17 +35,8 @@ class Item(NamedTuple):
     file_state: bytes | None
 
     def to_json(self) -> list[Any]:
-        """Return what `from_json` reads."""
+        """Return what `read_items` reads."""
         return [each.hex() if isinstance(each, bytes) else each for each in self]
-
-    @classmethod
-    def from_json(cls, values: Sequence[Any]) -> Item:
-        """Read what `to_json` returned."""
-        image_id, file, relative_path, captions, *others = values[0]
-        digest, file_state = (bytes.fromhex(it) if isinstance(it, str) else it for it in values[1:])
-        return cls(
-            Entry(image_id, file, relative_path, tuple(captions), *others), digest, file_state
-        )
 
 
 def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
@@ -141,5 +132,10 @@ def write_items(path: Path, split: str, items: Iterable[Item]) -> None:
 
 def read_items(path: Path) -> tuple[str, list[Item]]:
     """Return the split of a shard, and its items in the order of their hashes."""
-    split, values = json.loads(path.read_text(encoding="utf-8"))
-    return split, [Item.from_json(value) for value in values]
+    split, rows = json.loads(path.read_text(encoding="utf-8"))
+    items = []
+    for (image_id, file, relative_path, captions, *others), *hashes in rows:
+        entry = Entry(image_id, file, relative_path, tuple(captions), *others)
+        digest, state = (bytes.fromhex(it) if isinstance(it, str) else it for it in hashes)
+        items.append(Item(entry, digest, state))
+    return split, items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ class Texts:
         """The number of texts of each split."""
         return {split: len(texts) for split, texts in self.examples.items()}
 
-    @property
+    @functools.cached_property
     def classes(self) -> tuple[str, ...]:
         """The labels of training texts, sorted; none of translations."""
         return tuple(sorted({entry.label for entry in self.examples.get("train", ())} - {""}))
@@ -59,9 +60,10 @@ class Texts:
 
     def _part(self, split: str) -> Sequence[Entry]:
         match = re.fullmatch(r"\s*([\w-]+)\s*(\[.*\])?\s*", split)
-        texts = self.examples.get(match[1]) if match else None
-        taken = parse_slice(match[2] or "", len(texts)) if match and texts is not None else None
-        if texts is None or taken is None:
+        if not match or match[1] not in self.examples:
+            raise unknown("split", split, self.examples)
+        texts = self.examples[match[1]]
+        if (taken := parse_slice(match[2] or "", len(texts))) is None:
             raise unknown("split", split, self.examples)
         if not (part := texts[taken]):
             raise UserError(f"split {split!r} of {self.name} is empty: {len(texts):,} texts in all")
