@@ -125,7 +125,9 @@ def _keys(name: str, info: Any) -> tuple[str, str]:
 
     keys = info.supervised_keys
     wanted = (tfds.features.Image, tfds.features.ClassLabel)
-    if not keys or not all(map(isinstance, map(info.features.get, keys), wanted)):
+    if not keys or not all(
+        isinstance(info.features[key], kind) for key, kind in zip(keys, wanted, strict=False)
+    ):
         raise UserError(
             f"tfds:{name} is not an image classification dataset: its supervised keys are "
             f"{keys}, its features {', '.join(info.features)}"
