@@ -1,8 +1,4 @@
-"""From the rows of annotation files to the entries of a dataset, for images and clips alike.
-
-A reader yields the `Row`s of its annotation files. `assemble` matches them with the files of a
-media folder, groups the captions by image, and reports rows and files that do not match.
-"""
+"""From the rows of annotation files to the entries of a dataset, for images and clips alike."""
 
 from __future__ import annotations
 
@@ -31,15 +27,11 @@ class _Draft:
     image_id: str
     start: float
     end: float | None
+    group: str
     split: str | None = None
     label: str = ""
-    group: str = ""
     captions: tuple[str, ...] = ()
     numbers: tuple[str | None, ...] = ()  # of the captions
-
-    def has(self, caption: str, number: str | None) -> bool:
-        pairs = zip(self.captions, self.numbers, strict=True)
-        return caption in self.captions and (caption, number) in pairs
 
 
 def assemble(
@@ -53,15 +45,14 @@ def assemble(
     Args:
         rows: in the order of the source; a problem for each line that gives no row.
         folder: the images or clips.
-        partial: whether the folder may hold only a part of the corpus. Images in no split, and a
-            test split without any file, then give one note each instead of a problem per image.
+        partial: whether images in no split, and a test split without any file, give one note each
+            instead of a problem per image: the folder may hold a part of the corpus.
 
     Raises:
         UserError: if there is no caption or label, or nothing to train on or to validate with.
     """
-    read, conflicts = list[Problem](), list[Problem]()
-    drafts = _group_rows(_separate(rows, read), folder, conflicts)
-    found, notes = [*read, *conflicts], list[str]()
+    drafts, found = _group_rows(rows, folder)
+    notes = list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
         first = f"; {found[0].where}: {found[0].reason}" if found else ""
         raise UserError(f"every {folder.kind} in {folder.root} is {folder.unannotated}{first}")
@@ -73,11 +64,17 @@ def assemble(
             found.append(Problem(name, reason, draft.where))
         else:
             kept.append(name)
-    found += _unannotated(drafts.values(), folder)
+    annotated = {folder.files.get(draft.file) for draft in drafts.values()}
+    found += [
+        Problem(name, folder.unannotated, folder.root.name)
+        for name, path in folder.files.items()
+        if path not in annotated and folder.has_suffix(path)
+    ]
     if used and not any(draft.file in folder.files for draft in used.values()):
+        names = ", ".join(map(repr, sorted(folder.files)[:3])) + ", …" * (len(folder.files) > 3)
         raise UserError(
             f"none of the {len(used):,} {folder.kind}s listed is in {folder.root}: "
-            f"the first is {next(iter(used))!r}, the folder holds {_first_names(folder.files)}"
+            f"the first is {next(iter(used))!r}, the folder holds {names or 'no files'}"
         )
     splits = {} if declared else hash_splits(used[name].group for name in kept)
     if splits:
@@ -107,27 +104,21 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft, splits: Mapping[str, s
     )
 
 
-def _separate(rows: Iterable[Row | Problem], problems: list[Problem]) -> Iterator[Row]:
-    """Yield the rows; move the problems to `problems`."""
+def _group_rows(
+    rows: Iterable[Row | Problem], folder: MediaFolder
+) -> tuple[dict[str, _Draft], list[Problem]]:
+    """Group the rows by image or part of a clip, and leave out unusable captions."""
+    drafts, read, problems = dict[str, _Draft](), list[Problem](), list[Problem]()
     for row in rows:
         if isinstance(row, Problem):
-            problems.append(row)
-        else:
-            yield row
-
-
-def _group_rows(
-    rows: Iterable[Row], folder: MediaFolder, problems: list[Problem]
-) -> dict[str, _Draft]:
-    """Group the rows by image or part of a clip, and leave out unusable captions."""
-    drafts: dict[str, _Draft] = {}
-    for row in rows:
+            read.append(row)
+            continue
         file = folder.name_of(row.file)
         name = part_name(file, row.start, row.end)
         if (draft := drafts.get(name)) is None:
-            draft = _Draft(file, row.where, row.image_id or name, row.start, row.end)
             # Parts of a clip are one group.
-            draft.group = sys.intern(row.group or "") or row.image_id or file
+            group = sys.intern(row.group or "") or row.image_id or file
+            draft = _Draft(file, row.where, row.image_id or name, row.start, row.end, group)
             drafts[name] = draft
         label = sys.intern(one_line(row.label or ""))
         problems += _row_conflicts(name, draft, row, label)
@@ -140,14 +131,13 @@ def _group_rows(
         else:
             draft.captions += (caption,)
             draft.numbers += (row.number,)
-    return drafts
+    return drafts, [*read, *problems]
 
 
 def _row_conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[Problem]:
     """Yield the conflicts of a row with earlier rows of the same entry."""
-    if draft.split and row.split and row.split != draft.split:
-        reason = f"in two splits: {draft.split} (kept) and {row.split}"
-        yield Problem(name, reason, row.where)
+    if draft.split and row.split not in (None, draft.split):
+        yield Problem(name, f"in two splits: {draft.split} (kept) and {row.split}", row.where)
     if draft.label and label and label != draft.label:
         yield Problem(name, f"two labels: {draft.label!r} (kept) and {label!r}", row.where)
     elif label and label == draft.label and row.caption is None:
@@ -155,11 +145,7 @@ def _row_conflicts(name: str, draft: _Draft, row: Row, label: str) -> Iterator[P
 
 
 def one_line(label: str) -> str:
-    r"""Collapse white space, so that a label fits on one line.
-
-    >>> one_line(" so\n so ")
-    'so so'
-    """
+    """Collapse white space, so that a label fits on one line."""
     return " ".join(label.split())
 
 
@@ -172,7 +158,10 @@ def _caption_problem(caption: str, number: str | None, draft: _Draft) -> str:
         return "caption without words"
     if len(caption) > MAX_WORDS and (words := len(tokenize(caption))) > MAX_WORDS:
         return f"caption too long: {words} words, at most {MAX_WORDS}"
-    return "caption given twice" if draft.has(caption, number) else ""
+    if caption not in draft.captions:
+        return ""
+    pairs = zip(draft.captions, draft.numbers, strict=True)
+    return "caption given twice" if (caption, number) in pairs else ""
 
 
 def _select_listed(
@@ -199,19 +188,3 @@ def _entry_problem(draft: _Draft, folder: MediaFolder, declared: bool) -> str:
     if not draft.captions and not draft.label:
         return folder.unannotated
     return "" if draft.split or not declared else "without a split, which others have"
-
-
-def _unannotated(drafts: Iterable[_Draft], folder: MediaFolder) -> list[Problem]:
-    """Return a problem for each file that no row names."""
-    annotated = {folder.files.get(draft.file) for draft in drafts}
-    return [
-        Problem(name, folder.unannotated, folder.root.name)
-        for name, path in folder.files.items()
-        if path not in annotated and folder.has_suffix(path)
-    ]
-
-
-def _first_names(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    some = ", ".join(map(repr, ordered[:3])) + ", …" * (len(ordered) > 3)
-    return some or "no files"

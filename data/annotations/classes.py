@@ -18,9 +18,6 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
 
     Raises:
         UserError: if training has fewer than two, or another split has a label that training lacks.
-
-    >>> classes_of("pets", [("train", "1", "dog"), ("train", "2", "cat")], "image")
-    ('cat', 'dog')
     """
     examples = list(labeled)
     counts = Counter(label for split, _, label in examples if split == "train")

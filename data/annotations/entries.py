@@ -17,10 +17,9 @@ class Row(NamedTuple):
         split: "train", "validation" or "test"; None where the row names none.
         where: file and line: "captions.csv:12".
         image_id: None: the file's name is the id.
-        number: of the caption. Two rows of an image with the same number and caption are
-            duplicates.
+        number: of the caption; equal captions of an image with equal numbers are duplicates.
         label: the class; None where the row has none.
-        group: all entries of one group get the same split; None: the file is its own group.
+        group: see `Entry`; None: the file is its own group.
         start: of the part of a clip, in seconds.
         end: in seconds; None: the end of the clip.
     """
@@ -40,14 +39,10 @@ class Row(NamedTuple):
 class Entry(NamedTuple):
     """One example of a dataset: an image, a clip or a part of one, or a text.
 
-    A job holds all entries of a source in memory, so equal strings are shared among them.
-
     Attributes:
-        image_id: its id.
         file: its name; parts of a clip have one each, see `part_name`.
         relative_path: its file, relative to `root`; "" for generated examples and texts.
-        captions: its captions.
-        split: "train", "validation", "test" or a name of the dataset's own.
+        split: "train", "validation", "test" or a name of the dataset's own; "" while unknown.
         label: its class; "" where it has none.
         group: all entries of one group get the same split.
         root: the folder that holds the files of the source.
@@ -77,8 +72,7 @@ class Entry(NamedTuple):
         return str(self.path) if self.relative_path else ""
 
 
-@dataclass(frozen=True)
-class Annotations:
+class Annotations(NamedTuple):
     """The annotations of a source: the entries to use, the problems found, and notes to print."""
 
     entries: tuple[Entry, ...]
@@ -100,8 +94,8 @@ class Problem:
         file: the image, clip or text, as the source names it.
         reason: its kind, then the details: "undecodable: cut short".
         where: file and line ("captions.csv:12"), or the folder, where it was found.
-        bad: whether the example counts towards the share of bad examples at which preparation
-            stops. A dropped caption of an image that has others does not.
+        bad: whether the example counts towards the share of bad examples. A dropped caption of an
+            image that has others does not.
     """
 
     file: str
@@ -110,24 +104,24 @@ class Problem:
     bad: bool = True
 
 
-class TextExample(NamedTuple):
-    """A text with its label or its translation.
+def text_entry(
+    text_id: str, text: str, target: str, split: str | None, *, paired: bool = False
+) -> Entry:
+    """Return the entry of a text.
 
-    Attributes:
+    Args:
         text_id: its file and line: "train.tsv:12".
         text: the input of a model.
-        target: the label or the translation.
+        target: the label or, if `paired`, the translation.
         split: "train", "validation" or "test"; None where the source names none.
+        paired: whether the target is a translation.
     """
-
-    text_id: str
-    text: str
-    target: str
-    split: str | None
+    captions, label = ((text, target), "") if paired else ((text,), target)
+    return Entry(text_id, text_id, "", captions, split or "", label)
 
 
 def part_name(file: str, start: float, end: float | None) -> str:
-    """Return the name of a part of a clip, written as a URI's media fragment.
+    """Return the name of a part of a clip (in seconds), written as a URI's media fragment.
 
     >>> part_name("a.mp4", 1.5, 4.0), part_name("a.mp4", 2.0, None), part_name("a.mp4", 0.0, None)
     ('a.mp4#t=1.5,4', 'a.mp4#t=2', 'a.mp4')

@@ -8,14 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from data.annotations.entries import Problem
+from data.annotations.entries import Entry, Problem
 from data.common.errors import UserError
 from data.common.files import atomic_write
-
-if TYPE_CHECKING:
-    from data.annotations.entries import Entry
 
 
 def duplicate_problem(entry: Entry, first: Entry, kind: str) -> Problem | None:
@@ -33,20 +29,14 @@ def duplicate_problem(entry: Entry, first: Entry, kind: str) -> Problem | None:
 
 
 def summary(problems: Iterable[Problem]) -> str:
-    """Count the problems by kind, the most frequent first.
-
-    >>> summary([Problem("a.jpg", "undecodable: cut short", "images"),
-    ...          Problem("b.jpg", "undecodable: not an image", "images"),
-    ...          Problem("c.jpg", "missing", "captions.csv:4")])
-    '2 undecodable, 1 missing'
-    """
+    """Count the problems by kind, the most frequent first: "2 undecodable, 1 missing"."""
     counts = Counter(problem.reason.partition(":")[0] for problem in problems)
     return ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
 
 
 def encode_report(problems: Iterable[Problem]) -> bytes:
     """Return the report of problems: one JSON object a line, UTF-8."""
-    lines = (json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
+    lines = [json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems]
     return "".join(lines).encode("utf-8", "backslashreplace")
 
 
@@ -63,22 +53,16 @@ def read_report(path: Path) -> list[Problem]:
 
 
 def check_share(
-    name: str,
-    problems: Iterable[Problem],
-    *,
-    total: int,
-    max_bad: float,
-    report: Path,
-    kind: str,
+    name: str, problems: Iterable[Problem], *, total: int, max_bad: float, report: Path, kind: str
 ) -> None:
     """Check that not too large a share of the examples is bad.
 
     Args:
-        name: of the dataset, for the message.
+        name: of the dataset.
         problems: all of them; an example with several counts once.
         total: the number of examples, bad ones included.
         max_bad: the largest share allowed, 0 to 1.
-        report: the file that names every problem, for the message.
+        report: the file that names every problem.
         kind: the noun for an example in the message.
 
     Raises:

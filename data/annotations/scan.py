@@ -16,8 +16,7 @@ class MediaFolder(NamedTuple):
 
     Attributes:
         root: the folder.
-        files: name → path on disk, both relative to the folder; nearly always the same string.
-            Names are in Unicode's NFC form.
+        files: name in Unicode's NFC form → path on disk, both relative to the folder.
         kind: "image" or "clip", for messages.
         unannotated: the problem of a file that no row annotates.
         suffixes: of the files that must be annotated.

@@ -103,8 +103,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        UserError: naming the line, where it is not JSON; if it is nested too deeply, or a number
-            is too long, for Python.
+        UserError: if it is not JSON (with the line), too deep, or has too long a number.
     """
     text = read_text(path)
     try:
@@ -146,15 +145,10 @@ def matching_lines(
 
 
 def parallel_lines(one: Path, other: Path, rule: str) -> Iterator[tuple[int, str, str]]:
-    """Yield the lines of two parallel files: the number from 1, and the line of each.
-
-    Args:
-        one: a text file.
-        other: the file whose lines correspond to its lines.
-        rule: what the error says of the two.
+    """Yield the number from 1, and the line of each of two parallel files.
 
     Raises:
-        UserError: with both counts, where the files have different numbers of lines.
+        UserError: with both counts and the `rule`, where they have different numbers of lines.
     """
     # Blank lines count: lines correspond by their numbers.
     lines, others = (read_text(path).removesuffix("\n").split("\n") for path in (one, other))

@@ -1,19 +1,14 @@
-"""Splits: their names, and how examples are assigned to them.
-
-Where a source names the splits, they stay. Otherwise a hash of each id chooses (`hash_splits`), so
-that the same example is always in the same split; cross-validation folds are cut by groups
-(`fold_listing`).
-"""
+"""Splits: their names, and how examples are assigned to them."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
-from data.annotations.entries import Annotations, Problem, Row, TextExample
+from data.annotations.entries import Annotations, Entry, Problem, Row
 from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
 from data.media.vocabulary import is_blank
@@ -32,8 +27,8 @@ _BINS = 2 * FOLDS
 def hash_splits(ids: Iterable[str]) -> dict[str, str]:
     """Split ids 80 : 10 : 10 by a hash of each.
 
-    The split of an id does not depend on the other ids, so new ones do not move old ones. The
-    exception: where train or validation would be empty, the id with the nearest hash moves there.
+    The split of an id does not depend on the other ids, except where train or validation would be
+    empty: the id with the nearest hash moves there.
 
     >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
     ['train', 'validation']
@@ -90,49 +85,41 @@ def choose_splits(
     return chosen, (note,)
 
 
-def into_splits(
-    examples: Iterable[TextExample], *, paired: bool
-) -> tuple[dict[str, list[TextExample]], list[Problem], list[str]]:
-    """Assign texts to splits (see `choose_splits`), ordered by a hash of their ids.
+def split_texts(entries: Iterable[Entry]) -> Annotations:
+    """Assign texts to splits by `choose_splits`, and order them by split and hash.
 
     Texts with a problem are left out, and so are training texts that also occur in another split.
-
-    Args:
-        examples: in the order of the source.
-        paired: whether their targets are translations, not labels.
-
-    Returns:
-        The texts of each split, the problems found, and notes to print.
     """
-    kept, problems = list[TextExample](), list[Problem]()
-    for example in examples:
-        if reason := _text_problem(example, paired):
-            where = example.text_id.partition(":")[0]
-            problems.append(Problem(example.text_id, reason, where))
+    kept, problems = list[Entry](), list[Problem]()
+
+    def report(entry: Entry, reason: str, *, bad: bool = True) -> None:
+        problems.append(Problem(entry.file, reason, entry.file.partition(":")[0], bad))
+
+    for entry in entries:
+        if reason := _text_problem(entry):
+            report(entry, reason)
         else:
-            kept.append(example)
-    labeled = ((each.text_id, "" if paired else each.target, each.split) for each in kept)
+            kept.append(entry)
+    labeled = ((each.image_id, each.label, each.split or None) for each in kept)
     chosen, notes = choose_splits(labeled, "text")
-    kept = [each._replace(split=chosen.get(each.text_id, each.split or "train")) for each in kept]
-    held_out = {each.text: each.text_id for each in kept if each.split != "train"}
-    splits: dict[str, list[TextExample]] = {}
-    for example in sorted(kept, key=lambda example: _digest(example.text_id)):
-        if example.split == "train" and example.text in held_out:
-            reason = f"in two splits: the same text as {held_out[example.text]}, which is kept"
-            where = example.text_id.partition(":")[0]
-            problems.append(Problem(example.text_id, reason, where, bad=False))
+    kept = [each._replace(split=chosen.get(each.image_id, each.split or "train")) for each in kept]
+    held_out = {each.captions[0]: each.file for each in kept if each.split != "train"}
+    splits: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
+    for entry in sorted(kept, key=lambda entry: _digest(entry.image_id)):
+        if entry.split == "train" and (other := held_out.get(entry.captions[0])):
+            report(entry, f"in two splits: the same text as {other}, which is kept", bad=False)
         else:
-            splits.setdefault(str(example.split), []).append(example)
-    order = ("train", "validation", "test")
-    return {split: splits[split] for split in order if split in splits}, problems, list(notes)
+            splits[entry.split].append(entry)
+    ordered = itertools.chain.from_iterable(splits.values())
+    return Annotations(tuple(ordered), tuple(problems), notes)
 
 
-def _text_problem(example: TextExample, paired: bool) -> str:
+def _text_problem(entry: Entry) -> str:
     """Return why a text cannot be used; "" if it can."""
-    texts = {"text": example.text, **({"translation": example.target} if paired else {})}
-    if any(map(HALF_SURROGATE.search, texts.values())):
+    if any(map(HALF_SURROGATE.search, entry.captions)):
         return "text is not Unicode: half a surrogate pair"
-    return next((f"empty {name}" for name, text in texts.items() if is_blank(text)), "")
+    texts = zip(("text", "translation"), entry.captions, strict=False)
+    return next((f"empty {name}" for name, text in texts if is_blank(text)), "")
 
 
 def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
@@ -151,12 +138,8 @@ def assign_fold(annotations: Annotations, fold: int) -> Annotations:
     Groups go, largest first, to the bin with the fewest entries. The bins do not depend on the
     fold, so that each entry is in the test split of exactly one of the five folds.
 
-    Args:
-        annotations: their own splits are ignored.
-        fold: 1 to 5.
-
     Raises:
-        UserError: if there is no such fold, or there are too few groups.
+        UserError: if there is no such fold (1 to 5), or there are too few groups.
     """
     if not 1 <= fold <= FOLDS:
         raise UserError(f"--fold is 1 to {FOLDS}, not {fold}")
@@ -175,15 +158,11 @@ def assign_fold(annotations: Annotations, fold: int) -> Annotations:
         entry._replace(split=splits[bins[entry.group]]) for entry in annotations.entries
     )
     note = f"fold {fold} of {FOLDS}: split by {len(sizes):,} groups"
-    return dataclasses.replace(annotations, entries=entries, notes=(note,))
+    return annotations._replace(entries=entries, notes=(note,))
 
 
 def check_train_and_validation(annotations: Annotations, kind: str) -> None:
     """Check that there is something to train on and to validate with.
-
-    Args:
-        annotations: of images or clips.
-        kind: the noun for an entry in messages.
 
     Raises:
         UserError: if the training or the validation split is empty.
@@ -230,9 +209,5 @@ def parse_slice(text: str, total: int) -> slice | None:
 
 
 def whole_split(split: str) -> str:
-    """Return the split that a TFDS slice is cut from.
-
-    >>> whole_split("train[:95%]")
-    'train'
-    """
+    """Return the split that a TFDS slice is cut from: "train" of "train[:95%]"."""
     return re.split(r"[\[+]", split, maxsplit=1)[0]

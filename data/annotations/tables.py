@@ -1,7 +1,6 @@
 r"""Annotation tables: CSV, TSV and JSON-lines files of images, clips, texts and translations.
 
-A `Layout` declares the columns of a table; `read_table` finds the header and the delimiter, and
-checks fields, splits and values by the same rules for all:
+A `Layout` declares the columns of a table; `read_table` finds the header and the delimiter:
 
 >>> import tempfile
 >>> layout = Layout({
@@ -16,8 +15,6 @@ checks fields, splits and values by the same rules for all:
 ('a.jpg', ('A dog.', 'It runs.'), 'validation', 'comments.csv:2')
 >>> problem.where, problem.reason
 ('comments.csv:3', "wrong number of fields: 1, the first line has 4; quote text that holds ';'")
-
-`read_rows` converts them to `Row`s, from which `data.annotations.assemble` makes a dataset.
 """
 
 from __future__ import annotations
@@ -70,11 +67,9 @@ class Layout:
     """The columns of an annotation table, and what its dialect allows.
 
     Attributes:
-        columns: role → column. The roles "file", "caption", "label", "split", "group", "start" and
-            "end" have the meaning of `data.annotations.entries.Row`.
+        columns: role → column; the roles of images and clips are fields of `Row`.
         any_of: roles of which the table must have at least one.
-        headerless: suffixes of tables that may lack a header: then they have two columns, those
-            declared first, in this order.
+        headerless: suffixes of tables that may lack a header: two columns, those declared first.
         raw_tsv: whether quotes in a .tsv are part of the text.
         ragged: whether rows may have more or fewer fields than the header.
     """
@@ -104,15 +99,12 @@ class Layout:
     def missing(self, roles: Iterable[str]) -> str:
         """Return the error for required columns that are not in `roles`; "" if there is none."""
         found = set(roles)
-        wanted: list[tuple[str, ...]] = [
-            (role,) for role, column in self.columns.items() if column.required
-        ]
-        wanted += [self.any_of] if self.any_of else []
+        wanted = [(role,) for role, column in self.columns.items() if column.required]
         return "; ".join(
             f"no column {' or '.join(some)} "
             f"(name it {', '.join(name for role in some for name in self.columns[role].names)})"
-            for some in wanted
-            if found.isdisjoint(some)
+            for some in (*wanted, self.any_of)
+            if some and found.isdisjoint(some)
         )
 
 
@@ -143,24 +135,17 @@ class TableRow(NamedTuple):
 
 
 def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    """Read a CSV or TSV file, or one JSON object a line; each may be compressed (.gz).
-
-    Yields:
-        The rows, and a problem for each line that is not a usable row.
+    """Yield the rows of a CSV, TSV or JSON-lines file (or .gz); a problem for each unusable line.
 
     Raises:
-        UserError: naming file and line, where it is not UTF-8, CSV or JSON, a required column is
-            missing, or two columns have one role.
+        UserError: with file and line: not UTF-8, CSV or JSON; a column missing, or with two names.
     """
     read = _read_json_lines if _suffix(path) == ".jsonl" else _read_delimited
     return read(path, layout)
 
 
 def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
-    """Read a table of captions or labels of images or clips: see `read_table`.
-
-    A row with several captions gives one `Row` for each.
-    """
+    """Yield the rows of a table of images or clips (see `read_table`), one for each caption."""
     for row in read_table(path, layout):
         if isinstance(row, Problem):
             yield row
@@ -181,7 +166,7 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
 
 
 def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
-    """Read a table in which every line must be a usable row: see `read_table`.
+    """Yield the rows of a table in which every line must be usable: see `read_table`.
 
     Raises:
         UserError: for the first problem, naming file and line.
@@ -202,17 +187,13 @@ def _parse_part(start: str, end: str) -> tuple[float, float | None]:
 
 
 def _suffix(path: Path) -> str:
-    """Return the suffix before .gz.
-
-    >>> _suffix(Path("train.tsv.gz"))
-    '.tsv'
-    """
+    """Return the suffix before .gz."""
     return Path(path.name.removesuffix(".gz")).suffix
 
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     raw = layout.raw_tsv and _suffix(path) == ".tsv"
-    delimiter, records = ("\t", _split_at_tabs(path)) if raw else _read_csv(path)
+    delimiter, records = _read_tabs(path) if raw else _read_csv(path)
     line, header = next(records, (1, [""]))
     places = layout.locate(header)
     wrong = layout.repeated(places, header)
@@ -267,10 +248,13 @@ def _make_row(
                 texts += [text for cell in given for text in _check_texts(role, cell)]
             else:
                 values[role] = _check_value(role, column, given[0] if given else None)
-        split = _check_split(values.get("split", ""))
+        split = values.get("split", "").lower()
+        if split and split not in SPLITS:
+            named = values["split"]
+            raise _BadCellError(f"unknown split: {named!r} is not train, validation or test")
     except _BadCellError as error:
         return Problem(values.get("file") or where, str(error), where)
-    return TableRow(where, values, tuple(texts), split)
+    return TableRow(where, values, tuple(texts), SPLITS.get(split))
 
 
 class _BadCellError(Exception):
@@ -298,24 +282,12 @@ def _check_texts(role: str, cell: object) -> list[str]:
     return [text for text in texts if text.strip()]
 
 
-def _check_split(name: str) -> str | None:
-    if name and name.lower() not in SPLITS:
-        raise _BadCellError(f"unknown split: {name!r} is not train, validation or test")
-    return SPLITS[name.lower()] if name else None
-
-
-def _split_at_tabs(path: Path) -> Iterator[tuple[int, list[str]]]:
-    return ((number, line.split("\t")) for number, line in read_lines(path))
+def _read_tabs(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
+    return "\t", ((number, line.split("\t")) for number, line in read_lines(path))
 
 
 def _read_csv(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    """Return the delimiter (comma, semicolon or tab) and the rows with the number of their line.
-
-    A row over several lines has the number of its first. Rows without text are left out.
-
-    Raises:
-        UserError: naming file and line, where it is not UTF-8, or (when the row is read) not CSV.
-    """
+    """Return the delimiter (comma, semicolon or tab), and the rows with their first lines."""
     text = read_text(path)
     first = text.lstrip().partition("\n")[0]
     delimiter = max(",;\t", key=first.count)

@@ -1,8 +1,7 @@
 """Is a caption of a synthetic scene or clip true? A scene is a clip in which nothing moves.
 
 A sentence is true when all its statements hold for one assignment of the objects it mentions to
-different objects of the scene. A true sentence may leave things out; a sentence that
-`data.builtin.caption_parser` cannot parse is false.
+different objects of the scene. A sentence that `parse` cannot read is false.
 """
 
 from __future__ import annotations

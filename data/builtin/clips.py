@@ -7,8 +7,6 @@ of the same objects in the same places.
 >>> clip_id, clip = next(synthetic_clips("test"))
 >>> clip == clip_by_id(clip_id) and clip.action in ACTIONS
 True
->>> render(clip).shape
-(12, 64, 64, 3)
 """
 
 from __future__ import annotations
@@ -22,9 +20,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from data.annotations.entries import Entry
 from data.builtin import scenes
-from data.builtin.scenes import COLORS, SHAPES, Pose, Scene, SceneObject, noun, place_words
-from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
+from data.builtin.scenes import COLORS, SHAPES, Pose, Scene, SceneObject, Tones, noun, place_words
+from data.builtin.splits import split_of_scene
+from data.media.images import encode_png
 
 # Increased when the same seed gives other clips or captions; scenes.py renders their frames.
 VERSION = 1
@@ -61,8 +61,9 @@ class MovingObject(NamedTuple):
 
     def at(self, part: float) -> SceneObject:
         """Return the object after a part of the clip, 0 to 1."""
-        poses = zip(self.start.pose, self.end.pose, strict=True)
-        pose = (start + part * (end - start) for start, end in poses)
+        names = ("x", "y", "radius", "tilt")
+        ends = [(getattr(self.start, name), getattr(self.end, name)) for name in names]
+        pose = (start + part * (end - start) for start, end in ends)
         return SceneObject(self.start.shape, self.start.color, self.start.size, *pose)
 
 
@@ -72,7 +73,7 @@ class SyntheticClip:
 
     action: str
     objects: tuple[MovingObject, ...]
-    background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
+    background: Tones
     seed: int  # of the noise in the frames and of the wording of the captions
 
     def content(self) -> str:
@@ -88,22 +89,16 @@ class SyntheticClip:
 
 
 def synthetic_clips(split: str, seed: int = 0) -> Iterator[tuple[str, SyntheticClip]]:
-    """Yield the id and the content of each clip of a split.
-
-    Raises:
-        UserError: if there is no such split.
-    """
-    for clip_id in synthetic_ids(split, SPLITS, seed):
+    """Yield the id and the content of each clip of a split."""
+    for index in range(SPLITS[split]):
+        clip_id = f"{split}-{seed}-{index:05d}"
         yield clip_id, clip_by_id(clip_id)
 
 
 def clip_by_id(clip_id: str) -> SyntheticClip:
-    """Return the clip with an id such as "test-0-00003": split, seed, index.
-
-    Raises:
-        UserError: if the id has another form or split.
-    """
-    split = split_in_id(clip_id, SPLITS)
+    """Return the clip with an id such as "test-0-00003": split, seed, index."""
+    split = clip_id.partition("-")[0]
+    assert split in SPLITS
     # Seeding with a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(f"clip {clip_id}")
     action = rng.choice(ACTIONS)  # chosen once, so that actions are equally frequent in a split
@@ -111,6 +106,18 @@ def clip_by_id(clip_id: str) -> SyntheticClip:
         clip = _compose(rng, action)
         if split_of_scene(clip.content()) == split:
             return clip
+
+
+def entries(seed: int) -> Iterator[Entry]:
+    """Yield the entries of all splits."""
+    for split in SPLITS:
+        for name, clip in synthetic_clips(split, seed):
+            yield Entry(name, name, "", tuple(generate_captions(clip)), split, clip.action)
+
+
+def render_pngs(clip_id: str) -> list[bytes]:
+    """Return the frames of a clip, encoded."""
+    return [encode_png(frame) for frame in render(clip_by_id(clip_id))]
 
 
 def _compose(rng: random.Random, action: str) -> SyntheticClip:
@@ -209,14 +216,8 @@ _VERBS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "turn": (("turns", "turning"), ("rotates", "rotating"), ("spins", "spinning")),
     "grow": (("grows", "growing"), ("gets larger", "getting larger")),
     "shrink": (("shrinks", "shrinking"), ("gets smaller", "getting smaller")),
-    "meet": (
-        ("meets", "meeting", "meet"),
-        ("moves towards", "coming together", "come together"),
-    ),
-    "part": (
-        ("parts from", "parting", "part"),
-        ("moves away from", "moving apart", "move apart"),
-    ),
+    "meet": (("meets", "meeting", "meet"), ("moves towards", "coming together", "come together")),
+    "part": (("parts from", "parting", "part"), ("moves away from", "moving apart", "move apart")),
 } | {
     f"move {direction}": tuple(
         (f"{verb[0]} {to}", f"{verb[1]} {to}")

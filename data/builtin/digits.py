@@ -2,17 +2,19 @@
 
 Alpaydin & Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning
 Repository, https://doi.org/10.24432/C50P49, licensed CC BY 4.0: the test part, by 13 writers. A
-pixel is the number of set pixels in a 4 × 4 block of the scan.
-
-The split is stratified by digit and derived from `SEED`.
+pixel is the number of set pixels in a 4 × 4 block of the scan. The split is stratified by digit.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+
+from data.annotations.entries import Entry
+from data.media.images import encode_png
 
 # Increase it when the images or their splits change, so that the dataset is prepared again.
 VERSION = 1
@@ -43,19 +45,22 @@ def _images_and_labels() -> tuple[np.ndarray, np.ndarray]:
     return bunch.images.astype(np.uint8), bunch.target.astype(np.int64)
 
 
-def digit_by_id(digit_id: str) -> tuple[np.ndarray, str]:
-    """Return the pixels, uint8 `[8, 8]`, 0 to 16, and the label, "0" to "9", of a digit."""
-    pixels, labels = _images_and_labels()
-    index = int(digit_id.removeprefix("digit-")) - 1
-    return pixels[index], str(labels[index])
+def entries(seed: int) -> Iterator[Entry]:
+    """Yield the entries of all splits; they do not depend on the seed."""
+    del seed
+    for split, digits in read_digits().items():
+        for name, label in zip(digits.ids, digits.labels, strict=True):
+            yield Entry(name, name, "", (), split, str(label))
+
+
+def render_png(digit_id: str) -> bytes:
+    """Return the image of a digit, encoded: white on black."""
+    pixels = _images_and_labels()[0][int(digit_id.removeprefix("digit-")) - 1]
+    return encode_png(np.rint(pixels * (255 / LEVELS)).astype(np.uint8))
 
 
 def read_digits() -> dict[str, Digits]:
-    """Return the digits of each split, in scikit-learn's order.
-
-    >>> {split: len(digits.ids) for split, digits in read_digits().items()}
-    {'train': 1078, 'validation': 360, 'test': 359}
-    """
+    """Return the digits of each split (1,078, 360 and 359), in scikit-learn's order."""
     pixels, labels = _images_and_labels()
     rng = np.random.default_rng(SEED)
     splits = np.empty(len(labels), int)

@@ -1,13 +1,10 @@
 """A synthetic parallel corpus: English sentences of a small grammar and their German translations.
 
-Word order and endings differ. The German verb comes second, so that the subject follows it after
-"today" or any other first word; the rest of the verb (a participle, an infinitive, the "auf" of
-"hebt … auf") comes last, and after "dass" and "weil" the verb itself comes last. Articles and
-adjectives agree with the gender, number and case of a noun: "the old hat" is "der alte Hut" as the
-subject and "den alten Hut" as the object. A translation therefore requires alignment.
-
-Everything follows from (seed, split, index), and no two splits share a sentence. The nouns in
-`NEVER_OBJECTS` are objects in the split `unseen` only, and in each of its sentences.
+Word order and endings differ, so that a translation requires alignment: the German verb comes
+second, the rest of the verb last, and after "dass" and "weil" the verb itself comes last; articles
+and adjectives agree with the gender, number and case of a noun. Everything follows from (seed,
+split, index), and no two splits share a sentence. The nouns in `NEVER_OBJECTS` are objects in the
+split `unseen` only, and in each of its sentences.
 
 >>> synthetic_pairs("test")[0]
 ('Sometimes a woman wants to paint the children.', 'Manchmal will eine Frau die Kinder malen.')
@@ -32,10 +29,7 @@ class Noun(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A verb in both languages: third person, infinitive and participle, and the German prefix.
-
-    English particles that follow the object, as in "pick … up", are in `TAILS`.
-    """
+    """A verb in both languages: third person, infinitive and participle, and the German prefix."""
 
     english: tuple[str, str, str]
     german: tuple[str, str, str]
@@ -122,27 +116,16 @@ class Clause(NamedTuple):
 
 
 def synthetic_pairs(split: str, *, seed: int = 0) -> list[tuple[str, str]]:
-    """Return pairs of an English sentence and its German translation, all different.
-
-    Args:
-        split: a key of `SPLITS`.
-        seed: another seed gives other sentences, none of which is in another split.
-    """
+    """Return sentences of a split (a key of `SPLITS`) and their translations, all different."""
     rng = random.Random(f"{seed}/{split}")
     found: dict[str, str] = {}
     while len(found) < SPLITS[split]:
         objects: list[Noun] = []
         english, german = _sentence(rng, objects)
-        if _split_of(english, objects) == split:
+        unseen = any(noun.english[0] in NEVER_OBJECTS for noun in objects)
+        if split == ("unseen" if unseen else split_of_text(english)):
             found[english] = german
     return list(found.items())
-
-
-def _split_of(english: str, objects: list[Noun]) -> str:
-    """Return the only split that may hold a sentence."""
-    if any(noun.english[0] in NEVER_OBJECTS for noun in objects):
-        return "unseen"
-    return split_of_text(english)
 
 
 def _sentence(rng: random.Random, objects: list[Noun]) -> tuple[str, str]:

@@ -1,13 +1,10 @@
 """Synthetic reviews with the label that follows from their text.
 
 A review has one or two judgements. "not" negates a judgement, after "but" only the second one
-counts, and other clauses are neutral. The label therefore depends on the order of the words, not on
-the bag of words. Everything follows from (seed, split, index), and no two splits share a review.
-The words in `NEVER_NEGATED` are negated in the split `unseen` only, and in each of its reviews.
+counts, and other clauses are neutral: the label depends on the order of the words. Everything
+follows from (seed, split, index), and no two splits share a review. The words in `NEVER_NEGATED`
+are negated in the split `unseen` only, and in each of its reviews.
 
->>> reviews = synthetic_reviews("test")
->>> all(review_label(text) == label for text, label in reviews)
-True
 >>> review_label("the plot was not dull , but the ending was bad .")
 'negative'
 """
@@ -36,12 +33,7 @@ ASIDES = (
 
 
 def synthetic_reviews(split: str, *, seed: int = 0) -> list[tuple[str, str]]:
-    """Return reviews and their labels, all different.
-
-    Args:
-        split: a key of `SPLITS`.
-        seed: another seed gives other reviews, none of which is in another split.
-    """
+    """Return reviews of a split (a key of `SPLITS`) and their labels, all different."""
     rng = random.Random(f"{seed}/{split}")
     found: dict[str, str] = {}
     while len(found) < SPLITS[split]:

@@ -1,15 +1,12 @@
 """Synthetic images: small scenes with five true captions each.
 
 A scene has one or two objects: shapes with a color, a size and a place. Everything follows from
-(split, seed, index), so the id of a scene is enough to render it and to check a caption of it
-(`data.builtin.caption_checker.is_true`). The combinations in `HELD_OUT` occur in the split `unseen`
-only, and each of its scenes has one.
+(split, seed, index), which make the id of a scene. The combinations in `HELD_OUT` occur in the
+split `unseen` only, and each of its scenes has one.
 
 >>> scene_id, scene = next(synthetic_scenes("test"))
 >>> scene == scene_by_id(scene_id)
 True
->>> render(scene).shape
-(64, 64, 3)
 """
 
 from __future__ import annotations
@@ -23,7 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data.builtin.splits import split_in_id, split_of_scene, synthetic_ids
+from data.annotations.entries import Entry
+from data.builtin.splits import split_of_scene
+from data.media.images import encode_png
 
 # Increased when the same seed gives other images or captions, so that they are generated again.
 VERSION = 1
@@ -98,6 +97,7 @@ SHAPES: Mapping[str, Callable[[Array, Array], npt.NDArray[np.bool_]]] = {
 
 
 Pose = tuple[float, float, float, float]  # x, y, radius, tilt
+Tones = tuple[tuple[int, ...], tuple[int, ...]]  # RGB at two opposite corners
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,6 @@ class SceneObject:
     y: float
     radius: float
     tilt: float  # radians
-
-    @property
-    def pose(self) -> Pose:
-        """Return (x, y, radius, tilt)."""
-        return self.x, self.y, self.radius, self.tilt
 
     @property
     def column(self) -> str:
@@ -133,7 +128,7 @@ class Scene:
     """Objects that do not overlap, on a background that blends two tones."""
 
     objects: tuple[SceneObject, ...]
-    background: tuple[tuple[int, int, int], tuple[int, int, int]]  # RGB at two opposite corners
+    background: Tones
     seed: int  # of the noise in the image and of the wording of the captions
 
     def content(self) -> str:
@@ -144,28 +139,34 @@ class Scene:
 
 
 def synthetic_scenes(split: str, seed: int = 0) -> Iterator[tuple[str, Scene]]:
-    """Yield the id and the scene of each image of a split.
-
-    Raises:
-        UserError: if there is no such split.
-    """
-    for scene_id in synthetic_ids(split, SPLITS, seed):
+    """Yield the id and the scene of each image of a split."""
+    for index in range(SPLITS[split]):
+        scene_id = f"{split}-{seed}-{index:05d}"
         yield scene_id, scene_by_id(scene_id)
 
 
 def scene_by_id(scene_id: str) -> Scene:
-    """Return the scene with an id such as "test-0-00003": split, seed, index.
-
-    Raises:
-        UserError: if the id has another form or split.
-    """
-    split = split_in_id(scene_id, SPLITS)
+    """Return the scene with an id such as "test-0-00003": split, seed, index."""
+    split = scene_id.partition("-")[0]
+    assert split in SPLITS
     # Seeding with a string goes through SHA-512: the same numbers in every process.
     rng = random.Random(scene_id)
     while True:
         scene = _compose(rng, unseen=split == "unseen")
         if split in ("unseen", split_of_scene(scene.content())):
             return scene
+
+
+def entries(seed: int) -> Iterator[Entry]:
+    """Yield the entries of all splits."""
+    for split in SPLITS:
+        for name, scene in synthetic_scenes(split, seed):
+            yield Entry(name, name, "", tuple(generate_captions(scene)), split)
+
+
+def render_png(scene_id: str) -> bytes:
+    """Return the image of a scene, encoded."""
+    return encode_png(render(scene_by_id(scene_id)))
 
 
 def _compose(rng: random.Random, unseen: bool) -> Scene:
@@ -193,11 +194,11 @@ def _place(rng: random.Random, shape: str, color: str, size: str) -> SceneObject
     return SceneObject(shape, color, size, *pose)
 
 
-def background(rng: random.Random) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+def background(rng: random.Random) -> Tones:
     """Return two pale or two dark tones that contrast with every color."""
     low, high = rng.choice([(208, 246), (14, 48)])
     first, second = (tuple(rng.randint(low, high) for _ in range(3)) for _ in range(2))
-    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
+    return first, second
 
 
 def render(scene: Scene, pixels: int = 64) -> npt.NDArray[np.uint8]:

@@ -16,8 +16,7 @@ def atomic_write(path: Path | str, mode: str = "w") -> Iterator[IO[Any]]:
 
     Args:
         path: the file to write; a missing folder is created.
-        mode: "w" (UTF-8 text; lone surrogates, as in file names that are not UTF-8, are written as
-            backslash escapes) or "wb".
+        mode: "w" (UTF-8; lone surrogates, as in odd file names, are escaped) or "wb".
 
     Raises:
         OSError: if the disk is full or the folder cannot be written; `path` is then untouched.

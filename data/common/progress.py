@@ -15,8 +15,7 @@ def progress(
 ) -> tqdm[Any]:
     """Return a progress bar on stderr with the throughput and the time left.
 
-    On a terminal it updates continuously. In a file (`python train.py > log 2>&1`) each update
-    adds a line, so there is one every ten seconds.
+    On a terminal it updates continuously; in a file each update adds a line, every ten seconds.
 
     Args:
         total: the number of items.

@@ -4,15 +4,13 @@
     flowers/train/daisy/1.jpg, flowers/test/rose/7.jpg            the same, split
     flowers/images/1.jpg, flowers/labels.csv                      image,label[,split]
 
-Where nothing names a split, each class is split 80 : 10 : 10 by a hash of its images' names; where
-only validation is missing, about a tenth of the training images becomes it.
+Where nothing names a split, or only validation is missing, `choose_splits` makes it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from data.annotations.assemble import assemble
@@ -29,11 +27,7 @@ LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label"
 
 
 def read_labeled_images(source: Path) -> Annotations:
-    """Read a user's own labeled images, in either layout.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read a user's own labeled images, in either layout."""
     table = find_one(source, "label file", LABEL_FILES)
     if table is None:
         return _read_class_folders(source)
@@ -61,11 +55,12 @@ def _read_class_folders(source: Path) -> Annotations:
         )
     rows, problems = list[Row](), list[Problem]()
     for folder, split in folders:
-        own = list(_rows(folder, root, split))
-        rows += own
-        if not own:
-            name = f"{folder.relative_to(root)}/"
-            problems.append(Problem(name, "class without an image", root.name, bad=False))
+        name = str(folder.relative_to(root))
+        images = scan(root, [name])  # however deep
+        files = list(filter(images.has_suffix, images.files))
+        rows += [Row(file, None, split, name, label=folder.name) for file in files]
+        if not files:
+            problems.append(Problem(f"{name}/", "class without an image", root.name, bad=False))
     if not rows:
         some = ", ".join(each.name for each, _ in folders[:8])
         raise UserError(f"no image in the class folders of {root}: {some}")
@@ -74,14 +69,6 @@ def _read_class_folders(source: Path) -> Annotations:
 
 def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
-
-
-def _rows(folder: Path, root: Path, split: str | None) -> Iterator[Row]:
-    """Yield a row for each image in the folder of a class, however deep."""
-    name = str(folder.relative_to(root))
-    found = scan(root, [name])
-    for file in filter(found.has_suffix, found.files):
-        yield Row(file, None, split, name, label=folder.name)
 
 
 def _assemble(rows: Sequence[Row | Problem], root: Path) -> Annotations:
@@ -102,6 +89,6 @@ def _assemble(rows: Sequence[Row | Problem], root: Path) -> Annotations:
         for entry in annotations.entries
         if counts[entry.label] == 1
     ]
-    return replace(
-        annotations, problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
+    return annotations._replace(
+        problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
     )

@@ -1,12 +1,11 @@
 """Readers of corpora of captioned images in the layouts of their distributors.
 
-Each takes the folder that the user names and returns its `Annotations`. The error for a missing
-file states what was expected and what was found.
+They raise a UserError for what is missing or cannot be read: what was looked for, file and line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,14 @@ def read_flickr8k(source: Path) -> Annotations:
     tokens = find(source, [FLICKR8K_TOKENS])
     if tokens is None:
         return _read_flickr(source, "flickr8k", [FLICKR8K_TOKENS, "captions.txt"], images)
-    listed = list(_split_rows(source))
-    return assemble([*listed, *_token_rows(tokens)], scan(images), partial=True)
+    lists = {split: find(source, [name]) for split, name in FLICKR8K_SPLITS.items()}
+    listed = [
+        Row(line.strip(), None, split, f"{path.name}:{number}")
+        for split, path in lists.items()
+        if path
+        for number, line in read_lines(path)
+    ]
+    return assemble([*listed, *_rows(tokens, _TOKENS)], scan(images), partial=True)
 
 
 def read_flickr30k(source: Path) -> Annotations:
@@ -71,15 +76,17 @@ def read_coco(source: Path) -> Annotations:
     `{train,val}{2017,2014}/`, where val is the validation split.
     """
     if karpathy := find(source, ["dataset_coco.json"]):
-        return _read_karpathy(karpathy, source)
+        rows = list(_karpathy_rows(karpathy, folders=True))
+        folders = sorted({row.file.rpartition("/")[0] for row in rows})
+        return assemble(rows, scan(_coco_root(source, folders), folders), partial=True)
     looked_for = ["dataset_coco.json"]
     for year in COCO_YEARS:
         names = {split: f"captions_{split}{year}.json" for split in ("train", "val")}
         files = {split: find(source, [name]) for split, name in names.items()}
         if all(files.values()):
-            root = _coco_root(source, [f"train{year}", f"val{year}"])
+            folders = [f"train{year}", f"val{year}"]
             rows = [row for split, path in files.items() if path for row in _coco_rows(path, split)]
-            return assemble(rows, scan(root, [f"train{year}", f"val{year}"]))
+            return assemble(rows, scan(_coco_root(source, folders), folders))
         looked_for += [f"annotations/{name}" for name in names.values()]
     raise nothing_found(source, "caption file of COCO", looked_for)
 
@@ -91,8 +98,8 @@ def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -
     path = require(source, f"caption file of {name}", [karpathy, *tokens])
     if path.name in ("captions.txt", "captions.csv"):
         return assemble(read_rows(path, CAPTIONS), scan(images), partial=True)
-    read = _bar_rows if path.suffix == ".csv" else _token_rows
-    return assemble(read(path), scan(images), partial=True)
+    rows = _rows(path, _BARS if path.suffix == ".csv" else _TOKENS)
+    return assemble(rows, scan(images), partial=True)
 
 
 def _images(source: Path, names: Sequence[str]) -> Path:
@@ -102,32 +109,16 @@ def _images(source: Path, names: Sequence[str]) -> Path:
     return folder
 
 
-def _split_rows(source: Path) -> Iterator[Row]:
-    """Yield a row for each image of Flickr8k's official split lists, if they are there."""
-    for split, name in FLICKR8K_SPLITS.items():
-        if path := find(source, [name]):
-            for number, line in read_lines(path):
-                yield Row(line.strip(), None, split, f"{path.name}:{number}")
+# A pattern of image, number and caption; an example; whether there is a header.
+_TOKENS = (r"\s*(.+?)#(\d+)\s*\t(.*)", "image#number<TAB>caption", False)
+# Kaggle's; one row of that file lacks the second bar.
+_BARS = (r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)", "image| number| caption", True)
 
 
-def _token_rows(path: Path) -> Iterator[Row]:
-    """Read `name#number<TAB>caption`."""
-    pattern = r"\s*(.+?)#(\d+)\s*\t(.*)"
-    for where, match in matching_lines(path, pattern, "image#number<TAB>caption"):
+def _rows(path: Path, layout: tuple[str, str, bool]) -> Iterator[Row]:
+    pattern, example, header = layout
+    for where, match in matching_lines(path, pattern, example, header=header):
         yield Row(match[1], match[3], None, where, number=match[2])
-
-
-def _bar_rows(path: Path) -> Iterator[Row]:
-    """Read Kaggle's `name| number| caption`; one row of that file lacks the second bar."""
-    pattern = r"\s*([^|]+?)\s*\|\s*(\d+)\s*\|?\s*(.*)"
-    for where, match in matching_lines(path, pattern, "image| number| caption", header=True):
-        yield Row(match[1], match[3], None, where, number=match[2])
-
-
-def _read_karpathy(path: Path, source: Path) -> Annotations:
-    rows = list(_karpathy_rows(path, folders=True))
-    folders = sorted({row.file.rpartition("/")[0] for row in rows})
-    return assemble(rows, scan(_coco_root(source, folders), folders), partial=True)
 
 
 def _karpathy_rows(path: Path, *, folders: bool) -> Iterator[Row]:
@@ -174,13 +165,12 @@ def _caption(value: Any) -> str:
     return value
 
 
-def _coco_root(source: Path, folders: Iterable[str]) -> Path:
+def _coco_root(source: Path, folders: Sequence[str]) -> Path:
     """Return the folder that holds `folders`: the source or its `images/`."""
-    wanted = list(folders)
     for root in (source, source / "images"):
-        if all((root / folder).is_dir() for folder in wanted):
+        if all((root / folder).is_dir() for folder in folders):
             return root
-    raise nothing_found(source, "image folders", [f"{folder}/" for folder in wanted])
+    raise nothing_found(source, "image folders", [f"{folder}/" for folder in folders])
 
 
 def _json_list(path: Path, key: str) -> list[Any]:

@@ -1,12 +1,9 @@
-"""The datasets of images, with captions or with a label each.
-
-Heavy modules are imported inside functions: the command line lists the datasets.
-"""
+"""The datasets of images, with captions or with a label each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,57 +19,42 @@ from data.storage.dataset_info import (
     GENERATED_LICENSE,
     OWN_LICENSE,
     PREPARED,
+    Dataset,
     Generator,
-    ImagesOrClips,
     Loaded,
     Options,
 )
 
 # Without stored pixels, a plain JPEG may be this many times as large as a stored image: features
 # are then computed from what an export receives, and the JPEG need not be encoded again.
-PLAIN_JPEG_SCALE = 2
+_PLAIN_JPEG_SCALE = 2
 
 
-@dataclass(frozen=True)
-class ImageDataset(ImagesOrClips):
-    """Images with captions, or with a label each.
+@dataclass(frozen=True, kw_only=True)
+class ImageDataset(Dataset):
+    """Images with captions, or with a label each; `reader` lists the images of a folder."""
 
-    Attributes:
-        reader: lists the images of a folder.
-    """
-
-    reader: Callable[[Path], Annotations] | None = field(default=None, kw_only=True)
+    reader: Callable[[Path], Annotations] | None = None
 
     unit: ClassVar[str] = "images"
     content: ClassVar[str] = "image"
     id_feature: ClassVar[str] = "image_id"
     shard_size: ClassVar[int] = 128
+    file_flags: ClassVar[frozenset[str]] = frozenset({"image_size"})
 
     @property
     def labeled(self) -> bool:
         """Whether an image has a label, not captions."""
         return "captions" not in self.annotations
 
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The names of the captions of an entry: none if images have labels."""
-        return () if self.labeled else ("caption",)
-
-    @property
-    def flags(self) -> frozenset[str]:
-        """The command-line options that it accepts."""
-        return super().flags if self.generated else frozenset({"image_size"})
-
-    def options(self, given: Options) -> dict[str, Any]:
-        """Return the size of stored images; of generated ones the seed and the version."""
-        if self.generated:
-            return super().options(given)
+    def file_options(self, given: Options) -> dict[str, Any]:
+        """Return the size of stored images."""
         from data.media.images import MAX_SIDE
 
         size = given.get("image_size", MAX_SIDE)
         if size < 1:
             raise UserError(f"--image-size is at least 1 pixel, not {size}")
-        plain = {} if given.get("pixels", True) else {"plain_side": PLAIN_JPEG_SCALE * size}
+        plain = {} if given.get("pixels", True) else {"plain_side": _PLAIN_JPEG_SCALE * size}
         return {"max_side": size, **plain}
 
     def read(self, source: Path, options: Options) -> Annotations:
@@ -85,29 +67,45 @@ class ImageDataset(ImagesOrClips):
             classes_of(self.name, labels, "image")
         return annotations
 
-    def decode(self, entry: Entry, options: Options) -> Loaded:
-        """Read an image from its file."""
-        from data.images.examples import image_example
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Return the image of an entry, and its captions or label."""
+        from data.media.images import load_file
 
-        return Loaded(image_example(entry, **options))
+        if self.generator is not None and (render := self.generator().render):
+            image = render(entry.image_id)
+        else:
+            image = load_file(entry.path, **options)
+        values = (image, entry.image_id, entry.captions, entry.label)
+        return Loaded(dict(zip(("image", "image_id", "captions", "label"), values, strict=True)))
 
     def features(self) -> dict[str, Any]:
-        """Return the stored features."""
-        from data.images.examples import image_features
+        """Return the stored features. Labels are texts, so that a new class changes no shard."""
+        import tensorflow_datasets as tfds
 
-        return image_features(self.encoding, self.labeled)
+        text = tfds.features.Text()
+        return {
+            "image": tfds.features.Image(shape=(None, None, 3), encoding_format=self.encoding),
+            "image_id": text,
+            **({"label": text} if self.labeled else {"captions": tfds.features.Sequence(text)}),
+        }
 
 
 def _scenes() -> Generator:
-    from data.images.examples import scene_generator
+    from data.builtin import scenes
+    from data.builtin.caption_checker import is_true
 
-    return scene_generator()
+    return Generator(
+        scenes.entries,
+        scenes.VERSION,
+        scenes.render_png,
+        is_true=lambda scene_id, caption: is_true(caption, scenes.scene_by_id(scene_id)),
+    )
 
 
 def _digits() -> Generator:
-    from data.images.examples import digit_generator
+    from data.builtin import digits
 
-    return digit_generator()
+    return Generator(digits.entries, digits.VERSION, digits.render_png, seeded=False)
 
 
 _FLICKR = "photos of Flickr users, under terms of their own; for non-commercial research only"

@@ -1,10 +1,9 @@
 """A user's own captioned images: `images/` beside `captions.csv` (.tsv, .txt) or `captions.jsonl`.
 
-The table has a header. One column names the image (image, file, filename, …), one or several the
-caption (caption, or caption_1, caption_2, …), and one, optionally, the split (train, validation,
-test). Several rows may belong to one image. The delimiter is a comma, semicolon or tab. A line of
-JSON has the same names: {"image": "a.jpg", "captions": ["…", "…"], "split": "train"}.
-Without splits, images are split 80 : 10 : 10 by a hash of their names.
+The table has a header: the image (image, file, filename, …), one or several captions (caption, or
+caption_1, caption_2, …) and, optionally, the split (train, validation, test). Several rows may
+belong to one image. The delimiter is a comma, semicolon or tab. A line of JSON has the same names:
+{"image": "a.jpg", "captions": ["…", "…"], "split": "train"}.
 """
 
 from __future__ import annotations
@@ -23,11 +22,7 @@ CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("
 
 
 def read_folder(source: Path) -> Annotations:
-    """Read a user's own folder of captioned images.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read a user's own folder of captioned images."""
     images = require(source, "image folder", ["images", "Images"], folder=True)
     table = find_one(source, "caption file", CAPTION_FILES)
     if table is None:

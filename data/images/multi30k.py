@@ -5,7 +5,6 @@ Flickr8k's images are a subset of those, so Flickr8k is enough to caption in Ger
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,13 +21,6 @@ def read_multi30k(source: Path, language: str) -> Annotations:
 
     The source has `{train,val,test}.LANGUAGE` (or .gz), `images.{train,val,test}.txt` with the name
     of an image for each line, and a folder of images, Flickr8k's or Flickr30k's.
-
-    Args:
-        source: the folder.
-        language: "de", "fr" or "cs".
-
-    Raises:
-        UserError: if one of them is missing, or two files have different numbers of lines.
     """
     folders = list(dict.fromkeys([*FLICKR8K_IMAGES, *FLICKR30K_IMAGES]))
     images = require(source, "image folder", folders, folder=True)
@@ -42,7 +34,7 @@ def read_multi30k(source: Path, language: str) -> Annotations:
     used = {row.file: folder.files[row.file] for row in present}
     annotations = assemble(present, folder._replace(files=used), partial=True)
     note = f"{len(present):,} of {len(rows):,} captions have their image in {images.name}/"
-    return dataclasses.replace(annotations, notes=(*annotations.notes, note))
+    return annotations._replace(notes=(*annotations.notes, note))
 
 
 def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row]:
@@ -58,9 +50,5 @@ def _rows(source: Path, language: str, known: Mapping[str, str]) -> Iterator[Row
 
 
 def _number(name: str) -> str:
-    """Return Flickr's number of a photo; file names of Flickr8k have a key after it.
-
-    >>> _number("1000268201_693b08cb0e.jpg") == _number("1000268201.jpg")
-    True
-    """
+    """Return Flickr's number of a photo; file names of Flickr8k have a key after it."""
     return name.partition(".")[0].partition("_")[0]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from data.annotations.problems import write_report
 from data.annotations.splits import parse_slice
 from data.common.errors import UserError
 from data.storage.cache import log, writing_to
 from data.storage.dataset_info import TFDS
+from data.storage.fingerprints import file_digest
 from data.storage.prepared import StoredImages
 from data.storage.tfds import find_or_download
 
@@ -20,20 +20,7 @@ COCO = "coco_captions"
 COCO_SPLITS = {"train": ("train", "restval"), "validation": ("val",), "test": ("test",)}
 
 
-class Part(NamedTuple):
-    """A range of a split of TFDS: its name, the first example and the end."""
-
-    split: str
-    first: int
-    end: int
-
-    def within(self, text: str) -> str:
-        """Return a slice of the range, such as "[5:95%]", in the syntax of TFDS."""
-        length = self.end - self.first
-        taken = parse_slice(text, length)
-        assert taken is not None
-        low, high, _ = taken.indices(length)
-        return f"{self.split}[{self.first + low}:{self.first + high}]"
+Part = tuple[str, int, int]  # a range of a split of TFDS: its name, the first example, the end
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class TfdsImages(StoredImages):
     adds_ids: ClassVar[bool] = True
 
     @property
-    def content(self) -> str:
+    def content(self) -> str:  # type: ignore[override]
         """The feature that holds encoded images."""
         return self.image_key
 
@@ -62,9 +49,8 @@ class TfdsImages(StoredImages):
         """The labels, in the order of their numbers."""
         import tensorflow_datasets as tfds
 
-        return tuple(
-            tfds.builder_from_directory(self.directory).info.features[self.label_key].names
-        )
+        features = tfds.builder_from_directory(self.directory).info.features
+        return tuple(features[self.label_key].names)
 
     def labels(self, split: str) -> list[tuple[str, str]]:
         """Return `(image_id, label)` of each image in the order of `images`."""
@@ -85,9 +71,14 @@ class TfdsImages(StoredImages):
         return example["captions"]["text"]
 
     def _stored_split(self, name: str, part: str) -> str:
-        if parse_slice(part, 0) is None:
-            raise UserError(f"split '{name}{part}': a slice is [FROM:TO], in images or percent")
-        return "+".join(each.within(part) for each in self.parts[name])
+        terms = []
+        for stored, first, end in self.parts[name]:
+            taken = parse_slice(part, end - first)
+            if taken is None:
+                raise UserError(f"split '{name}{part}': a slice is [FROM:TO], in images or percent")
+            low, high, _ = taken.indices(end - first)
+            terms.append(f"{stored}[{first + low}:{first + high}]")
+        return "+".join(terms)
 
 
 def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
@@ -107,23 +98,21 @@ def open_tfds_images(name: str, source: Path | None, home: Path) -> TfdsImages:
 
     info = tfds.builder_from_directory(directory).info
     names = [split for split in ("train", "validation", "test") if split in info.splits]
-    counts = {
-        split: info.splits[split].num_examples for split in dict.fromkeys([*names, *info.splits])
-    }
+    names = list(dict.fromkeys([*names, *info.splits]))
+    counts = {split: info.splits[split].num_examples for split in names}
     if name == COCO:
         keys = ("image", "")
         parts = {
-            split: [Part(stored, 0, counts[stored]) for stored in names]
+            split: [(stored, 0, counts[stored]) for stored in names]
             for split, names in COCO_SPLITS.items()
         }
     else:
         keys, parts = _keys(own, info), _parts(own, counts)
-    digest = hashlib.sha256((directory / "dataset_info.json").read_bytes())
-    fingerprint = digest.hexdigest()[:16]
+    fingerprint = str(file_digest(directory / "dataset_info.json"))[:16]
     report = home / own / fingerprint / "problems.jsonl"
     with writing_to(home):
         write_report(report, [])
-    splits = {split: sum(p.end - p.first for p in found) for split, found in parts.items()}
+    splits = {split: sum(end - first for _, first, end in found) for split, found in parts.items()}
     listed = ", ".join(f"{split} {count:,}" for split, count in splits.items())
     display_name = own.replace("/", "-")
     log(f"{display_name}: {listed} images{' (prepared before)' * again}")
@@ -150,10 +139,10 @@ def _parts(name: str, counts: Mapping[str, int]) -> dict[str, list[Part]]:
     """Return the ranges of Wordreel's splits; without validation, it is the last tenth of train."""
     if "train" not in counts:
         raise UserError(f"tfds:{name} has no split train, but {', '.join(counts)}")
-    parts = {split: [Part(split, 0, count)] for split, count in counts.items()}
+    parts = {split: [(split, 0, count)] for split, count in counts.items()}
     if "validation" not in counts:
         total = counts["train"]
         end = total - total // 10
         log(f"{name}: no validation split: the last {total - end:,} of train")
-        parts["train"], parts["validation"] = [Part("train", 0, end)], [Part("train", end, total)]
+        parts["train"], parts["validation"] = [("train", 0, end)], [("train", end, total)]
     return parts

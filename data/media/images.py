@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
@@ -18,6 +18,7 @@ from data.media.limits import MAX_PIXELS
 MAX_SIDE = 512
 # Not every format Pillow knows: some (EPS) start other programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "JPEG2000")
+MAX_BYTES = 400_000_000  # a larger file cannot be decoded to at most `MAX_PIXELS`
 _ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 
 # Pillow warns about unusual metadata and sizes; `load_image` has its own checks.
@@ -28,20 +29,9 @@ class BadImage(UserError):
     """Bytes that are not a usable image; the message is the reason, in a few words."""
 
 
-class EncodedImage(NamedTuple):
-    """An upright RGB image: its JPEG bytes and its size in pixels."""
-
-    jpeg: bytes
-    width: int
-    height: int
-
-
 def load_image(
-    data: bytes,
-    *,
-    max_side: int | None = MAX_SIDE,
-    plain_side: int | None = None,
-) -> EncodedImage:
+    data: bytes, *, max_side: int | None = MAX_SIDE, plain_side: int | None = None
+) -> bytes:
     """Decode an image completely and return it as an upright 8-bit RGB JPEG.
 
     An upright RGB JPEG that TensorFlow can decode is returned byte for byte. Anything else (EXIF
@@ -49,14 +39,13 @@ def load_image(
     converted; transparent pixels become white.
 
     Args:
-        data: a whole JPEG, PNG, GIF, BMP, WebP, TIFF, PPM, AVIF or JPEG 2000 file.
+        data: a whole file in one of `FORMATS`.
         max_side: an image with a longer side is resized to this many pixels; None: never.
-        plain_side: the limit for upright RGB JPEGs, which are otherwise unchanged; None:
-            `max_side`.
+        plain_side: the limit for upright RGB JPEGs; None: `max_side`.
 
     Raises:
-        BadImage: if the bytes are empty, cut short or not an image, or if the header gives
-            more than `MAX_PIXELS` (checked before memory is allocated).
+        BadImage: if the bytes are empty, cut short or not an image, or if the header gives more
+            than `MAX_PIXELS` (checked before memory is allocated).
     """
     if not data:
         raise BadImage("empty file (0 bytes)")
@@ -77,6 +66,17 @@ def load_image(
         raise BadImage(text) from None
 
 
+def load_file(path: Path, max_side: int, plain_side: int | None = None) -> bytes:
+    """Return the JPEG of an image file: see `load_image`.
+
+    Raises:
+        BadImage: with the reason why it cannot be decoded.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise BadImage(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
+    return load_image(path.read_bytes(), max_side=max_side, plain_side=plain_side)
+
+
 def _too_large(pixels: int) -> BadImage:
     return BadImage(
         f"too large: {pixels / 1e6:,.0f} million pixels, at most {MAX_PIXELS / 1e6:,.0f}"
@@ -93,13 +93,13 @@ def _has_orientation(image: Image.Image) -> bool:
 
 def _convert(
     image: Image.Image, data: bytes, max_side: int | None, plain_side: int | None
-) -> EncodedImage:
+) -> bytes:
     # TensorFlow, which decodes PNG in exports, ignores the EXIF of a PNG.
     rotated = image.format != "PNG" and _has_orientation(image)
     fits = plain_side is None or max(image.size) <= plain_side
     plain = image.format == "JPEG" and image.mode == "RGB" and not rotated
     if plain and fits and _decodes_in_both(data):
-        return EncodedImage(data, *image.size)
+        return data
     if max_side is not None:
         # A large JPEG need not be decoded at full size; twice the target keeps it sharp.
         image.draft(None, (2 * max_side, 2 * max_side))
@@ -108,25 +108,17 @@ def _convert(
         upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     upright.save(buffer, "JPEG", quality=92, subsampling=_subsampling(image))
-    return EncodedImage(buffer.getvalue(), *upright.size)
+    return buffer.getvalue()
 
 
 def _subsampling(image: Image.Image) -> int:
-    """Return the chroma subsampling: that of a source JPEG; none for other formats.
-
-    Subsampled photos keep their quality, take a third less space and half the time to encode;
-    drawings would lose detail.
-    """
+    """Return the chroma subsampling: that of a source JPEG; none for others, such as drawings."""
     known = image.format == "JPEG" and image.mode == "RGB"
     return max(0, JpegImagePlugin.get_sampling(image)) if known else 0
 
 
 def _decodes_in_both(jpeg: bytes) -> bool:
-    """Return whether TensorFlow can decode a JPEG; raise Pillow's error if Pillow cannot.
-
-    Each of the two accepts some damaged files that the other rejects. Decoding at an eighth of the
-    size still reads every byte, but computes few pixels.
-    """
+    """Return whether TensorFlow can decode a JPEG; raise Pillow's error if Pillow cannot."""
     import tensorflow as tf
 
     with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as small:

@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from data.common.errors import UserError, unknown
+from data.common.errors import UserError
 
-PLACINGS = ("centred", "uniform")
 # More frames are a mistake in the rate or the window, and would fill the memory.
 MAX_FRAMES = 1024
 MAX_RATE = 1000  # frames per second
@@ -28,9 +27,7 @@ class BadClip(UserError):
 
 @dataclass(frozen=True)
 class Sampling:
-    """Which frames of a clip to take: a fixed number, or a number per second.
-
-    A frame is taken at most once: a clip with fewer frames than requested gives all its frames.
+    """Which frames of a clip to take, each at most once: a fixed number, or a number per second.
 
     Attributes:
         count: the number of frames; None if `rate` is given.
@@ -57,8 +54,6 @@ class Sampling:
             raise UserError(
                 f"the frame rate must be above 0 and at most {MAX_RATE:,}, not {self.rate}"
             )
-        if self.placing not in PLACINGS:
-            raise unknown("placing of frames", self.placing, PLACINGS)
         if self.max_side is not None and self.max_side < 1:
             raise UserError(
                 f"the longest side of a frame must be at least 1 pixel, not {self.max_side}"
@@ -72,20 +67,15 @@ class Sampling:
     def times(self, start: float, end: float, interval: float) -> Array:
         """Return the times to sample, float64 `[times]`, ascending seconds.
 
-        Frame k of a clip lasts from k to k + 1 intervals. The frame for a time is the first one
-        that begins no earlier than half an interval before it: half the shortest interval so far
-        if the frame rate varies.
+        Frame k lasts from k to k + 1 intervals. The frame for a time is the first one that begins
+        no earlier than half an interval before it (the shortest so far if the rate varies).
 
         >>> Sampling(count=4).times(0.0, 8.0, interval=1.0)
         array([0.5, 2.5, 4.5, 6.5])
-        >>> Sampling(count=3, placing="uniform").times(0.0, 9.0, interval=1.0)
-        array([0., 4., 8.])
-        >>> Sampling(rate=0.5).times(1.0, 6.0, interval=1.0)
-        array([1., 3., 5.])
 
         Args:
-            start: start of the window, in seconds.
-            end: end of the window, in seconds.
+            start: of the window, in seconds.
+            end: of the window, in seconds.
             interval: time between two frames, in seconds.
 
         Raises:

@@ -1,13 +1,8 @@
 """Decode clips: take frames at chosen times and report faults of the file.
 
-    clip = sample("juggler.mp4", Sampling(count=16), start=2.0, end=5.5)
-    clip.frames  # uint8 [frames, height, width, 3]
-    clip.times  # seconds from the first frame of the file
-
-Frames are chosen by time, not by number, so that a clip of variable frame rate is sampled as it is
-played. The length in the header is only an estimate: if the clip is longer or shorter, it is
-sampled again over its real length. Unused frames are grabbed but never converted; long gaps are
-skipped by seeking, and the timestamp after the seek is checked.
+Frames are chosen by time, so that a clip of variable frame rate is sampled as it is played. The
+length in the header is only an estimate: if it is wrong, the clip is sampled again over its real
+length. Unused frames are never converted; long gaps are skipped by seeking.
 """
 
 from __future__ import annotations
@@ -99,12 +94,7 @@ def sample(
 def _walk(
     reader: _Reader, sampling: Sampling, start: float, stop: float, *, check_end: bool
 ) -> tuple[list[tuple[float, Frames]], float | None]:
-    """Read a clip once and take the frames for the sampled times between `start` and `stop`.
-
-    Returns:
-        The (time, frame) pairs, and the real end of the clip in seconds if it differs from the
-        header's.
-    """
+    """Take the frames between `start` and `stop`; return the real end if the header's is wrong."""
     taken = list[tuple[float, Frames]]()
     times = sampling.times(start, stop, reader.interval) if stop > start else np.zeros(0)
     late = stop - _TOLERANCE * reader.interval  # a clip that reaches this time is complete
@@ -136,13 +126,13 @@ def _walk(
 
 
 class _Reader:
-    """A clip that is read once, forwards.
+    """A clip that is read once, forwards; times are in seconds from the first frame.
 
     Attributes:
         count: number of frames in the header.
-        header_end: length in the header, in seconds.
-        interval: time between two frames in seconds, at a constant frame rate.
-        time: time of the latest frame, in seconds from the first.
+        header_end: length in the header.
+        interval: time between two frames, at a constant frame rate.
+        time: time of the latest frame.
         ended: whether the last frame has been passed.
         grabbed: number of frames read, without those skipped by seeking.
     """

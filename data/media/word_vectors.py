@@ -15,13 +15,7 @@ def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[st
     """Return the vectors of the words that are in the file, float32 `[width]` each.
 
     A line has a word and its numbers, separated by spaces (Pennington et al. 2014, GloVe). The
-    first line may have two counts instead, as fastText writes it. Words are case-sensitive. The
-    file, often gigabytes, is read line by line.
-
-    Args:
-        path: the file, UTF-8.
-        words: the words to read.
-        width: the dimension of the vectors.
+    first line may have two counts instead, as fastText writes it. Words are case-sensitive.
 
     Raises:
         UserError: if a line has another count of numbers, a value that is not a number or is not

@@ -1,11 +1,9 @@
 """Prepare the image and clip datasets of a training run, in this process.
 
     prepared = prepare_images("flickr8k", "~/Flickr8k")
-    for image_id, captions in prepared.captions("validation"):
-        ...
+    captions = dict(prepared.captions("validation"))
 
-A dataset goes to `WORDREEL_DATA_DIR/<name>/<fingerprint>/`. A preparation that was interrupted
-continues where it stopped.
+A dataset goes to `WORDREEL_DATA_DIR/<name>/<fingerprint>/`; an interrupted preparation resumes.
 """
 
 from __future__ import annotations
@@ -26,14 +24,7 @@ from data.sharding.datasets import PREPARABLE
 from data.sharding.shards import Shard, WorkFolder
 from data.sharding.write_dataset import lock, new_job, plan_dataset, write_dataset
 from data.storage.cache import data_home, log, writing_to
-from data.storage.dataset_info import (
-    PREPARED,
-    Dataset,
-    check_max_bad,
-    datasets_with,
-    find_dataset,
-    source_folder,
-)
+from data.storage.dataset_info import PREPARED, Dataset, datasets_with, find_dataset, source_folder
 from data.storage.prepared import StoredImages, open_prepared
 from data.video.datasets import CLIP_DATASETS
 from data.video.prepared import StoredClips
@@ -50,24 +41,20 @@ def prepare_images(
 ) -> StoredImages:
     """Return a dataset of images, written to `data_dir` unless it is there already.
 
-    Problems of the source go to a report file and, counted, to the screen.
-
     Args:
         name: of one of `IMAGE_DATASETS`, or "tfds:" and TFDS's own name.
         source: the folder of the dataset.
         labels: whether to load labels instead of captions.
         data_dir: see `data.storage.cache.data_home`.
         max_bad: the share of images that may be unusable, 0 to 1.
-        seed: of generated images. The splits of others do not depend on it.
+        seed: of generated images.
 
     Raises:
-        UserError: for an unknown name, a source that does not exist or does not have the expected
-            layout, labels that cannot be learned, too many bad images, or a `data_dir` that cannot
-            be written.
+        UserError: for an unknown name, a source without the expected layout, labels that cannot be
+            learned, too many bad images, or a `data_dir` that cannot be written.
     """
     annotation = "labels" if labels else "captions"
     dataset = find_dataset(name, datasets_with(IMAGE_DATASETS, annotation))
-    check_max_bad(max_bad)
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
         return StoredImages(**_opened(folder, "image_id", "label" if labels else "captions"))
@@ -92,8 +79,6 @@ def prepare_clips(
 ) -> StoredClips:
     """Return a dataset of clips, its frames written to `data_dir` unless they are there already.
 
-    Problems of the source go to a report file and, counted, to the screen.
-
     Args:
         name: of one of `CLIP_DATASETS`.
         source: the folder of the dataset.
@@ -103,14 +88,13 @@ def prepare_clips(
             split by groups; None: the dataset's own splits, or the first official fold.
         data_dir: see `data.storage.cache.data_home`.
         max_bad: the share of clips that may be unusable, 0 to 1.
-        seed: of generated clips. The splits of others do not depend on it.
+        seed: of generated clips.
 
     Raises:
-        UserError: for an unknown name, a source that does not exist or does not have the expected
-            layout, too many bad clips, or a `data_dir` that cannot be written.
+        UserError: for an unknown name, a source without the expected layout, too many bad clips,
+            or a `data_dir` that cannot be written.
     """
     dataset = find_dataset(name, {each.name: each for each in CLIP_DATASETS})
-    check_max_bad(max_bad)
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
         stored = StoredClips(**_opened(folder, "clip_id"))
@@ -149,17 +133,12 @@ def _prepare(
     """Write a dataset unless it is there, and return its fields."""
     job = new_job(dataset.name, options)
     with writing_to(home):
-        plan = plan_dataset(source, job, _digests(home, dataset.name, source))
+        key = json.dumps([dataset.name, str(source and source.absolute())])
+        digests = home / "digests" / hashlib.sha256(key.encode()).hexdigest()[:16]
+        plan = plan_dataset(source, job, digests)
         work = WorkFolder(home / dataset.name / plan.fingerprint)
         with lock(work):
-            again = write_dataset(
-                work,
-                job,
-                plan,
-                max_bad=max_bad,
-                make=make_shards,
-                describe=lambda work, written: {},
-            )
+            again = write_dataset(work, plan, max_bad=max_bad, make=_make_shards)
     fields = _opened(work.out, dataset.id_feature)
     counts = ", ".join(f"{split} {count:,}" for split, count in fields["splits"].items())
     log(f"{dataset.name}: {counts} {dataset.unit}{' (prepared before)' * again}")
@@ -168,19 +147,8 @@ def _prepare(
     return fields
 
 
-def _digests(home: Path, name: str, source: Path | None) -> Path:
-    """Return the file that keeps the hashes of a source's files."""
-    key = json.dumps([name, str(source and source.absolute())])
-    return home / "digests" / hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def make_shards(work: Path, missing: Sequence[Shard], unit: str) -> None:
-    """Make shards in this process, on all cores: images decode outside Python's lock.
-
-    Raises:
-        UserError: if a file is not what it was when the job began.
-        OSError: if the disk is full.
-    """
+def _make_shards(work: Path, missing: Sequence[Shard], unit: str) -> None:
+    """Make shards in this process, on all cores: images decode outside Python's lock."""
     from data.sharding.shard_writer import write_shard
 
     total = sum(shard.size for shard in missing)

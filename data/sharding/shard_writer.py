@@ -57,8 +57,7 @@ def write_shard(
     Args:
         work: the folder `OUT/.work`.
         key: of the shard.
-        crashing: items that are known to crash the process that reads them: number in the shard
-            → reason.
+        crashing: items that crash the process that reads them: number in the shard → reason.
         encode: computes the features that are stored; None: none are.
 
     Raises:
@@ -81,7 +80,10 @@ def write_shard(
                 for example in _encoded(loaded, dataset.content, encode):
                     if dataset.content:
                         shapes[_shape(example[dataset.content])] += 1
-                    record = _serialized(stored, {name: example[name] for name in stored})
+                    serialized = stored.serialize_example({name: example[name] for name in stored})
+                    # TFDS writes the fields in an order that differs from process to process.
+                    fields = tf_example_pb2.Example.FromString(serialized)
+                    record = fields.SerializeToString(deterministic=True)
                     writer.write(record)
                     examples += 1
                     size += len(record)
@@ -89,10 +91,10 @@ def write_shard(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(partial)) from None
         except tf.errors.OpError as error:
             raise OSError(None, error.message, str(partial)) from None
-    _sync(partial)
-    os.replace(partial, path)
-    with path.open("rb") as file:
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
         digest = hashlib.file_digest(file, "sha256").hexdigest()
+    os.replace(partial, path)
     note = {
         "split": split,
         "examples": examples,
@@ -118,11 +120,11 @@ def _loaded(
     """Yield the examples that can be read; append the others to `skipped`."""
     for number, item in enumerate(items):
         entry, where = item.entry, item.entry.where
-        if number in crashing:
-            skipped.append(Problem(entry.file, f"undecodable: {crashing[number]}", where))
-            continue
+        reason = f"undecodable: {crashing[number]}" if number in crashing else ""
         if isinstance(item.digest, int):
-            skipped.append(Problem(entry.file, f"unreadable: {os.strerror(item.digest)}", where))
+            reason = reason or f"unreadable: {os.strerror(item.digest)}"
+        if reason:
+            skipped.append(Problem(entry.file, reason, where))
             continue
         os.pwrite(current, b"%8d" % number, 0)
         try:
@@ -158,18 +160,6 @@ def _encoded(
 
 def _shape(stored: bytes | Sequence[bytes]) -> str:
     """Return "width × height" of an image, preceded by the number of frames of a clip."""
-    first = stored if isinstance(stored, bytes) else stored[0]
+    first, frames = (stored, "") if isinstance(stored, bytes) else (stored[0], f"{len(stored)} × ")
     width, height = Image.open(BytesIO(first)).size
-    frames = "" if first is stored else f"{len(stored)} × "
     return f"{frames}{width} × {height}"
-
-
-def _serialized(stored: tfds.features.FeaturesDict, example: Mapping[str, Any]) -> bytes:
-    # TFDS writes the fields in an order that differs from process to process.
-    record = tf_example_pb2.Example.FromString(stored.serialize_example(example))
-    return record.SerializeToString(deterministic=True)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -6,19 +6,19 @@ finished, the last two are moved to `OUT`, where TensorFlow Datasets finds them;
 `dataset_info.json`, without which nothing reads them, is written last and, when shards change,
 removed first.
 
-The bytes of a shard depend only on its items and the job: not on the number of workers, an earlier
-interruption, or the rest of the source. Its key is a hash of both, so that a shard whose files
-have not changed is found again.
+The bytes of a shard depend only on its items and the job, of which its key is a hash, so that a
+shard whose files have not changed is found again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,7 @@ class Shard:
 def divide(items: Iterable[T], max_size: int, name: Callable[[T], str] = str) -> Iterator[list[T]]:
     """Yield items in groups of at most `max_size`, by the first bits of the hashes of their names.
 
-    A group that would be larger is halved by one more bit. So a new name changes only the group
-    that it belongs to, or halves it.
+    A group that would be larger is halved by one more bit. So a new name changes only one group.
 
     >>> list(divide("abcdef", 2))
     [['d'], ['f', 'c'], ['b', 'e'], ['a']]
@@ -82,20 +81,19 @@ def plan_shards(
     by_split = defaultdict[str, list[Item]](list)
     for item in items:
         by_split[item.entry.split].append(item)
-    known = [split for split in ("train", "validation", "test") if split in by_split]
-    others = [split for split in by_split if split not in known]
+    order = dict.fromkeys(("train", "validation", "test", *by_split))
     return {
         Shard(_key(group, job), split, len(group)): group
-        for split in known + others
+        for split in order
+        if split in by_split
         for group in divide(by_split[split], max_size, lambda item: item.entry.image_id)
     }
 
 
 def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:
     # A file's folder and times do not count.
-    content = [
-        [entry[:2], entry[3:7], digest] for entry, digest, _ in (item.to_json() for item in items)
-    ]
+    rows = (item.to_json() for item in items)
+    content = [[entry[:2], entry[3:7], digest] for entry, digest, _ in rows]
     return hashlib.sha256(json.dumps([FORMAT, job, content]).encode()).hexdigest()[:32]
 
 
@@ -112,8 +110,6 @@ class WorkFolder:
 
     def begin(self, job: Mapping[str, Any], planned: Mapping[Shard, Sequence[Item]]) -> list[Shard]:
         """Withdraw what was published, remove unneeded files, and return the missing shards.
-
-        The items of each shard are written to a file, for the workers and the summary.
 
         Raises:
             UserError: if the folder contains something else.
@@ -138,13 +134,14 @@ class WorkFolder:
             write_items(path, shard.split, items)
         return missing
 
-    def is_published(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> bool:
-        """Return whether `OUT` is complete and consists of these shards."""
-        if not (self.out / INFO).exists() or not (manifest := read_manifest(self.out)):
-            return False
+    def published(self, job: Mapping[str, Any], shards: Sequence[Shard]) -> dict[str, Any] | None:
+        """Return the manifest of `OUT` if it is complete and consists of these shards."""
+        manifest = read_manifest(self.out) if (self.out / INFO).exists() else None
+        if manifest is None or any(wrong_sizes(self.out, manifest)):
+            return None
         kept = [note["key"] for note in manifest["shards"].values()]
         same = manifest["job"] == job and kept == [shard.key for shard in shards]
-        return same and not any(wrong_sizes(self.out, manifest))
+        return manifest if same else None
 
     def note(self, key: str) -> dict[str, Any]:
         """Return the note of a finished shard: its split, counts, digest and problems."""
@@ -162,15 +159,12 @@ class WorkFolder:
             name: the prefix of their files.
             files: content by name; readers wait for the last one.
         """
-        counts = {split: 0 for split in (shard.split for shard in shards)}
-        for shard in shards:
-            counts[shard.split] += 1
         manifest: dict[str, Any] = {"format": FORMAT, "job": job, "shards": {}, "files": {}}
-        numbers = dict.fromkeys(counts, 0)
+        counts = Counter(shard.split for shard in shards)
+        numbers = {split: itertools.count() for split in counts}
         for shard in shards:
-            number, of = numbers[shard.split], counts[shard.split]
-            numbers[shard.split] += 1
-            file = f"{name}-{shard.split}.tfrecord-{number:05}-of-{of:05}"
+            number = next(numbers[shard.split])
+            file = f"{name}-{shard.split}.tfrecord-{number:05}-of-{counts[shard.split]:05}"
             manifest["shards"][file] = {"key": shard.key, **self.note(shard.key)}
         for file, text in files.items():
             digest = hashlib.sha256(text).hexdigest()

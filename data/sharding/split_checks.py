@@ -1,7 +1,5 @@
 """Overlaps between splits: files, near-duplicates, groups and sets of captions.
 
-    pairs, unreadable = find_leaks(annotations.entries)
-
 Images are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
 gray copy; Zauner 2010), which small changes of size, color or quality hardly change.
 """
@@ -61,8 +59,7 @@ def find_leaks(
 
     Args:
         entries: of a source; those without a file are compared by captions and groups only.
-        near: images are near duplicates if at most this many of the 64 bits of their hashes
-            differ.
+        near: images are near duplicates if at most this many of the 64 bits of their hashes differ.
         bar: a progress bar, updated for each.
 
     Returns:
@@ -70,23 +67,19 @@ def find_leaks(
     """
     order = {"test": 0, "validation": 1}
     entries = sorted(entries, key=lambda entry: order.get(entry.split, 2))
-    hashes = _hashes(entries, bar)
-    readable = [(entry, *both) for entry, both in zip(entries, hashes, strict=True) if both]
-    files = [entry for entry, _, _ in readable]
-    found = list(
-        _shared("same file", files, lambda n: (readable[n][1], files[n].start, files[n].end))
-    )
-    found += _near(files, np.array([bits for _, _, bits in readable], np.uint64), near)
-    found += _shared("same group", entries, lambda n: entries[n].group)
-    found += _shared("same captions", entries, lambda n: frozenset(entries[n].captions))
+    hashes = dict(zip(entries, _hashes(entries, bar), strict=True))
+    readable = {entry: both for entry, both in hashes.items() if both}
+    bits = np.array([bits for _, bits in readable.values()], np.uint64)
+    found = [
+        *_shared("same file", readable, lambda each: (readable[each][0], each.start, each.end)),
+        *_near(list(readable), bits, near),
+        *_shared("same group", entries, lambda each: each.group),
+        *_shared("same captions", entries, lambda each: frozenset(each.captions)),
+    ]
     pairs: dict[frozenset[str], Leak] = {}
     for leak in found:
         pairs.setdefault(frozenset((leak.first.image_id, leak.second.image_id)), leak)
-    unreadable = [
-        entry
-        for entry, both in zip(entries, hashes, strict=True)
-        if both is None and entry.relative_path
-    ]
+    unreadable = [each for each in entries if each.relative_path and each not in readable]
     return list(pairs.values()), unreadable
 
 
@@ -111,7 +104,7 @@ def _hash_of(entry: Entry) -> int:
         clip = sample(entry.path, Sampling(count=1), start=entry.start, end=entry.end)
         middle = clip.frames[0]
         return perceptual_hash(middle)
-    jpeg = load_image(entry.path.read_bytes(), max_side=128).jpeg
+    jpeg = load_image(entry.path.read_bytes(), max_side=128)
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels is not None  # it was just encoded
     return perceptual_hash(pixels)
@@ -134,11 +127,13 @@ def perceptual_hash(image: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits).tobytes())
 
 
-def _shared(kind: str, entries: Sequence[Entry], key: Callable[[int], Hashable]) -> Iterator[Leak]:
+def _shared(
+    kind: str, entries: Iterable[Entry], key: Callable[[Entry], Hashable]
+) -> Iterator[Leak]:
     """Yield pairs in different splits with the same key: the first entry and each later one."""
     by_key: dict[Hashable, list[Entry]] = defaultdict(list)
-    for number, entry in enumerate(entries):
-        if value := key(number):
+    for entry in entries:
+        if value := key(entry):
             by_key[value].append(entry)
     for value, alike in by_key.items():
         first = alike[0]

@@ -1,8 +1,4 @@
-"""Work items: the entries of a source with hashes of their files; duplicates are removed.
-
-A job holds every item of a source in memory until its shards are planned; then they are in files,
-`KEY.items` of each shard.
-"""
+"""Work items: the entries of a source with hashes of their files; duplicates are removed."""
 
 from __future__ import annotations
 
@@ -39,17 +35,8 @@ class Item(NamedTuple):
     file_state: bytes | None
 
     def to_json(self) -> list[Any]:
-        """Return what `from_json` reads."""
+        """Return what `read_items` reads."""
         return [each.hex() if isinstance(each, bytes) else each for each in self]
-
-    @classmethod
-    def from_json(cls, values: Sequence[Any]) -> Item:
-        """Read what `to_json` returned."""
-        image_id, file, relative_path, captions, *others = values[0]
-        digest, file_state = (bytes.fromhex(it) if isinstance(it, str) else it for it in values[1:])
-        return cls(
-            Entry(image_id, file, relative_path, tuple(captions), *others), digest, file_state
-        )
 
 
 def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
@@ -65,7 +52,8 @@ def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
         if not entry.relative_path:
             return Item(entry, None, None)
         state = file_state(entry.path)
-        return Item(entry, before.get(state) or _digest(entry.path), state)
+        digest = before.get(state) or file_digest(entry.path)
+        return Item(entry, bytes.fromhex(digest) if isinstance(digest, str) else digest, state)
 
     items: list[Item] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
@@ -85,11 +73,6 @@ def _read_digests(known: Path) -> dict[bytes, bytes]:
     return {record[:_STATE]: record[_STATE:] for record in records}
 
 
-def _digest(path: Path) -> bytes | int | None:
-    found = file_digest(path)
-    return bytes.fromhex(found) if isinstance(found, str) else found
-
-
 class _FirstItems(dict[Any, Item]):
     """The first item of each key that occurs more than once; others take no memory."""
 
@@ -106,11 +89,7 @@ def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], lis
     """Remove items with the same id, or with the same file if `duplicate_problem` gives a problem.
 
     A duplicate across splits stays in the test split, else in validation. Names that differ only in
-    case are kept and reported: many file systems treat them as one file.
-
-    Args:
-        items: all of a source.
-        kind: the noun for one in messages: "image".
+    case are kept and reported: many file systems treat them as one file. `kind` is a noun: "image".
     """
     kept: list[Item] = []
     problems: list[Problem] = []
@@ -153,5 +132,10 @@ def write_items(path: Path, split: str, items: Iterable[Item]) -> None:
 
 def read_items(path: Path) -> tuple[str, list[Item]]:
     """Return the split of a shard, and its items in the order of their hashes."""
-    split, values = json.loads(path.read_text(encoding="utf-8"))
-    return split, [Item.from_json(value) for value in values]
+    split, rows = json.loads(path.read_text(encoding="utf-8"))
+    items = []
+    for (image_id, file, relative_path, captions, *others), *hashes in rows:
+        entry = Entry(image_id, file, relative_path, tuple(captions), *others)
+        digest, state = (bytes.fromhex(it) if isinstance(it, str) else it for it in hashes)
+        items.append(Item(entry, digest, state))
+    return split, items

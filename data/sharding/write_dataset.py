@@ -1,7 +1,6 @@
 """From a source to a dataset on disk: plan the shards, make the missing ones, publish them all.
 
-A killed run leaves nothing readable; the next one makes only what is missing. Training does this
-in its own process, `wordreel prepare` on the workers of Beam.
+A killed run leaves nothing readable; the next one makes only what is missing.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from data.sharding.datasets import load_annotations, preparable
 from data.sharding.shards import FORMAT, Shard, WorkFolder, plan_shards
 from data.sharding.work_items import Item, hash_files, remove_duplicates
 from data.storage.fingerprints import file_digest
-from data.storage.manifest import INFO, SKIPPED, read_manifest
+from data.storage.manifest import INFO, SKIPPED
 
 VERSION = "1.0.0"  # of the format, for TensorFlow Datasets
 
@@ -34,19 +33,28 @@ Make = Callable[[Path, Sequence[Shard], str], None]
 
 @dataclass
 class Plan:
-    """What a dataset will consist of.
+    """What a dataset consists of.
 
     Attributes:
-        shards: with their items.
-        problems: of the source.
+        job: see `new_job`.
+        items: of each shard; dropped when they are written, for they take memory.
+        problems: of the source and, once the shards are made, of the files.
         total: the number of examples, the bad ones included.
         splits: that the source has.
+        shards: all of them.
+        notes: what became of each shard, once all are made.
     """
 
-    shards: dict[Shard, list[Item]]
+    job: Job
+    items: dict[Shard, list[Item]]
     problems: list[Problem]
     total: int
     splits: tuple[str, ...]
+    notes: Sequence[Mapping[str, Any]] = ()
+    shards: list[Shard] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.shards = list(self.items)
 
     @property
     def fingerprint(self) -> str:
@@ -55,25 +63,8 @@ class Plan:
         return hashlib.sha256(json.dumps([FORMAT, keys]).encode()).hexdigest()[:16]
 
 
-@dataclass
-class Written:
-    """A dataset whose shards are all made.
-
-    Attributes:
-        job: what was made.
-        shards: all of them.
-        notes: what became of each.
-        problems: of the source and of the files.
-    """
-
-    job: Job
-    shards: Sequence[Shard]
-    notes: Sequence[Mapping[str, Any]]
-    problems: Sequence[Problem]
-
-
 # Returns further files of a dataset, such as a summary, by name.
-Describe = Callable[[WorkFolder, Written], Mapping[str, bytes]]
+Describe = Callable[[WorkFolder, Plan], Mapping[str, bytes]]
 
 
 def new_job(
@@ -105,28 +96,24 @@ def plan_dataset(source: str | Path | None, job: Job, digests: Path) -> Plan:
     """
     dataset = preparable(job["dataset"])
     annotations = load_annotations(job["dataset"], source, job["options"])
-    items, duplicates = remove_duplicates(
-        hash_files(annotations.entries, digests), dataset.unit[:-1]
-    )
+    hashed = hash_files(annotations.entries, digests)
+    items, duplicates = remove_duplicates(hashed, dataset.unit[:-1])
     shards = plan_shards(items, job, dataset.shard_size)
     if not shards:
         raise UserError(f"{dataset.name}: no {dataset.unit} in {source}")
     problems = [*annotations.problems, *duplicates]
     splits = tuple(dict.fromkeys(entry.split for entry in annotations.entries))
-    return Plan(shards, problems, annotations.total, splits)
+    return Plan(job, shards, problems, annotations.total, splits)
 
 
 def write_dataset(
-    work: WorkFolder, job: Job, plan: Plan, *, max_bad: float, make: Make, describe: Describe
+    work: WorkFolder, plan: Plan, *, max_bad: float, make: Make, describe: Describe | None = None
 ) -> bool:
     """Write a dataset unless it is there, from wherever the last attempt stopped.
 
-    The caller holds the `lock` of the folder.
-
     Args:
-        work: its work folder.
-        job: see `new_job`.
-        plan: of the same job; its items are dropped, for they take memory.
+        work: its work folder, whose `lock` the caller holds.
+        plan: what to write; its items are dropped.
         max_bad: the largest share of examples that may be unusable.
         make: makes shards.
         describe: returns further files.
@@ -138,25 +125,28 @@ def write_dataset(
         UserError: if too many examples are unusable, or all of a split; nothing is published.
         OSError: if the folder cannot be written.
     """
-    dataset, shards = preparable(job["dataset"]), [*plan.shards]
-    written = _published(work, job, plan)
-    _check_share(work, job, written or plan.problems, plan.total, max_bad)
+    written = _published(work, plan)
+    _check_share(work, plan, written or plan.problems, max_bad)
     if written is not None:
         return True
-    missing = work.begin(job, plan.shards)
-    plan.shards.clear()
+    missing = work.begin(plan.job, plan.items)
+    plan.items.clear()
     if missing:
-        make(work.folder, missing, dataset.unit)
-    notes = [work.note(shard.key) for shard in shards]
-    problems = [*plan.problems, *_skipped(notes)]
-    _check_share(work, job, problems, plan.total, max_bad)
-    _check_splits(dataset.unit[:-1], plan.splits, notes, problems)
-    done = Written(job, shards, notes, problems)
-    name, metadata = job["dataset"].replace("-", "_"), _metadata(done)
+        make(work.folder, missing, preparable(plan.job["dataset"]).unit)
+    plan.notes = [work.note(shard.key) for shard in plan.shards]
+    plan.problems += _skipped(plan.notes)
+    _check_share(work, plan, plan.problems, max_bad)
+    _check_splits(plan)
+    metadata = _metadata(plan)
     info = metadata.pop(INFO)
-    files = {SKIPPED: encode_report(problems), **describe(work, done), **metadata, INFO: info}
-    work.publish(job, shards, name, files)
+    others = describe(work, plan) if describe else {}
+    files = {SKIPPED: encode_report(plan.problems), **others, **metadata, INFO: info}
+    work.publish(plan.job, plan.shards, _file_prefix(plan.job), files)
     return False
+
+
+def _file_prefix(job: Job) -> str:
+    return str(job["dataset"]).replace("-", "_")
 
 
 def _skipped(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
@@ -164,60 +154,54 @@ def _skipped(notes: Iterable[Mapping[str, Any]]) -> list[Problem]:
     return [Problem(**problem) for note in notes for problem in note["skipped"]]
 
 
-def _published(work: WorkFolder, job: Job, plan: Plan) -> list[Problem] | None:
+def _published(work: WorkFolder, plan: Plan) -> list[Problem] | None:
     """Return all problems of a dataset that is complete and made of these shards, else None."""
-    if not work.is_published(job, [*plan.shards]):
+    manifest = work.published(plan.job, plan.shards)
+    if manifest is None:
         return None
-    manifest = read_manifest(work.out)
-    assert manifest is not None
     problems = [*plan.problems, *_skipped(manifest["shards"].values())]
     same = hashlib.sha256(encode_report(problems)).hexdigest() == file_digest(work.out / SKIPPED)
     return problems if same else None
 
 
-def _check_share(
-    work: WorkFolder, job: Job, problems: Sequence[Problem], total: int, max_bad: float
-) -> None:
+def _check_share(work: WorkFolder, plan: Plan, problems: Sequence[Problem], max_bad: float) -> None:
     """Stop if too many examples are bad, with a report beside the finished shards."""
     report = work.folder / SKIPPED
     report.write_bytes(encode_report(problems))
-    kind = preparable(job["dataset"]).unit[:-1]
-    check_share(job["dataset"], problems, total=total, max_bad=max_bad, report=report, kind=kind)
+    name = plan.job["dataset"]
+    kind = preparable(name).unit[:-1]
+    check_share(name, problems, total=plan.total, max_bad=max_bad, report=report, kind=kind)
 
 
-def _check_splits(
-    kind: str,
-    splits: Sequence[str],
-    notes: Sequence[Mapping[str, Any]],
-    problems: Sequence[Problem],
-) -> None:
+def _check_splits(plan: Plan) -> None:
     """Refuse a split of the source that has no example left."""
-    for split in splits:
-        if not any(note["examples"] for note in notes if note["split"] == split):
-            reasons = [each for note in notes if note["split"] == split for each in note["skipped"]]
-            reason = reasons[-1]["reason"] if reasons else problems[-1].reason
+    for split in plan.splits:
+        own = [note for note in plan.notes if note["split"] == split]
+        if not any(note["examples"] for note in own):
+            reasons = [problem["reason"] for note in own for problem in note["skipped"]]
+            reason = [plan.problems[-1].reason, *reasons][-1]
+            kind = preparable(plan.job["dataset"]).unit[:-1]
             raise UserError(f"no {kind} of the {split} split can be used: {reason}")
 
 
-def _metadata(written: Written) -> dict[str, bytes]:
+def _metadata(plan: Plan) -> dict[str, bytes]:
     """Return the files with which TensorFlow Datasets reads the shards, by name."""
     import tensorflow_datasets as tfds
 
     from data.sharding.shard_writer import features
 
-    job, notes = written.job, written.notes
-    dataset, name = preparable(job["dataset"]), job["dataset"].replace("-", "_")
+    job, name = plan.job, _file_prefix(plan.job)
     template = tfds.core.ShardedFileTemplate(
         data_dir=Path("."), dataset_name=name, filetype_suffix="tfrecord"
     )
     splits = [
         tfds.core.SplitInfo(
             name=split,
-            shard_lengths=[note["examples"] for note in notes if note["split"] == split],
-            num_bytes=sum(note["bytes"] for note in notes if note["split"] == split),
+            shard_lengths=[note["examples"] for note in plan.notes if note["split"] == split],
+            num_bytes=sum(note["bytes"] for note in plan.notes if note["split"] == split),
             filename_template=template.replace(split=split),
         )
-        for split in dict.fromkeys(shard.split for shard in written.shards)
+        for split in dict.fromkeys(shard.split for shard in plan.shards)
     ]
     with tempfile.TemporaryDirectory() as folder:
         identity = tfds.core.dataset_info.DatasetIdentity(
@@ -227,7 +211,7 @@ def _metadata(written: Written) -> dict[str, bytes]:
             builder=identity,
             description="Prepared by Wordreel; manifest.json says from what.",
             features=features(job),
-            metadata=tfds.core.MetadataDict(dataset.metadata(job["options"])),
+            metadata=tfds.core.MetadataDict(preparable(job["dataset"]).metadata(job["options"])),
         )
         info.set_splits(tfds.core.splits.SplitDict(splits))
         info.write_to_directory(folder)

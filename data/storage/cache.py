@@ -23,11 +23,7 @@ def data_home(data_dir: Path | str | None = None) -> Path:
 
 @contextlib.contextmanager
 def writing_to(home: Path) -> Iterator[None]:
-    """Turn a failed write into an error that names the folder and the remedy.
-
-    Raises:
-        UserError: in place of an OSError.
-    """
+    """Turn a failed write into a UserError that names the folder and the remedy."""
     try:
         yield
     except OSError as error:

@@ -1,9 +1,7 @@
 """The declaration of a dataset: what it holds, how its source is read, how examples are stored.
 
 A new dataset is one declaration in the registry of its modality (`data.images.datasets`,
-`data.video.datasets`, `data.text.datasets`) and one reader: a function that takes the folder of the
-user. The reader of a table declares its columns and combines four functions; this one reads images
-in photos/ and photos.csv (photo;description;part):
+`data.video.datasets`, `data.text.datasets`) and one reader, here of photos/ and photos.csv:
 
     TABLE = Layout({
         "file": Column(("photo",), required=True, filled=True),
@@ -32,7 +30,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 from data.annotations.entries import Annotations, Entry
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError, unknown
-from data.storage.cache import log
 
 Options = Mapping[str, Any]  # JSON: everything that decides how an example is stored
 Checker = Callable[[str, str], bool]  # example id, caption -> whether the caption is correct
@@ -53,19 +50,19 @@ class Loaded(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Generator:
-    """Generates the examples of a dataset, each from its id.
+    """Generates the examples of a dataset.
 
     Attributes:
-        version: another number when the generated data change.
         entries: seed → the entries of all splits.
-        load: id → the example as it is stored, by feature name.
+        version: another number when the generated data change; None: the options have none.
+        render: id → the encoded image, or the encoded frames of the clip; None: texts.
         seeded: whether the examples depend on the seed.
         is_true: checks a caption against the example that it describes; None: not possible.
     """
 
-    version: int
     entries: Callable[[int], Iterable[Entry]]
-    load: Callable[[str], dict[str, Any]]
+    version: int | None = None
+    render: Callable[[str], Any] | None = None
     seeded: bool = True
     is_true: Checker | None = None
 
@@ -81,11 +78,12 @@ class Dataset(abc.ABC):
         annotations: which of "captions", "labels" and "translations" it has.
         license: its terms in a few words.
         source_optional: whether TensorFlow Datasets can download it, so that it needs no source.
-        generator: of a dataset that is generated, not read from a source.
+        generator: imports and returns what generates the examples; None: they are read from files.
         unit: the noun for several examples in messages: "images".
         content: the feature that holds encoded images; "" where there are none.
         id_feature: the feature that holds the id.
         shard_size: the largest number of examples in a shard.
+        file_flags: the command-line options for examples that are read from files.
     """
 
     name: str
@@ -95,12 +93,13 @@ class Dataset(abc.ABC):
     annotations: tuple[str, ...] = ("captions",)
     license: str = UNKNOWN_LICENSE
     source_optional: bool = False
-    generator: Callable[..., object] | None = None
+    generator: Callable[[], Generator] | None = None
 
     unit: ClassVar[str]
     content: ClassVar[str]
     id_feature: ClassVar[str]
     shard_size: ClassVar[int]
+    file_flags: ClassVar[frozenset[str]]
 
     @property
     def generated(self) -> bool:
@@ -120,14 +119,20 @@ class Dataset(abc.ABC):
     @property
     def flags(self) -> frozenset[str]:
         """The command-line options that it accepts."""
-        return frozenset()
+        if self.generator is None:
+            return self.file_flags
+        return frozenset({"seed"} if self.generator().seeded else ())
 
     @property
     def is_true(self) -> Checker | None:
         """A check of captions against generated examples."""
-        return None
+        return self.generator().is_true if self.generator else None
 
-    @abc.abstractmethod
+    @property
+    def encoding(self) -> str:
+        """The format of stored images: PNG if generated, since JPEG blurs edges."""
+        return "png" if self.generated else "jpeg"
+
     def options(self, given: Options) -> dict[str, Any]:
         """Return what decides how examples are stored.
 
@@ -137,18 +142,37 @@ class Dataset(abc.ABC):
         Raises:
             UserError: for a value that cannot be used.
         """
+        if self.generator is None:
+            return self.file_options(given)
+        generator = self.generator()
+        version = {} if generator.version is None else {"version": generator.version}
+        return ({"seed": given.get("seed", 0)} if generator.seeded else {}) | version
 
-    @abc.abstractmethod
     def load_annotations(self, source: Path | None, options: Options) -> Annotations:
-        """Return the entries of a source and its problems; print its notes.
+        """Return the entries of a source, its problems and notes.
 
         Raises:
             UserError: for a source that cannot be read or does not have the expected layout.
         """
+        if self.generator is not None:
+            return Annotations(tuple(self.generator().entries(options.get("seed", 0))), (), ())
+        assert source is not None
+        try:
+            return self.read(source, options)
+        except OSError as error:
+            raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+
+    @abc.abstractmethod
+    def file_options(self, given: Options) -> dict[str, Any]:
+        """Return the `options` of examples that are read from files."""
+
+    @abc.abstractmethod
+    def read(self, source: Path, options: Options) -> Annotations:
+        """Return what the dataset's reader finds in a folder."""
 
     @abc.abstractmethod
     def load(self, entry: Entry, options: Options) -> Loaded:
-        """Read an example.
+        """Return an example as it is stored: read from its file, or generated.
 
         Raises:
             UserError: with the reason, in a few words, why it cannot be decoded.
@@ -163,68 +187,6 @@ class Dataset(abc.ABC):
         """Return JSON for the metadata of the stored dataset, such as the frame sampling."""
         del options
         return {}
-
-    @property
-    def encoding(self) -> str:
-        """The format of stored images: PNG if generated, since JPEG blurs edges."""
-        return "png" if self.generated else "jpeg"
-
-
-@dataclasses.dataclass(frozen=True)
-class ImagesOrClips(Dataset):
-    """A dataset of images or clips, which are read from files or generated.
-
-    Attributes:
-        generator: returns what generates the examples, imported when it is called; None: they are
-            read from files.
-    """
-
-    generator: Callable[[], Generator] | None = dataclasses.field(default=None, kw_only=True)
-
-    @property
-    def is_true(self) -> Checker | None:
-        """A check of captions against generated examples."""
-        return self.generator().is_true if self.generator else None
-
-    @property
-    def flags(self) -> frozenset[str]:
-        """The command-line options that it accepts."""
-        return frozenset({"seed"} if self.generator and self.generator().seeded else ())
-
-    def options(self, given: Options) -> dict[str, Any]:
-        """Return the seed, and the version of the code that generates."""
-        if self.generator is None:
-            return {}
-        generator = self.generator()
-        seed = {"seed": given.get("seed", 0)} if generator.seeded else {}
-        return {**seed, "version": generator.version}
-
-    def load_annotations(self, source: Path | None, options: Options) -> Annotations:
-        """Return the generated entries, or what the reader finds."""
-        if self.generator is not None:
-            return Annotations(tuple(self.generator().entries(options.get("seed", 0))), (), ())
-        assert source is not None
-        try:
-            annotations = self.read(source, options)
-        except OSError as error:
-            raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
-        for note in annotations.notes:
-            log(f"{self.name}: {note}")
-        return annotations
-
-    def load(self, entry: Entry, options: Options) -> Loaded:
-        """Generate an example, or read it."""
-        if self.generator is not None:
-            return Loaded(self.generator().load(entry.image_id))
-        return self.decode(entry, options)
-
-    @abc.abstractmethod
-    def read(self, source: Path, options: Options) -> Annotations:
-        """Return what the dataset's reader finds in a folder."""
-
-    @abc.abstractmethod
-    def decode(self, entry: Entry, options: Options) -> Loaded:
-        """Read an example from its file: see `load`."""
 
 
 AnyDataset = TypeVar("AnyDataset", bound=Dataset)
@@ -255,8 +217,7 @@ def source_folder(dataset: Dataset, source: Path | str | None) -> Path | None:
     """Return the folder of a dataset; None where it needs none.
 
     Raises:
-        UserError: if the dataset needs a source and none is given, or takes none and one is given;
-            if the folder does not exist or is empty.
+        UserError: if a source is missing, empty or no folder, or is given and not needed.
     """
     if source is None:
         if not dataset.generated and not dataset.source_optional:
@@ -267,13 +228,3 @@ def source_folder(dataset: Dataset, source: Path | str | None) -> Path | None:
     folder = Path(source).expanduser()
     check_folder(folder)
     return folder
-
-
-def check_max_bad(max_bad: float) -> None:
-    """Check that `--max-bad` is a fraction.
-
-    Raises:
-        UserError: if it is not between 0 and 1.
-    """
-    if not 0 <= max_bad <= 1:
-        raise UserError(f"--max-bad is a share between 0 and 1, not {max_bad}")

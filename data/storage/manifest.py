@@ -1,7 +1,4 @@
-"""The manifest of a prepared dataset: every file with its size and SHA-256.
-
-`check` compares the files with it.
-"""
+"""The manifest of a prepared dataset: every file with its size and SHA-256."""
 
 from __future__ import annotations
 
@@ -14,12 +11,8 @@ from typing import Any
 from data.common.errors import UserError
 from data.storage.fingerprints import file_digest
 
-INFO, FEATURES, MANIFEST, SKIPPED = (
-    "dataset_info.json",
-    "features.json",
-    "manifest.json",
-    "skipped.jsonl",
-)
+INFO, FEATURES = "dataset_info.json", "features.json"
+MANIFEST, SKIPPED = "manifest.json", "skipped.jsonl"
 
 
 def read_manifest(out: Path) -> dict[str, Any] | None:

@@ -26,10 +26,8 @@ class Stored:
         fingerprint: changes with the content.
         splits: the number of examples of each split.
         problems: the report file, one JSON object a line: file, reason, where, bad.
-        encoder: what computed the stored features, see `pipelines.inputs.frozen_encoder`; None:
-            there are none.
-        is_true: checks a caption against the generated example of an id; None if the examples
-            are not generated.
+        encoder: what computed the stored features, see `pipelines.inputs.frozen_encoder`.
+        is_true: checks a caption against the generated example of an id; None: not generated.
     """
 
     name: str
@@ -40,12 +38,9 @@ class Stored:
     encoder: Mapping[str, Any] | None = field(default=None, kw_only=True)
     is_true: Callable[[str, str], bool] | None = field(default=None, kw_only=True)
 
+    content: ClassVar[str] = "image"  # the feature that holds encoded images
+    id_feature: ClassVar[str] = "image_id"
     adds_ids: ClassVar[bool] = False  # whether the ids are those of TFDS, for there are no others
-
-    @property
-    def content(self) -> str:
-        """The feature that holds encoded images."""
-        return "image"
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(id, captions)` of each example, without decoding an image.
@@ -68,11 +63,8 @@ class Stored:
     def features(self, split: str) -> Iterator[Any]:
         """Yield the stored features of each example, float16, in the order of `ids`.
 
-        Those of an image are `[1 or 2, cells, depth]`, the second of the mirrored image; if their
-        mean is stored there is one cell. Those of a clip are `[frames, 1 or 2, cells, depth]`.
-
-        Raises:
-            UserError: for an unknown split or a malformed slice.
+        Those of an image are `[1 or 2, cells, depth]`, the second of the mirrored image; with
+        pooled features there is one cell. Those of a clip are `[frames, 1 or 2, cells, depth]`.
         """
         assert self.encoder is not None
         *_, depth = shape = self.encoder["shape"]
@@ -123,7 +115,7 @@ class Stored:
 
     # Subclasses may store these differently.
     def _id(self, example: Any) -> Any:
-        return example["image_id"]
+        return example[self.id_feature]
 
     def _captions(self, example: Any) -> Any:
         return example["captions"]
@@ -151,11 +143,7 @@ class StoredImages(Stored):
         return [(image_id.decode(), label.decode()) for image_id, label in pairs]
 
     def images(self, split: str) -> Iterator[tuple[str, bytes]]:
-        """Yield `(image_id, encoded bytes)` of each image in the order of `captions`.
-
-        The bytes are JPEG, those of generated images PNG. `tf.io.decode_image(…, channels=3)`
-        reads both.
-        """
+        """Yield `(image_id, JPEG or PNG bytes)` of each image in the order of `captions`."""
         return self._encoded(split)
 
 

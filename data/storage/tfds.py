@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from data.annotations.source_files import nothing_found
 from data.common.errors import UserError
@@ -42,3 +44,11 @@ def find_or_download(name: str, source: Path | None, *, size: str = "") -> tuple
             "name its TFDS data folder with --source"
         ) from error
     return Path(builder.data_dir), False
+
+
+def read_in_order(builder: Any, split: str) -> Iterator[Any]:
+    """Yield the examples of a split, one shard after the other."""
+    import tensorflow_datasets as tfds
+
+    order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+    yield from builder.as_dataset(split=split, read_config=order).as_numpy_iterator()

@@ -1,26 +1,23 @@
-"""The datasets of texts, with labels or translations, and how they are read.
-
-Heavy modules are imported inside functions: the command line lists the datasets.
-"""
+"""The datasets of texts, with labels or translations, and how they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from data.annotations.classes import classes_of
-from data.annotations.entries import Annotations, Entry, Problem, TextExample
-from data.annotations.splits import into_splits
-from data.common.errors import UserError
-from data.storage.cache import log
+from data.annotations.entries import Annotations, Entry, text_entry
+from data.annotations.splits import split_texts
+from data.builtin import parallel_corpus, reviews
 from data.storage.dataset_info import (
     GENERATED_LICENSE,
     OWN_LICENSE,
     PREPARED,
     TFDS,
     Dataset,
+    Generator,
     Loaded,
     Options,
 )
@@ -28,35 +25,20 @@ from data.text.labeled import read_imdb, read_polarity, read_sst2, read_tables
 from data.text.parallel import Languages, read_pairs
 
 
-class TextAnnotations(NamedTuple):
-    """The texts of each split, the classes if they have labels, problems, and notes to print."""
-
-    splits: Mapping[str, Sequence[TextExample]]
-    classes: tuple[str, ...] = ()
-    problems: Sequence[Problem] = ()
-    notes: Sequence[str] = ()
-
-
-PairReader = Callable[[Path, Languages | None], Iterable[TextExample]]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TextDataset(Dataset):
     """Texts with labels or translations; an id is a file and a line.
 
     Attributes:
         reader: reads texts with labels from a folder.
-        pair_reader: reads texts with translations from a folder; the languages are None if neither
-            the user nor the dataset gives them.
+        pair_reader: the same for translations; the languages are None if nobody gives them.
         languages: of a dataset with translations, unless the user gives others.
-        generator: generates the texts of each split from a seed.
     """
 
-    annotations: tuple[str, ...] = field(default=("labels",), kw_only=True)
-    reader: Callable[[Path], Iterable[TextExample]] | None = field(default=None, kw_only=True)
-    pair_reader: PairReader | None = field(default=None, kw_only=True)
-    languages: Languages | None = field(default=None, kw_only=True)
-    generator: Callable[[int], TextAnnotations] | None = field(default=None, kw_only=True)
+    annotations: tuple[str, ...] = ("labels",)
+    reader: Callable[[Path], Iterable[Entry]] | None = None
+    pair_reader: Callable[[Path, Languages | None], Iterable[Entry]] | None = None
+    languages: Languages | None = None
 
     content: ClassVar[str] = ""
     id_feature: ClassVar[str] = "text_id"
@@ -83,87 +65,50 @@ class TextDataset(Dataset):
         return ("text", "translation") if self.paired else ("text",)
 
     @property
-    def flags(self) -> frozenset[str]:
-        """The command-line options that it accepts."""
-        if self.generated:
-            return frozenset({"seed"})
+    def file_flags(self) -> frozenset[str]:  # type: ignore[override]
+        """The command-line options for texts that are read from files."""
         return frozenset({"languages"} if self.paired else ())
 
-    def options(self, given: Options) -> dict[str, Any]:
-        """Return the seed of generated texts, the languages of other pairs."""
-        if self.generated:
-            return {"seed": given.get("seed", 0)}
+    def file_options(self, given: Options) -> dict[str, Any]:
+        """Return the languages of pairs."""
         if not self.paired:
             return {}
         if languages := given.get("languages"):
             Languages.parse(languages)
         return {"languages": languages}
 
-    def read(self, name: str, source: Path | None, options: Options) -> TextAnnotations:
-        """Read the texts of a source.
-
-        Args:
-            name: of the dataset, with TFDS's own name after "tfds:".
-            source: the folder.
-            options: see `options`.
-
-        Raises:
-            UserError: for a source that cannot be read, or labels that cannot be learned.
-        """
-        if self.generator is not None:
-            return self.generator(options["seed"])
-        try:
-            examples = self._read_examples(name, source, options)
-            splits, problems, notes = into_splits(examples, paired=self.paired)
-        except OSError as error:
-            raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
-        if self.paired:
-            return TextAnnotations(splits, (), problems, notes)
-        labels = ((split, text.text_id, text.target) for split in splits for text in splits[split])
-        return TextAnnotations(splits, classes_of(name, labels, "text"), problems, notes)
-
-    def _read_examples(
-        self, name: str, source: Path | None, options: Options
-    ) -> Iterable[TextExample]:
-        given = options.get("languages")
-        languages = Languages.parse(given) if given else self.languages
-        if self.source_optional:
-            from data.text.tfds import read_labeled, read_translated
-
-            own = name.removeprefix(TFDS)
-            if self.paired:
-                return read_translated(own, source, languages)
-            return read_labeled(own, source)
-        assert source is not None
+    def read(self, source: Path, options: Options) -> Annotations:
+        """Return the texts of a folder; labels must be learnable."""
         if self.pair_reader is not None:
-            return self.pair_reader(source, languages)
+            return self._split(self.name, self.pair_reader(source, self._languages(options)))
         assert self.reader is not None
-        return self.reader(source)
+        return self._split(self.name, self.reader(source))
 
-    def load_annotations(self, source: Path | None, options: Options) -> Annotations:
-        """Return the texts, each as the captions of its entry; print notes."""
-        splits, _, problems, notes = self.read(self.name, source, options)
-        entries = tuple(
-            Entry(
-                text.text_id,
-                text.text_id,
-                "",
-                (text.text, text.target) if self.paired else (text.text,),
-                split,
-                "" if self.paired else text.target,
-            )
-            for split, texts in splits.items()
-            for text in texts
-        )
-        for note in notes:
-            log(f"{self.name}: {note}")
-        return Annotations(entries, tuple(problems), tuple(notes))
+    def read_tfds(self, name: str, source: Path | None, options: Options) -> Annotations:
+        """Return the texts of "tfds:" and TFDS's own name, downloaded if there is no source."""
+        from data.text.tfds import read_labeled, read_translated
+
+        own = name.removeprefix(TFDS)
+        if self.paired:
+            return self._split(name, read_translated(own, source, self._languages(options)))
+        return self._split(name, read_labeled(own, source))
+
+    def _languages(self, options: Options) -> Languages | None:
+        given = options.get("languages")
+        return Languages.parse(given) if given else self.languages
+
+    def _split(self, name: str, examples: Iterable[Entry]) -> Annotations:
+        annotations = split_texts(examples)
+        if not self.paired:
+            labels = ((each.split, each.image_id, each.label) for each in annotations.entries)
+            classes_of(name, labels, "text")
+        return annotations
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return a text as it is stored."""
         del options
-        annotation = () if self.paired else (entry.label,)
-        values = (entry.image_id, *entry.captions, *annotation)
+        label = () if self.paired else (entry.label,)
+        values = (entry.image_id, *entry.captions, *label)
         return Loaded(dict(zip(self.stored, values, strict=True)))
 
     def features(self) -> dict[str, Any]:
@@ -173,29 +118,15 @@ class TextDataset(Dataset):
         return {name: tfds.features.Text() for name in self.stored}
 
 
-def _reviews(seed: int) -> TextAnnotations:
-    from data.builtin.reviews import LABELS, SPLITS, synthetic_reviews
+def _generator(
+    splits: Iterable[str], generate: Callable[..., list[tuple[str, str]]], *, paired: bool
+) -> Generator:
+    def entries(seed: int) -> Iterator[Entry]:
+        for split in splits:
+            for number, (text, target) in enumerate(generate(split, seed=seed)):
+                yield text_entry(f"{split}-{number}", text, target, split, paired=paired)
 
-    return _generated({split: synthetic_reviews(split, seed=seed) for split in SPLITS}, LABELS)
-
-
-def _synthetic_pairs(seed: int) -> TextAnnotations:
-    from data.builtin.parallel_corpus import SPLITS, synthetic_pairs
-
-    return _generated({split: synthetic_pairs(split, seed=seed) for split in SPLITS})
-
-
-def _generated(
-    splits: Mapping[str, Sequence[tuple[str, str]]], classes: tuple[str, ...] = ()
-) -> TextAnnotations:
-    examples = {
-        split: [
-            TextExample(f"{split}-{number}", text, target, split)
-            for number, (text, target) in enumerate(texts)
-        ]
-        for split, texts in splits.items()
-    }
-    return TextAnnotations(examples, classes)
+    return Generator(entries)
 
 
 _REVIEWS = "none stated by its distributor; excerpts from film reviews by their authors"
@@ -216,7 +147,7 @@ TEXT_DATASETS = (
         "synthetic-reviews",
         "synthetic reviews in which the order of words decides the label",
         "no files: generated from a seed",
-        generator=_reviews,
+        generator=lambda: _generator(reviews.SPLITS, reviews.synthetic_reviews, paired=False),
         license=GENERATED_LICENSE,
     ),
     TextDataset(
@@ -247,11 +178,7 @@ TEXT_DATASETS = (
         reader=read_tables,
         license=OWN_LICENSE,
     ),
-    TextDataset(
-        PREPARED,
-        "labeled texts that `wordreel prepare` has written",
-        "its output folder",
-    ),
+    TextDataset(PREPARED, "labeled texts that `wordreel prepare` has written", "its output folder"),
 )
 
 PAIR_DATASETS = (
@@ -267,7 +194,9 @@ PAIR_DATASETS = (
         "synthetic English sentences of a small grammar and their German translations",
         "no files: generated from a seed",
         annotations=_TRANSLATIONS,
-        generator=_synthetic_pairs,
+        generator=lambda: _generator(
+            parallel_corpus.SPLITS, parallel_corpus.synthetic_pairs, paired=True
+        ),
         license=GENERATED_LICENSE,
     ),
     TextDataset(

@@ -1,8 +1,5 @@
 """Labeled texts: how their files are read, and what is refused.
 
-    read_tables(Path("sst2"))  # train.tsv, dev.tsv: sentence<TAB>label
-    read_polarity(Path("rt_polarity"))  # rt-polarity.pos and rt-polarity.neg
-
 The header of a table names the column of texts (text, sentence or review), that of labels (label,
 class or action) and, optionally, one of splits; a .tsv without a header has the text first and the
 label second. A line of JSON has the same names: {"text": "…", "label": "…"}.
@@ -15,14 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.annotations.assemble import one_line
-from data.annotations.entries import TextExample
-from data.annotations.source_files import (
-    find,
-    nothing_found,
-    read_lines,
-    read_text,
-    require,
-)
+from data.annotations.entries import Entry, text_entry
+from data.annotations.source_files import find, nothing_found, read_lines, read_text, require
 from data.annotations.splits import SPLITS
 from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
 
@@ -40,12 +31,8 @@ TEXTS = Layout(
 POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
-def read_tables(source: Path) -> Iterator[TextExample]:
-    """Read train, dev (or validation) and test tables, or one table named texts.
-
-    Raises:
-        UserError: naming file and line, for what is not UTF-8, not of its format, or has no label.
-    """
+def read_tables(source: Path) -> Iterator[Entry]:
+    """Read train, dev (or validation) and test tables, or one table named texts."""
     whole = find(source, WHOLE)
     if whole is not None:
         yield from _read_table(whole, None)
@@ -58,27 +45,23 @@ def read_tables(source: Path) -> Iterator[TextExample]:
         yield from _read_table(path, SPLITS[name])
 
 
-def read_sst2(source: Path) -> Iterator[TextExample]:
+def read_sst2(source: Path) -> Iterator[Entry]:
     """Read SST-2's train.tsv and dev.tsv, where 0 is negative and 1 positive."""
     names = {"0": "negative", "1": "positive"}
     for text in read_tables(source):
-        yield text._replace(target=names.get(text.target, text.target))
+        yield text._replace(label=names.get(text.label, text.label))
 
 
-def read_polarity(source: Path) -> Iterator[TextExample]:
+def read_polarity(source: Path) -> Iterator[Entry]:
     """Read rt-polarity's two files, a text a line; they name no splits."""
     for name, label in POLARITY.items():
         path = require(source, "texts", [name])
         for number, line in read_lines(path):
-            yield TextExample(f"{path.name}:{number}", line.strip(), label, None)
+            yield text_entry(f"{path.name}:{number}", line.strip(), label, None)
 
 
-def read_imdb(source: Path) -> Iterator[TextExample]:
-    """Read IMDB's folders (Maas et al. 2011), a text a file.
-
-    Raises:
-        UserError: if one of the four folders has no text, or a text is not UTF-8.
-    """
+def read_imdb(source: Path) -> Iterator[Entry]:
+    """Read IMDB's four folders (Maas et al. 2011), a text a file."""
     for split in ("train", "test"):
         for folder, label in (("neg", "negative"), ("pos", "positive")):
             found = find(source, [f"{split}/{folder}"], folder=True)
@@ -87,12 +70,10 @@ def read_imdb(source: Path) -> Iterator[TextExample]:
                 raise nothing_found(source, "film reviews", [f"{split}/{folder}/*.txt"])
             for path in paths:
                 name = f"{split}/{folder}/{path.name}"
-                yield TextExample(
-                    name, read_text(path).replace("<br />", " ").strip(), label, split
-                )
+                yield text_entry(name, read_text(path).replace("<br />", " ").strip(), label, split)
 
 
-def _read_table(path: Path, split: str | None) -> Iterator[TextExample]:
+def _read_table(path: Path, split: str | None) -> Iterator[Entry]:
     for row in require_rows(path, TEXTS):
         label = one_line(row.get("label"))
-        yield TextExample(row.where, row.get("text"), label, row.split or split)
+        yield text_entry(row.where, row.get("text"), label, row.split or split)

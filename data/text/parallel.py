@@ -1,19 +1,16 @@
 """Texts with their translations: how their files are read, and what is refused.
 
-    read_pairs(Path("corpus"), Languages("en", "de"))  # train.en and train.de, line by line
-    read_pairs(Path("corpus"), None)  # train.tsv: text<TAB>translation
-
 Two parallel files correspond line by line; each may be packed as .gz. The header of a table, or a
 line of JSON, names the two languages, or text and translation; without a header the text is first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from data.annotations.entries import TextExample
+from data.annotations.entries import Entry, text_entry
 from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
 from data.annotations.splits import SPLITS
 from data.annotations.tables import SPLIT, Column, Layout, require_rows
@@ -47,33 +44,29 @@ class Languages(NamedTuple):
         return cls(*parts)
 
 
-def read_pairs(source: Path, languages: Languages | None) -> Iterator[TextExample]:
-    """Read the parallel files, or the table, of each split: train, dev (or validation) and test.
-
-    Raises:
-        UserError: naming what was looked for, if there are no training pairs; file and line of what
-            is not UTF-8 or not a table; both files and their counts where these differ.
-    """
+def read_pairs(source: Path, languages: Languages | None) -> Iterator[Entry]:
+    """Read the parallel files, or the table, of each split: train, dev (or validation) and test."""
     files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
     tables: Mapping[str, Path] = {}
     if not files:
         names = {"pairs": "pairs", **NAMES}
         tables = _by_split(names, lambda name: find(source, [name + suffix for suffix in TABLES]))
     if not {"train", "pairs"} & {*files, *tables}:
-        raise nothing_found(source, "pairs of texts", _looked_for(languages))
+        looked_for = [f"train{suffix}" for suffix in TABLES]
+        if languages is None:
+            looked_for.append("or, with --languages en-de, train.en and train.de (or .gz)")
+        else:
+            looked_for.insert(
+                0, f"train.{languages.text} and train.{languages.translation} (or .gz)"
+            )
+        raise nothing_found(source, "pairs of texts", looked_for)
     for split, (texts, translations) in files.items():
         rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
-            yield TextExample(f"{texts.name}:{number}", text.strip(), translation.strip(), split)
+            text_id, target = f"{texts.name}:{number}", translation.strip()
+            yield text_entry(text_id, text.strip(), target, split, paired=True)
     for name, path in tables.items():
         yield from _read_table(path, languages, None if name == "pairs" else name)
-
-
-def _looked_for(languages: Languages | None) -> Sequence[str]:
-    tables = [f"train{suffix}" for suffix in TABLES]
-    if languages is None:
-        return [*tables, "or, with --languages en-de, train.en and train.de (or .gz)"]
-    return [f"train.{languages.text} and train.{languages.translation} (or .gz)", *tables]
 
 
 def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) -> dict[str, T]:
@@ -88,11 +81,7 @@ def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) ->
 def _find_parallel(
     source: Path, languages: Languages | None, name: str
 ) -> tuple[Path, Path] | None:
-    """Return the two parallel files of a name; None: neither is there.
-
-    Raises:
-        UserError: if one of the two is missing.
-    """
+    """Return the two parallel files of a name; None: neither is there."""
     if languages is None:
         return None
     ends = [[f"{name}.{language}{gz}" for gz in PACKED] for language in languages]
@@ -105,9 +94,7 @@ def _find_parallel(
     return None
 
 
-def _read_table(
-    path: Path, languages: Languages | None, split: str | None
-) -> Iterator[TextExample]:
+def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Entry]:
     names = languages or Languages("text", "translation")
     layout = Layout(
         {
@@ -119,4 +106,5 @@ def _read_table(
         raw_tsv=True,
     )
     for row in require_rows(path, layout):
-        yield TextExample(row.where, row.get("text"), row.get("translation"), row.split or split)
+        text, target = row.get("text"), row.get("translation")
+        yield text_entry(row.where, text, target, row.split or split, paired=True)

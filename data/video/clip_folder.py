@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
@@ -41,12 +40,7 @@ CLIPS = Layout(
 
 
 def scan_clips(root: Path, *, by_stem: bool = False) -> MediaFolder:
-    """List the clips of a folder.
-
-    Args:
-        root: the folder.
-        by_stem: whether annotations name clips without folder and suffix.
-    """
+    """List the clips of a folder; `by_stem`: annotations name them without folder and suffix."""
     clips = scan(root)._replace(
         kind="clip", unannotated="without captions or a label", suffixes=CLIP_SUFFIXES
     )
@@ -59,11 +53,7 @@ def scan_clips(root: Path, *, by_stem: bool = False) -> MediaFolder:
 
 
 def read_clip_folder(source: Path) -> Annotations:
-    """Read a user's own folder of clips.
-
-    Raises:
-        UserError: naming what was looked for, or file and line of what cannot be read.
-    """
+    """Read a user's own folder of clips."""
     root = require(source, "clip folder", CLIP_FOLDERS, folder=True)
     tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
     if not tables:
@@ -93,4 +83,4 @@ def assemble_clips(
             names = " and ".join(sorted(splits[entry.group]))
             reasons.append(f"group in two splits: {entry.group!r} is in {names}")
         found += [Problem(entry.file, reason, "", bad=False) for reason in reasons]
-    return replace(annotations, problems=(*annotations.problems, *found))
+    return annotations._replace(problems=(*annotations.problems, *found))

@@ -1,7 +1,5 @@
 """Readers of corpora of clips in the layouts of their distributors.
 
-Each takes the folder that the user names and returns its `Annotations`. The error for a missing
-file states what was expected and what was found.
 Many corpora are distributed as links: a copy rarely has all clips; each missing one is reported.
 """
 
@@ -22,14 +20,7 @@ from data.annotations.source_files import (
     require,
 )
 from data.annotations.splits import SPLITS, hold_out_groups
-from data.annotations.tables import (
-    SPLIT,
-    Column,
-    Layout,
-    read_rows,
-    read_table,
-    require_rows,
-)
+from data.annotations.tables import SPLIT, Column, Layout, read_rows, read_table, require_rows
 from data.common.errors import UserError
 from data.video.clip_folder import CLIPS, assemble_clips, scan_clips
 
@@ -92,11 +83,7 @@ def read_ucf101(source: Path, fold: int = 1) -> Annotations:
     """Read UCF101 (Soomro, Zamir & Shah 2012): `UCF-101/` and `trainlist01.txt`, `testlist01.txt`.
 
     The official lists have no validation split: a tenth of the training groups becomes one. The
-    clips of a group come from one video.
-
-    Args:
-        source: the folder.
-        fold: which of the three official splits.
+    clips of a group come from one video. `fold` is one of the three official splits.
     """
     clips = _clips(source, ["UCF-101", "UCF101", "videos"])
     rows = list[Row]()
@@ -113,11 +100,8 @@ def read_hmdb51(source: Path, fold: int = 1) -> Annotations:
     """Read HMDB51 (Kuehne et al. 2011): a folder a class and `<class>_test_split1.txt`.
 
     A list marks a clip 1 (train), 2 (test) or 0 (neither). A tenth of the training videos becomes
-    the validation split; the clips of a video share the beginning of their names.
-
-    Args:
-        source: the folder.
-        fold: which of the three official splits.
+    the validation split; the clips of a video share the beginning of their names. `fold` is one of
+    the three official splits.
     """
     pattern = f"*_test_split{fold}.txt"
     lists = sorted({*source.glob(pattern), *source.glob(f"*/{pattern}")})
@@ -257,13 +241,7 @@ def _kinetics_rows(path: Path, clips: MediaFolder) -> Iterator[Row | Problem]:
 
 
 def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> MediaFolder:
-    """Return the clips of the one of these folders that is there, else (several) of the source.
-
-    Args:
-        source: the folder of the corpus.
-        names: of the folders.
-        root: whether the clips may lie in the source itself.
-    """
+    """Return the clips of the one of these folders that is there, else (several) of the source."""
     folders = [folder for name in names if (folder := find(source, [name], folder=True))]
     if len(folders) > 1 or (root and not folders):
         return scan_clips(source, by_stem=True)

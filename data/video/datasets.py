@@ -1,12 +1,9 @@
-"""The datasets of clips, with captions, labels or both.
-
-Heavy modules are imported inside functions: the command line lists the datasets.
-"""
+"""The datasets of clips, with captions, labels or both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,29 +14,20 @@ from data.storage.dataset_info import (
     GENERATED_LICENSE,
     OWN_LICENSE,
     PREPARED,
+    Dataset,
     Generator,
-    ImagesOrClips,
     Loaded,
     Options,
 )
+from data.video import corpora
 from data.video.clip_folder import read_clip_folder
-from data.video.corpora import (
-    read_fight_surveillance,
-    read_grid,
-    read_hmdb51,
-    read_kinetics,
-    read_msrvtt,
-    read_msvd,
-    read_ucf101,
-    read_vatex,
-)
 
 if TYPE_CHECKING:
     from data.media.sampling import Sampling
 
 
-@dataclass(frozen=True)
-class ClipDataset(ImagesOrClips):
+@dataclass(frozen=True, kw_only=True)
+class ClipDataset(Dataset):
     """Clips with captions, labels or both; some frames of each are stored.
 
     Attributes:
@@ -50,28 +38,26 @@ class ClipDataset(ImagesOrClips):
         max_side: the longest side of stored frames by default, pixels.
     """
 
-    reader: Callable[[Path], Annotations] | None = field(default=None, kw_only=True)
-    fold_reader: Callable[[Path, int], Annotations] | None = field(default=None, kw_only=True)
-    rate: float | None = field(default=None, kw_only=True)
-    frames: int = field(default=16, kw_only=True)
-    max_side: int = field(default=256, kw_only=True)
+    reader: Callable[[Path], Annotations] | None = None
+    fold_reader: Callable[[Path, int], Annotations] | None = None
+    rate: float | None = None
+    frames: int = 16
+    max_side: int = 256
 
     unit: ClassVar[str] = "clips"
     content: ClassVar[str] = "frames"
     id_feature: ClassVar[str] = "clip_id"
     shard_size: ClassVar[int] = 16
-
-    @property
-    def flags(self) -> frozenset[str]:
-        """The command-line options that it accepts."""
-        return super().flags if self.generated else frozenset({"image_size", "frames", "rate"})
+    file_flags: ClassVar[frozenset[str]] = frozenset({"image_size", "frames", "rate"})
 
     def options(self, given: Options) -> dict[str, Any]:
-        """Return the sampling and, if one is given, the fold; of generated clips the seed."""
-        if self.generated:
-            if given.get("fold") is not None:
-                raise UserError(f"--fold is for clips that are files, not for {self.name}")
-            return super().options(given)
+        """Return what decides how clips are stored: see `Dataset.options`."""
+        if self.generated and given.get("fold") is not None:
+            raise UserError(f"--fold is for clips that are files, not for {self.name}")
+        return super().options(given)
+
+    def file_options(self, given: Options) -> dict[str, Any]:
+        """Return the sampling and, if one is given, the fold."""
         from data.media.sampling import Sampling
 
         frames, rate, max_side = (given.get(name) for name in ("frames", "rate", "image_size"))
@@ -84,8 +70,7 @@ class ClipDataset(ImagesOrClips):
     def read(self, source: Path, options: Options) -> Annotations:
         """Return the clips of a folder.
 
-        With the option `fold` they are those of an official fold or, where there is none, of one
-        of five folds that keep groups together: see `data.annotations.splits.fold_listing`.
+        The option `fold` is an official fold or, where there is none, one of `assign_fold`.
         """
         fold = options.get("fold")
         if self.fold_reader is not None:
@@ -94,36 +79,77 @@ class ClipDataset(ImagesOrClips):
         annotations = self.reader(source)
         return annotations if fold is None else assign_fold(annotations, fold)
 
-    def decode(self, entry: Entry, options: Options) -> Loaded:
-        """Read the chosen frames of a clip from its file."""
-        from data.video.examples import clip_example
+    def load(self, entry: Entry, options: Options) -> Loaded:
+        """Return the chosen frames of a clip, and its annotations."""
+        from data.media.images import encode_jpeg
+        from data.media.video import sample
 
-        return clip_example(entry, _sampling_of(options))
+        remarks: tuple[str, ...] = ()
+        if self.generator is not None and (render := self.generator().render):
+            from data.builtin.clips import RATE
+
+            frames = render(entry.image_id)
+            times = [number / RATE for number in range(len(frames))]
+        else:
+            sampling = self._sampling(options)
+            clip = sample(entry.path, sampling, start=entry.start, end=entry.end)
+            frames, remarks = [encode_jpeg(frame) for frame in clip.frames], clip.remarks
+            times = clip.times.tolist()
+        example = {
+            "frames": frames,
+            "times": times,
+            "clip_id": entry.image_id,
+            "captions": entry.captions,
+            "label": entry.label,
+            "group": entry.group or entry.image_id,
+        }
+        return Loaded(example, remarks)
 
     def features(self) -> dict[str, Any]:
-        """Return the stored features."""
-        from data.video.examples import clip_features
+        """Return the stored features.
 
-        return clip_features(self.encoding)
+        `times` are seconds from the first frame of the file. A clip without captions has none, one
+        without a label "". Clips of one `group` must stay in one split.
+        """
+        import numpy as np
+        import tensorflow_datasets as tfds
+
+        image = tfds.features.Image(shape=(None, None, 3), encoding_format=self.encoding)
+        text = tfds.features.Text()
+        return {
+            "frames": tfds.features.Sequence(image),
+            "times": tfds.features.Sequence(np.float32),
+            "clip_id": text,
+            "captions": tfds.features.Sequence(text),
+            "label": text,
+            "group": text,
+        }
 
     def metadata(self, options: Options) -> dict[str, Any]:
         """Return which frames are stored."""
-        from data.video.examples import GENERATED
-
-        sampling = GENERATED if self.generated else _sampling_of(options)
+        sampling = self._sampling(options)
         return {"sampling": asdict(sampling), "sampling_fingerprint": sampling.fingerprint}
 
+    def _sampling(self, options: Options) -> Sampling:
+        from data.media.sampling import Sampling
 
-def _sampling_of(options: Options) -> Sampling:
-    from data.media.sampling import Sampling
+        if self.generated:
+            from data.builtin.clips import FRAMES
 
-    return Sampling(**{name: value for name, value in options.items() if name != "fold"})
+            return Sampling(count=FRAMES, placing="uniform")  # all of them
+        return Sampling(**{name: value for name, value in options.items() if name != "fold"})
 
 
 def _clips() -> Generator:
-    from data.video.examples import clip_generator
+    from data.builtin import clips
+    from data.builtin.caption_checker import is_true
 
-    return clip_generator()
+    return Generator(
+        clips.entries,
+        clips.VERSION,
+        clips.render_pngs,
+        is_true=lambda clip_id, caption: is_true(caption, clips.clip_by_id(clip_id)),
+    )
 
 
 _BOTH = ("captions", "labels")
@@ -152,7 +178,7 @@ CLIP_DATASETS = (
         "videos of one speaker's sentences of six words",
         "videos/ and sentences.csv (columns id, split, sentence)",
         annotations=_BOTH,
-        reader=read_grid,
+        reader=corpora.read_grid,
         rate=25,  # a letter takes a tenth of a second, by lips 60 pixels wide
         max_side=360,
     ),
@@ -161,21 +187,21 @@ CLIP_DATASETS = (
         "240 surveillance clips, fight or none",
         "clips.csv (columns file, label, group) beside the clips",
         annotations=("labels",),
-        reader=read_fight_surveillance,
+        reader=corpora.read_fight_surveillance,
     ),
     ClipDataset(
         "ucf101",
         "13,320 clips of 101 actions",
         "UCF-101/ with trainlist01.txt and testlist01.txt",
         annotations=("labels",),
-        fold_reader=read_ucf101,
+        fold_reader=corpora.read_ucf101,
     ),
     ClipDataset(
         "hmdb51",
         "6,766 clips of 51 actions",
         "a folder for each class, in hmdb51_org/, with the lists *_test_split1.txt",
         annotations=("labels",),
-        fold_reader=read_hmdb51,
+        fold_reader=corpora.read_hmdb51,
     ),
     ClipDataset(
         "kinetics",
@@ -183,7 +209,7 @@ CLIP_DATASETS = (
         "train.csv and validate.csv (columns label, youtube_id, time_start, time_end, split) "
         "above the clips",
         annotations=("labels",),
-        reader=read_kinetics,
+        reader=corpora.read_kinetics,
         license=f"annotations CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(
@@ -191,20 +217,20 @@ CLIP_DATASETS = (
         "10,000 clips, 20 English captions each",
         "videodatainfo.json, or train_val_videodatainfo.json and test_videodatainfo.json, "
         "with TrainValVideo/ and TestVideo/ or videos/",
-        reader=read_msrvtt,
+        reader=corpora.read_msrvtt,
     ),
     ClipDataset(
         "msvd",
         "1,970 clips, about 40 English captions each",
         "YouTubeClips/ with AllVideoDescriptions.txt or the original CSV, and "
         "youtube_mapping.txt for the usual splits",
-        reader=read_msvd,
+        reader=corpora.read_msvd,
     ),
     ClipDataset(
         "vatex",
         "35,000 clips, 10 English captions each",
         "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
-        reader=read_vatex,
+        reader=corpora.read_vatex,
         license=f"captions CC BY 4.0; {_YOUTUBE}",
     ),
     ClipDataset(

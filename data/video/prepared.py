@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from data.storage.prepared import Stored
 
@@ -21,10 +21,8 @@ class _Annotation(NamedTuple):
 class StoredClips(Stored):
     """Clips: frames of each, with captions, a label, or both."""
 
-    @property
-    def content(self) -> str:
-        """The feature that holds encoded images."""
-        return "frames"
+    content: ClassVar[str] = "frames"
+    id_feature: ClassVar[str] = "clip_id"
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return `(clip_id, captions)` of each clip that has some, without decoding one."""
@@ -54,12 +52,9 @@ class StoredClips(Stored):
             clips = self._read(split, lambda example: tuple(map(example.__getitem__, names)))
             self._cache[split] = [
                 _Annotation(
-                    clip_id.decode(),
-                    [caption.decode() for caption in captions],
-                    label.decode(),
-                    len(times),
+                    clip_id.decode(), [*map(bytes.decode, texts)], label.decode(), len(times)
                 )
-                for clip_id, (captions, label, times) in clips
+                for clip_id, (texts, label, times) in clips
             ]
         return self._cache[split]
 
@@ -68,11 +63,7 @@ class StoredClips(Stored):
         return {}
 
     def frames(self, split: str) -> Iterator[tuple[str, list[bytes]]]:
-        """Yield `(clip_id, encoded frames)` of each clip in the order of `lengths`.
-
-        The bytes are JPEG, those of generated clips PNG. `tf.io.decode_image(…, channels=3)`
-        reads both.
-        """
+        """Yield `(clip_id, JPEG or PNG frames)` of each clip in the order of `lengths`."""
         for clip_id, frames in self._encoded(split):
             yield clip_id, list(frames)
 
@@ -83,6 +74,3 @@ class StoredClips(Stored):
 
         metadata = tfds.builder_from_directory(self.directory).info.metadata
         return dict(metadata["sampling"])
-
-    def _id(self, example: Any) -> Any:
-        return example["clip_id"]

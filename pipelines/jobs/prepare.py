@@ -9,7 +9,7 @@ from typing import Any
 from data.annotations.problems import summary
 from data.sharding.shards import Shard, WorkFolder
 from data.sharding.work_items import DIGESTS
-from data.sharding.write_dataset import Written, lock, new_job, plan_dataset, write_dataset
+from data.sharding.write_dataset import Plan, lock, new_job, plan_dataset, write_dataset
 from data.storage.manifest import SKIPPED
 
 SUMMARY = "summary.txt"
@@ -54,16 +54,16 @@ def prepare(
     job, place = new_job(dataset, options, encoder, pixels), WorkFolder(out)
     with lock(place):
         plan = plan_dataset(source, job, place.folder / DIGESTS)
-        again = write_dataset(place, job, plan, max_bad=max_bad, make=make, describe=_describe)
+        again = write_dataset(place, plan, max_bad=max_bad, make=make, describe=_describe)
     return (out / SUMMARY).read_text(encoding="utf-8") + "prepared before\n" * again
 
 
-def _describe(place: WorkFolder, written: Written) -> dict[str, bytes]:
+def _describe(place: WorkFolder, plan: Plan) -> dict[str, bytes]:
     """Return the summary, and a page with samples."""
     from pipelines.jobs.summary import describe, samples_page
 
-    text = describe(place, written)
-    if written.problems:
-        counts = summary(written.problems)
+    text = describe(place, plan)
+    if plan.problems:
+        counts = summary(plan.problems)
         text += f"skipped or odd: {counts}; each is named in {place.out / SKIPPED}\n"
-    return {SUMMARY: text.encode(), "samples.html": samples_page(place, written, text).encode()}
+    return {SUMMARY: text.encode(), "samples.html": samples_page(place, plan, text).encode()}

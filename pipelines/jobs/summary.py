@@ -17,7 +17,7 @@ from data.media.vocabulary import tokenize
 from data.sharding.datasets import preparable
 from data.sharding.shards import WorkFolder
 from data.sharding.work_items import read_items
-from data.sharding.write_dataset import Written
+from data.sharding.write_dataset import Plan
 from pipelines.reports.gallery import Card, Section, page
 from pipelines.reports.thumbnails import thumbnail
 
@@ -40,17 +40,17 @@ class _Counts:
         self.lengths.append(len(words))
 
 
-def describe(place: WorkFolder, written: Written) -> str:
+def describe(place: WorkFolder, plan: Plan) -> str:
     """Return the summary: a line for each split, then for shapes, words and labels.
 
     Args:
         place: the folder with the items of the shards.
-        written: the shards and their notes.
+        plan: the shards and their notes.
     """
-    dataset, notes = preparable(written.job["dataset"]), written.notes
-    left_out = {problem.file for problem in written.problems if problem.bad}
+    dataset, notes = preparable(plan.job["dataset"]), plan.notes
+    left_out = {problem.file for problem in plan.problems if problem.bad}
     lines = [dataset.name]
-    splits = dict.fromkeys(shard.split for shard in written.shards)
+    splits = dict.fromkeys(shard.split for shard in plan.shards)
     texts = {text: {split: _Counts() for split in splits} for text in dataset.texts}
     labels = {split: Counter[str]() for split in splits}
     for split in splits:
@@ -58,7 +58,7 @@ def describe(place: WorkFolder, written: Written) -> str:
         count = sum(note["examples"] for note in own)
         megabytes = sum(note["size"] for note in own) / 1e6
         lines.append(f"{split}: {count:,} {dataset.unit}, {megabytes:,.1f} MB, {len(own)} shards")
-    for shard in written.shards:
+    for shard in plan.shards:
         for entry in (item.entry for item in read_items(place.path(shard.key, ".items"))[1]):
             if entry.file in left_out:
                 continue
@@ -113,12 +113,12 @@ def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
             yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
 
 
-def samples_page(place: WorkFolder, written: Written, text: str) -> str:
+def samples_page(place: WorkFolder, plan: Plan, text: str) -> str:
     """Return a page with the summary and the first examples of each split.
 
     They are random: the order of a split is that of the hashes of its ids.
     """
-    dataset, shards = preparable(written.job["dataset"]), written.shards
+    dataset, shards = preparable(plan.job["dataset"]), plan.shards
     sections = []
     for split in dict.fromkeys(shard.split for shard in shards):
         own = [place.path(shard.key, ".tfrecord") for shard in shards if shard.split == split]

@@ -166,7 +166,7 @@ def _label(word: str) -> Image.Image:
 
 def _upright(image: Image.Image | bytes) -> Image.Image:
     if isinstance(image, bytes):
-        image = Image.open(io.BytesIO(load_image(image).jpeg))
+        image = Image.open(io.BytesIO(load_image(image)))
     return ImageOps.exif_transpose(image).convert("RGB")
 
 

@@ -118,7 +118,7 @@ class ExportedModel:
         for row, value in encoded.items():
             if isinstance(results[row], str) and self.input_name == "image_bytes":
                 try:
-                    converted[row] = load_image(value).jpeg
+                    converted[row] = load_image(value)
                 except BadImage as error:
                     results[row] = str(error)
         results |= self._run(converted)

@@ -24,7 +24,6 @@ from data.builtin.clips import (
     synthetic_clips,
 )
 from data.builtin.scenes import COLORS, SHAPES
-from data.common.errors import UserError
 from data.media.vocabulary import tokenize
 from tests.support.paths import ROOT
 
@@ -138,14 +137,3 @@ def test_clips_and_captions_depend_on_the_seed_only() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "45cec57ee35ff51c set()"
-
-
-@pytest.mark.parametrize("clip_id", ["", "test", "test-0", "exam-0-00001", "test-0-1"])
-def test_a_wrong_id_is_reported(clip_id: str) -> None:
-    with pytest.raises(UserError, match="SPLIT-SEED-INDEX"):
-        clip_by_id(clip_id)
-
-
-def test_a_wrong_split_is_reported() -> None:
-    with pytest.raises(UserError, match="did you mean 'validation'"):
-        next(synthetic_clips("validaton"))

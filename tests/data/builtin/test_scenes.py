@@ -28,7 +28,6 @@ from data.builtin.scenes import (
     scene_by_id,
     synthetic_scenes,
 )
-from data.common.errors import UserError
 from data.media.vocabulary import tokenize
 from tests.support.paths import ROOT
 
@@ -166,14 +165,3 @@ def test_rows_and_columns_have_names() -> None:
     ):
         item = SceneObject("star", "red", "small", x, y, 0.09, 0.0)
         assert (item.row, item.column) == (row, column)
-
-
-@pytest.mark.parametrize("scene_id", ["", "test", "test-0", "exam-0-00001", "test-0-1"])
-def test_a_wrong_id_is_reported(scene_id: str) -> None:
-    with pytest.raises(UserError, match="SPLIT-SEED-INDEX"):
-        scene_by_id(scene_id)
-
-
-def test_a_wrong_split_is_reported() -> None:
-    with pytest.raises(UserError, match="did you mean 'validation'"):
-        next(synthetic_scenes("validaton"))

@@ -48,8 +48,6 @@ def test_wrong_requests_raise_errors_with_names(tmp_path: Path) -> None:
     for arguments, message in requests:
         with pytest.raises(UserError, match=message):
             prepare_images(*arguments)
-    with pytest.raises(UserError, match="--max-bad is a share between 0 and 1, not 2"):
-        prepare_images("folder", ROOT, max_bad=2)
     with pytest.raises(UserError, match="labeled-images"):
         prepare_images("labeled-image", labels=True)
     with pytest.raises(UserError, match="digits takes no --source"):

@@ -85,7 +85,6 @@ def test_a_rate_with_too_many_frames_is_rejected(interval: float) -> None:
         {"count": 10**6},
         {"rate": 0.0},
         {"rate": float("nan")},
-        {"count": 4, "placing": "centered"},
         {"count": 4, "max_side": 0},
     ],
 )
