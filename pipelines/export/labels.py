@@ -13,9 +13,9 @@ from models.encoder_head import EncoderHead
 from models.memory import Memory
 from pipelines.export.version import (
     Preprocessing,
+    compile_signature,
     describe_input,
     input_signatures,
-    predict,
     write_export,
 )
 
@@ -50,30 +50,17 @@ def export_labels(
     Raises:
         UserError: if the directory cannot be written, or the export fails its verification.
     """
-    inputs = input_signatures(source)
-
-    def functions(folded: EncoderHead) -> dict[str, Any]:
-        outputs = functools.partial(_outputs, folded.head, classes)
-        return {
-            name: tf.function(
-                functools.partial(predict, folded, read, outputs),
-                input_signature=[spec],
-                autograph=False,
-            )
-            for name, (spec, read) in inputs.items()
-        }
-
-    description = {
-        "signatures": {
-            name: f"the label; {describe_input(spec)}" for name, (spec, _) in inputs.items()
-        },
-        "labels": list(classes),
-        "input": source.description(),
-        **info,
+    folded, inputs = model.optimize_for_inference(), input_signatures(source)
+    outputs = functools.partial(_outputs, folded.head, classes)
+    functions = {
+        name: compile_signature(folded, read, outputs, spec)
+        for name, (spec, read) in inputs.items()
     }
+    texts = {name: f"the label; {describe_input(spec)}" for name, (spec, _) in inputs.items()}
+    description = {"signatures": texts, "labels": list(classes), **info}
     text = "\n".join(classes) + "\n"
     files = {"labels.txt": lambda path: path.write_text(text, encoding="utf-8")}
-    return write_export(directory, model, source, functions, files, description)
+    return write_export(directory, folded, source, functions, files, description)
 
 
 def _outputs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from pipelines.evaluation.metrics.coco_results import write_results
 from pipelines.evaluation.metrics.ngrams import Tokens
 from pipelines.evaluation.metrics.rouge import rouge_l
 from pipelines.evaluation.metrics.word_errors import position_accuracies, word_error_rate
+from pipelines.runtime.version import own_version
 
 
 @dataclass(frozen=True)
@@ -148,16 +148,9 @@ def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
         "refs": f"{least}" if least == most else f"{least}-{most}",
         "items": f"{len(counts)}",
         "search": search,
-        "version": _version(),
+        "version": own_version("unknown"),
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("wordreel")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
 
 
 def check_ids(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:

@@ -54,9 +54,8 @@ def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarr
         if spec.dtype == tf.uint8.as_datatype_enum and sides[-1:] == [3]:
             inputs[name] = _pixels(shape[:-3])
         elif spec.dtype == tf.string.as_datatype_enum:
-            sample = _images if name.endswith("_bytes") else _sentences(folder)
-            count = int(np.prod(shape))
-            values = list(itertools.islice(itertools.cycle(sample()), count))
+            values = _images() if name.endswith("_bytes") else _sentences(folder)
+            values = list(itertools.islice(itertools.cycle(values), int(np.prod(shape))))
             inputs[name] = np.array(values, object).reshape(shape)
         else:
             default = signature.defaults.get(name)
@@ -66,18 +65,20 @@ def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarr
     return inputs
 
 
-def as_rows(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return a request in the row form of TensorFlow Serving's REST API, for JSON."""
-    rows = len(next(iter(inputs.values())))
-    instances = [
-        {name: _json(name, values[row]) for name, values in inputs.items()} for row in range(rows)
-    ]
-    return {"instances": instances}
+def request_bodies(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Return a request in the forms of TensorFlow Serving's REST API, by the key of its values.
 
-
-def as_columns(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return a request in the columnar form of TensorFlow Serving's REST API, for JSON."""
-    return {"inputs": {name: _json(name, values) for name, values in inputs.items()}}
+    They are the columnar form `inputs` and, without scalars, the row form `instances`.
+    """
+    bodies = {"inputs": {"inputs": {name: _json(name, values) for name, values in inputs.items()}}}
+    if all(values.ndim for values in inputs.values()):
+        rows = zip(*inputs.values(), strict=True)
+        instances = [
+            {name: _json(name, value) for name, value in zip(inputs, row, strict=True)}
+            for row in rows
+        ]
+        bodies["instances"] = {"instances": instances}
+    return bodies
 
 
 def _json(name: str, value: Any) -> Any:
@@ -109,21 +110,15 @@ def _pixels(shape: list[int]) -> np.ndarray:
     return images.reshape(*shape, *images.shape[1:])
 
 
-def _sentences(folder: Path) -> Any:
-    """Return a function that makes distinct sentences of frequent words of the vocabulary."""
-    for name in ("source-vocabulary.txt", "vocabulary.txt"):
+def _sentences(folder: Path) -> list[bytes]:
+    """Return distinct sentences of frequent words of the vocabulary."""
+    words, join = ("a", "short", "text"), " ".join
+    for name in ("vocabulary.txt", "source-vocabulary.txt"):  # that of the inputs, if it has one
         path = folder / "assets" / name
         if path.is_file():
             vocabulary = Vocabulary.load(path)
             words = vocabulary.words[len(SPECIAL) :][:500] or ("a",)
             join = vocabulary.separator.join
-            break
-    else:
-        words, join = ("a", "short", "text"), " ".join
-
-    def make() -> list[bytes]:
-        rng = np.random.default_rng(0)
-        lengths = rng.integers(3, 13, _TEXTS)
-        return [join(rng.choice(words, length).tolist()).encode() for length in lengths]
-
-    return make
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 13, _TEXTS)
+    return [join(rng.choice(words, length).tolist()).encode() for length in lengths]
