@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.evaluation.captions import Evaluation, Prediction, percent_correct
+from pipelines.evaluation.captions import Evaluation, Prediction
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf, attention_overlay, thumbnail
 
@@ -52,7 +52,8 @@ def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport
         "best": [cards[name] for name in best],
         "worst": [cards[name] for name in worst],
     }
-    checked = {} if correct is None else {"fully correct": percent_correct(correct)}
+    percent = evaluation.percent_correct
+    checked = {} if percent is None else {"fully correct": percent}
     return SplitReport(
         evaluation.split,
         checked | dict(scores.corpus),
