@@ -155,30 +155,22 @@ def describe(flow: GradientFlow) -> str:
     total = np.trim_zeros(flow.total, "b")
     steps, first, last = len(total), total[0], total[-1]
     ratio = first / last
-    if first == 0:
-        fate = "vanished completely"
-    elif ratio < VANISHING:
-        fate = "vanished"
+    fate, advice = "was preserved", ""
+    if ratio < VANISHING:
+        fate = "vanished" if first else "vanished completely"
+        after = int(np.argmax(total[::-1] / last < VANISHING))
+        advice = (
+            f" It falls below {VANISHING:g} after {after} steps; longer dependencies are hardly "
+            "learned."
+        )
     elif ratio > EXPLODING:
         fate = "exploded"
-    else:
-        fate = "was preserved"
-    text = (
-        f"{flow.cell}: the gradient {fate}: norm {last:.2g} at step {steps}, {first:.2g} at step 1"
+        after = int(np.argmax(total[::-1] / last > EXPLODING))
+        advice = f" It exceeds {EXPLODING:g} after {after} steps: use gradient clipping."
+    return (
+        f"{flow.cell}: the gradient {fate}: norm {last:.2g} at step {steps}, {first:.2g} at step 1 "
+        f"(× {ratio ** (1 / max(1, steps - 1)):.2g} per step).{advice}"
     )
-    text += f" (× {ratio ** (1 / max(1, steps - 1)):.2g} per step)."
-    back = total[::-1] / last
-    if ratio < VANISHING:
-        text += (
-            f" It falls below {VANISHING:g} after {int(np.argmax(back < VANISHING))} steps; longer "
-            "dependencies are hardly learned."
-        )
-    elif ratio > EXPLODING:
-        text += (
-            f" It exceeds {EXPLODING:g} after {int(np.argmax(back > EXPLODING))} steps: use "
-            "gradient clipping."
-        )
-    return text
 
 
 def write_table(path: Path, flows: Sequence[GradientFlow]) -> None:

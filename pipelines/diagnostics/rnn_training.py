@@ -22,17 +22,11 @@ MEASURED = 4  # sequences for the gradient
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """The configuration of one training run, which determines its result.
+    """The configuration of one training run with Adam, which determines its result.
 
     Attributes:
-        task: a key of `RNN_TASKS`.
-        length: length T of the task.
-        cell: a key of `models.layers.cells.CELLS`.
-        seed: seed of the weights and examples.
-        units: hidden units.
-        steps: maximum number of training steps.
-        batch_size: examples per step.
-        learning_rate: learning rate of Adam.
+        length: T of the task.
+        steps: the maximum number of training steps.
     """
 
     task: str
@@ -51,12 +45,10 @@ class Outcome:
 
     Attributes:
         score: mean squared error or accuracy on held-out examples.
-        solved: whether the task is solved.
         steps_taken: training steps until the task was solved, or all.
         gradient_before: norm of the gradient at the first step, for a gradient of norm 1 at the
             last, before training.
         gradient_after: the same after training.
-        seconds: duration.
     """
 
     score: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,23 +162,20 @@ def check_ids(candidates: Mapping[str, str], references: Mapping[str, Sequence[s
     """
     if not references:
         raise UserError("there is nothing to score: there are no references")
-    _same("without a caption", (item for item in references if item not in candidates))
-    _same("without references", (item for item in candidates if item not in references))
+    for what, wrong in (
+        ("without a caption", [item for item in references if item not in candidates]),
+        ("without references", [item for item in candidates if item not in references]),
+    ):
+        if wrong:
+            named = ", ".join(map(repr, wrong[:3])) + (", …" if len(wrong) > 3 else "")
+            raise UserError(
+                f"captions and references must have the same ids; {what} {len(wrong)}: {named}"
+            )
     for item, texts in references.items():
         if isinstance(texts, str):
             raise UserError(f"the references of {item!r} must be a list of captions, not one text")
         if not texts:
             raise UserError(f"{item!r} has an empty list of references; it needs at least one")
-
-
-def _same(what: str, items: Iterable[str]) -> None:
-    """Raise if there are any such items, naming the first."""
-    wrong = list(items)
-    if wrong:
-        named = ", ".join(map(repr, wrong[:3])) + (", …" if len(wrong) > 3 else "")
-        raise UserError(
-            f"captions and references must have the same ids; {what} {len(wrong)}: {named}"
-        )
 
 
 CAPTIONS = Metrics(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,26 +70,22 @@ def request_bodies(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]
 
     They are the columnar form `inputs` and, without scalars, the row form `instances`.
     """
-    bodies = {"inputs": {"inputs": {name: _json(name, values) for name, values in inputs.items()}}}
+    columns = {name: _json(name, values.tolist()) for name, values in inputs.items()}
+    bodies: dict[str, dict[str, Any]] = {"inputs": {"inputs": columns}}
     if all(values.ndim for values in inputs.values()):
-        rows = zip(*inputs.values(), strict=True)
-        instances = [
-            {name: _json(name, value) for name, value in zip(inputs, row, strict=True)}
-            for row in rows
-        ]
+        rows = zip(*columns.values(), strict=True)
+        instances = [dict(zip(columns, row, strict=True)) for row in rows]
         bodies["instances"] = {"instances": instances}
     return bodies
 
 
 def _json(name: str, value: Any) -> Any:
     """Return a value for JSON: base64 for inputs whose name ends in `_bytes`."""
-    if isinstance(value, np.ndarray):
-        return [_json(name, each) for each in value] if value.ndim else _json(name, value.item())
+    if isinstance(value, list):
+        return [_json(name, each) for each in value]
     if not isinstance(value, bytes):
-        return value.item() if isinstance(value, np.generic) else value
-    if name.endswith("_bytes"):
-        return {"b64": base64.b64encode(value).decode()}
-    return value.decode()
+        return value
+    return {"b64": base64.b64encode(value).decode()} if name.endswith("_bytes") else value.decode()
 
 
 def _images() -> list[bytes]:
@@ -112,7 +108,8 @@ def _pixels(shape: list[int]) -> np.ndarray:
 
 def _sentences(folder: Path) -> list[bytes]:
     """Return distinct sentences of frequent words of the vocabulary."""
-    words, join = ("a", "short", "text"), " ".join
+    words: Sequence[str] = ("a", "short", "text")
+    join = " ".join
     for name in ("vocabulary.txt", "source-vocabulary.txt"):  # that of the inputs, if it has one
         path = folder / "assets" / name
         if path.is_file():
