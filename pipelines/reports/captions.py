@@ -13,14 +13,6 @@ from pipelines.reports.thumbnails import Preview, PreviewOf, attention_overlay, 
 
 SAMPLES, WITH_ATTENTION, BEST, WORST = 8, 3, 4, 8  # examples per split
 
-Attention = list[tuple[str, list[float]]]  # words with their weights
-
-
-HINT = (
-    "The best sentence compared with the references, on a scale of 0 to 100. Only scores with the "
-    "same signature can be compared."
-)
-
 
 def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
     """Return the report of a split."""
@@ -58,7 +50,8 @@ def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport
         evaluation.split,
         checked | dict(scores.corpus),
         evaluation.signature,
-        HINT,
+        "The best sentence compared with the references, on a scale of 0 to 100. Only scores with "
+        "the same signature can be compared.",
         _remarks(evaluation),
         "captions.html",
         details,
@@ -116,11 +109,11 @@ def _overlays(prediction: Prediction, grid: Sequence[int]) -> list[tuple[str, st
     ]
 
 
-def _bars(prediction: Prediction, frames: int) -> Attention:
+def _bars(prediction: Prediction, frames: int) -> list[tuple[str, list[float]]]:
     """Return each word with the weight of each frame, relative to its highest."""
     weights = prediction.attention.reshape(len(prediction.words), frames, -1).sum(axis=-1)
     return _weights(prediction, weights / np.maximum(weights.max(axis=1, keepdims=True), 1e-9))
 
 
-def _weights(prediction: Prediction, weights: np.ndarray) -> Attention:
+def _weights(prediction: Prediction, weights: np.ndarray) -> list[tuple[str, list[float]]]:
     return list(zip(prediction.words, weights.tolist(), strict=True))
