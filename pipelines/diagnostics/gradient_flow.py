@@ -46,18 +46,13 @@ INITIALIZERS: dict[str, Callable[[int], np.ndarray]] = {
 
 @dataclasses.dataclass(frozen=True)
 class GradientFlow:
-    """The gradients of one cell; index t - 1 is step t of T.
-
-    Attributes:
-        cell: name of the cell.
-        gradients: for each part of the state (`h`, and `c` of an LSTM) ‖∂L/∂h_t‖ or ‖∂L/∂c_t‖,
-            the median over examples, float64 `[T]`.
-        singular_values: those of ∂h_t/∂h_{t-1}, in descending order, the mean over examples,
-            float64 `[T, units]`.
-    """
+    """The gradients of one cell; index t - 1 is step t of T."""
 
     cell: str
+    # For each part of the state (`h`, and `c` of an LSTM) ‖∂L/∂h_t‖ or ‖∂L/∂c_t‖, the median over
+    # examples, float64 `[T]`.
     gradients: dict[str, np.ndarray]
+    # Of ∂h_t/∂h_{t-1}, in descending order, the mean over examples, float64 `[T, units]`.
     singular_values: np.ndarray
 
     @property

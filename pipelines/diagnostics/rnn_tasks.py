@@ -26,30 +26,19 @@ _read_digits = functools.cache(read_digits)
 
 @dataclasses.dataclass(frozen=True)
 class RNNTask:
-    """A task with a variable length T.
-
-    Attributes:
-        summary: description.
-        lengths: default lengths.
-        answer_steps: number of steps at the end with an output.
-        outputs: dimensions of each output: 1, or the number of classes.
-        make: `(rng, examples, length, held_out)` → inputs float32 `[examples, steps, depth]` and
-            targets `[examples, answer_steps]`, float32 sums or int32 classes.
-        metric: "error" (mean squared, lower is better) or "accuracy".
-        solved: threshold of the score for a solved task.
-        constant_score: score of the best constant prediction.
-        published: a published result with its source.
-    """
+    """A task with a variable length T."""
 
     summary: str
-    lengths: tuple[int, ...]
-    answer_steps: int
-    outputs: int
+    lengths: tuple[int, ...]  # by default
+    answer_steps: int  # number of steps at the end with an output
+    outputs: int  # dimensions of each output: 1, or the number of classes
+    # (rng, examples, length, held_out) → inputs float32 `[examples, steps, depth]` and targets
+    # `[examples, answer_steps]`, float32 sums or int32 classes.
     make: Callable[[np.random.Generator, int, int, bool], Batch]
-    metric: str
-    solved: float
-    constant_score: float
-    published: str
+    metric: str  # "error" (mean squared, lower is better) or "accuracy"
+    solved: float  # threshold of the score for a solved task
+    constant_score: float  # of the best constant prediction
+    published: str  # a published result with its source
 
     def is_solved(self, score: float) -> bool:
         """Return whether a score solves the task."""

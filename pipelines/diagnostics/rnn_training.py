@@ -22,40 +22,27 @@ MEASURED = 4  # sequences for the gradient
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """The configuration of one training run with Adam, which determines its result.
-
-    Attributes:
-        length: T of the task.
-        steps: the maximum number of training steps.
-    """
+    """The configuration of one training run with Adam, which determines its result."""
 
     task: str
     length: int
     cell: str
     seed: int
     units: int
-    steps: int
+    steps: int  # at most
     batch_size: int
     learning_rate: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The result of a trial.
+    """The result of a trial."""
 
-    Attributes:
-        score: mean squared error or accuracy on held-out examples.
-        steps_taken: training steps until the task was solved, or all.
-        gradient_before: norm of the gradient at the first step, for a gradient of norm 1 at the
-            last, before training.
-        gradient_after: the same after training.
-    """
-
-    score: float
+    score: float  # mean squared error or accuracy on held-out examples
     solved: bool
-    steps_taken: int
-    gradient_before: float
-    gradient_after: float
+    steps_taken: int  # until the task was solved, or all
+    gradient_before: float  # norm at the first step, for 1 at the last, before training
+    gradient_after: float  # the same after training
     seconds: float
 
 

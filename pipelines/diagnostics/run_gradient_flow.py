@@ -21,16 +21,13 @@ MAX_BATCHES = 50  # number of batches from which the one with the longest sequen
 
 
 def measure_run(folder: Path, examples: int) -> list[GradientFlow]:
-    """Measure each recurrent loop of a run's best model.
+    """Measure each recurrent loop of a run's best model on long sequences of the training split.
 
-    The batch has long sequences of the training split; dropout is applied.
+    Dropout is applied.
 
     Args:
         folder: the run directory.
         examples: batch size.
-
-    Returns:
-        A `GradientFlow` for each loop.
 
     Raises:
         UserError: if the run has no weights, or no recurrent layer.

@@ -36,39 +36,27 @@ class Captioned(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The sentences predicted for one example.
+    """The sentences predicted for one example."""
 
-    Attributes:
-        captions: the n best, the best first.
-        scores: of each, log P / length penalty.
-        words: of the best caption.
-        attention: float32 `[words, items]`, the weight of each item of the memory for each word;
-            no items for a decoder without attention.
-    """
-
-    captions: list[str]
-    scores: list[float] = dataclasses.field(default_factory=list)
-    words: list[str] = dataclasses.field(default_factory=list)
+    captions: list[str]  # the n best, the best first
+    scores: list[float] = dataclasses.field(default_factory=list)  # log P / length penalty of each
+    words: list[str] = dataclasses.field(default_factory=list)  # of the best caption
+    # float32 `[words, items]`, of each item of the memory; no items for a decoder without attention
     attention: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros([0, 0], np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The scores of a split, and the predictions and references they were computed from.
-
-    Attributes:
-        fully_correct: by id, whether every statement of the caption is true; None for datasets
-            whose content is not known.
-        metrics: what computed the scores.
-    """
+    """The scores of a split, and the predictions and references they were computed from."""
 
     split: str
     scores: Scores
     signature: str
     predictions: Mapping[str, Prediction]
     references: Mapping[str, Sequence[str]]
+    # By id, whether every statement of the caption is true; None if the content is not known.
     fully_correct: Mapping[str, bool] | None = None
-    metrics: Metrics = CAPTIONS
+    metrics: Metrics = CAPTIONS  # what computed the scores
 
     @property
     def percent_correct(self) -> float | None:
@@ -159,14 +147,7 @@ def compile_search(model: EncoderHead, options: SearchOptions) -> Callable[[Any]
 def decode(
     search: Callable[[Any], Any], vocabulary: Vocabulary, table: Table, ids: Sequence[str]
 ) -> dict[str, Prediction]:
-    """Return the prediction for each of these examples, decoded in batches.
-
-    Args:
-        search: from `compile_search`.
-        vocabulary: of the model.
-        table: rows of at least these examples.
-        ids: of the examples.
-    """
+    """Return the prediction for each of these rows of a table, with a `compile_search`."""
     positions, predictions = table.positions(), {}
     for start in range(0, len(ids), BATCH):
         names = ids[start : start + BATCH]
@@ -196,12 +177,12 @@ def score(
     search: str,
     metrics: Metrics = CAPTIONS,
 ) -> Evaluation:
-    """Score the best sentence of each example of a split.
+    """Score the best sentence of each example of a split, or of a TFDS slice.
 
     Args:
         predictions: by id.
         prepared: the dataset.
-        split: its name, or a TFDS slice.
+        split: its name, or the slice.
         search: how the sentences were decoded, for the signature.
         metrics: what computes the scores.
 

@@ -23,7 +23,10 @@ from pipelines.export.bundle.verify import refuse_invalid
 from pipelines.export.layout import model_name
 from pipelines.runtime.version import own_version
 
+# A batch → rows for the model, and bool `[batch]`, which of them are valid.
 Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
+# Memory, valid → outputs `[batch, ...]` by name.
+Head = Callable[[Memory, tf.Tensor], dict[str, tf.Tensor]]
 
 
 class Preprocessing(Protocol):
@@ -64,8 +67,7 @@ def write_export(
         source: reads the inputs.
         functions: the `tf.function` of each signature.
         files: functions that write an asset, by its name.
-        description: JSON values for `assets.extra/wordreel.json`; clients read them, servers do
-            not.
+        description: JSON values for `assets.extra/wordreel.json`; clients read it, servers do not.
 
     Returns:
         The version's folder.
@@ -117,31 +119,14 @@ def input_signatures(source: Preprocessing) -> dict[str, tuple[tf.TensorSpec, Re
     return {"serving_default": (source.signature, source.read_in_graph), **others}
 
 
-def compile_signature(
-    model: EncoderHead,
-    read: Read,
-    head: Callable[[Memory, tf.Tensor], dict[str, tf.Tensor]],
-    spec: tf.TensorSpec,
-) -> Any:
+def compile_signature(model: EncoderHead, read: Read, head: Head, spec: tf.TensorSpec) -> Any:
     """Return the `tf.function` of a signature with one input, see `predict`."""
     function = functools.partial(predict, model, read, head)
     return tf.function(function, input_signature=[spec], autograph=False)
 
 
-def predict(
-    model: EncoderHead,
-    read: Read,
-    head: Callable[[Memory, tf.Tensor], dict[str, tf.Tensor]],
-    given: tf.Tensor,
-) -> dict[str, tf.Tensor]:
-    """Compute the outputs of a signature for a batch that may be empty.
-
-    Args:
-        model: its encoder computes the memory.
-        read: (batch) → rows for the model, and bool `[batch]`, which of them are valid.
-        head: (memory, valid) → outputs `[batch, ...]` by name.
-        given: the batch.
-    """
+def predict(model: EncoderHead, read: Read, head: Head, given: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Compute the outputs of a signature for a batch that may be empty."""
     shape = tf.shape(given)  # not every op takes an empty batch: a row of zeros or "" is added
     missing = tf.cast(shape[:1] == 0, tf.int32)
     blank = tf.zeros(tf.concat([missing, shape[1:]], axis=0), given.dtype)

@@ -26,26 +26,16 @@ from pipelines.reports.templates import template_of
 
 @dataclasses.dataclass(frozen=True)
 class SplitReport:
-    """The part of the report about a split that was scored at the end.
-
-    Attributes:
-        name: of the split.
-        scores: by name.
-        signature: what must be equal for scores to be comparable.
-        hint: what the scores mean.
-        remarks: sentences below the scores.
-        template: the template of the details, in `pipelines/reports/templates`: a file with a macro
-            `details(split)`; empty: only the scores are reported.
-        details: what that macro reads.
-    """
+    """The part of the report about a split that was scored at the end."""
 
     name: str
     scores: Mapping[str, float]
-    signature: str
-    hint: str
-    remarks: Sequence[str] = ()
+    signature: str  # what must be equal for scores to be comparable
+    hint: str  # what the scores mean
+    remarks: Sequence[str] = ()  # sentences below the scores
+    # The file in `pipelines/reports/templates` with a macro `details(split)`; empty: scores only.
     template: str = ""
-    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what the macro reads
 
 
 def write_report(

@@ -34,20 +34,13 @@ class Diversity:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a set of sentences, on the scale of papers: 0 to 100 (CIDEr: 0 to 1000).
+    """The scores of a set of sentences, on the scale of papers: 0 to 100 (CIDEr: 0 to 1000)."""
 
-    Attributes:
-        corpus: by name: "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" of captions.
-        per_item: the score `item_metric` of each item.
-        diversity: of the candidates.
-        item_metric: the name of the per-item score.
-        position_accuracies: correct words at each position, if all references have one length.
-    """
-
-    corpus: Mapping[str, float]
-    per_item: Mapping[str, float]
+    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" of captions
+    per_item: Mapping[str, float]  # the score `item_metric` of each item
     diversity: Diversity
     item_metric: str = "CIDEr-D"
+    # Correct words at each position, if all references have one length.
     position_accuracies: Sequence[float] = ()
 
     def __str__(self) -> str:
@@ -56,23 +49,17 @@ class Scores:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How the sentences of a task are scored.
+    """How the sentences of a task are scored."""
 
-    Attributes:
-        evaluate: (candidates, references) → scores.
-        signature: (references, name of the search) → signature of the scores.
-        write: (path, candidates) writes them in a common format.
-        suffix: of that file.
-        monitor: the score that selects the best epoch.
-        curves: the scores that a report plots over the epochs.
-    """
-
+    # (candidates, references) → scores
     evaluate: Callable[[Mapping[str, str], Mapping[str, Sequence[str]]], Scores]
+    # (references, name of the search) → signature of the scores
     signature: Callable[[Mapping[str, Sequence[str]], str], str]
+    # (path, candidates) writes them in a common format
     write: Callable[[Path, Mapping[str, str]], None]
-    suffix: str
-    monitor: str
-    curves: tuple[str, ...]
+    suffix: str  # of that file
+    monitor: str  # the score that selects the best epoch
+    curves: tuple[str, ...]  # the scores that a report plots over the epochs
 
 
 def evaluate_captions(
@@ -134,9 +121,7 @@ def diversity(captions: Collection[Tokens]) -> Diversity:
 def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
     """Return the signature of scores: only scores of the same signature can be compared.
 
-    Args:
-        references: the reference captions.
-        search: how the captions were decoded, such as "beam5.lp0.7" or "greedy".
+    `search` says how the captions were decoded, such as "beam5.lp0.7" or "greedy".
 
     >>> signature({"7": ["a red dog", "a dog"], "9": ["two cats"]}, "beam5.lp0.7")
     'tok:ptb-like.1|refs:1-2|items:2|search:beam5.lp0.7|version:...'

@@ -25,13 +25,9 @@ def write_requests(folder: Path, name: str, functions: Mapping[str, Any]) -> Non
     """Record a request for each signature with its outputs, and write the warm-up requests.
 
     `verify-export` repeats the recorded requests. A server answers the warm-up requests, a batch of
-    one and one of the largest batch size, before it makes a version available.
-
-    Args:
-        folder: of the SavedModel.
-        name: of the model.
-        functions: the `tf.function` of each signature, so that the model in memory computes the
-            outputs, not the saved one.
+    one and one of the largest batch size, before it makes a version available. The `functions` of
+    the signatures compute the outputs, so that they are those of the model in memory, not of the
+    saved one.
     """
     golden, warm_up = [], []
     for signature, definition in read_signatures(folder).items():

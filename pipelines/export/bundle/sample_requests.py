@@ -36,16 +36,11 @@ def read_signatures(folder: Path) -> dict[str, Any]:
 
 
 def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarray]:
-    """Return a sample request for a signature, from the names and types of its inputs.
+    """Return a sample request of some rows for a SignatureDef of the SavedModel in `folder`.
 
-    A string input whose name ends in `_bytes` gets images, any other string sentences, uint8 with
-    three channels pixels, a number its default (1 if it has none). Inputs except scalars have a
-    leading batch dimension.
-
-    Args:
-        signature: a SignatureDef.
-        folder: of the SavedModel, for its vocabulary.
-        rows: the size of the batch.
+    A string input whose name ends in `_bytes` gets images, any other string sentences of the
+    model's words, uint8 with three channels pixels, a number its default (1 if it has none). Inputs
+    except scalars have a leading batch dimension.
     """
     inputs = {}
     for name, spec in signature.inputs.items():

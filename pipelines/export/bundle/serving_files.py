@@ -64,13 +64,10 @@ services:
 
 
 def write_serving_files(version: Path) -> None:
-    """Write the files that describe the newest version into the folder of versions.
+    """Write the files that describe the newest version into its parent, the folder of versions.
 
     models.config, batching_parameters.txt and compose.yaml for TensorFlow Serving; requests/, a
     sample request of each signature in both forms of its REST API; README.md, the model card.
-
-    Args:
-        version: the version's folder.
     """
     signatures = read_signatures(version)
     folder = version.parent
