@@ -22,6 +22,7 @@ from models.search.hypotheses import Hypotheses, SearchOptions
 from models.search.sampling import greedy, sample
 from models.tokens import END, PAD
 from pipelines.export.version import (
+    Head,
     Preprocessing,
     compile_signature,
     describe_input,
@@ -87,7 +88,7 @@ def export(
         )
     folded, inputs = model.optimize_for_inference(), input_signatures(source)
 
-    def outputs_of(search: Search) -> Callable[..., dict[str, tf.Tensor]]:
+    def outputs_of(search: Search) -> Head:
         return functools.partial(_outputs, folded.head, vocabulary, options, answer, search)
 
     functions = {
@@ -96,12 +97,10 @@ def export(
     }
     spec, read = inputs["serving_default"]  # other inputs are for beam search only
     functions["greedy"] = compile_signature(folded, read, outputs_of(greedy), spec)
-    functions["sample"] = _sampling(
+    search = functools.partial(sample, samples=options.n_best)
+    functions["sample"] = _compile_sampling(
         lambda given, **settings: predict(
-            folded,
-            read,
-            outputs_of(functools.partial(sample, samples=options.n_best, **settings)),
-            given,
+            folded, read, outputs_of(functools.partial(search, **settings)), given
         ),
         spec,
     )
@@ -119,7 +118,7 @@ def export(
     return write_export(directory, folded, source, functions, files, description)
 
 
-def _sampling(answer: Callable[..., Any], spec: tf.TensorSpec) -> Any:
+def _compile_sampling(answer: Callable[..., Any], spec: tf.TensorSpec) -> Any:
     """Return the function of the signature `sample`: `answer(given, **settings)`."""
     # One value per row: neither the batching nor the row form of TensorFlow Serving takes scalars.
     defaults = dict(

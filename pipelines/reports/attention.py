@@ -35,11 +35,8 @@ def attention_figure(image: bytes, words: Sequence[str], attention: np.ndarray) 
 
     Args:
         image: encoded; its EXIF orientation is applied.
-        words: of the caption.
+        words: of the caption, each below its tile.
         attention: float `[words, rows, columns]`, not negative.
-
-    Returns:
-        RGB, rows of at most `COLUMNS` tiles, each above its word.
 
     Raises:
         UserError: if there is no attention, or not one grid per word.
@@ -75,9 +72,6 @@ def attention_strip(
         words: of the caption.
         attention: float `[words, frames]`, not negative.
 
-    Returns:
-        RGB, at most `MAX_WIDTH` pixels wide.
-
     Raises:
         UserError: if there is no attention, or not `[words, frames]`.
     """
@@ -110,9 +104,6 @@ def alignment_figure(
         source_words: the words that the model read.
         words: the words that it generated.
         attention: float `[words, source words]`; each row sums to 1.
-
-    Returns:
-        RGB.
 
     Raises:
         UserError: if there is no attention, or not one row per word.

@@ -53,7 +53,7 @@ def write_report(
     """Write the report of a run.
 
     Args:
-        path: the file to write.
+        path: of the file.
         config: of the run.
         splits: that were scored at the end, from `caption_report` or `label_report`.
         curves: the validation scores to plot, besides the loss.
