@@ -84,15 +84,12 @@ def _write(
     options: dict[str, object],
 ) -> None:
     quiet_tensorflow()
-    from pipelines.reports.gallery import Section, page
+    from pipelines.reports.gallery import page
 
-    sections = [
-        Section(
-            name,
-            [_card(leak, dataset, options) for leak in found if leak.kind == name][:MAX_CARDS],
-        )
+    sections = {
+        name: [_card(leak, dataset, options) for leak in found if leak.kind == name][:MAX_CARDS]
         for name in dict.fromkeys(leak.kind for leak in found)
-    ]
+    }
     text = "\n".join([*lines, *map(str, found)])
     with atomic_write(path) as file:
         file.write(page(f"{dataset.name}: overlaps between splits", text, sections, width=340))

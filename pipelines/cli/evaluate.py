@@ -159,7 +159,7 @@ def _score_results(given: argparse.Namespace) -> int:
     source_folder(find_dataset(given.data, task.datasets), given.source)
     quiet_tensorflow()
     from pipelines.evaluation.captions import Prediction, score
-    from pipelines.evaluation.metrics import read_results
+    from pipelines.evaluation.metrics.coco_results import read_results
     from pipelines.tasks.caption_head import METRICS
 
     captions = read_results(given.results)

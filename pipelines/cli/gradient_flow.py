@@ -123,7 +123,6 @@ def _of_new_cells(given: argparse.Namespace) -> tuple[list[GradientFlow], str, s
         cell = build_cell(
             name,
             given.units,
-            given.units,
             initializer=given.initial,
             scale=given.scale,
             seed=given.seed,

@@ -28,11 +28,11 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from data.common.errors import UserError, unknown
+from data.common.errors import UserError
 from data.common.files import atomic_write
 from models.layers.cells import CELLS, Cell
+from models.layers.unroll import Step, output_state
 
-CHUNK = 32  # number of steps whose Jacobians are in memory at once
 MAX_GRADIENT = 1e150  # larger gradients overflow when squared
 VANISHING, EXPLODING = 1e-3, 1e3  # ratio of the gradients at the first and last step
 
@@ -46,18 +46,13 @@ INITIALIZERS: dict[str, Callable[[int], np.ndarray]] = {
 
 @dataclasses.dataclass(frozen=True)
 class GradientFlow:
-    """The gradients of one cell; index t - 1 is step t of T.
-
-    Attributes:
-        cell: name of the cell.
-        gradients: for each part of the state (`h`, and `c` of an LSTM) ‖∂L/∂h_t‖ or ‖∂L/∂c_t‖,
-            the median over examples, float64 `[T]`.
-        singular_values: those of ∂h_t/∂h_{t-1}, in descending order, the mean over examples,
-            float64 `[T, units]`.
-    """
+    """The gradients of one cell; index t - 1 is step t of T."""
 
     cell: str
+    # For each part of the state (`h`, and `c` of an LSTM) ‖∂L/∂h_t‖ or ‖∂L/∂c_t‖, the median over
+    # examples, float64 `[T]`.
     gradients: dict[str, np.ndarray]
+    # Of ∂h_t/∂h_{t-1}, in descending order, the mean over examples, float64 `[T, units]`.
     singular_values: np.ndarray
 
     @property
@@ -66,21 +61,11 @@ class GradientFlow:
         return np.sqrt(sum(np.square(part) for part in self.gradients.values()))
 
 
-def build_cell(
-    name: str, units: int, depth: int, *, initializer: str, scale: float, seed: int
-) -> Cell:
-    """Build a cell with given recurrent weights: W_h of each gate is `scale` times `initializer`.
-
-    Raises:
-        UserError: if the cell or the initializer is unknown.
-    """
-    if name not in CELLS:
-        raise unknown("cell", name, CELLS)
-    if initializer not in INITIALIZERS:
-        raise unknown("initializer", initializer, INITIALIZERS)
+def build_cell(name: str, units: int, *, initializer: str, scale: float, seed: int) -> Cell:
+    """Build a cell with `units` inputs: W_h of each gate is `scale` times `initializer`."""
     keras.utils.set_random_seed(seed)
     cell = CELLS[name](units)
-    cell.build((None, depth))
+    cell.build((None, units))
     gates = cell.recurrent_kernel.shape[-1] // units
     blocks = [scale * INITIALIZERS[initializer](units) for _ in range(gates)]
     cell.recurrent_kernel.assign(np.concatenate(blocks, axis=1))
@@ -101,69 +86,55 @@ def measure_gradient_flow(
     Raises:
         UserError: if the gradient overflows.
     """
-    before, projected = _states(cell, inputs)
-    jacobian_of = tf.function(functools.partial(_jacobian, cell), reduce_retracing=True)
+
+    def step(x: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
+        return x, cell.step(x, state)
+
+    projected = tf.transpose(cell.project(inputs), [1, 0, 2])
+    run_step, jacobian_of = tf.function(step), tf.function(functools.partial(jacobian, step))
+    states = [cell.initial_state(inputs.shape[0])]
+    for x in projected[:-1]:
+        states.append(run_step(x, states[-1])[1])
     directions = np.random.default_rng(seed).normal(size=(len(inputs), cell.units))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
-    others = (len(before) - 1) * cell.units
+    names = states[0]._fields
+    others = (len(names) - 1) * cell.units
     gradient = np.pad(directions, ((0, 0), (0, others)))  # L depends on h_T alone
-    steps = inputs.shape[1]
-    parts = np.zeros([steps, len(before), len(inputs)])
-    singular_values = np.zeros([steps, cell.units])
-    for end in range(steps, 0, -CHUNK):
-        start = max(0, end - CHUNK)
-        jacobians = _jacobians(jacobian_of, projected[start:end], [x[start:end] for x in before])
-        for t in range(end - 1, start - 1, -1):
-            if not np.abs(gradient).max() < MAX_GRADIENT:  # also if NaN
-                raise UserError(
-                    f"{name}: the gradient {steps - 1 - t} steps back exceeds {MAX_GRADIENT:g}: "
-                    "lower --scale or --length"
-                )
-            split = gradient.reshape(len(inputs), len(before), cell.units)
-            parts[t] = np.linalg.norm(split, axis=-1).T
-            jacobian = jacobians[t - start]
-            dh_dh = jacobian[:, : cell.units, : cell.units]
-            singular_values[t] = np.linalg.svd(dh_dh, compute_uv=False).mean(axis=0)
-            gradient = np.einsum("ni,nij->nj", gradient, jacobian)
+    parts = np.zeros([len(states), len(names), len(inputs)])
+    singular_values = np.zeros([len(states), cell.units])
+    for t in reversed(range(len(states))):
+        if not np.abs(gradient).max() < MAX_GRADIENT:  # also if NaN
+            raise UserError(
+                f"{name}: the gradient {len(states) - 1 - t} steps back exceeds {MAX_GRADIENT:g}: "
+                "lower --scale or --length"
+            )
+        split = gradient.reshape(len(inputs), len(names), cell.units)
+        parts[t] = np.linalg.norm(split, axis=-1).T
+        found, _ = jacobian_of(projected[t], states[t])
+        singular_values[t] = mean_singular_values(found, cell.units)
+        gradient = np.einsum("ni,nij->nj", gradient, found.numpy().astype(float))
     medians = np.median(parts, axis=-1)
-    return GradientFlow(name, dict(zip(_names(cell), medians.T, strict=True)), singular_values)
+    return GradientFlow(name, dict(zip(names, medians.T, strict=True)), singular_values)
 
 
-def _names(cell: Cell) -> tuple[str, ...]:
-    fields: tuple[str, ...] = cell.initial_state(1)._fields
-    return fields
+def jacobian(step: Step, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
+    """Return ∂s_t/∂s_{t-1} of a cell, `[examples, after, before]`, and the state after the step."""
+    before = output_state(state)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(before)
+        _, after = step(inputs, state)
+    rows = [
+        tf.concat([tape.batch_jacobian(part, each) for each in before], axis=-1)
+        for part in output_state(after)
+    ]
+    return tf.concat(rows, axis=1), after
 
 
-def _states(cell: Cell, inputs: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-    """Run forward; return each part of the state before each step, and the projected inputs.
-
-    All are time-major: `[T, examples, units]` and `[T, examples, width]`.
-    """
-    projected = tf.transpose(cell.project(inputs), [1, 0, 2])
-    state = cell.initial_state(inputs.shape[0])
-    after = tf.scan(lambda state, x: cell.step(x, state), projected, state)
-    pairs = zip(state, after, strict=True)
-    return [tf.concat([[first], rest[:-1]], axis=0) for first, rest in pairs], projected
-
-
-def _jacobians(
-    jacobian_of: Callable[..., tf.Tensor], projected: tf.Tensor, before: Sequence[tf.Tensor]
-) -> np.ndarray:
-    """Return J_t of several steps, float64 `[steps, examples, parts * units, parts * units]`."""
-    steps, examples = projected.shape[:2]
-    rows = tf.reshape(tf.concat(before, axis=-1), [steps * examples, -1])
-    found = jacobian_of(tf.reshape(projected, [steps * examples, -1]), rows)
-    return found.numpy().reshape(steps, examples, rows.shape[-1], rows.shape[-1]).astype(float)
-
-
-def _jacobian(cell: Cell, projected: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-    """Return ∂s_t/∂s_{t-1} of each row: `[rows, parts * units]` → `[rows, after, before]`."""
-    kind = type(cell.initial_state(1))
-    with tf.GradientTape() as tape:
-        tape.watch(state)
-        after = cell.step(projected, kind(*tf.split(state, len(kind._fields), axis=-1)))
-        joined = tf.concat(list(after), axis=-1)
-    return tape.batch_jacobian(joined, state)
+def mean_singular_values(jacobian: tf.Tensor, units: int) -> np.ndarray:
+    """Return the singular values of ∂h_t/∂h_{t-1}, the mean over examples, `[units]`."""
+    dh_dh = jacobian.numpy().astype(float)[:, :units, :units]
+    values: np.ndarray = np.linalg.svd(dh_dh, compute_uv=False).mean(axis=0)
+    return values
 
 
 def describe(flow: GradientFlow) -> str:
@@ -179,30 +150,22 @@ def describe(flow: GradientFlow) -> str:
     total = np.trim_zeros(flow.total, "b")
     steps, first, last = len(total), total[0], total[-1]
     ratio = first / last
-    if first == 0:
-        fate = "vanished completely"
-    elif ratio < VANISHING:
-        fate = "vanished"
+    fate, advice = "was preserved", ""
+    if ratio < VANISHING:
+        fate = "vanished" if first else "vanished completely"
+        after = int(np.argmax(total[::-1] / last < VANISHING))
+        advice = (
+            f" It falls below {VANISHING:g} after {after} steps; longer dependencies are hardly "
+            "learned."
+        )
     elif ratio > EXPLODING:
         fate = "exploded"
-    else:
-        fate = "was preserved"
-    text = (
-        f"{flow.cell}: the gradient {fate}: norm {last:.2g} at step {steps}, {first:.2g} at step 1"
+        after = int(np.argmax(total[::-1] / last > EXPLODING))
+        advice = f" It exceeds {EXPLODING:g} after {after} steps: use gradient clipping."
+    return (
+        f"{flow.cell}: the gradient {fate}: norm {last:.2g} at step {steps}, {first:.2g} at step 1 "
+        f"(× {ratio ** (1 / max(1, steps - 1)):.2g} per step).{advice}"
     )
-    text += f" (× {ratio ** (1 / max(1, steps - 1)):.2g} per step)."
-    back = total[::-1] / last
-    if ratio < VANISHING:
-        text += (
-            f" It falls below {VANISHING:g} after {int(np.argmax(back < VANISHING))} steps; longer "
-            "dependencies are hardly learned."
-        )
-    elif ratio > EXPLODING:
-        text += (
-            f" It exceeds {EXPLODING:g} after {int(np.argmax(back > EXPLODING))} steps: use "
-            "gradient clipping."
-        )
-    return text
 
 
 def write_table(path: Path, flows: Sequence[GradientFlow]) -> None:

@@ -6,7 +6,7 @@ import csv
 import dataclasses
 import json
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ OLD_NAMES = {
 }
 VERSION = 1  # increased when the same trial would have another result
 Results = Mapping[Trial, Outcome]
+Outcomes = dict[str, dict[int, list[Outcome]]]  # of all seeds, by cell and length
 
 
 def append_result(path: Path, trial: Trial, outcome: Outcome) -> None:
@@ -63,24 +64,18 @@ def write_table(path: Path, results: Results) -> None:
             writer.writerow([f"{x:.6g}" if isinstance(x, float) else x for x in values])
 
 
-def outcomes_of(results: Results, task: str, cell: str, length: int) -> list[Outcome]:
-    """Return the outcomes of all seeds for one task, cell and length."""
-    wanted = (task, cell, length)
-    return [o for t, o in results.items() if (t.task, t.cell, t.length) == wanted]
-
-
 def format_results(results: Results) -> list[str]:
     """Return lines of text: median scores, seeds that solved each task, published results."""
     found = []
-    for name, task in _tasks(results):
-        lengths, cells = _lengths(results, name), _cells(results, name)
+    for name, cells in _by_task(results).items():
+        task, lengths = RNN_TASKS[name], _lengths(cells)
         found += ["", f"{name}: {task.summary}", _table_title(task)]
         found.append("  T     " + "".join(f"{length:>16}" for length in lengths))
-        for cell in cells:
-            row = [_table_cell(outcomes_of(results, name, cell, length)) for length in lengths]
+        for cell, outcomes in cells.items():
+            row = [_table_cell(outcomes.get(length, [])) for length in lengths]
             found.append(f"  {cell:6}" + "".join(f"{place:>16}" for place in row))
-        found += [f"  {text}" for text in _comparisons(results, name, cells, lengths)]
-        found += [f"  published, {what}: {values}" for what, values in task.published.items()]
+        found += [f"  {text}" for text in _comparisons(cells)]
+        found.append(f"  published, {task.published}")
     return found
 
 
@@ -100,56 +95,56 @@ def _table_cell(found: Sequence[Outcome]) -> str:
     return f"{score:.3g} ({sum(outcome.solved for outcome in found)}/{len(found)})"
 
 
-def _comparisons(
-    results: Results, task: str, cells: Sequence[str], lengths: Sequence[int]
-) -> list[str]:
+def _comparisons(cells: Outcomes) -> list[str]:
     """Describe the lengths that each cell solves, and those at which only the RNN fails."""
     solved = {
-        cell: [n for n in lengths if (o := outcomes_of(results, task, cell, n)) and all(_solved(o))]
-        for cell in cells
+        cell: [length for length, found in outcomes.items() if all(each.solved for each in found)]
+        for cell, outcomes in cells.items()
     }
     texts = [
-        f"{cell} solves T = {', '.join(map(str, solved[cell]))}"
-        if solved[cell]
+        f"{cell} solves T = {', '.join(map(str, lengths))}"
+        if lengths
         else f"{cell} solves no length"
-        for cell in cells
+        for cell, lengths in solved.items()
     ]
-    found = ["with every seed: " + "; ".join(texts)]
+    lines = ["with every seed: " + "; ".join(texts)]
+    solved.pop("rnn", None)
     failed = [
-        n for n in lengths if (o := outcomes_of(results, task, "rnn", n)) and not any(_solved(o))
+        length
+        for length, found in cells.get("rnn", {}).items()
+        if not any(each.solved for each in found)
     ]
-    for cell in [cell for cell in cells if cell != "rnn"]:
-        if both := [length for length in failed if length in solved[cell]]:
-            found.append(
+    for cell, lengths in solved.items():
+        if both := [length for length in failed if length in lengths]:
+            lines.append(
                 f"the vanilla RNN fails and the {cell} succeeds with every seed: "
                 f"T = {', '.join(map(str, both))}"
             )
-    return found
-
-
-def _solved(found: Iterable[Outcome]) -> list[bool]:
-    return [outcome.solved for outcome in found]
+    return lines
 
 
 def plot_results(path: Path, results: Results) -> None:
     """Write a PNG with a row for each task: solved seeds and the gradient, by length."""
-    tasks = _tasks(results)
+    tasks = _by_task(results)
     figure = Figure(figsize=(10, 3.2 * len(tasks)), layout="constrained")
     panels = figure.subplots(len(tasks), 2, squeeze=False)
-    for (name, task), (left, right) in zip(tasks, panels, strict=True):
-        lengths = _lengths(results, name)
-        for place, cell in enumerate(_cells(results, name)):
-            at = [n for n in lengths if outcomes_of(results, name, cell, n)]
-            found = [outcomes_of(results, name, cell, length) for length in at]
+    for (name, cells), (left, right) in zip(tasks.items(), panels, strict=True):
+        lengths = _lengths(cells)
+        for place, (cell, outcomes) in enumerate(cells.items()):
             shares = [
-                statistics.mean(_solved(o)) + 0.012 * (place - 1) for o in found
-            ]  # no overlap
-            (line,) = left.plot(at, shares, marker="o", label=cell)
+                statistics.mean(each.solved for each in found) + 0.012 * (place - 1)  # no overlap
+                for found in outcomes.values()
+            ]
+            (line,) = left.plot([*outcomes], shares, marker="o", label=cell)
             for field, style in (("gradient_before", "-"), ("gradient_after", "--")):
-                values = [statistics.median(getattr(o, field) for o in each) for each in found]
+                values = [
+                    statistics.median(getattr(each, field) for each in found)
+                    for found in outcomes.values()
+                ]
                 plotted = [value if value > 0 else float("nan") for value in values]
-                right.plot(at, plotted, style, marker=".", color=line.get_color())
-        left.set(title=f"{name}\n{task.summary}", ylabel="fraction of seeds that solve the task")
+                right.plot([*outcomes], plotted, style, marker=".", color=line.get_color())
+        title = f"{name}\n{RNN_TASKS[name].summary}"
+        left.set(title=title, ylabel="fraction of seeds that solve the task")
         left.set_ylim(-0.08, 1.08)
         left.legend(frameon=False, fontsize="small")
         right.set(
@@ -168,14 +163,14 @@ def plot_results(path: Path, results: Results) -> None:
         figure.savefig(file, format="png", dpi=120)
 
 
-def _tasks(results: Results) -> list[tuple[str, RNNTask]]:
-    present = {trial.task for trial in results}
-    return [(name, task) for name, task in RNN_TASKS.items() if name in present]
+def _by_task(results: Results) -> dict[str, Outcomes]:
+    """Return the outcomes by task, cell and length, in the order of `RNN_TASKS` and the lengths."""
+    found: dict[str, Outcomes] = {name: {} for name in RNN_TASKS}
+    for trial in sorted(results, key=lambda trial: trial.length):
+        by_length = found[trial.task].setdefault(trial.cell, {})
+        by_length.setdefault(trial.length, []).append(results[trial])
+    return {name: cells for name, cells in found.items() if cells}
 
 
-def _lengths(results: Results, task: str) -> list[int]:
-    return sorted({trial.length for trial in results if trial.task == task})
-
-
-def _cells(results: Results, task: str) -> list[str]:
-    return list(dict.fromkeys(trial.cell for trial in results if trial.task == task))
+def _lengths(cells: Outcomes) -> list[int]:
+    return sorted({length for outcomes in cells.values() for length in outcomes})

@@ -22,48 +22,27 @@ MEASURED = 4  # sequences for the gradient
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """The configuration of one training run, which determines its result.
-
-    Attributes:
-        task: a key of `RNN_TASKS`.
-        length: length T of the task.
-        cell: a key of `models.layers.cells.CELLS`.
-        seed: seed of the weights and examples.
-        units: hidden units.
-        steps: maximum number of training steps.
-        batch_size: examples per step.
-        learning_rate: learning rate of Adam.
-    """
+    """The configuration of one training run with Adam, which determines its result."""
 
     task: str
     length: int
     cell: str
     seed: int
     units: int
-    steps: int
+    steps: int  # at most
     batch_size: int
     learning_rate: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The result of a trial.
+    """The result of a trial."""
 
-    Attributes:
-        score: mean squared error or accuracy on held-out examples.
-        solved: whether the task is solved.
-        steps_taken: training steps until the task was solved, or all.
-        gradient_before: norm of the gradient at the first step, for a gradient of norm 1 at the
-            last, before training.
-        gradient_after: the same after training.
-        seconds: duration.
-    """
-
-    score: float
+    score: float  # mean squared error or accuracy on held-out examples
     solved: bool
-    steps_taken: int
-    gradient_before: float
-    gradient_after: float
+    steps_taken: int  # until the task was solved, or all
+    gradient_before: float  # norm at the first step, for 1 at the last, before training
+    gradient_after: float  # the same after training
     seconds: float
 
 
@@ -80,32 +59,23 @@ class _Network:
         self.optimizer = keras.optimizers.Adam(trial.learning_rate)
         self.optimizer.build(self.variables)
 
-    def outputs(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Return float32 `[examples, answer_steps, outputs]`."""
+    def evaluate(self, inputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the loss and the score, which is the loss or the accuracy."""
         h = run_cell(self.cell, inputs, tf.ones(tf.shape(inputs)[:2], tf.bool))
-        return self.answer(h[:, -self.task.answer_steps :])
+        outputs = self.answer(h[:, -self.task.answer_steps :])
+        if self.task.metric == "error":
+            error = tf.reduce_mean(tf.square(outputs[..., 0] - targets))
+            return error, error
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
+        predictions = tf.argmax(outputs, axis=-1, output_type=tf.int32)
+        return tf.reduce_mean(losses), tf.reduce_mean(tf.cast(predictions == targets, tf.float32))
 
-    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Run one training step; return the loss."""
+    def train_step(self, inputs: tf.Tensor, targets: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
-            outputs = self.outputs(inputs)
-            if self.task.metric == "error":
-                losses = tf.square(outputs[..., 0] - targets)
-            else:
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, outputs)
-            loss = tf.reduce_mean(losses)
+            loss, _ = self.evaluate(inputs, targets)
         gradients = tape.gradient(loss, self.variables)
         clipped, _ = tf.clip_by_global_norm(gradients, 1.0)  # against exploding gradients
         self.optimizer.apply(clipped, self.variables)
-        return loss
-
-    def score(self, inputs: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Return the mean squared error or the accuracy."""
-        outputs = self.outputs(inputs)
-        if self.task.metric == "error":
-            return tf.reduce_mean(tf.square(outputs[..., 0] - targets))
-        predictions = tf.argmax(outputs, axis=-1, output_type=tf.int32)
-        return tf.reduce_mean(tf.cast(predictions == targets, tf.float32))
 
 
 def run_trial(trial: Trial) -> Outcome:
@@ -117,14 +87,14 @@ def run_trial(trial: Trial) -> Outcome:
     held_out = task.make(np.random.default_rng(trial.length), HELD_OUT, trial.length, True)
     network = _Network(trial, task, held_out[0].shape[-1])
     gradient_before = _remaining_gradient(trial, network, held_out[0])
-    train_step, score_of = tf.function(network.train_step), tf.function(network.score)
+    train_step, evaluate = tf.function(network.train_step), tf.function(network.evaluate)
     score, step = float("nan"), 0
     while step < trial.steps and not (step and task.is_solved(score)):
         for _ in range(min(CHECK_EVERY, trial.steps - step)):
             inputs, targets = task.make(rng, trial.batch_size, trial.length, False)
             train_step(tf.constant(inputs), tf.constant(targets))
             step += 1
-        score = float(score_of(*map(tf.constant, held_out)))
+        score = float(evaluate(*map(tf.constant, held_out))[1])
     gradient_after = _remaining_gradient(trial, network, held_out[0])
     seconds = time.monotonic() - start
     return Outcome(score, task.is_solved(score), step, gradient_before, gradient_after, seconds)

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from models.layers.unroll import RecordedLoop, output_state, record_loops, state_gradients
-from pipelines.diagnostics.gradient_flow import GradientFlow
+from pipelines.diagnostics.gradient_flow import GradientFlow, jacobian, mean_singular_values
 from pipelines.inputs.batches import Batch
 from pipelines.tasks.assembly import load_run
 
@@ -21,16 +21,13 @@ MAX_BATCHES = 50  # number of batches from which the one with the longest sequen
 
 
 def measure_run(folder: Path, examples: int) -> list[GradientFlow]:
-    """Measure each recurrent loop of a run's best model.
+    """Measure each recurrent loop of a run's best model on long sequences of the training split.
 
-    The batch has long sequences of the training split; dropout is applied.
+    Dropout is applied.
 
     Args:
         folder: the run directory.
         examples: batch size.
-
-    Returns:
-        A `GradientFlow` for each loop.
 
     Raises:
         UserError: if the run has no weights, or no recurrent layer.
@@ -69,17 +66,8 @@ def _flow(loop: RecordedLoop, gradient: Any) -> GradientFlow:
 def _singular_values(loop: RecordedLoop) -> np.ndarray:
     """Return the singular values of ∂h_t/∂h_{t-1}, the mean over examples: `[time, units]`."""
     values, state = [], loop.initial_state
-    step = tf.function(functools.partial(_jacobian, loop), reduce_retracing=True)
+    step = tf.function(functools.partial(jacobian, loop.step), reduce_retracing=True)
     for each in loop.inputs:
-        jacobian, state = step(each, state)
-        values.append(np.linalg.svd(jacobian.numpy(), compute_uv=False).mean(axis=0))
-    return np.stack(values).astype(float)
-
-
-def _jacobian(loop: RecordedLoop, inputs: tf.Tensor, state: Any) -> tuple[tf.Tensor, Any]:
-    """Return ∂h_t/∂h_{t-1}, `[examples, units, units]`, and the state after the step."""
-    with tf.GradientTape() as tape:
-        h = output_state(state).h
-        tape.watch(h)
-        _, after = loop.step(inputs, state)
-    return tape.batch_jacobian(output_state(after).h, h), after
+        found, state = step(each, state)
+        values.append(mean_singular_values(found, output_state(state).h.shape[-1]))
+    return np.stack(values)

@@ -15,8 +15,9 @@ from models.encoder_head import EncoderHead
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.run_directory import predictions_name
-from pipelines.evaluation.metrics import CAPTIONS, Metrics, Scores
+from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics, Scores
 from pipelines.inputs.batches import compile_by_rank
+from pipelines.inputs.tables import Table
 
 BATCH = 100
 COLLAPSED = 0.05  # share of distinct sentences below which a warning is given
@@ -28,73 +29,53 @@ class Captioned(Protocol):
     @property
     def is_true(self) -> Callable[[str, str], bool] | None:
         """A check of a caption against the generated example of an id; None: not possible."""
-        ...
 
     def captions(self, split: str) -> list[tuple[str, list[str]]]:
         """Return the id and the reference sentences of each example of a split."""
-        ...
-
-
-class Rows(Protocol):
-    """Model inputs by row, see `pipelines.inputs.tables`."""
-
-    def positions(self) -> dict[str, int]:
-        """Return the row of each id."""
-        ...
-
-    def read(self, positions: np.ndarray, /) -> Any:
-        """Return the inputs of some rows, a nest of arrays."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """The sentences predicted for one example.
+    """The sentences predicted for one example."""
 
-    Attributes:
-        captions: the n best, the best first.
-        scores: of each, log P / length penalty.
-        words: of the best caption.
-        attention: float32 `[words, items]`, the weight of each item of the memory for each word;
-            no items for a decoder without attention.
-    """
-
-    captions: list[str]
-    scores: list[float] = dataclasses.field(default_factory=list)
-    words: list[str] = dataclasses.field(default_factory=list)
+    captions: list[str]  # the n best, the best first
+    scores: list[float] = dataclasses.field(default_factory=list)  # log P / length penalty of each
+    words: list[str] = dataclasses.field(default_factory=list)  # of the best caption
+    # float32 `[words, items]`, of each item of the memory; no items for a decoder without attention
     attention: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros([0, 0], np.float32))
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The scores of a split, and the predictions and references they were computed from.
-
-    Attributes:
-        fully_correct: by id, whether every statement of the caption is true; None for datasets
-            whose content is not known.
-        metrics: what computed the scores.
-    """
+    """The scores of a split, and the predictions and references they were computed from."""
 
     split: str
     scores: Scores
     signature: str
     predictions: Mapping[str, Prediction]
     references: Mapping[str, Sequence[str]]
+    # By id, whether every statement of the caption is true; None if the content is not known.
     fully_correct: Mapping[str, bool] | None = None
-    metrics: Metrics = CAPTIONS
+    metrics: Metrics = CAPTIONS  # what computed the scores
+
+    @property
+    def percent_correct(self) -> float | None:
+        """The percentage of fully correct captions."""
+        correct = self.fully_correct
+        return None if correct is None else 100 * sum(correct.values()) / len(correct)
 
     def summary(self) -> dict[str, float]:
         """Return the corpus scores and the percentage of distinct and of fully correct captions."""
         values = dict(self.scores.corpus)
         values["distinct"] = 100 * self.scores.diversity.distinct_share
-        if self.fully_correct is not None:
-            values["fully_correct"] = percent_correct(self.fully_correct)
+        if self.percent_correct is not None:
+            values["fully_correct"] = self.percent_correct
         return values
 
     def __str__(self) -> str:
-        if self.fully_correct is None:
+        if self.percent_correct is None:
             return str(self.scores)
-        return f"{self.scores}  fully correct {percent_correct(self.fully_correct):.1f} %"
+        return f"{self.scores}  fully correct {self.percent_correct:.1f} %"
 
     def warnings(self) -> list[str]:
         """Return a warning if most examples get the same sentence."""
@@ -112,8 +93,7 @@ class Evaluation:
         lines = [f"{self.split}: {self.scores}"]
         if self.fully_correct is not None:
             counts = f"{sum(self.fully_correct.values())} of {len(self.fully_correct)}"
-            percent = percent_correct(self.fully_correct)
-            lines.append(f"  fully correct captions: {counts} ({percent:.1f} %)")
+            lines.append(f"  fully correct captions: {counts} ({self.percent_correct:.1f} %)")
         if self.scores.position_accuracies:
             values = ", ".join(f"{value:.0f}" for value in self.scores.position_accuracies)
             lines.append(f"  correct words at each position of the sentence, %: {values}")
@@ -137,15 +117,6 @@ class Evaluation:
         self.metrics.write(path, self.best)
 
 
-def percent_correct(correct: Mapping[str, bool]) -> float:
-    """Return the percentage of fully correct captions.
-
-    >>> percent_correct({"1": True, "2": False})
-    50.0
-    """
-    return 100 * sum(correct.values()) / len(correct)
-
-
 def search_name(options: SearchOptions) -> str:
     """Name a search for the signature of a score.
 
@@ -160,74 +131,43 @@ def search_name(options: SearchOptions) -> str:
     return name
 
 
-class Decoder:
-    """Decodes table rows by beam search, in batches."""
+def compile_search(model: EncoderHead, options: SearchOptions) -> Callable[[Any], Any]:
+    """Return inputs → beam search and memory mask, for a model that ends in a `SequenceDecoder`."""
 
-    def __init__(self, model: EncoderHead, vocabulary: Vocabulary, options: SearchOptions) -> None:
-        """Compile the search for a model that ends in a `SequenceDecoder`."""
-        self.vocabulary = vocabulary
+    @compile_by_rank
+    def search(inputs: Any) -> Any:
+        memory = model.encode(inputs)
+        step, state, cache = model.head.prepare_search(memory)
+        batch = tf.shape(memory.summary)[0]
+        return beam_search(step, state, cache, batch, options), memory.mask
 
-        @compile_by_rank
-        def search(inputs: Any) -> Any:
-            memory = model.encode(inputs)
-            step, state, cache = model.head.prepare_search(memory)
-            batch = tf.shape(memory.summary)[0]
-            return beam_search(step, state, cache, batch, options), memory.mask
+    return search
 
-        self.search = search
 
-    def captions(self, table: Rows, ids: Sequence[str]) -> dict[str, Prediction]:
-        """Return the prediction for each of these examples."""
-        positions, predictions = table.positions(), {}
-        for start in range(0, len(ids), BATCH):
-            names = ids[start : start + BATCH]
-            rows = np.array([positions[name] for name in names])
-            found, mask = self.search(table.read(rows))
-            tokens, scores, attention, real = (
-                array.numpy() for array in (found.tokens, found.scores, found.attention, mask)
-            )
-            if not attention.shape[-1]:  # a decoder without attention
-                real = real[:, :0]
-            for i, name in enumerate(names):
-                weights = attention[i, 0][:, real[i]]
-                predictions[name] = self._prediction(tokens[i], scores[i], weights)
-        return predictions
-
-    def _prediction(
-        self, tokens: np.ndarray, scores: np.ndarray, attention: np.ndarray
-    ) -> Prediction:
-        best = tokens[0].tolist()
-        words = [self.vocabulary.words[i] for i in best[: best.index(END)]]
-        real = np.isfinite(scores)
-        return Prediction(
-            [self.vocabulary.decode(row) for row in tokens[real].tolist()],
-            scores[real].tolist(),
-            words,
-            attention[: len(words)],
+def decode(
+    search: Callable[[Any], Any], vocabulary: Vocabulary, table: Table, ids: Sequence[str]
+) -> dict[str, Prediction]:
+    """Return the prediction for each of these rows of a table, with a `compile_search`."""
+    positions, predictions = table.positions(), {}
+    for start in range(0, len(ids), BATCH):
+        names = ids[start : start + BATCH]
+        found, mask = search(table.read(np.array([positions[name] for name in names])))
+        tokens, scores, attention, real = (
+            array.numpy() for array in (found.tokens, found.scores, found.attention, mask)
         )
-
-
-def evaluate(
-    decoder: Decoder,
-    options: SearchOptions,
-    table: Rows,
-    prepared: Captioned,
-    split: str,
-    metrics: Metrics = CAPTIONS,
-) -> Evaluation:
-    """Decode every example of a split and score the best sentences.
-
-    Args:
-        decoder: of the model to score.
-        options: its search, for the signature.
-        table: rows of at least the split's examples.
-        prepared: the dataset.
-        split: its name, or a TFDS slice.
-        metrics: what computes the scores.
-    """
-    ids = [name for name, _ in prepared.captions(split)]
-    predictions = decoder.captions(table, ids)
-    return score(predictions, prepared, split, search_name(options), metrics)
+        if not attention.shape[-1]:  # a decoder without attention
+            real = real[:, :0]
+        for i, name in enumerate(names):
+            best = tokens[i, 0].tolist()
+            words = [vocabulary.words[word] for word in best[: best.index(END)]]
+            finite = np.isfinite(scores[i])
+            predictions[name] = Prediction(
+                [vocabulary.decode(row) for row in tokens[i][finite].tolist()],
+                scores[i][finite].tolist(),
+                words,
+                attention[i, 0, : len(words)][:, real[i]],
+            )
+    return predictions
 
 
 def score(
@@ -237,12 +177,12 @@ def score(
     search: str,
     metrics: Metrics = CAPTIONS,
 ) -> Evaluation:
-    """Score the best sentence of each example of a split.
+    """Score the best sentence of each example of a split, or of a TFDS slice.
 
     Args:
         predictions: by id.
         prepared: the dataset.
-        split: its name, or a TFDS slice.
+        split: its name, or the slice.
         search: how the sentences were decoded, for the signature.
         metrics: what computes the scores.
 

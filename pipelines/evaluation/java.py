@@ -46,7 +46,7 @@ def java_score(
     Raises:
         UserError: if the name is unknown, pycocoevalcap or Java is missing, or Java fails.
     """
-    from pipelines.evaluation.metrics import tokenize
+    from pipelines.evaluation.metrics.tokenizer import tokenize
 
     check_java(name)
     truth = {item: [" ".join(tokenize(text)) for text in references[item]] for item in candidates}

@@ -29,21 +29,13 @@ class ClassScores(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class LabelEvaluation:
-    """The predicted probabilities of a split and the true labels.
+    """The predicted probabilities of a split and the true labels."""
 
-    Attributes:
-        split: its name, or a TFDS slice.
-        classes: the labels.
-        ids: of the examples.
-        truth: int `[examples]`, the class of each.
-        probabilities: float32 `[examples, classes]`.
-    """
-
-    split: str
+    split: str  # its name, or a TFDS slice
     classes: Sequence[str]
     ids: Sequence[str]
-    truth: np.ndarray
-    probabilities: np.ndarray
+    truth: np.ndarray  # int `[examples]`, the class of each
+    probabilities: np.ndarray  # float32 `[examples, classes]`
 
     @property
     def predicted(self) -> np.ndarray:

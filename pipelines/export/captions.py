@@ -22,8 +22,9 @@ from models.search.hypotheses import Hypotheses, SearchOptions
 from models.search.sampling import greedy, sample
 from models.tokens import END, PAD
 from pipelines.export.version import (
+    Head,
     Preprocessing,
-    Read,
+    compile_signature,
     describe_input,
     input_signatures,
     predict,
@@ -85,50 +86,41 @@ def export(
             f"the model has {size} words, the vocabulary {len(vocabulary)} (hash "
             f"{vocabulary.hash}): use the vocabulary.txt of the run that trained the model"
         )
-    inputs = input_signatures(source)
+    folded, inputs = model.optimize_for_inference(), input_signatures(source)
+    encode = tf.function(folded.encode, autograph=False)  # traced once for all signatures
 
-    def functions(folded: EncoderHead) -> dict[str, Any]:
-        encode = tf.function(folded.encode, autograph=False)  # traced once for all signatures
+    def outputs_of(search: Search) -> Head:
+        return functools.partial(_outputs, folded.head, vocabulary, options, answer, search)
 
-        def answers(read: Read, given: tf.Tensor, search: Search) -> dict[str, tf.Tensor]:
-            outputs = functools.partial(_outputs, folded.head, vocabulary, options, answer, search)
-            return predict(encode, read, outputs, given)
-
-        searches = {
-            name: _searches(functools.partial(answers, read), spec, options)
-            for name, (spec, read) in inputs.items()
-        }
-        default = searches.pop("serving_default")  # other inputs are for beam search only
-        return default | {name: found["serving_default"] for name, found in searches.items()}
-
+    functions = {
+        name: compile_signature(encode, read, outputs_of(beam_search), spec)
+        for name, (spec, read) in inputs.items()
+    }
+    spec, read = inputs["serving_default"]  # other inputs are for beam search only
+    functions["greedy"] = compile_signature(encode, read, outputs_of(greedy), spec)
+    search = functools.partial(sample, samples=options.n_best)
+    functions["sample"] = _compile_sampling(
+        lambda given, **settings: predict(
+            encode, read, outputs_of(functools.partial(search, **settings)), given
+        ),
+        spec,
+    )
     texts = {name: f"{SIGNATURES['serving_default']}; {describe_input(spec)}"
              for name, (spec, _) in inputs.items()}  # fmt: skip
     own = describe_input(source.signature)
     description = {
         "answer": answer,
-        "input": source.description(),
         "vocabulary": {"size": len(vocabulary), "hash": vocabulary.hash},
         "search": dataclasses.asdict(options),
         "signatures": texts | {name: f"{text}; {own}" for name, text in SIGNATURES.items()},
         **info,
     }
     files = {"vocabulary.txt": vocabulary.save}
-    return write_export(directory, model, source, functions, files, description)
+    return write_export(directory, folded, source, functions, files, description)
 
 
-def _searches(
-    answer: Callable[..., Any], spec: tf.TensorSpec, options: SearchOptions
-) -> dict[str, Any]:
-    """Return a function for each search; `answer(given, search)` computes its outputs."""
-
-    @tf.function(input_signature=[spec], autograph=False)
-    def beam_function(given: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(given, beam_search)
-
-    @tf.function(input_signature=[spec], autograph=False)
-    def greedy_function(given: tf.Tensor) -> dict[str, tf.Tensor]:
-        return answer(given, greedy)
-
+def _compile_sampling(answer: Callable[..., Any], spec: tf.TensorSpec) -> Any:
+    """Return the function of the signature `sample`: `answer(given, **settings)`."""
     # One value per row: neither the batching nor the row form of TensorFlow Serving takes scalars.
     defaults = dict(
         temperature=tf.constant([1.0]),
@@ -151,9 +143,9 @@ def _searches(
             name: tf.concat([value, defaults[name][: tf.cast(tf.size(value) == 0, tf.int32)]], 0)
             for name, value in given_values.items()
         }
-        return answer(given, functools.partial(sample, samples=options.n_best, **values))
+        return answer(given, **values)
 
-    return dict(zip(SIGNATURES, (beam_function, greedy_function, sample_function), strict=True))
+    return sample_function
 
 
 def _outputs(

@@ -13,9 +13,9 @@ from models.encoder_head import EncoderHead
 from models.memory import Memory
 from pipelines.export.version import (
     Preprocessing,
+    compile_signature,
     describe_input,
     input_signatures,
-    predict,
     write_export,
 )
 
@@ -50,31 +50,18 @@ def export_labels(
     Raises:
         UserError: if the directory cannot be written, or the export fails its verification.
     """
-    inputs = input_signatures(source)
-
-    def functions(folded: EncoderHead) -> dict[str, Any]:
-        encode = tf.function(folded.encode, autograph=False)  # traced once for all signatures
-        outputs = functools.partial(_outputs, folded.head, classes)
-        return {
-            name: tf.function(
-                functools.partial(predict, encode, read, outputs),
-                input_signature=[spec],
-                autograph=False,
-            )
-            for name, (spec, read) in inputs.items()
-        }
-
-    description = {
-        "signatures": {
-            name: f"the label; {describe_input(spec)}" for name, (spec, _) in inputs.items()
-        },
-        "labels": list(classes),
-        "input": source.description(),
-        **info,
+    folded, inputs = model.optimize_for_inference(), input_signatures(source)
+    encode = tf.function(folded.encode, autograph=False)  # traced once for all signatures
+    outputs = functools.partial(_outputs, folded.head, classes)
+    functions = {
+        name: compile_signature(encode, read, outputs, spec)
+        for name, (spec, read) in inputs.items()
     }
+    texts = {name: f"the label; {describe_input(spec)}" for name, (spec, _) in inputs.items()}
+    description = {"signatures": texts, "labels": list(classes), **info}
     text = "\n".join(classes) + "\n"
     files = {"labels.txt": lambda path: path.write_text(text, encoding="utf-8")}
-    return write_export(directory, model, source, functions, files, description)
+    return write_export(directory, folded, source, functions, files, description)
 
 
 def _outputs(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import importlib.metadata
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,14 +16,18 @@ import tensorflow as tf
 from data.common.errors import UserError
 from models.encoder_head import EncoderHead
 from models.memory import Memory
-from pipelines.export.bundle.request_log import write_golden, write_warm_up
-from pipelines.export.bundle.sample_requests import LARGEST_BATCH, read_signatures
+from pipelines.export.bundle.request_log import write_requests
+from pipelines.export.bundle.sample_requests import LARGEST_BATCH
 from pipelines.export.bundle.serving_files import write_serving_files
 from pipelines.export.bundle.verify import refuse_invalid
 from pipelines.export.layout import model_name
+from pipelines.runtime.version import own_version
 
-Save = Callable[[Path], Mapping[str, Any]]  # → tf.functions by signature
+# A batch → rows for the model, and bool `[batch]`, which of them are valid.
 Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
+# Memory, valid → outputs `[batch, ...]` by name.
+Head = Callable[[Memory, tf.Tensor], dict[str, tf.Tensor]]
+Encode = Callable[[Any], Memory]
 
 
 class Preprocessing(Protocol):
@@ -46,17 +50,25 @@ class Preprocessing(Protocol):
         """Return the entry "input" of wordreel.json."""
 
 
-def write_version(directory: Path | str, save: Save, description: Mapping[str, Any]) -> Path:
+def write_export(
+    directory: Path | str,
+    model: EncoderHead,
+    source: Preprocessing,
+    functions: Mapping[str, Any],
+    files: Mapping[str, Callable[[Path], object]],
+    description: Mapping[str, Any],
+) -> Path:
     """Write the next version of an export, and next to it the files that servers read.
 
     The version is published only after a separate process has repeated the recorded requests.
 
     Args:
         directory: the version becomes its subfolder 1, 2, …, complete or not at all.
-        save: writes the SavedModel to the given folder and returns the saved functions by
-            signature; its parent is a scratch folder.
-        description: JSON values for `assets.extra/wordreel.json`, in addition to the software
-            versions; clients read them, servers do not.
+        model: with the weights that the functions read.
+        source: reads the inputs.
+        functions: the `tf.function` of each signature.
+        files: functions that write an asset, by its name.
+        description: JSON values for `assets.extra/wordreel.json`; clients read it, servers do not.
 
     Returns:
         The version's folder.
@@ -65,69 +77,41 @@ def write_version(directory: Path | str, save: Save, description: Mapping[str, A
         UserError: if the directory cannot be written, or the export fails its verification.
     """
     directory = Path(directory)
+    name = model_name(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
-            folder = Path(scratch) / "export"
-            functions = save(folder)
-            (folder / "assets.extra").mkdir()
-            signatures = read_signatures(folder)
-            write_golden(folder, model_name(directory), signatures, functions)
-            write_warm_up(folder, model_name(directory), signatures)
-            _describe(folder, description)
+            folder = Path(scratch, "export")
+            assets = source.write_assets(folder.parent)
+            for file, write in files.items():
+                assets.append(folder.with_name(file))
+                write(assets[-1])
+            _save(folder, model, functions, assets)
+            write_requests(folder, name, functions)
+            _describe(folder, {"input": source.description(), **description})
             refuse_invalid(folder)
             versions = [int(path.name) for path in directory.iterdir() if path.name.isdigit()]
             version = folder.rename(directory / str(1 + max(versions, default=0)))
-        write_serving_files(version, signatures)
+        write_serving_files(version)
         return version
     except (OSError, tf.errors.OpError) as error:
         reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
         raise UserError(f"cannot write the export to {directory}: {reason}") from error
 
 
-def write_export(
-    directory: Path | str,
-    model: EncoderHead,
-    source: Preprocessing,
-    functions: Callable[[EncoderHead], dict[str, Any]],
-    files: Mapping[str, Callable[[Path], object]],
-    description: Mapping[str, Any],
-) -> Path:
-    """Write a model as the next version of an export.
-
-    Args:
-        directory: see `write_version`.
-        model: as trained; batch normalization is folded before it is exported.
-        source: reads the inputs.
-        functions: makes the `tf.function` of each signature from the folded model.
-        files: functions that write an asset, by its name.
-        description: see `write_version`.
-
-    Returns:
-        The version's folder.
-
-    Raises:
-        UserError: see `write_version`.
-    """
-
-    def save(folder: Path) -> dict[str, Any]:
-        assets = [folder.with_name(name) for name in files]
-        for path, write in zip(assets, files.values(), strict=True):
-            write(path)
-        folded = model.optimize_for_inference()
-        signatures = functions(folded)
-        # The module tracks variables, not layers: loading it needs no Keras. Folding replaces some
-        # weights by constants; those are left out.
-        graphs = [function.get_concrete_function().graph for function in signatures.values()]
-        read = {id(variable) for graph in graphs for variable in graph.variables}
-        module = tf.Module()
-        paths = [*assets, *source.write_assets(folder.parent)]
-        module.files = [tf.saved_model.Asset(str(path)) for path in paths]
-        module.weights = [weight.value for weight in folded.weights if id(weight.value) in read]
-        tf.saved_model.save(module, str(folder), signatures=signatures)
-        return signatures
-
-    return write_version(directory, save, description)
+def _save(
+    folder: Path, model: EncoderHead, functions: Mapping[str, Any], assets: Sequence[Path]
+) -> None:
+    """Write a SavedModel."""
+    # The module tracks variables, not layers: loading it needs no Keras. Folding replaces some
+    # weights by constants; those are left out.
+    graphs = [function.get_concrete_function().graph for function in functions.values()]
+    read = {id(variable) for graph in graphs for variable in graph.variables}
+    module = tf.Module()
+    module.files = [tf.saved_model.Asset(str(path)) for path in assets]
+    module.weights = [weight.value for weight in model.weights if id(weight.value) in read]
+    tf.saved_model.save(module, str(folder), signatures=dict(functions))
+    (folder / "assets.extra").mkdir()
 
 
 def input_signatures(source: Preprocessing) -> dict[str, tuple[tf.TensorSpec, Read]]:
@@ -139,20 +123,14 @@ def input_signatures(source: Preprocessing) -> dict[str, tuple[tf.TensorSpec, Re
     }
 
 
-def predict(
-    encode: Callable[[Any], Memory],
-    read: Read,
-    head: Callable[[Memory, tf.Tensor], dict[str, tf.Tensor]],
-    given: tf.Tensor,
-) -> dict[str, tf.Tensor]:
-    """Compute the outputs of a signature for a batch that may be empty.
+def compile_signature(encode: Encode, read: Read, head: Head, spec: tf.TensorSpec) -> Any:
+    """Return the `tf.function` of a signature with one input, see `predict`."""
+    function = functools.partial(predict, encode, read, head)
+    return tf.function(function, input_signature=[spec], autograph=False)
 
-    Args:
-        encode: (rows) → memory.
-        read: (batch) → rows for the model, and bool `[batch]`, which of them are valid.
-        head: (memory, valid) → outputs `[batch, ...]` by name.
-        given: the batch.
-    """
+
+def predict(encode: Encode, read: Read, head: Head, given: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Compute the outputs of a signature for a batch that may be empty."""
     shape = tf.shape(given)  # not every op takes an empty batch: a row of zeros or "" is added
     missing = tf.cast(shape[:1] == 0, tf.int32)
     blank = tf.zeros(tf.concat([missing, shape[1:]], axis=0), given.dtype)
@@ -175,7 +153,7 @@ def _describe(folder: Path, description: Mapping[str, Any]) -> None:
     versions = {
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
-        "wordreel": _own_version(),
+        "wordreel": own_version("not installed"),
     }
     digests = {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -190,10 +168,3 @@ def _describe(folder: Path, description: Mapping[str, Any]) -> None:
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     (folder / "assets.extra" / "wordreel.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _own_version() -> str:
-    try:
-        return importlib.metadata.version("wordreel")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        return "not installed"

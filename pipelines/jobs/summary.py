@@ -18,7 +18,7 @@ from data.sharding.datasets import preparable
 from data.sharding.shards import WorkFolder
 from data.sharding.work_items import read_items
 from data.sharding.write_dataset import Plan
-from pipelines.reports.gallery import Card, Section, page
+from pipelines.reports.gallery import Card, page
 from pipelines.reports.thumbnails import thumbnail
 
 SAMPLES, FRAMES = 12, 4  # samples per split, frames per clip
@@ -119,12 +119,13 @@ def samples_page(place: WorkFolder, plan: Plan, text: str) -> str:
     They are random: the order of a split is that of the hashes of its ids.
     """
     dataset, shards = preparable(plan.job["dataset"]), plan.shards
-    sections = []
+    sections = {}
     for split in dict.fromkeys(shard.split for shard in shards):
         own = [place.path(shard.key, ".tfrecord") for shard in shards if shard.split == split]
         records = itertools.islice(itertools.chain.from_iterable(map(_records, own)), SAMPLES)
-        cards = [_card(record, dataset.id_feature, dataset.content) for record in records]
-        sections.append(Section(f"{split}: samples", cards))
+        sections[f"{split}: samples"] = [
+            _card(record, dataset.id_feature, dataset.content) for record in records
+        ]
     return page(f"{dataset.name}: prepared dataset", text, sections)
 
 

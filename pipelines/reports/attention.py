@@ -28,32 +28,23 @@ MAX_WIDTH = 1400  # pixels, of a strip of frames with its words
 HIGHLIGHT = (255, 170, 60)  # tint of high weights, visible on gray images too
 
 
-def attention_figure(
-    image: Image.Image | bytes, words: Sequence[str], attention: np.ndarray
-) -> Image.Image:
+def attention_figure(image: bytes, words: Sequence[str], attention: np.ndarray) -> Image.Image:
     """Plot attention over an image: the image, then one tile per word, bright at high weights.
 
     The weights of each word are relative to its highest.
 
     Args:
-        image: an image, or an encoded one; its EXIF orientation is applied.
-        words: of the caption.
+        image: encoded; its EXIF orientation is applied.
+        words: of the caption, each below its tile.
         attention: float `[words, rows, columns]`, not negative.
-
-    Returns:
-        An RGB image, rows of at most `COLUMNS` tiles, each above its word.
 
     Raises:
         UserError: if there is no attention, or not one grid per word.
     """
-    if attention.ndim != 3 or len(attention) != len(words):
-        raise UserError(
-            f"attention is [words, rows, columns] with {len(words)} words, not "
-            f"{list(attention.shape)}"
-        )
-    if not attention.size:
-        raise UserError("nothing to plot: the model has no attention, or the caption has no words")
-    tile_image = ImageOps.contain(_upright(image), (TILE, TILE))
+    expected = f"[words, rows, columns] with {len(words)} words"
+    _check(attention, attention.ndim == 3 and len(attention) == len(words), expected)
+    whole = Image.open(io.BytesIO(load_image(image)))
+    tile_image = ImageOps.contain(whole, (TILE, TILE))
     tiles = [tile_image, *(_highlight(tile_image, weights) for weights in attention)]
     lines = math.ceil(len(tiles) / COLUMNS)
     columns = math.ceil(len(tiles) / lines)  # rows of nearly equal length
@@ -81,19 +72,11 @@ def attention_strip(
         words: of the caption.
         attention: float `[words, frames]`, not negative.
 
-    Returns:
-        An RGB image, at most `WIDEST` pixels wide.
-
     Raises:
         UserError: if there is no attention, or not `[words, frames]`.
     """
-    if attention.shape != (len(words), len(frames)):
-        raise UserError(
-            f"attention is [words, frames] with {len(words)} words and {len(frames)} frames, not "
-            f"{list(attention.shape)}"
-        )
-    if not attention.size:
-        raise UserError("nothing to plot: the model has no attention, or the caption has no words")
+    expected = f"[words, frames] with {len(words)} words and {len(frames)} frames"
+    _check(attention, attention.shape == (len(words), len(frames)), expected)
     whole = Image.open(io.BytesIO(strip(frames)))
     band = ImageOps.contain(whole, (MAX_WIDTH - TILE, TILE))
     margin = TILE // 2
@@ -122,19 +105,11 @@ def alignment_figure(
         words: the words that it generated.
         attention: float `[words, source words]`; each row sums to 1.
 
-    Returns:
-        An RGB image.
-
     Raises:
         UserError: if there is no attention, or not one row per word.
     """
-    if not attention.size:
-        raise UserError("nothing to plot: the model has no attention, or the text has no words")
-    if attention.shape != (len(words), len(source_words)):
-        raise UserError(
-            f"attention is [{len(words)} words, {len(source_words)} words], not "
-            f"{list(attention.shape)}"
-        )
+    expected = f"[{len(words)} words, {len(source_words)} words]"
+    _check(attention, attention.shape == (len(words), len(source_words)), expected, "text")
     above, beside = [_label(word) for word in source_words], [_label(word) for word in words]
     top = max(label.width for label in above) + 2 * GAP
     left = max(label.width for label in beside) + 2 * GAP
@@ -164,10 +139,14 @@ def _label(word: str) -> Image.Image:
     return label
 
 
-def _upright(image: Image.Image | bytes) -> Image.Image:
-    if isinstance(image, bytes):
-        image = Image.open(io.BytesIO(load_image(image)))
-    return ImageOps.exif_transpose(image).convert("RGB")
+def _check(attention: np.ndarray, fits: bool, expected: str, input_name: str = "caption") -> None:
+    """Raise a UserError if there is nothing to plot, or the shape does not fit."""
+    if not attention.size:
+        raise UserError(
+            f"nothing to plot: the model has no attention, or the {input_name} has no words"
+        )
+    if not fits:
+        raise UserError(f"attention is {expected}, not {list(attention.shape)}")
 
 
 def _highlight(image: Image.Image, weights: np.ndarray) -> Image.Image:

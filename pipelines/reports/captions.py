@@ -7,19 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.evaluation.captions import Evaluation, Prediction, percent_correct
+from pipelines.evaluation.captions import Evaluation, Prediction
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf, attention_overlay, thumbnail
 
 SAMPLES, WITH_ATTENTION, BEST, WORST = 8, 3, 4, 8  # examples per split
-
-Attention = list[tuple[str, list[float]]]  # words with their weights
-
-
-HINT = (
-    "The best sentence compared with the references, on a scale of 0 to 100. Only scores with the "
-    "same signature can be compared."
-)
 
 
 def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
@@ -52,12 +44,14 @@ def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport
         "best": [cards[name] for name in best],
         "worst": [cards[name] for name in worst],
     }
-    checked = {} if correct is None else {"fully correct": percent_correct(correct)}
+    percent = evaluation.percent_correct
+    checked = {} if percent is None else {"fully correct": percent}
     return SplitReport(
         evaluation.split,
         checked | dict(scores.corpus),
         evaluation.signature,
-        HINT,
+        "The best sentence compared with the references, on a scale of 0 to 100. Only scores with "
+        "the same signature can be compared.",
         _remarks(evaluation),
         "captions.html",
         details,
@@ -115,11 +109,11 @@ def _overlays(prediction: Prediction, grid: Sequence[int]) -> list[tuple[str, st
     ]
 
 
-def _bars(prediction: Prediction, frames: int) -> Attention:
+def _bars(prediction: Prediction, frames: int) -> list[tuple[str, list[float]]]:
     """Return each word with the weight of each frame, relative to its highest."""
     weights = prediction.attention.reshape(len(prediction.words), frames, -1).sum(axis=-1)
     return _weights(prediction, weights / np.maximum(weights.max(axis=1, keepdims=True), 1e-9))
 
 
-def _weights(prediction: Prediction, weights: np.ndarray) -> Attention:
+def _weights(prediction: Prediction, weights: np.ndarray) -> list[tuple[str, list[float]]]:
     return list(zip(prediction.words, weights.tolist(), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from pipelines.reports.templates import template_of
@@ -16,14 +16,7 @@ class Card(NamedTuple):
     lines: Sequence[str]
 
 
-class Section(NamedTuple):
-    """A heading and cards."""
-
-    title: str
-    cards: Sequence[Card]
-
-
-def page(title: str, text: str, sections: Sequence[Section], width: int = 220) -> str:
-    """Return the page; cards are at least `width` pixels wide."""
+def page(title: str, text: str, sections: Mapping[str, Sequence[Card]], width: int = 220) -> str:
+    """Return the page of cards by heading; they are at least `width` pixels wide."""
     template = template_of("gallery.html")
     return template.render(title=title, text=text, sections=sections, width=width)

@@ -25,82 +25,61 @@ from pipelines.reports.templates import template_of
 
 
 @dataclasses.dataclass(frozen=True)
-class RunFacts:
-    """What the report states about a run.
-
-    Attributes:
-        config: of the run.
-        history: one record per epoch: epoch, loss and the validation scores.
-        notes: warnings, for the top of the page.
-        command: that started the run.
-        export: the folder of the SavedModel.
-    """
-
-    config: Config
-    history: Sequence[Mapping[str, float]]
-    notes: Sequence[str]
-    command: str
-    export: Path | None
-
-
-@dataclasses.dataclass(frozen=True)
 class SplitReport:
-    """The part of the report about a split that was scored at the end.
-
-    Attributes:
-        name: of the split.
-        scores: by name.
-        signature: what must be equal for scores to be comparable.
-        hint: what the scores mean.
-        remarks: sentences below the scores.
-        template: the template of the details, in `pipelines/reports/templates`: a file with a macro
-            `details(split)`; empty: only the scores are reported.
-        details: what that macro reads.
-    """
+    """The part of the report about a split that was scored at the end."""
 
     name: str
     scores: Mapping[str, float]
-    signature: str
-    hint: str
-    remarks: Sequence[str] = ()
+    signature: str  # what must be equal for scores to be comparable
+    hint: str  # what the scores mean
+    remarks: Sequence[str] = ()  # sentences below the scores
+    # The file in `pipelines/reports/templates` with a macro `details(split)`; empty: scores only.
     template: str = ""
-    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)  # what the macro reads
 
 
 def write_report(
     path: Path | str,
-    facts: RunFacts,
+    config: Config,
     splits: Sequence[SplitReport],
     curves: Sequence[str],
     monitor: str,
+    *,
+    history: Sequence[Mapping[str, float]],
+    notes: Sequence[str],
+    command: str,
+    export: Path | None,
 ) -> None:
     """Write the report of a run.
 
     Args:
-        path: the file to write.
-        facts: about the run.
+        path: of the file.
+        config: of the run.
         splits: that were scored at the end, from `caption_report` or `label_report`.
         curves: the validation scores to plot, besides the loss.
         monitor: the score that selected the best epoch.
+        history: one record per epoch: epoch, loss and the validation scores.
+        notes: warnings, for the top of the page.
+        command: that started the run.
+        export: the folder of the SavedModel.
 
     Raises:
         OSError: if the file cannot be written; an existing file is then left unchanged.
     """
-    config, history = facts.config, facts.history
     columns = [name for name in ("loss", *curves) if history and name in history[0]]
     text = template_of("page.html").render(
         config=config,
         what=f"{TASKS[config.task].answer}s".capitalize(),
         lead=_lead(config, len(history)),
-        predict=TASKS[config.task].predict_command.format(export=facts.export),
+        predict=TASKS[config.task].predict_command.format(export=export),
         options=_options(config),
         curves=[_curve(history, name, monitor) for name in columns],
         history=history,
         columns=columns,
         splits=splits,
-        notes=facts.notes,
-        command=facts.command,
-        export=facts.export,
+        notes=notes,
+        command=command,
+        export=export,
     )
     with atomic_write(path) as file:
         file.write(text)

@@ -18,19 +18,12 @@ MAX_RATIO = 4  # of width to height; longer strips are scaled by their height
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """A preview of an example's input.
-
-    Attributes:
-        text: of a text input.
-        image: encoded, of an image or video input.
-        grid: rows and columns of the image's cells that attention weights belong to, if any.
-        words: of a text input, as the model reads them.
-    """
+    """A preview of an example's input."""
 
     text: str = ""
-    image: bytes | None = None
-    grid: tuple[int, int] | None = None
-    words: tuple[str, ...] = ()
+    image: bytes | None = None  # encoded, of an image or video input
+    grid: tuple[int, int] | None = None  # rows and columns that attention weights belong to, if any
+    words: tuple[str, ...] = ()  # of a text input, as the model reads them
 
 
 PreviewOf = Callable[[str, str], Preview]  # (split, id) → preview of the input

@@ -19,7 +19,6 @@ from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
 from pipelines.config.task import TASKS
 from pipelines.inputs.batches import Batch
-from pipelines.reports.page import RunFacts, write_report
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
 from pipelines.tasks.label_head import LabelHead
@@ -75,11 +74,6 @@ class Experiment:
         """Write the next version of an export; `info` goes into its wordreel.json."""
         info = {"task": self.config.task, **info}
         return self.head.export(self.model, self.source.preprocessing, directory, info)
-
-    def report(self, path: Path, evaluations: Sequence[Evaluation], facts: RunFacts) -> None:
-        """Write the report of a run."""
-        splits = [self.head.split_report(each, self.source.preview) for each in evaluations]
-        write_report(path, facts, splits, self.head.curves, self.head.monitor)
 
 
 def prepare(config: Config) -> PreparedDataset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +14,9 @@ from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.renamed import current_fields
 from pipelines.config.task import TASKS
-from pipelines.evaluation.captions import Decoder, Prediction, evaluate, score, search_name
 from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
-from pipelines.evaluation.metrics import CAPTIONS, Metrics
+from pipelines.evaluation.captions import Prediction, compile_search, decode, score, search_name
+from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
 from pipelines.export.captions import export
 from pipelines.export.version import Preprocessing
@@ -79,7 +79,7 @@ class CaptionHead:
             dropout=config.dropout,
         )
         self._examples: Captions | None = None
-        self._decoder: Decoder | None = None
+        self._search: Callable[[Any], Any] | None = None
 
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example with captions."""
@@ -116,9 +116,11 @@ class CaptionHead:
 
     def evaluate(self, model: EncoderHead, table: Table, split: str) -> CaptionEvaluation:
         """Return the captions that beam search finds for a split, and their scores."""
-        if self._decoder is None:
-            self._decoder = Decoder(model, self.vocabulary, self.options)
-        return evaluate(self._decoder, self.options, table, self.prepared, split, self.metrics)
+        if self._search is None:
+            self._search = compile_search(model, self.options)
+        ids = [name for name, _ in self.prepared.captions(split)]
+        predictions = decode(self._search, self.vocabulary, table, ids)
+        return score(predictions, self.prepared, split, search_name(self.options), self.metrics)
 
     @staticmethod
     def evaluate_export(

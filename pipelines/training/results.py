@@ -10,7 +10,7 @@ from pathlib import Path
 from data.annotations.problems import read_report, summary
 from data.common.files import atomic_write
 from data.sharding.datasets import license_of
-from pipelines.reports.page import RunFacts
+from pipelines.reports import page
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.protocols import Evaluation
 
@@ -51,8 +51,17 @@ def write_report(
     notes = [*print_warnings(evaluations), *experiment.source.notes, *experiment.head.notes]
     if problems.exists() and (found := read_report(problems)):
         notes.append(f"Problems in the data: {summary(found)}; see {problems}")
-    facts = RunFacts(experiment.config, history, notes, command, export)
-    experiment.report(folder / "report.html", evaluations, facts)
+    page.write_report(
+        folder / "report.html",
+        experiment.config,
+        [experiment.head.split_report(each, experiment.source.preview) for each in evaluations],
+        experiment.head.curves,
+        experiment.head.monitor,
+        history=history,
+        notes=notes,
+        command=command,
+        export=export,
+    )
 
 
 def write_metrics(

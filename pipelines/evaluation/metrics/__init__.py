@@ -4,28 +4,3 @@ The scorers return fractions, as in the papers' equations (`bleu`, `rouge_l`, `C
 `Scores`, and whatever is printed or written, has one scale: 0 to 100 (CIDEr: 0 to 1000).
 The scores of translations are in `pipelines.evaluation.metrics.translation`.
 """
-
-from pipelines.evaluation.metrics.captions import (
-    CAPTIONS,
-    Diversity,
-    Metrics,
-    Scores,
-    evaluate_captions,
-    signature,
-)
-from pipelines.evaluation.metrics.cider import CiderScorer
-from pipelines.evaluation.metrics.coco_results import read_results, write_results
-from pipelines.evaluation.metrics.tokenizer import tokenize
-
-__all__ = [
-    "CAPTIONS",
-    "CiderScorer",
-    "Diversity",
-    "Metrics",
-    "Scores",
-    "evaluate_captions",
-    "read_results",
-    "signature",
-    "tokenize",
-    "write_results",
-]

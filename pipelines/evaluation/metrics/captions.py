@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from pipelines.evaluation.metrics.coco_results import write_results
 from pipelines.evaluation.metrics.ngrams import Tokens
 from pipelines.evaluation.metrics.rouge import rouge_l
 from pipelines.evaluation.metrics.word_errors import position_accuracies, word_error_rate
+from pipelines.runtime.version import own_version
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,13 @@ class Diversity:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a set of sentences, on the scale of papers: 0 to 100 (CIDEr: 0 to 1000).
+    """The scores of a set of sentences, on the scale of papers: 0 to 100 (CIDEr: 0 to 1000)."""
 
-    Attributes:
-        corpus: by name: "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" of captions.
-        per_item: the score `item_metric` of each item.
-        diversity: of the candidates.
-        item_metric: the name of the per-item score.
-        position_accuracies: correct words at each position, if all references have one length.
-    """
-
-    corpus: Mapping[str, float]
-    per_item: Mapping[str, float]
+    corpus: Mapping[str, float]  # "BLEU-1" … "BLEU-4", "ROUGE-L", "CIDEr", "CIDEr-D" of captions
+    per_item: Mapping[str, float]  # the score `item_metric` of each item
     diversity: Diversity
     item_metric: str = "CIDEr-D"
+    # Correct words at each position, if all references have one length.
     position_accuracies: Sequence[float] = ()
 
     def __str__(self) -> str:
@@ -56,23 +49,17 @@ class Scores:
 
 @dataclass(frozen=True)
 class Metrics:
-    """How the sentences of a task are scored.
+    """How the sentences of a task are scored."""
 
-    Attributes:
-        evaluate: (candidates, references) → scores.
-        signature: (references, name of the search) → signature of the scores.
-        write: (path, candidates) writes them in a common format.
-        suffix: of that file.
-        monitor: the score that selects the best epoch.
-        curves: the scores that a report plots over the epochs.
-    """
-
+    # (candidates, references) → scores
     evaluate: Callable[[Mapping[str, str], Mapping[str, Sequence[str]]], Scores]
+    # (references, name of the search) → signature of the scores
     signature: Callable[[Mapping[str, Sequence[str]], str], str]
+    # (path, candidates) writes them in a common format
     write: Callable[[Path, Mapping[str, str]], None]
-    suffix: str
-    monitor: str
-    curves: tuple[str, ...]
+    suffix: str  # of that file
+    monitor: str  # the score that selects the best epoch
+    curves: tuple[str, ...]  # the scores that a report plots over the epochs
 
 
 def evaluate_captions(
@@ -134,9 +121,7 @@ def diversity(captions: Collection[Tokens]) -> Diversity:
 def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
     """Return the signature of scores: only scores of the same signature can be compared.
 
-    Args:
-        references: the reference captions.
-        search: how the captions were decoded, such as "beam5.lp0.7" or "greedy".
+    `search` says how the captions were decoded, such as "beam5.lp0.7" or "greedy".
 
     >>> signature({"7": ["a red dog", "a dog"], "9": ["two cats"]}, "beam5.lp0.7")
     'tok:ptb-like.1|refs:1-2|items:2|search:beam5.lp0.7|version:...'
@@ -148,16 +133,9 @@ def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
         "refs": f"{least}" if least == most else f"{least}-{most}",
         "items": f"{len(counts)}",
         "search": search,
-        "version": _version(),
+        "version": own_version("unknown"),
     }
     return "|".join(f"{key}:{value}" for key, value in parts.items())
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("wordreel")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout that is not installed
-        return "unknown"
 
 
 def check_ids(candidates: Mapping[str, str], references: Mapping[str, Sequence[str]]) -> None:
@@ -169,23 +147,20 @@ def check_ids(candidates: Mapping[str, str], references: Mapping[str, Sequence[s
     """
     if not references:
         raise UserError("there is nothing to score: there are no references")
-    _same("without a caption", (item for item in references if item not in candidates))
-    _same("without references", (item for item in candidates if item not in references))
+    for what, wrong in (
+        ("without a caption", [item for item in references if item not in candidates]),
+        ("without references", [item for item in candidates if item not in references]),
+    ):
+        if wrong:
+            named = ", ".join(map(repr, wrong[:3])) + (", …" if len(wrong) > 3 else "")
+            raise UserError(
+                f"captions and references must have the same ids; {what} {len(wrong)}: {named}"
+            )
     for item, texts in references.items():
         if isinstance(texts, str):
             raise UserError(f"the references of {item!r} must be a list of captions, not one text")
         if not texts:
             raise UserError(f"{item!r} has an empty list of references; it needs at least one")
-
-
-def _same(what: str, items: Iterable[str]) -> None:
-    """Raise if there are any such items, naming the first."""
-    wrong = list(items)
-    if wrong:
-        named = ", ".join(map(repr, wrong[:3])) + (", …" if len(wrong) > 3 else "")
-        raise UserError(
-            f"captions and references must have the same ids; {what} {len(wrong)}: {named}"
-        )
 
 
 CAPTIONS = Metrics(

@@ -16,14 +16,7 @@ _NOT_STATED = "not recorded"
 def model_card(
     name: str, version: str, info: Mapping[str, Any], signatures: Mapping[str, Any]
 ) -> str:
-    """Return the card as Markdown.
-
-    Args:
-        name: of the model.
-        version: its number.
-        info: its wordreel.json.
-        signatures: a SignatureDef a name.
-    """
+    """Return the card as Markdown, from wordreel.json and a SignatureDef a name."""
     config = info.get("config", {})
     facts = [
         ("Task", info.get("task", config.get("task", _NOT_STATED))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +10,39 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pipelines.export.bundle.sample_requests import LARGEST_BATCH, sample_inputs
+from pipelines.export.bundle.sample_requests import (
+    LARGEST_BATCH,
+    read_signatures,
+    sample_inputs,
+)
 
 WARM_UP = "tf_serving_warmup_requests"  # servers read this file of assets.extra
 GOLDEN = "golden_requests"
 GOLDEN_ROWS = 5
 
 
-def write_golden(
-    folder: Path, name: str, signatures: Mapping[str, Any], functions: Mapping[str, Any]
-) -> None:
-    """Record a request for each signature with its outputs, for `verify-export` to repeat.
+def write_requests(folder: Path, name: str, functions: Mapping[str, Any]) -> None:
+    """Record a request for each signature with its outputs, and write the warm-up requests.
 
-    Args:
-        folder: of the SavedModel.
-        name: of the model.
-        signatures: a SignatureDef a name.
-        functions: the `tf.function` of each, so that the model in memory computes the outputs, not
-            the saved one.
+    `verify-export` repeats the recorded requests. A server answers the warm-up requests, a batch of
+    one and one of the largest batch size, before it makes a version available. The `functions` of
+    the signatures compute the outputs, so that they are those of the model in memory, not of the
+    saved one.
     """
-    logs = []
-    for signature, definition in signatures.items():
+    golden, warm_up = [], []
+    for signature, definition in read_signatures(folder).items():
         inputs = sample_inputs(definition, folder, GOLDEN_ROWS)
         function = functions[signature]
         with tf.device("/CPU:0"):  # the check runs there; a GPU rounds differently
             given = [tf.constant(inputs[spec.name]) for spec in function.input_signature]
             answer = function(*given)
-        logs.append(_log(name, signature, inputs, {key: answer[key].numpy() for key in answer}))
-    _write(folder / "assets.extra" / GOLDEN, logs)
-
-
-def write_warm_up(folder: Path, name: str, signatures: Mapping[str, Any]) -> None:
-    """Write the requests that a server answers before it makes a version available.
-
-    Each signature has a batch of one and one of the largest batch size.
-    """
-    logs = (
-        _log(name, signature, sample_inputs(definition, folder, rows))
-        for signature, definition in signatures.items()
-        for rows in (1, LARGEST_BATCH)
-    )
-    _write(folder / "assets.extra" / WARM_UP, logs)
+        golden.append(_log(name, signature, inputs, {key: answer[key].numpy() for key in answer}))
+        for rows in (1, LARGEST_BATCH):
+            warm_up.append(_log(name, signature, sample_inputs(definition, folder, rows), {}))
+    for file, logs in ((GOLDEN, golden), (WARM_UP, warm_up)):
+        with tf.io.TFRecordWriter(str(folder / "assets.extra" / file)) as writer:
+            for log in logs:
+                writer.write(log.SerializeToString(deterministic=True))
 
 
 def read_requests(path: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -66,10 +58,7 @@ def read_requests(path: Path) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
 
 
 def _log(
-    name: str,
-    signature: str,
-    inputs: Mapping[str, np.ndarray],
-    outputs: Mapping[str, np.ndarray] | None = None,
+    name: str, signature: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
 ) -> Any:
     """Return a PredictionLog."""
     log = prediction_log_pb2.PredictionLog()
@@ -78,12 +67,6 @@ def _log(
     request.model_spec.signature_name = signature
     for key, value in inputs.items():
         request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-    for key, value in (outputs or {}).items():
+    for key, value in outputs.items():
         response.outputs[key].CopyFrom(tf.make_tensor_proto(value))
     return log
-
-
-def _write(path: Path, logs: Iterable[Any]) -> None:
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for log in logs:
-            writer.write(log.SerializeToString(deterministic=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,11 @@ def read_signatures(folder: Path) -> dict[str, Any]:
 
 
 def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarray]:
-    """Return a sample request for a signature, from the names and types of its inputs.
+    """Return a sample request of some rows for a SignatureDef of the SavedModel in `folder`.
 
-    A string input whose name ends in `_bytes` gets images, any other string sentences, uint8 with
-    three channels pixels, a number its default (1 if it has none). Inputs except scalars have a
-    leading batch dimension.
-
-    Args:
-        signature: a SignatureDef.
-        folder: of the SavedModel, for its vocabulary.
-        rows: the size of the batch.
+    A string input whose name ends in `_bytes` gets images, any other string sentences of the
+    model's words, uint8 with three channels pixels, a number its default (1 if it has none). Inputs
+    except scalars have a leading batch dimension.
     """
     inputs = {}
     for name, spec in signature.inputs.items():
@@ -54,9 +49,8 @@ def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarr
         if spec.dtype == tf.uint8.as_datatype_enum and sides[-1:] == [3]:
             inputs[name] = _pixels(shape[:-3])
         elif spec.dtype == tf.string.as_datatype_enum:
-            sample = _images if name.endswith("_bytes") else _sentences(folder)
-            count = int(np.prod(shape))
-            values = list(itertools.islice(itertools.cycle(sample()), count))
+            values = _images() if name.endswith("_bytes") else _sentences(folder)
+            values = list(itertools.islice(itertools.cycle(values), int(np.prod(shape))))
             inputs[name] = np.array(values, object).reshape(shape)
         else:
             default = signature.defaults.get(name)
@@ -66,29 +60,27 @@ def sample_inputs(signature: Any, folder: Path, rows: int) -> dict[str, np.ndarr
     return inputs
 
 
-def as_rows(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return a request in the row form of TensorFlow Serving's REST API, for JSON."""
-    rows = len(next(iter(inputs.values())))
-    instances = [
-        {name: _json(name, values[row]) for name, values in inputs.items()} for row in range(rows)
-    ]
-    return {"instances": instances}
+def request_bodies(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Return a request in the forms of TensorFlow Serving's REST API, by the key of its values.
 
-
-def as_columns(inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Return a request in the columnar form of TensorFlow Serving's REST API, for JSON."""
-    return {"inputs": {name: _json(name, values) for name, values in inputs.items()}}
+    They are the columnar form `inputs` and, without scalars, the row form `instances`.
+    """
+    columns = {name: _json(name, values.tolist()) for name, values in inputs.items()}
+    bodies: dict[str, dict[str, Any]] = {"inputs": {"inputs": columns}}
+    if all(values.ndim for values in inputs.values()):
+        rows = zip(*columns.values(), strict=True)
+        instances = [dict(zip(columns, row, strict=True)) for row in rows]
+        bodies["instances"] = {"instances": instances}
+    return bodies
 
 
 def _json(name: str, value: Any) -> Any:
     """Return a value for JSON: base64 for inputs whose name ends in `_bytes`."""
-    if isinstance(value, np.ndarray):
-        return [_json(name, each) for each in value] if value.ndim else _json(name, value.item())
+    if isinstance(value, list):
+        return [_json(name, each) for each in value]
     if not isinstance(value, bytes):
-        return value.item() if isinstance(value, np.generic) else value
-    if name.endswith("_bytes"):
-        return {"b64": base64.b64encode(value).decode()}
-    return value.decode()
+        return value
+    return {"b64": base64.b64encode(value).decode()} if name.endswith("_bytes") else value.decode()
 
 
 def _images() -> list[bytes]:
@@ -109,21 +101,16 @@ def _pixels(shape: list[int]) -> np.ndarray:
     return images.reshape(*shape, *images.shape[1:])
 
 
-def _sentences(folder: Path) -> Any:
-    """Return a function that makes distinct sentences of frequent words of the vocabulary."""
-    for name in ("source-vocabulary.txt", "vocabulary.txt"):
+def _sentences(folder: Path) -> list[bytes]:
+    """Return distinct sentences of frequent words of the vocabulary."""
+    words: Sequence[str] = ("a", "short", "text")
+    join = " ".join
+    for name in ("vocabulary.txt", "source-vocabulary.txt"):  # that of the inputs, if it has one
         path = folder / "assets" / name
         if path.is_file():
             vocabulary = Vocabulary.load(path)
             words = vocabulary.words[len(SPECIAL) :][:500] or ("a",)
             join = vocabulary.separator.join
-            break
-    else:
-        words, join = ("a", "short", "text"), " ".join
-
-    def make() -> list[bytes]:
-        rng = np.random.default_rng(0)
-        lengths = rng.integers(3, 13, _TEXTS)
-        return [join(rng.choice(words, length).tolist()).encode() for length in lengths]
-
-    return make
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(3, 13, _TEXTS)
+    return [join(rng.choice(words, length).tolist()).encode() for length in lengths]

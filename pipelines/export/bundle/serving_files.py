@@ -13,8 +13,8 @@ from data.common.files import atomic_write
 from pipelines.export.bundle.model_card import model_card
 from pipelines.export.bundle.sample_requests import (
     LARGEST_BATCH,
-    as_columns,
-    as_rows,
+    read_signatures,
+    request_bodies,
     sample_inputs,
 )
 from pipelines.export.layout import model_name, read_info
@@ -63,16 +63,13 @@ services:
 """
 
 
-def write_serving_files(version: Path, signatures: Mapping[str, Any]) -> None:
-    """Write the files that describe the newest version into the folder of versions.
+def write_serving_files(version: Path) -> None:
+    """Write the files that describe the newest version into its parent, the folder of versions.
 
     models.config, batching_parameters.txt and compose.yaml for TensorFlow Serving; requests/, a
     sample request of each signature in both forms of its REST API; README.md, the model card.
-
-    Args:
-        version: the version's folder.
-        signatures: a SignatureDef a name.
     """
+    signatures = read_signatures(version)
     folder = version.parent
     name = model_name(folder)
     sizes = "\n".join(f"allowed_batch_sizes: {size}" for size in BATCH_SIZES)
@@ -89,11 +86,8 @@ def write_serving_files(version: Path, signatures: Mapping[str, Any]) -> None:
         "README.md": model_card(name, version.name, read_info(version), signatures),
     }
     for signature, definition in signatures.items():
-        inputs = sample_inputs(definition, version, 2)
-        for form, request in (("instances", as_rows), ("inputs", as_columns)):
-            if form == "instances" and any(not value.ndim for value in inputs.values()):
-                continue  # the row form has no scalars
-            body = {"signature_name": signature, **request(inputs)}
+        for form, request in request_bodies(sample_inputs(definition, version, 2)).items():
+            body = {"signature_name": signature, **request}
             text = json.dumps(body, ensure_ascii=False, indent=2) + "\n"
             texts[f"requests/{signature}-{form}.json"] = text
     for path, text in texts.items():

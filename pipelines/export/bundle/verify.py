@@ -40,11 +40,7 @@ def verify(folder: Path) -> list[tuple[str, str | None]]:
 
 
 def refuse_invalid(folder: Path) -> None:
-    """Verify an export before it is published.
-
-    Raises:
-        UserError: with the failed checks.
-    """
+    """Raise a UserError with the failed checks of an export that is not yet published."""
     wrong = [f"{check}: {problem}" for check, problem in verify(folder) if problem]
     if wrong:
         raise UserError(

@@ -201,7 +201,8 @@ def test_searches_are_those_of_the_export(run_dir: Path, source: Path, capsys: P
 def test_evaluate_scores_the_export_on_the_data_of_its_run(
     run_dir: Path, expected: dict[str, Any], tmp_path: Path, capsys: Printed
 ) -> None:
-    from pipelines.evaluation.metrics import evaluate_captions, read_results
+    from pipelines.evaluation.metrics.captions import evaluate_captions
+    from pipelines.evaluation.metrics.coco_results import read_results
 
     out = tmp_path / "captions.json"
     assert command("evaluate", run_dir, "--split", "test", "--out", out) == 0

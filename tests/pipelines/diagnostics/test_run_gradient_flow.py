@@ -28,7 +28,7 @@ UNITS, EXAMPLES, STEPS = 5, 3, 12
 
 @pytest.mark.parametrize("name", CELLS)
 def test_recorded_gradients_equal_the_product_of_jacobians(name: str) -> None:
-    cell = build_cell(name, UNITS, UNITS, initializer="glorot", scale=1.0, seed=3)
+    cell = build_cell(name, UNITS, initializer="glorot", scale=1.0, seed=3)
     inputs = tf.random.stateless_normal((EXAMPLES, STEPS, UNITS), [1, 2])
     directions = np.random.default_rng(0).normal(size=(EXAMPLES, UNITS))
     directions /= np.linalg.norm(directions, axis=-1, keepdims=True)

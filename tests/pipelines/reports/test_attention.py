@@ -18,7 +18,7 @@ from pipelines.reports.attention import (
 )
 from tests.support.tiny.captioner import encode
 
-GRAY = Image.new("RGB", (300, 300), (128, 128, 128))
+GRAY = encode(Image.new("RGB", (300, 300), (128, 128, 128)))
 
 
 def one_hot(*cells: tuple[int, int]) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_invalid_attention_is_refused() -> None:
 
 
 def test_bars_are_below_the_frames_with_high_weights() -> None:
-    frames = [encode(GRAY)] * 4
+    frames = [GRAY] * 4
     figure = attention_strip(frames, ["up", "down"], np.eye(2, 4, k=1, dtype=np.float32))
     blue = (np.asarray(figure) == BAR).all(axis=-1)
     left = TILE // 2

@@ -14,9 +14,9 @@ from PIL import Image
 
 from pipelines.config.config import Config
 from pipelines.evaluation.captions import Evaluation, Prediction
-from pipelines.evaluation.metrics import evaluate_captions, signature
+from pipelines.evaluation.metrics.captions import evaluate_captions, signature
 from pipelines.reports.captions import caption_report
-from pipelines.reports.page import RunFacts, write_report
+from pipelines.reports.page import write_report
 from pipelines.reports.thumbnails import Preview, strip
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -112,10 +112,8 @@ def report(folder: Path, **changed: Any) -> tuple[str, Page]:
     }
     path = folder / "report.html"
     some |= changed
-    names = ("config", "history", "notes", "command", "export")
-    facts = RunFacts(**{name: some[name] for name in names})
-    splits = [caption_report(each, some["preview_of"]) for each in some["evaluations"]]
-    write_report(path, facts, splits, some["curves"], some["monitor"])
+    preview_of, evaluations = some.pop("preview_of"), some.pop("evaluations")
+    write_report(path, splits=[caption_report(each, preview_of) for each in evaluations], **some)
     text = path.read_text(encoding="utf-8")
     return text, Page(text)
 

@@ -18,9 +18,9 @@ from data.common.errors import UserError
 from data.media.vocabulary import PAD
 from pipelines.config.config import Config
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
-from pipelines.reports.page import RunFacts
 from pipelines.serving.client.predictors import Captioner
 from pipelines.tasks.label_head import LabelHead
+from pipelines.training.results import write_report
 from tests.support.tiny.reviews import TEXTS, reviews, tiny
 from tests.support.unverified_exports import unverified_exports
 
@@ -221,14 +221,15 @@ def test_the_report_shows_scores_confusion_and_mistakes(tmp_path: Path) -> None:
     experiment = tiny(tmp_path)
     evaluation = experiment.evaluate("validation")
     record = {"epoch": 1, "loss": 1.0, **evaluation.summary()}
-    facts = RunFacts(
-        experiment.config,
+    experiment.head.notes.append("a <note>")
+    write_report(
+        experiment,
+        tmp_path,
+        [evaluation],
         [record],
-        notes=["a <note>"],
-        command="python train.py text-classification",
-        export=tmp_path / "export" / "1",
+        "python train.py text-classification",
+        tmp_path / "export" / "1",
     )
-    experiment.report(tmp_path / "report.html", [evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Text classification on texts" in text and "a &lt;note&gt;" in text
     assert f"{evaluation.summary()['accuracy']:.1f}" in text

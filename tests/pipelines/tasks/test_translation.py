@@ -25,8 +25,8 @@ from pipelines.evaluation.metrics.translation import (
     evaluate_translations,
     translation_signature,
 )
-from pipelines.reports.page import RunFacts
 from pipelines.serving.client.predictors import Captioner, Translator
+from pipelines.training.results import write_report
 from tests.support.tiny.pairs import PAIRS, tiny
 
 # A client with TensorFlow alone, in another folder.
@@ -228,14 +228,14 @@ def test_a_translator_is_not_a_captioner(trained: Trained) -> None:
 
 def test_the_report_shows_scores_and_alignments(trained: Trained, tmp_path: Path) -> None:
     record = {"epoch": 1, "loss": 1.0, **trained.evaluation.summary()}
-    facts = RunFacts(
-        trained.experiment.config,
+    write_report(
+        trained.experiment,
+        tmp_path,
+        [trained.evaluation],
         [record],
-        notes=[],
-        command="python train.py translation",
-        export=tmp_path / "export" / "1",
+        "python train.py translation",
+        tmp_path / "export" / "1",
     )
-    trained.experiment.report(tmp_path / "report.html", [trained.evaluation], facts)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     for part in ("Translations: validation", "Attention over the source words", "chrF2", "case:lc"):
         assert part in text

@@ -18,7 +18,7 @@ from data.common.errors import UserError
 from pipelines.cli.train import parse
 from pipelines.config.config import Config
 from pipelines.config.run_directory import open_run
-from pipelines.evaluation.metrics import evaluate_captions
+from pipelines.evaluation.metrics.captions import evaluate_captions
 from pipelines.tasks.assembly import build, check_splits, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.training.run import run

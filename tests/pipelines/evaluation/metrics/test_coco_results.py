@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data.common.errors import UserError
 from pipelines.evaluation.java import java_score
-from pipelines.evaluation.metrics import read_results, write_results
+from pipelines.evaluation.metrics.coco_results import read_results, write_results
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 

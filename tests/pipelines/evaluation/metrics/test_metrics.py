@@ -15,14 +15,11 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge, my_lcs
 from rapidfuzz.distance import LCSseq, Levenshtein
 
-from pipelines.evaluation.metrics import (
-    CiderScorer,
-    evaluate_captions,
-    signature,
-    tokenize,
-)
 from pipelines.evaluation.metrics.bleu import bleu
+from pipelines.evaluation.metrics.captions import evaluate_captions, signature
+from pipelines.evaluation.metrics.cider import CiderScorer
 from pipelines.evaluation.metrics.rouge import rouge_l
+from pipelines.evaluation.metrics.tokenizer import tokenize
 from pipelines.evaluation.metrics.word_errors import word_error_rate
 
 Captions = list[list[str]]

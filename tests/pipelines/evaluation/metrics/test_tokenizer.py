@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.evaluation.metrics import tokenize
+from pipelines.evaluation.metrics.tokenizer import tokenize
 
 # Output of Stanford's PTBTokenizer 3.4.1 without the punctuation listed in coco-caption.
 AS_STANFORD = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from data.sharding.datasets import license_of
 from pipelines.cli.main import run
 from pipelines.export.bundle.verify import verify
 from pipelines.export.layout import find_version, model_folder, model_name, versions
-from pipelines.export.version import write_version
+from pipelines.export.version import write_export
 
 
 def test_warm_up_requests_cover_every_signature_in_both_sizes(captioner_folder: Path) -> None:
@@ -187,20 +188,17 @@ def test_an_export_that_fails_a_check_is_not_published(tmp_path: Path) -> None:
     """The output of a row depends on the batch size."""
     (tmp_path / "export" / "7").mkdir(parents=True)
 
-    def save(folder: Path) -> dict[str, object]:
-        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
-        def label_with_batch_size(text: tf.Tensor) -> dict[str, tf.Tensor]:
-            return {
-                "label": tf.strings.as_string(tf.ones_like(tf.strings.length(text)) * tf.size(text))
-            }
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def label_with_batch_size(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {
+            "label": tf.strings.as_string(tf.ones_like(tf.strings.length(text)) * tf.size(text))
+        }
 
-        tf.saved_model.save(
-            tf.Module(), str(folder), signatures={"serving_default": label_with_batch_size}
-        )
-        return {"serving_default": label_with_batch_size}
-
+    model: Any = SimpleNamespace(weights=[])
+    source: Any = SimpleNamespace(write_assets=lambda folder: [], description=dict)
+    functions = {"serving_default": label_with_batch_size}
     with pytest.raises(UserError, match=r"not published.*: outputs independent of the batch: "):
-        write_version(tmp_path / "export", save, {})
+        write_export(tmp_path / "export", model, source, functions, {}, {})
     assert [path.name for path in (tmp_path / "export").iterdir()] == ["7"]
 
 
