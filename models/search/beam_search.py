@@ -35,35 +35,21 @@ from models.tokens import END, START
 
 
 class Pool(NamedTuple):
-    """The best finished sentences, `beams` per row, best score first.
-
-    Attributes:
-        paths: the sentences.
-        scores: float32 [batch, beams]; -inf for an empty slot.
-    """
+    """The best finished sentences, `beams` per row, best score first."""
 
     paths: Paths
-    scores: tf.Tensor
+    scores: tf.Tensor  # float32 [batch, beams]; -inf for an empty slot
 
 
 class Search(NamedTuple):
-    """What changes at every step.
+    """What changes at every step."""
 
-    Attributes:
-        time: int32 scalar, the number of words so far.
-        live: unfinished sentences, best first.
-        pool: finished sentences.
-        state: decoder states of `live`, a nest of tensors [batch * k, ...].
-        attentions: the attention of each step.
-        offset: int32 scalar, number of attention rows so far.
-    """
-
-    time: tf.Tensor
-    live: Paths
+    time: tf.Tensor  # int32 scalar, the number of words so far
+    live: Paths  # unfinished sentences, best first
     pool: Pool
-    state: Any
-    attentions: tf.TensorArray
-    offset: tf.Tensor
+    state: Any  # decoder states of `live`, a nest of tensors [batch * k, ...]
+    attentions: tf.TensorArray  # the attention of each step
+    offset: tf.Tensor  # int32 scalar, the number of attention rows so far
 
 
 def beam_search(
@@ -71,13 +57,11 @@ def beam_search(
 ) -> Hypotheses:
     """Return the `n_best` sentences per row, best score first.
 
-    With at least as many beams as possible sentences this is exhaustive search.
-
     Args:
         step: see `models.search.hypotheses`.
-        state: nest of tensors [batch, ...]; repeated and reordered by the search.
-        memory: nest of tensors [batch, ...]; finished rows are removed from it.
-        batch: number of rows, an int or an int32 scalar.
+        state: nest of tensors [batch, ...].
+        memory: nest of tensors [batch, ...].
+        batch: number of rows.
         options: see `SearchOptions`.
     """
 
@@ -96,10 +80,8 @@ def beam_search(
         )
 
     # The beam starts with one hypothesis and widens at the first step.
-    live, empty = (
-        _initial_paths(batch, 1, 0.0, options),
-        _initial_paths(batch, options.beams, -math.inf, options),
-    )
+    live = _initial_paths(batch, 1, 0.0, options)
+    empty = _initial_paths(batch, options.beams, -math.inf, options)
     pool = Pool(empty, empty.log_probs)
     search = Search(0, live, pool, state, new_attention_array(), 0)
     shapes = _search_shapes(search, options)

@@ -13,7 +13,6 @@ from models.search.hypotheses import (
     Paths,
     SearchOptions,
     Step,
-    check_integer,
     finished_hypotheses,
     loop_shapes,
     new_attention_array,
@@ -62,20 +61,19 @@ def sample(
         step: see `models.search.hypotheses`.
         state: nest of tensors [batch, ...].
         memory: nest of tensors [batch, ...].
-        batch: number of rows, an int or an int32 scalar.
+        batch: number of rows.
         options: see `SearchOptions`.
-        seed: integer. A scalar seeds the batch: the same batch gives the same sentences. A tensor
-            [batch] seeds each row, which then gives the same sentences in any batch.
-        temperature: > 0, scalar or [batch]; 1 leaves the probabilities unchanged.
+        seed: integer, for the batch; or a tensor [batch], for each row, which then gives the same
+            sentences in any batch.
+        temperature: > 0, scalar or [batch].
         top_k: >= 0, scalar or [batch].
         top_p: in (0, 1], scalar or [batch].
-        samples: sentences per row; a Python int.
+        samples: sentences per row.
 
     Raises:
         ValueError: if a Python value is out of its range.
         tf.errors.InvalidArgumentError: if a tensor is out of its range, when the graph runs.
     """
-    check_integer("samples", samples, 1)
     # Without limits the words need no order, and sorting them takes most of the time.
     unlimited = not tf.is_tensor(top_k) and not tf.is_tensor(top_p) and top_k == 0 and top_p == 1
 
