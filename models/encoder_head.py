@@ -33,7 +33,6 @@ class EncoderHead(keras.layers.Layer):
         encoder: keras.layers.Layer,
         head: keras.layers.Layer,
         top: keras.Model | None = None,
-        **kwargs: Any,
     ) -> None:
         """Join a backbone, an encoder and a head.
 
@@ -42,9 +41,8 @@ class EncoderHead(keras.layers.Layer):
             encoder: a built encoder.
             head: built here if it is not yet.
             top: the trainable part of a backbone whose other part stays frozen.
-            kwargs: of `keras.layers.Layer`.
         """
-        super().__init__(**kwargs)
+        super().__init__()
         self.backbone, self.encoder, self.head, self.top = backbone, encoder, head, top
         if not head.built:
             head.build(encoder.depth)
@@ -52,11 +50,7 @@ class EncoderHead(keras.layers.Layer):
     def encode(
         self, inputs: Tensors, *, training: bool = False, tune_backbone: bool = False
     ) -> Memory:
-        """Encode a batch.
-
-        The backbone is trained only if both `training` and `tune_backbone`; else it runs in
-        inference mode and passes no gradient.
-        """
+        """Encode a batch; without `training` and `tune_backbone`, the backbone gets no gradient."""
         features, *mask = inputs if isinstance(inputs, tuple) else (inputs,)
         if self.backbone is not None and features.shape.rank == 4 + len(mask):
             train_backbone = training and tune_backbone
@@ -99,8 +93,8 @@ def apply_backbone(
 
     Args:
         backbone: from float32 `[batch, height, width, 3 or 6]` to a grid or a vector of features.
-        pixels: in 0..255, `[batch, height, width, 3 or 6]`; of clips `[batch, time, ...]`.
-            Or feature maps, if `backbone` is the top of one.
+        pixels: in 0..255, `[batch, height, width, 3 or 6]`; of clips `[batch, time, ...]`; feature
+            maps for the top of a backbone.
         mask: of clips, bool `[batch, time]`; padded frames are skipped.
         training: whether the backbone runs in training mode.
 

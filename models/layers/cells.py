@@ -16,13 +16,13 @@ from models.layers.linear import matmul
 
 
 class HiddenState(NamedTuple):
-    """The state of a vanilla RNN or a GRU: `h` alone, float32 `[batch, units]`."""
+    """The state of a vanilla RNN or a GRU, float32 `[batch, units]`."""
 
     h: tf.Tensor
 
 
 class LSTMState(NamedTuple):
-    """The state of an LSTM: `h` (hidden) and `c` (cell), both float32 `[batch, units]`."""
+    """The hidden and the cell state of an LSTM, float32 `[batch, units]`."""
 
     h: tf.Tensor
     c: tf.Tensor
@@ -42,15 +42,11 @@ class Cell(keras.layers.Layer):
     STATE: ClassVar[Any] = HiddenState
     BIAS_INITIALIZER: ClassVar[Any] = "zeros"
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
+    def __init__(self, units: int, name: str | None = None) -> None:
         """Create a cell of `units` hidden units."""
-        super().__init__(**kwargs)
+        super().__init__(name=name)
         self.units, self.width = units, self.GATES * units
-
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        """The shape of b."""
-        return (self.width,)
+        self.bias_shape: tuple[int, ...] = (self.width,)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W_x `[input_shape[-1], width]`, W_h `[units, width]` and b."""
@@ -81,12 +77,7 @@ class Cell(keras.layers.Layer):
         """Run one step from inputs `[batch, depth]`."""
         return self.step(self.project(inputs), state)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "units": self.units}
 
-
-@keras.saving.register_keras_serializable(package="wordreel")
 class RNNCell(Cell):
     """The vanilla RNN (Elman 1990), with the weights of `keras.layers.SimpleRNN`.
 
@@ -108,7 +99,6 @@ class RNNCell(Cell):
         return HiddenState(tf.tanh(projected + matmul(state.h, self.recurrent_kernel)))
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class GRUCell(Cell):
     """The GRU (Cho et al. 2014), reset after the product, with the weights of `keras.layers.GRU`.
 
@@ -127,10 +117,10 @@ class GRUCell(Cell):
 
     GATES = 3
 
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        """The shape of b: b_x over b_h."""
-        return (2, self.width)
+    def __init__(self, units: int, name: str | None = None) -> None:
+        """See `Cell`."""
+        super().__init__(units, name)
+        self.bias_shape = (2, self.width)  # b_x over b_h
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b_x for any number of steps: `[..., depth]` → `[..., 3 * units]`."""
@@ -146,7 +136,7 @@ class GRUCell(Cell):
         return HiddenState(z * state.h + (1.0 - z) * g)
 
 
-def forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
+def _forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
     """Return zeros, but ones for the forget gate (Jozefowicz et al. 2015)."""
     units = shape[0] // 4
     return tf.concat(
@@ -154,7 +144,6 @@ def forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
     )
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class LSTMCell(Cell):
     """The LSTM (Hochreiter & Schmidhuber 1997), with the weights of `keras.layers.LSTM`.
 
@@ -180,7 +169,7 @@ class LSTMCell(Cell):
 
     GATES = 4
     STATE = LSTMState
-    BIAS_INITIALIZER = staticmethod(forget_bias_one)
+    BIAS_INITIALIZER = staticmethod(_forget_bias_one)
 
     def step(self, projected: tf.Tensor, state: LSTMState) -> LSTMState:
         """Return h_t and c_t from `project`'s W_x x_t + b, h_{t-1} and c_{t-1}."""
@@ -193,24 +182,13 @@ class LSTMCell(Cell):
 CELLS: dict[str, type[Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
 
 
-def find_cell(name: str) -> type[Cell]:
-    """Return the cell of a name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if name not in CELLS:
-        raise ValueError(f"unknown cell {name!r}; known: {', '.join(CELLS)}")
-    return CELLS[name]
-
-
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:
     """Run a cell over a sequence with `keras.layers.LSTM`, which uses cuDNN's kernel on GPUs.
 
     Args:
-        cell: the cell whose weights are used and trained.
+        cell: its weights are used and trained.
         inputs: float32 `[batch, time, depth]`.
-        state: the initial state.
+        state: before the first step.
 
     Returns:
         h of each step, float32 `[batch, time, units]`.

@@ -14,11 +14,10 @@ _dtype = tf.float32
 
 @contextlib.contextmanager
 def matmul_precision(dtype: tf.DType) -> Iterator[None]:
-    """Compute the products traced inside this context in `dtype`; sums stay float32.
+    """Compute the products traced inside this context in `dtype`.
 
-    bfloat16 halves the memory traffic and, on processors with instructions for it, doubles the
-    speed. Only the factors are rounded: weights, states and everything between products stay
-    float32, so no loss scaling is needed (Kalamkar et al. 2019).
+    bfloat16 doubles the speed of processors with instructions for it. Only the factors are rounded,
+    so no loss scaling is needed (Kalamkar et al. 2019).
     """
     global _dtype
     before, _dtype = _dtype, dtype
@@ -73,7 +72,6 @@ def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
     return _matmul(x, kernel)
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class Linear(keras.layers.Layer):
     """y = activation(x W + b), with the product computed by `matmul`.
 
@@ -84,10 +82,14 @@ class Linear(keras.layers.Layer):
     """
 
     def __init__(
-        self, units: int, activation: str | None = None, use_bias: bool = True, **kwargs: Any
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        name: str | None = None,
     ) -> None:
         """Create a layer to `units` dimensions; `activation` is a name that Keras knows."""
-        super().__init__(**kwargs)
+        super().__init__(name=name)
         self.units, self.use_bias = units, use_bias
         self.activation = keras.activations.get(activation)
 
@@ -103,12 +105,3 @@ class Linear(keras.layers.Layer):
         """Map `[..., depth]` to `[..., units]`."""
         outputs = matmul(inputs, self.kernel)
         return self.activation(outputs + self.bias if self.use_bias else outputs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-        }

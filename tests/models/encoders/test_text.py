@@ -1,4 +1,4 @@
-"""The text encoder: padding, order, dropout, affixes, configuration."""
+"""The text encoder: padding, order, dropout, affixes."""
 
 from __future__ import annotations
 
@@ -89,13 +89,3 @@ def test_variational_dropout_uses_one_mask_for_all_words() -> None:
     np.testing.assert_array_equal(gone, np.broadcast_to(gone[:, :1], gone.shape))
     values = encoder(**options)(tokens, training=True).values.numpy()
     assert ((values == 0) != (values == 0)[:, :1]).any()
-
-
-def test_config_round_trip() -> None:
-    options = {"word_dropout": 0.2, "embedding_dropout": 0.7, "variational": True, "affixes": 3}
-    layer = encoder(cell="gru", layers=2, **options)
-    assert layer.get_config().items() >= options.items()
-    copy = TextEncoder.from_config(layer.get_config())
-    copy.build()
-    copy.set_weights(layer.get_weights())
-    np.testing.assert_array_equal(copy(TOKENS).summary, layer(TOKENS).summary)
