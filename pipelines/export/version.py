@@ -29,7 +29,8 @@ Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
 class Preprocessing(Protocol):
     """The input of an export and how stock ops read it, see `pipelines.preprocessing`.
 
-    An implementation may also have `more_signatures`: further inputs and their readers, by name.
+    An implementation may also have `files`: functions that write an asset, by its name; and
+    `more_signatures`: further inputs and their readers, by name.
     """
 
     @property
@@ -38,9 +39,6 @@ class Preprocessing(Protocol):
 
     def read_in_graph(self, given: tf.Tensor, /) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the model's input for a batch, and which rows are valid, bool `[batch]`."""
-
-    def write_assets(self, folder: Path, /) -> list[Path]:
-        """Write the files that the export carries beside its graph; return their paths."""
 
     def description(self) -> dict[str, object]:
         """Return the entry "input" of wordreel.json."""
@@ -111,8 +109,9 @@ def write_export(
     """
 
     def save(folder: Path) -> dict[str, Any]:
-        assets = [folder.with_name(name) for name in files]
-        for path, write in zip(assets, files.values(), strict=True):
+        writers = {**files, **getattr(source, "files", {})}
+        assets = [folder.with_name(name) for name in writers]
+        for path, write in zip(assets, writers.values(), strict=True):
             write(path)
         folded = model.optimize_for_inference()
         signatures = functions(folded)
@@ -121,8 +120,7 @@ def write_export(
         graphs = [function.get_concrete_function().graph for function in signatures.values()]
         read = {id(variable) for graph in graphs for variable in graph.variables}
         module = tf.Module()
-        paths = [*assets, *source.write_assets(folder.parent)]
-        module.files = [tf.saved_model.Asset(str(path)) for path in paths]
+        module.files = [tf.saved_model.Asset(str(path)) for path in assets]
         module.weights = [weight.value for weight in folded.weights if id(weight.value) in read]
         tf.saved_model.save(module, str(folder), signatures=signatures)
         return signatures
