@@ -21,11 +21,8 @@ class TextEncoder(keras.layers.Layer):
     def __init__(
         self,
         vocabulary: int,
+        recurrent: Recurrent,
         *,
-        cell: str = "lstm",
-        units: int = 128,
-        layers: int = 1,
-        bidirectional: bool = True,
         embedding: int = 128,
         dropout: float = 0.5,
         embedding_dropout: float | None = None,
@@ -37,28 +34,18 @@ class TextEncoder(keras.layers.Layer):
 
         Args:
             vocabulary: number of token ids.
-            cell: see `Recurrent`.
-            units: see `Recurrent`.
-            layers: see `Recurrent`.
-            bidirectional: see `Recurrent`.
+            recurrent: the layers, built here.
             embedding: dimensions of the word embeddings.
             dropout: dropout rate of the outputs.
             embedding_dropout: dropout rate of the word embeddings; None: `dropout`.
             word_dropout: share of words replaced by UNKNOWN in training (Dai & Le 2015).
-            variational: one dropout mask for all outputs of a text (Gal & Ghahramani 2016).
+            variational: whether all outputs of a text share a mask (Gal & Ghahramani 2016).
             affixes: number of prefixes and suffixes, including id 0 for none; 0 disables them.
                 `affix_numbers`, int32 `[vocabulary, 2]`, holds the two ids of each word.
         """
         super().__init__()
         self.vocabulary, self.embedding_depth, self.affixes = vocabulary, embedding, affixes
-        self.recurrent = Recurrent(
-            cell,
-            units,
-            layers=layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            name="recurrent",
-        )
+        self.recurrent = recurrent
         self.hide_words = keras.layers.Dropout(word_dropout)
         self.drop_words = keras.layers.Dropout(
             dropout if embedding_dropout is None else embedding_dropout

@@ -13,10 +13,9 @@ from models.memory import Memory
 class VideoEncoder(keras.layers.Layer):
     """The frames become the items of a memory, each with its context in time.
 
-    The features x_t of each frame are projected, v_t = ReLU(W x_t + b), and fed in order to
-    recurrent layers, optionally bidirectional: their states h_t are the items, the final state of
-    each direction the summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). With 0 layers,
-    a baseline that ignores the order, the h_t are the v_t and the summary is their mean.
+    The features x_t of each frame are projected, v_t = ReLU(W x_t + b), and fed in order to a
+    `Recurrent` layer: its states h_t are the items, the final state of each direction the summary
+    (Donahue et al. 2015; Venugopalan et al. 2015, S2VT).
 
     If a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each cell c with position embedding p_c,
     v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t, so that
@@ -32,11 +31,8 @@ class VideoEncoder(keras.layers.Layer):
 
     def __init__(
         self,
+        recurrent: Recurrent,
         *,
-        cell: str = "lstm",
-        units: int = 512,
-        layers: int = 1,
-        bidirectional: bool = False,
         motion: bool = False,
         norm: bool = False,
         times: bool = False,
@@ -45,26 +41,16 @@ class VideoEncoder(keras.layers.Layer):
         """Create an encoder.
 
         Args:
-            cell: see `Recurrent`.
-            units: hidden units of each cell, and dimensions of the v_t.
-            layers: see `Recurrent`.
-            bidirectional: see `Recurrent`.
+            recurrent: the layers, built here; the v_t have as many dimensions as their cells.
             motion: whether the differences x_t - x_{t-1} are concatenated to the x_t.
             norm: whether features are normalized per clip, before `motion`.
             times: whether the time embeddings τ_t are added.
             dropout: dropout rate of the v_t and of the outputs.
         """
         super().__init__(autocast=False)  # features may be float16
-        self.units, self.motion, self.norm, self.times = units, motion, norm, times
-        self.project = Linear(units, name="project")
-        self.recurrent = Recurrent(
-            cell,
-            units,
-            layers=layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            name="recurrent",
-        )
+        self.recurrent, self.units = recurrent, recurrent.units
+        self.motion, self.norm, self.times = motion, norm, times
+        self.project = Linear(self.units, name="project")
         self.drop_frames = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
 

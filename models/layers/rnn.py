@@ -66,7 +66,6 @@ class Recurrent(keras.layers.Layer):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        name: str | None = None,
     ) -> None:
         """Create the cells.
 
@@ -76,9 +75,8 @@ class Recurrent(keras.layers.Layer):
             layers: number of stacked layers; 0 for the mean.
             bidirectional: whether each layer also runs backwards; both outputs are concatenated.
             dropout: dropout rate between layers.
-            name: of the layer.
         """
-        super().__init__(name=name)
+        super().__init__(name="recurrent")
         self.units, self.bidirectional = units, bidirectional
         directions = ("forwards", "backwards") if bidirectional else ("forwards",)
         self.cells = [

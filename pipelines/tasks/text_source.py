@@ -22,6 +22,7 @@ from pipelines.inputs.batches import note_truncation
 from pipelines.inputs.tables import TextTable
 from pipelines.preprocessing import text as text_graph
 from pipelines.reports.thumbnails import Preview
+from pipelines.tasks.media_source import recurrent_layers
 
 VOCABULARY = "source-vocabulary.txt"  # in a run directory and in an export's assets
 
@@ -73,10 +74,7 @@ class TextSource:
         affixes = np.array(self.vocabulary.affixes()) if config.affix_embeddings else None
         self.encoder = TextEncoder(
             len(self.vocabulary),
-            cell=config.cell,
-            units=config.units,
-            layers=config.layers,
-            bidirectional=config.bidirectional,
+            recurrent_layers(config),
             embedding=config.embedding_dim,
             dropout=config.dropout,
             embedding_dropout=config.embedding_dropout,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -9,14 +11,20 @@ import tensorflow as tf
 
 from models.encoders.text import TextEncoder
 from models.layers.cells import CELLS
+from models.layers.rnn import Recurrent
 from models.tokens import PAD, UNKNOWN
 
 TOKENS = np.array([[1, 7, 5, 2, 0, 0], [1, 5, 7, 9, 4, 2], [1, 2, 0, 0, 0, 0]], np.int32)
 
 
-def encoder(**options: object) -> TextEncoder:
+def encoder(
+    cell: str = "lstm", layers: int = 1, bidirectional: bool = True, **options: Any
+) -> TextEncoder:
     keras.utils.set_random_seed(2)
-    layer = TextEncoder(11, **{"units": 4, "embedding": 3} | options)  # type: ignore[arg-type]
+    recurrent = Recurrent(
+        cell, 4, layers=layers, bidirectional=bidirectional, dropout=options.get("dropout", 0.5)
+    )
+    layer = TextEncoder(11, recurrent, **{"embedding": 3} | options)
     layer.build()
     return layer
 
