@@ -34,13 +34,9 @@ class EncoderHead(keras.layers.Layer):
         head: keras.layers.Layer,
         top: keras.Model | None = None,
     ) -> None:
-        """Join a backbone, an encoder and a head.
+        """Join a built encoder and a head, which is built here if it is not yet.
 
-        Args:
-            backbone: from pixels to a grid or vector of features; None for texts.
-            encoder: a built encoder.
-            head: built here if it is not yet.
-            top: the trainable part of a backbone whose other part stays frozen.
+        `backbone` maps pixels to a grid or vector of features; `top` is its trainable part.
         """
         super().__init__()
         self.backbone, self.encoder, self.head, self.top = backbone, encoder, head, top
@@ -63,10 +59,7 @@ class EncoderHead(keras.layers.Layer):
         return self.encoder(features, *mask, training=training)
 
     def optimize_for_inference(self) -> EncoderHead:
-        """Return a faster model with the same outputs, for inference only.
-
-        See `models.backbones.batch_norm_folding`, and `optimize_for_inference` of the head.
-        """
+        """Return a faster model with the same outputs, for inference only."""
         backbone = None if self.backbone is None else freeze_for_inference(self.backbone)
         return EncoderHead(backbone, self.encoder, self.head.optimize_for_inference())
 

@@ -206,25 +206,22 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
 
 
 def _small(name: str, size: int, weights: str) -> keras.Model:
-    from_file = weights not in ("auto", "random")
-    if from_file and not SMALL[name].trainable:
+    model = BUILDERS[name](size)
+    if weights in ("auto", "random"):
+        return model
+    if not SMALL[name].trainable:
         raise ValueError(f"{name} has no weights: omit them")
     if weights == "imagenet":
         raise ValueError(
             f"{name} has no ImageNet weights: use 'random' or the path of a weights file"
         )
-    model = BUILDERS[name](size)
-    if from_file:
-        _load_weights(model, weights)
-    return model
+    return _load_weights(model, weights)
 
 
 def _efficientnet_lite(name: str, size: int, weights: str) -> keras.Model:
     pretrained = weights in ("auto", "imagenet")
     model = efficientnet_lite(name, image_size=size, pretrained=pretrained)
-    if not pretrained and weights != "random":
-        _load_weights(model, weights)
-    return model
+    return model if pretrained or weights == "random" else _load_weights(model, weights)
 
 
 def _application(name: str, size: int, weights: str) -> keras.Model:
@@ -260,8 +257,8 @@ def _application(name: str, size: int, weights: str) -> keras.Model:
     return keras.Model(images, model(scale(images)), name=model.name)
 
 
-def _load_weights(model: keras.Model, weights: str) -> None:
-    """Load a weights file; errors name the file."""
+def _load_weights(model: keras.Model, weights: str) -> keras.Model:
+    """Load a weights file into a model and return it; errors name the file."""
     if not Path(weights).is_file():
         raise ValueError(
             f"weights: no file {weights!r}; give the path of a .weights.h5 file, 'imagenet' or "
@@ -273,6 +270,7 @@ def _load_weights(model: keras.Model, weights: str) -> None:
             model.load_weights(weights)
     except (OSError, ValueError, LookupError, UserWarning) as error:
         raise ValueError(f"weights: {weights} does not fit {model.name}: {error}") from error
+    return model
 
 
 def _from_keras_file(path: Path, weights: str, image_size: int | None) -> keras.Model:

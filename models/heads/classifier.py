@@ -35,12 +35,10 @@ class Classifier(keras.layers.Layer):
         class_weights: Sequence[float] | None = None,
         pooling: str = "summary",
     ) -> None:
-        """Create a head.
+        """Create a head for `classes` classes.
 
-        Args:
-            classes: number of classes K.
-            class_weights: weight of each class in the loss, K values; None for equal weights.
-            pooling: "summary", "mean", "max" or "attention".
+        `class_weights` are their weights in the loss; `pooling` is "summary", "mean", "max" or
+        "attention".
         """
         super().__init__()
         self.pooling = pooling

@@ -1,7 +1,7 @@
 """Decoder cells: three ways to use a memory in one decoding step.
 
 Each uses any recurrent cell of `models.layers.cells`; the equations name the LSTM, like the papers.
-All three share one interface, for training and for search:
+For training and for search:
 
     cache = cell.prepare(memory)             # computed once per memory
     state = cell.initial_state(memory)       # from the memory's summary
@@ -119,16 +119,14 @@ class ShowAttendTellCell(_DecoderCell):
         β_t = σ(W_β h_{t-1})
         h_t, c_t = LSTM([x_t; β_t ⊙ z_t]; h_{t-1}, c_{t-1})
 
-    Two differences from the paper. Its query is h_{t-1} alone, without the last word: after "a red"
-    it cannot attend to the red object. And its gate is a scalar; here it has a value per dimension
-    of z_t.
+    Unlike the paper's, the query includes the last word (after "a red" it attends to red objects),
+    and the gate has a value per dimension of z_t.
     """
 
     def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
-        """See `ShowTellCell`; the attention, the costliest part, has half as many units."""
         super().__init__(units, cell, name)
         self.cell = CELLS[cell](units, name=cell)
-        self.attention = AdditiveAttention(units // 2, name="attention")
+        self.attention = AdditiveAttention(units // 2, name="attention")  # the costliest part
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
@@ -182,7 +180,6 @@ class UpDownCell(_DecoderCell):
     """
 
     def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
-        """See `ShowTellCell`; the attention has half as many units."""
         super().__init__(units, cell, name)
         self.attend = CELLS[cell](units, name="attend")
         self.language = CELLS[cell](units, name="language")

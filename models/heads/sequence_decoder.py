@@ -137,7 +137,7 @@ class SequenceDecoder(keras.layers.Layer):
             training: whether to apply dropout.
 
         Returns:
-            float32 `[rows, time, cell.output_depth]`, for `compute_logits`.
+            float32 `[rows, time, depth]`, for `compute_logits`.
         """
         embedded = self.drop_words(self._embed(tokens), training=training)
         return self.cell.unroll(embedded, memory, example_index)
@@ -185,7 +185,6 @@ class TableDecoder(keras.layers.Layer):
     """
 
     def __init__(self, decoder: SequenceDecoder) -> None:
-        """Compute the table of a decoder; all other weights are shared with it."""
         super().__init__()
         self.decoder = decoder
         table = decoder.project(tf.range(decoder.vocabulary))

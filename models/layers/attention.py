@@ -13,12 +13,11 @@ MASKED = -1e9  # finite, so that a fully masked row does not become NaN
 class AdditiveAttention(keras.layers.Layer):
     """Attention of Bahdanau et al. (2015): e_i = vᵀ tanh(W_k m_i + W_q h), α = softmax(e).
 
-    The context is Σ α_i m_i. `keys` returns W_k m, which is the same at every step. Several queries
-    may share one memory, which is not repeated: `batch * beams` queries, batch-major.
+    The context is Σ α_i m_i; keys and queries have `units` dimensions. `keys` returns W_k m, the
+    same at every step. Several queries may share one memory: `batch * beams`, batch-major.
     """
 
     def __init__(self, units: int, name: str | None = None) -> None:
-        """Create a layer whose keys and queries have `units` dimensions."""
         super().__init__(name=name)
         self.units = units
         self.to_key = Linear(units, name="key")
@@ -49,7 +48,7 @@ class AdditiveAttention(keras.layers.Layer):
             keys: float32 `[batch, items, units]` from `keys`.
             values: float32 `[batch, items, depth]`.
             mask: bool `[batch, items]`.
-            extra_query: float32 `[batch * beams, units]`, added to W_q h: another projection.
+            extra_query: float32 `[batch * beams, units]`, added to W_q h.
 
         Returns:
             The context `[batch * beams, depth]` and α `[batch * beams, items]`.

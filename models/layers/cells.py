@@ -43,7 +43,6 @@ class Cell(keras.layers.Layer):
     BIAS_INITIALIZER: ClassVar[Any] = "zeros"
 
     def __init__(self, units: int, name: str | None = None) -> None:
-        """Create a cell of `units` hidden units."""
         super().__init__(name=name)
         self.units, self.width = units, self.GATES * units
         self.bias_shape: tuple[int, ...] = (self.width,)
@@ -83,8 +82,7 @@ class RNNCell(Cell):
 
         h_t = tanh(W_hh h_{t-1} + W_xh x_t + b)
 
-    Its Jacobian ∂h_t/∂h_{t-1} = diag(tanh′(·)) W_hh = diag(1 - h_t²) W_hh multiplies a gradient at
-    every step of backpropagation through time: see `pipelines.diagnostics.gradient_flow`.
+    Its Jacobian is ∂h_t/∂h_{t-1} = diag(1 - h_t²) W_hh: see `pipelines.diagnostics.gradient_flow`.
 
     >>> cell = RNNCell(3)
     >>> cell.build((None, 2))
@@ -118,7 +116,6 @@ class GRUCell(Cell):
     GATES = 3
 
     def __init__(self, units: int, name: str | None = None) -> None:
-        """See `Cell`."""
         super().__init__(units, name)
         self.bias_shape = (2, self.width)  # b_x over b_h
 

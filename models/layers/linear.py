@@ -33,15 +33,7 @@ def to_matmul_precision(x: tf.Tensor) -> tf.Tensor:
 
 
 def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Multiply factors in the precision of products.
-
-    Args:
-        x: `[..., depth]`.
-        kernel: `[depth, width]`, or a batch of such with the rank of `x`.
-
-    Returns:
-        float32 `[..., width]`.
-    """
+    """Multiply `[..., depth]` by `[depth, width]`, or by a batch of the rank of `x`, to float32."""
     if x.shape.rank == kernel.shape.rank:
         return tf.cast(tf.matmul(x, kernel), tf.float32)
     rows = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)  # one large product

@@ -92,7 +92,7 @@ def unroll(step: Step, inputs: tf.Tensor, state: Any, name: str = "decoder") -> 
         name: of the recorded loop.
 
     Returns:
-        The outputs, float32 `[batch, time, width]`.
+        float32 `[batch, time, width]`.
     """
     inputs = tf.transpose(inputs, [1, 0, 2])
     products = _Products()

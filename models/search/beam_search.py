@@ -5,11 +5,9 @@ the row's pool of finished sentences if it is among the `beams` most likely of a
 the pool is ranked by length-penalized score. A row is finished when no unfinished hypothesis can
 still reach the `n_best`: log P only falls, so log P / penalty(max_words) bounds every later score.
 Once the pool holds `beams` sentences, the penalty of the current length is used instead: otherwise
-most rows would run to `max_words` without a change. (A full pool alone is not enough: it may hold
-poor early endings while the most likely sentence is unfinished.) With one beam this is greedy
-search. A finished row has no live hypothesis, so nothing in it can change; the loop ends when all
-rows are finished. A few sentences are much longer than the others: whenever a quarter of the active
-rows are finished, they leave the batch, and later steps cost less.
+most rows would run to `max_words` without a change. With one beam this is greedy search. A few
+sentences are much longer than the others: whenever a quarter of the active rows are finished, they
+leave the batch, and later steps cost less.
 """
 
 from __future__ import annotations
@@ -55,14 +53,9 @@ class Search(NamedTuple):
 def beam_search(
     step: Step, state: Any, memory: Any, batch: tf.Tensor | int, options: SearchOptions
 ) -> Hypotheses:
-    """Return the `n_best` sentences per row, best score first.
+    """Return the `n_best` sentences of each of `batch` rows, best score first.
 
-    Args:
-        step: see `models.search.hypotheses`.
-        state: nest of tensors [batch, ...].
-        memory: nest of tensors [batch, ...].
-        batch: number of rows.
-        options: see `SearchOptions`.
+    Args: see `models.search.hypotheses`; of `state`, one row for each row of the batch.
     """
 
     def unfinished(search: Search, *_: Any) -> tf.Tensor:
@@ -175,9 +168,9 @@ def _expand(
 ) -> tuple[Paths, tf.Tensor]:
     """Return the most likely continuations of `live` [batch, k], best first, and which end.
 
-    `log_probs` and `ids` [batch * k, count] are the best next tokens of each. At most k <= beams of
-    them are END, so 2 * beams continuations suffice for the pool and the next beam.
+    `log_probs` and `ids` [batch * k, count] are the best next tokens of each.
     """
+    # At most k <= beams are END: 2 * beams continuations suffice for the pool and the next beam.
     batch, width = tf.unstack(tf.shape(live.log_probs))
     count = ids.shape[1]
     totals = live.log_probs[:, :, None] + tf.reshape(log_probs, [batch, width, count])

@@ -9,18 +9,15 @@ A search does not depend on a model, only on a function of one decoding step,
     logits     float32 [N, V]
     attention  float32 [N, M], the attention weights over the memory
 
-N is batch * hypotheses per row, batch-major (row = b * hypotheses + k). Both may change between
-calls: a beam starts with one hypothesis, and finished rows leave the batch. V is static; batch may
-be None in a graph. The whole search is one `tf.while_loop` of stock ops: it runs eagerly, in a
-`tf.function` and in a SavedModel.
+N is batch * hypotheses per row, batch-major. Both may change between calls: a beam starts with one
+hypothesis, and finished rows leave the batch. V is static. The whole search is one `tf.while_loop`
+of stock ops: it runs eagerly, in a `tf.function` and in a SavedModel.
 
 The search space is all sentences of at most `max_words` words, each followed by END: at the last
-step only END is allowed, so a longer caption is truncated there and its score includes END. PAD and
-START are never chosen; `SearchOptions` may forbid more tokens. Forbidding a token does not change
-the probabilities of the others. If no token is allowed, END is chosen. Logits with a NaN or +inf
-(or only -inf) end their hypothesis at once, with the log-probability `IMPOSSIBLE`.
-
-The searches are in `models.search.sampling` and `models.search.beam_search`.
+step only END is allowed, and the score includes it. PAD and START are never chosen; `SearchOptions`
+may forbid more tokens, which does not change the probabilities of the others. If no token is
+allowed, END is chosen. Logits with a NaN or +inf (or only -inf) end their hypothesis at once, with
+the log-probability `IMPOSSIBLE`.
 """
 
 from __future__ import annotations

@@ -27,10 +27,7 @@ ALL_TOKENS = 2**31 - 1  # more than any vocabulary has
 def greedy(
     step: Step, state: Any, memory: Any, batch: tf.Tensor | int, options: SearchOptions
 ) -> Hypotheses:
-    """Return the sentence of the most likely next words (n = 1); ties go to the lower id.
-
-    `state` and `memory` have leading dimension batch. `beam_search` with one beam returns the same.
-    """
+    """Return the sentence of the most likely next words (n = 1); ties go to the lower id."""
 
     def most_likely(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
         return tf.zeros_like(log_probs[:, :1], tf.int32)
@@ -139,10 +136,10 @@ def _generate(
     samples: int,
     choices: int | None,
 ) -> Hypotheses:
-    """Generate `samples` independent hypotheses per row, each next word selected by `choose`.
+    """Generate `samples` independent hypotheses per row.
 
-    `choose(time, log_probs [N, choices])` returns int32 [N, 1], an index into the `choices` most
-    likely words, best first; None means all V in the order of their ids.
+    `choose(time, log_probs [N, choices])` returns int32 [N, 1], the next word: an index into the
+    `choices` most likely words, best first; None means all V in the order of their ids.
     """
     count = batch * samples
     state = tf.nest.map_structure(lambda part: tf.repeat(part, samples, axis=0), state)
