@@ -18,13 +18,9 @@ Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Table(abc.ABC):
-    """The model inputs of a split, one row per example.
+    """The model inputs of a split, one row per example."""
 
-    Attributes:
-        ids: the examples' ids, in the order of the rows.
-    """
-
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # in the order of the rows
 
     @property
     @abc.abstractmethod
@@ -32,9 +28,9 @@ class Table(abc.ABC):
         """The shape and type of what `read` returns, for any number of rows."""
 
     @property
-    @abc.abstractmethod
     def lengths(self) -> list[int]:
         """The number of time steps of each row, 1 for images."""
+        return [1] * len(self.ids)
 
     @abc.abstractmethod
     def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> Inputs:
@@ -42,7 +38,7 @@ class Table(abc.ABC):
 
         Args:
             positions: the rows, int `[batch]`.
-            rng: for training, the generator that augmentation uses; None: no augmentation.
+            rng: of augmentation, in training only.
 
         Returns:
             `[batch, ...]`; for clips, frames `[batch, time, ...]`, zero after the end of shorter
@@ -56,21 +52,15 @@ class Table(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class FrameTable(Table):
-    """What images and clips share; an image is a clip of one frame.
+    """What images and clips share.
 
     A frame is uint8 `[height, width, 3]` pixels, float16 `[cells, depth]` or `[depth]` features, or
     float16 `[height, width, channels]` from the frozen part of a backbone.
-
-    Attributes:
-        rows: memory-mapped `[frames, 1 or 2, ...]`; the second of two is mirrored.
-        flips: which examples are mirrored with probability 0.5 in training, bool `[examples]`, or
-            one value for all.
-        augmentation: of pixels, in training.
     """
 
-    rows: np.ndarray
-    flips: np.ndarray | bool = False
-    augmentation: Augmentation | None = None
+    rows: np.ndarray  # memory-mapped `[frames, 1 or 2, ...]`; the second of two is mirrored
+    flips: np.ndarray | bool = False  # whether to mirror half in training; `[examples]` or for all
+    augmentation: Augmentation | None = None  # of pixels, in training
 
     def _choose_mirrored(
         self, positions: np.ndarray, rng: np.random.Generator | None
@@ -90,11 +80,6 @@ class ImageTable(FrameTable):
         """The shape and type of what `read` returns."""
         return tf.TensorSpec([None, *self.rows.shape[2:]], self.rows.dtype)
 
-    @property
-    def lengths(self) -> list[int]:
-        """The number of frames of each image."""
-        return [1] * len(self.ids)
-
     def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return some images, `[len(positions), ...]`."""
         mirror = self._choose_mirrored(positions, rng)
@@ -109,19 +94,12 @@ class ImageTable(FrameTable):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipTable(FrameTable):
-    """Clips, one row of `rows` per frame.
+    """Clips, one row of `rows` per frame."""
 
-    Attributes:
-        frames: the number of stored frames of each clip, int `[clips]`.
-        pairs: whether each frame's pixels come with those of the frame before, as more channels.
-        max_frames: the number of frames read of a clip; None: all.
-        speed_jitter: the largest change of a clip's speed in training, as a share.
-    """
-
-    frames: np.ndarray
-    pairs: bool = False
-    max_frames: int | None = None
-    speed_jitter: float = 0.0
+    frames: np.ndarray  # stored of each clip, int `[clips]`
+    pairs: bool = False  # whether to add the pixels of the frame before as more channels
+    max_frames: int | None = None  # read of a clip; None: all
+    speed_jitter: float = 0.0  # the largest change of speed in training, as a share
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
@@ -174,13 +152,9 @@ class ClipTable(FrameTable):
 
 @dataclasses.dataclass(frozen=True)
 class TextTable(Table):
-    """Texts as word ids.
+    """Texts as word ids."""
 
-    Attributes:
-        rows: int32 arrays `[START, words…, END]`.
-    """
-
-    rows: Sequence[np.ndarray]
+    rows: Sequence[np.ndarray]  # int32 `[START, words…, END]`
 
     @property
     def spec(self) -> tf.TensorSpec:
