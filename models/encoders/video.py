@@ -48,9 +48,9 @@ class VideoEncoder(keras.layers.Layer):
             dropout: dropout rate of the v_t and of the outputs.
         """
         super().__init__(autocast=False)  # features may be float16
-        self.recurrent, self.units = recurrent, recurrent.units
-        self.motion, self.norm, self.times = motion, norm, times
+        self.units, self.motion, self.norm, self.times = recurrent.units, motion, norm, times
         self.project = Linear(self.units, name="project")
+        self.recurrent = recurrent
         self.drop_frames = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
 
