@@ -90,7 +90,7 @@ def test_words_with_a_common_affix_share_part_of_their_embedding() -> None:
 
 def test_variational_dropout_uses_one_mask_for_all_words() -> None:
     tokens = np.full((4, 9), 5, np.int32)
-    options = {"dropout": 0.5, "embedding_dropout": 0.0}
+    options: dict[str, Any] = {"dropout": 0.5, "embedding_dropout": 0.0}
     values = encoder(**options, variational=True)(tokens, training=True).values.numpy()
     gone = values == 0
     assert gone.any() and not gone.all()
