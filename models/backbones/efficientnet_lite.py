@@ -108,7 +108,11 @@ def _norm(x: Any, name: str, *, activate: bool = False) -> Any:
 
 
 def _round_filters(filters: float) -> int:
-    """Round to a multiple of 8, never down by more than a tenth."""
+    """Round to a multiple of 8, never down by more than a tenth.
+
+    >>> [_round_filters(filters) for filters in (16, 24 * 1.1, 40 * 1.1, 16 * 1.1)]
+    [16, 24, 48, 16]
+    """
     rounded = max(8, int(filters + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * filters else rounded + 8
 

@@ -21,12 +21,6 @@ class Classifier(keras.layers.Layer):
     attention (Yang et al. 2016, "Hierarchical Attention Networks"):
 
         s = Σ α_i m_i,    α = softmax(vᵀ tanh(W_a m_i + b_a))
-
-    >>> head = Classifier(3)
-    >>> head.build(8)
-    >>> memory = Memory(tf.zeros([2, 5, 8]), tf.ones([2, 5], tf.bool), tf.zeros([2, 8]))
-    >>> tuple(head(memory).shape)
-    (2, 3)
     """
 
     def __init__(

@@ -83,11 +83,6 @@ class RNNCell(Cell):
         h_t = tanh(W_hh h_{t-1} + W_xh x_t + b)
 
     Its Jacobian is ∂h_t/∂h_{t-1} = diag(1 - h_t²) W_hh: see `pipelines.diagnostics.gradient_flow`.
-
-    >>> cell = RNNCell(3)
-    >>> cell.build((None, 2))
-    >>> [tuple(weight.shape) for weight in cell.get_weights()]
-    [(2, 3), (3, 3), (3,)]
     """
 
     GATES = 1
@@ -106,11 +101,6 @@ class GRUCell(Cell):
         h_t = z_t ⊙ h_{t-1} + (1 - z_t) ⊙ g_t
 
     The gates are in Keras's order z, r, g. b_z and b_r are sums of both rows of the bias.
-
-    >>> cell = GRUCell(3)
-    >>> cell.build((None, 2))
-    >>> [tuple(weight.shape) for weight in cell.get_weights()]
-    [(2, 9), (3, 9), (2, 9)]
     """
 
     GATES = 3
@@ -154,14 +144,6 @@ class LSTMCell(Cell):
         h_t = o_t ⊙ tanh(c_t)
 
     The gates are in Keras's order i, f, g, o.
-
-    >>> cell = LSTMCell(3)
-    >>> cell.build((None, 2))
-    >>> [tuple(weight.shape) for weight in cell.get_weights()]
-    [(2, 12), (3, 12), (12,)]
-    >>> state = cell.step(cell.project(tf.zeros([5, 2])), cell.initial_state(5))
-    >>> tuple(state.h.shape)
-    (5, 3)
     """
 
     GATES = 4

@@ -65,13 +65,7 @@ def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
 
 
 class Linear(keras.layers.Layer):
-    """y = activation(x W + b), with the product computed by `matmul`.
-
-    >>> layer = Linear(3)
-    >>> layer.build((None, 2))
-    >>> tuple(layer(tf.ones([4, 5, 2])).shape)
-    (4, 5, 3)
-    """
+    """y = activation(x W + b), with the product computed by `matmul`."""
 
     def __init__(
         self,

@@ -50,12 +50,6 @@ class Recurrent(keras.layers.Layer):
 
     Attributes:
         depth: dimensions of the outputs; set by `build`.
-
-    >>> layer = Recurrent("gru", 3, layers=2, bidirectional=True)
-    >>> layer.build((None, None, 5))
-    >>> outputs, last = layer(tf.zeros([4, 7, 5]), tf.ones([4, 7], tf.bool))
-    >>> tuple(outputs.shape), tuple(last.shape)
-    ((4, 7, 6), (4, 6))
     """
 
     def __init__(
