@@ -71,6 +71,24 @@ class FrameTable(Table):
         flips = np.broadcast_to(self.flips, len(self.ids))[positions]
         return flips & (rng.random(len(positions)) < 0.5)
 
+    def _read_frames(
+        self,
+        frames: np.ndarray,
+        mirror: np.ndarray,
+        rng: np.random.Generator | None,
+        *,
+        alike: bool = False,
+    ) -> np.ndarray:
+        """Return some rows, mirrored and augmented, `[len(frames), ...]`."""
+        if self.rows.shape[1] == 2:
+            return self.rows[frames, mirror.astype(int)]
+        images = self.rows[frames, 0]
+        if images.dtype == np.uint8:
+            images[mirror] = images[mirror, :, ::-1]
+            if self.augmentation and rng:
+                images = self.augmentation.apply(images, rng, alike=alike)
+        return images
+
 
 class ImageTable(FrameTable):
     """Images, one row of `rows` each."""
@@ -82,14 +100,7 @@ class ImageTable(FrameTable):
 
     def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return some images, `[len(positions), ...]`."""
-        mirror = self._choose_mirrored(positions, rng)
-        if self.rows.shape[1] == 2:
-            return self.rows[positions, mirror.astype(int)]
-        images = self.rows[positions, 0]
-        images[mirror] = images[mirror, :, ::-1]
-        if self.augmentation and rng and images.dtype == np.uint8:
-            images = self.augmentation.apply(images, rng)
-        return images
+        return self._read_frames(positions, self._choose_mirrored(positions, rng), rng)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,22 +143,10 @@ class ClipTable(FrameTable):
             frames = chosen[number, real]
             if self.pairs:
                 frames = np.concatenate([frames, np.maximum(frames - 1, 0)])
-            clip = self._read_clip(start + frames, mirror[number], rng)
+            mirrored = np.full(len(frames), mirror[number])
+            clip = self._read_frames(start + frames, mirrored, rng, alike=True)
             clips[number, real] = np.concatenate(np.split(clip, 1 + self.pairs), axis=-1)
         return clips, mask
-
-    def _read_clip(
-        self, frames: np.ndarray, mirror: bool, rng: np.random.Generator | None
-    ) -> np.ndarray:
-        """Return some rows; all frames of a clip are augmented alike."""
-        if self.rows.shape[1] == 2:
-            return self.rows[frames, int(mirror)]
-        clip = self.rows[frames, 0]
-        if clip.dtype == np.uint8:
-            clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror else clip
-            if self.augmentation and rng:
-                clip = self.augmentation.apply(clip, rng, alike=True)
-        return clip
 
 
 @dataclasses.dataclass(frozen=True)
