@@ -33,18 +33,12 @@ class EncoderHead(keras.layers.Layer):
         encoder: keras.layers.Layer,
         head: keras.layers.Layer,
         top: keras.Model | None = None,
-        **kwargs: Any,
     ) -> None:
-        """Join a backbone, an encoder and a head.
+        """Join a built encoder and a head, which is built here if it is not yet.
 
-        Args:
-            backbone: from pixels to a grid or vector of features; None for texts.
-            encoder: a built encoder.
-            head: built here if it is not yet.
-            top: the trainable part of a backbone whose other part stays frozen.
-            kwargs: of `keras.layers.Layer`.
+        `backbone` maps pixels to a grid or vector of features; `top` is its trainable part.
         """
-        super().__init__(**kwargs)
+        super().__init__()
         self.backbone, self.encoder, self.head, self.top = backbone, encoder, head, top
         if not head.built:
             head.build(encoder.depth)
@@ -52,11 +46,7 @@ class EncoderHead(keras.layers.Layer):
     def encode(
         self, inputs: Tensors, *, training: bool = False, tune_backbone: bool = False
     ) -> Memory:
-        """Encode a batch.
-
-        The backbone is trained only if both `training` and `tune_backbone`; else it runs in
-        inference mode and passes no gradient.
-        """
+        """Encode a batch; without `training` and `tune_backbone`, the backbone gets no gradient."""
         features, *mask = inputs if isinstance(inputs, tuple) else (inputs,)
         if self.backbone is not None and features.shape.rank == 4 + len(mask):
             train_backbone = training and tune_backbone
@@ -69,10 +59,7 @@ class EncoderHead(keras.layers.Layer):
         return self.encoder(features, *mask, training=training)
 
     def optimize_for_inference(self) -> EncoderHead:
-        """Return a faster model with the same outputs, for inference only.
-
-        See `models.backbones.batch_norm_folding`, and `optimize_for_inference` of the head.
-        """
+        """Return a faster model with the same outputs, for inference only."""
         backbone = None if self.backbone is None else freeze_for_inference(self.backbone)
         return EncoderHead(backbone, self.encoder, self.head.optimize_for_inference())
 
@@ -99,8 +86,8 @@ def apply_backbone(
 
     Args:
         backbone: from float32 `[batch, height, width, 3 or 6]` to a grid or a vector of features.
-        pixels: in 0..255, `[batch, height, width, 3 or 6]`; of clips `[batch, time, ...]`.
-            Or feature maps, if `backbone` is the top of one.
+        pixels: in 0..255, `[batch, height, width, 3 or 6]`; of clips `[batch, time, ...]`; feature
+            maps for the top of a backbone.
         mask: of clips, bool `[batch, time]`; padded frames are skipped.
         training: whether the backbone runs in training mode.
 

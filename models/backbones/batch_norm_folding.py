@@ -41,10 +41,7 @@ def fold_batch_norms(model: keras.Model) -> keras.Model:
 
     After a convolution y = K ∗ x + b a batch norm is γ (y - μ) / √(σ² + ε) + β, which is again a
     convolution, with K γ / √(σ² + ε) (Jacob et al. 2018, section 3.2). A norm after any other layer
-    is kept. All other layers are shared with the model, which does not change.
-
-    Args:
-        model: a functional or sequential model; nested models of other kinds are not changed.
+    is kept. All other layers are shared with the model, which is functional or sequential.
     """
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs[0], model.outputs[0], name=model.name)

@@ -27,24 +27,15 @@ from models.backbones.names import VARIANTS
 CLASSES = 1000
 
 
-class Stage(NamedTuple):
-    """One row of table 1 of the paper: inverted bottlenecks of the same width."""
-
-    repeats: int
-    kernel: int
-    stride: int  # of the first block
-    expansion: int
-    filters: int
-
-
-STAGES = (
-    Stage(1, 3, 1, 1, 16),
-    Stage(2, 3, 2, 6, 24),
-    Stage(2, 5, 2, 6, 40),
-    Stage(3, 3, 2, 6, 80),
-    Stage(3, 5, 1, 6, 112),
-    Stage(4, 5, 2, 6, 192),
-    Stage(1, 3, 1, 6, 320),
+# Table 1 of the paper: repeats, kernel, stride of the first block, expansion, filters.
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
 )
 
 
@@ -73,14 +64,12 @@ def efficientnet_lite(
     x = keras.layers.Rescaling(1 / 128, offset=-127 / 128, name="rescale")(images)
     x = _norm(_conv(x, 32, "conv_stem", kernel=3, stride=2), "bn0", activate=True)
     block = 0
-    for index, stage in enumerate(STAGES):
-        # Deeper variants do not repeat the first and the last stage more often.
-        fixed = index in (0, len(STAGES) - 1)
-        repeats = stage.repeats if fixed else math.ceil(stage.repeats * variant.depth)
-        filters = _round_filters(stage.filters * variant.width)
+    for repeats, kernel, stride, expansion, filters in _STAGES:
+        if repeats > 1:  # deeper variants do not repeat the first and the last stage more often
+            repeats = math.ceil(repeats * variant.depth)
+        filters = _round_filters(filters * variant.width)
         for repeat in range(repeats):
-            stride = stage.stride if repeat == 0 else 1
-            x = _block(x, filters, stage.kernel, stride, stage.expansion, f"blocks_{block}")
+            x = _block(x, filters, kernel, 1 if repeat else stride, expansion, f"blocks_{block}")
             block += 1
     x = _norm(_conv(x, 1280, "conv_head"), "bn1", activate=True)
     if classifier:
@@ -195,16 +184,9 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 
 
 def read_torch_checkpoint(path: Path) -> dict[str, NDArray[Any]]:
-    """Read a checkpoint of tensors, saved by torch before 1.6, without torch.
+    """Return the arrays of a checkpoint by name, saved by torch before 1.6, without torch.
 
-    Loading a pickle can run any code; this reader allows only the few names that a checkpoint
-    needs.
-
-    Args:
-        path: a file `torch.save` wrote from a dict of tensors.
-
-    Returns:
-        The arrays by name.
+    Loading a pickle can run any code; this reader allows only the names that a checkpoint needs.
 
     Raises:
         ValueError: if the file is not a checkpoint, or refers to anything but tensors.

@@ -25,17 +25,16 @@ def build_backbone(
 ) -> keras.Model:
     """Build a backbone.
 
-    To fine-tune it, call it with `training=True` inside the gradient tape. The batch norms of a
-    pretrained backbone are frozen, so Keras runs them in inference mode: statistics of small
-    batches would degrade them. Those of a random one are trained.
+    The batch norms of a pretrained backbone are frozen, so Keras runs them in inference mode:
+    statistics of small batches would degrade them. Those of a random one are trained.
 
     Args:
         name: a key of `SMALL` or `VARIANTS` in `models.backbones.names`, any model of
-            `keras.applications` in any spelling (`mobilenet_v2`, `ResNet50`), or the path of a
-            `.keras` file with a model from `[batch, height, width, 3]` in 0..255 to a grid.
-        weights: the path of a `.weights.h5` or `.h5` file, for a `keras.applications` model one
-            without the classifier (`include_top=False`); "random"; "imagenet"; or "auto":
-            "imagenet", but "random" for a backbone in `SMALL`. A `.keras` file includes its own.
+            `keras.applications` in any spelling, or the path of a `.keras` file with a model from
+            `[batch, height, width, 3]` in 0..255 to a grid.
+        weights: the path of a `.weights.h5` or `.h5` file, without a classifier; "random";
+            "imagenet"; or "auto": "imagenet", but "random" for a backbone in `SMALL`. A `.keras`
+            file includes its own.
         image_size: height and width in pixels; `default_image_size(name)` if None.
 
     Returns:
@@ -43,9 +42,8 @@ def build_backbone(
         `[batch, h, w, channels]`.
 
     Raises:
-        ValueError: if the name is unknown, the image size too small for the model, the weights
-            missing, not downloadable or of another model, or the inputs or outputs of a `.keras`
-            file have another shape.
+        ValueError: if the name is unknown, the image size too small, the weights missing, not
+            downloadable or of another model, or a `.keras` file not a backbone.
 
     >>> build_backbone("small-cnn").output_shape
     (None, 4, 4, 128)
@@ -73,11 +71,10 @@ def _freeze_norms(model: keras.Model) -> keras.Model:
 
 
 def split_backbone(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Split a backbone into a frozen lower part and a trainable top.
+    """Split a backbone into a frozen lower part, whose outputs can be cached, and a trainable top.
 
     The top consists of the layers after the last downsampling: most of the weights, but a third of
-    the computation. Both parts share the backbone's layers. The outputs of the frozen part do not
-    change, so they can be cached.
+    the computation. Both parts share the backbone's layers.
 
     Args:
         model: from `build_backbone`.
@@ -113,8 +110,8 @@ def add_pooling(backbone: keras.Model, *, spatial: bool = False) -> keras.Model:
 
     Args:
         backbone: from `build_backbone`.
-        spatial: whether the vector is the global maximum followed by all cells, which keeps
-            positions; else it is the global average.
+        spatial: whether the vector is the global maximum and all cells, which keeps positions; else
+            it is the global average.
 
     >>> add_pooling(build_backbone("small-cnn"), spatial=True).output_shape
     (None, 2176)
@@ -135,9 +132,7 @@ def add_frame_differences(backbone: keras.Model) -> keras.Model:
     """Apply a backbone to each frame of a clip and to its difference from the previous frame.
 
     The difference is an image for the same weights, x_t - x_{t-1} + 127.5 clipped to 0..255: gray
-    where nothing moves. Such "RGB differences" replace optical flow as the second stream (Wang et
-    al. 2016, "Temporal Segment Networks"). They need stock ops only, so an export computes them as
-    training does.
+    where nothing moves (Wang et al. 2016, "Temporal Segment Networks").
 
     Args:
         backbone: float32 `[batch, height, width, 3]` → `[batch, ..., depth]`.
@@ -159,9 +154,7 @@ def add_frame_differences(backbone: keras.Model) -> keras.Model:
 
 
 def default_image_size(name: str) -> int:
-    """Return the height and width in pixels that a backbone was trained on.
-
-    It is 224 for a `.keras` file that accepts any size.
+    """Return the pixels per side that a backbone was trained on; 224 if it takes any size.
 
     Raises:
         ValueError: if the name is unknown, or the `.keras` file is not a backbone.
@@ -178,11 +171,10 @@ def default_image_size(name: str) -> int:
 
 
 def fingerprint(model: keras.Model) -> str:
-    """Return 16 hex digits that identify the function of a model.
+    """Return 16 hex digits that depend on a model's configuration and weights.
 
-    They depend on the configuration and every byte of the weights, but not on Keras's numbered
-    layer names (`conv2d_7`) or on what is trainable: a model that is rebuilt, or loaded from its
-    file, has the same fingerprint.
+    They do not depend on Keras's numbered layer names (`conv2d_7`) or on what is trainable: a model
+    that is rebuilt, or loaded from its file, has the same fingerprint.
     """
     config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
     digest = hashlib.sha256(config.encode())
@@ -214,25 +206,22 @@ def _canonical(config: Any, numbers: dict[str, int]) -> Any:
 
 
 def _small(name: str, size: int, weights: str) -> keras.Model:
-    from_file = weights not in ("auto", "random")
-    if from_file and not SMALL[name].trainable:
+    model = BUILDERS[name](size)
+    if weights in ("auto", "random"):
+        return model
+    if not SMALL[name].trainable:
         raise ValueError(f"{name} has no weights: omit them")
     if weights == "imagenet":
         raise ValueError(
             f"{name} has no ImageNet weights: use 'random' or the path of a weights file"
         )
-    model = BUILDERS[name](size)
-    if from_file:
-        _load_weights(model, weights)
-    return model
+    return _load_weights(model, weights)
 
 
 def _efficientnet_lite(name: str, size: int, weights: str) -> keras.Model:
     pretrained = weights in ("auto", "imagenet")
     model = efficientnet_lite(name, image_size=size, pretrained=pretrained)
-    if not pretrained and weights != "random":
-        _load_weights(model, weights)
-    return model
+    return model if pretrained or weights == "random" else _load_weights(model, weights)
 
 
 def _application(name: str, size: int, weights: str) -> keras.Model:
@@ -268,8 +257,8 @@ def _application(name: str, size: int, weights: str) -> keras.Model:
     return keras.Model(images, model(scale(images)), name=model.name)
 
 
-def _load_weights(model: keras.Model, weights: str) -> None:
-    """Load a weights file; errors name the file."""
+def _load_weights(model: keras.Model, weights: str) -> keras.Model:
+    """Load a weights file into a model and return it; errors name the file."""
     if not Path(weights).is_file():
         raise ValueError(
             f"weights: no file {weights!r}; give the path of a .weights.h5 file, 'imagenet' or "
@@ -281,6 +270,7 @@ def _load_weights(model: keras.Model, weights: str) -> None:
             model.load_weights(weights)
     except (OSError, ValueError, LookupError, UserWarning) as error:
         raise ValueError(f"weights: {weights} does not fit {model.name}: {error}") from error
+    return model
 
 
 def _from_keras_file(path: Path, weights: str, image_size: int | None) -> keras.Model:

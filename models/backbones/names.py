@@ -47,7 +47,7 @@ class SmallBackbone(NamedTuple):
     """A backbone of `models.backbones.small`, for which there are no pretrained weights."""
 
     image_size: int  # default height and width in pixels
-    trainable: bool  # whether its weights are trained from scratch; else they are constants
+    trainable: bool  # else its weights are constants
 
 
 SMALL = {

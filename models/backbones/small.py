@@ -17,7 +17,6 @@ def dct(size: int) -> keras.Model:
 
     The lowest frequencies describe a smooth, small object such as lips with few, nearly independent
     numbers (Ahmed, Natarajan & Rao 1974), a common input of lip reading (Potamianos et al. 2003).
-    They are linear in the pixels, so they are computed by one product.
 
     Args:
         size: height and width in pixels.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -11,7 +9,6 @@ from models.layers.linear import Linear
 from models.memory import Memory
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class ImageEncoder(keras.layers.Layer):
     """The grid cells become the items of a memory; their mean is the summary.
 
@@ -20,9 +17,7 @@ class ImageEncoder(keras.layers.Layer):
     distinguish left from right.
     """
 
-    def __init__(
-        self, depth: int = 512, dropout: float = 0.5, spread: float = 0.1, **kwargs: Any
-    ) -> None:
+    def __init__(self, depth: int = 512, dropout: float = 0.5, spread: float = 0.1) -> None:
         """Create an encoder.
 
         Args:
@@ -30,10 +25,9 @@ class ImageEncoder(keras.layers.Layer):
             dropout: dropout rate of the items.
             spread: standard deviation of the initial position embeddings. With 0.5 synthetic
                 scenes teach spatial relations sooner; photos score slightly better with 0.1.
-            kwargs: of `keras.layers.Layer`.
         """
-        super().__init__(autocast=False, **kwargs)  # features may be float16
-        self.depth, self.dropout_rate, self.spread = depth, dropout, spread
+        super().__init__(autocast=False)  # features may be float16
+        self.depth, self.spread = depth, spread
         self.project = Linear(depth, name="project")
         self.dropout = keras.layers.Dropout(dropout)
 
@@ -52,8 +46,3 @@ class ImageEncoder(keras.layers.Layer):
         values = self.dropout(values, training=training)
         mask = tf.ones(tf.shape(values)[:2], tf.bool)
         return Memory(values, mask, tf.reduce_mean(values, axis=1))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        own = {"depth": self.depth, "dropout": self.dropout_rate, "spread": self.spread}
-        return {**super().get_config(), **own}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -12,63 +10,42 @@ from models.memory import Memory
 from models.tokens import PAD, UNKNOWN
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class TextEncoder(keras.layers.Layer):
     """Word embeddings and recurrent layers: the items of the memory are h after each word.
 
     The embedding of a word is E[w]; with affixes it is x = E[w] + A[prefix of w] + A[suffix of w],
     so that rare words share parameters with others (as in fastText with all n-grams: Bojanowski et
-    al. 2017).
-
-    The summary is the final state; of a bidirectional layer, the final states of both directions,
-    concatenated. Padding does not change them.
+    al. 2017). The summary is the final state of each direction.
     """
 
     def __init__(
         self,
         vocabulary: int,
+        recurrent: Recurrent,
         *,
-        cell: str = "lstm",
-        units: int = 128,
-        layers: int = 1,
-        bidirectional: bool = True,
         embedding: int = 128,
         dropout: float = 0.5,
         embedding_dropout: float | None = None,
         word_dropout: float = 0.0,
         variational: bool = False,
         affixes: int = 0,
-        **kwargs: Any,
     ) -> None:
         """Create an encoder.
 
         Args:
             vocabulary: number of token ids.
-            cell: a name in `models.layers.cells.CELLS`.
-            units: hidden units of each cell.
-            layers: number of stacked recurrent layers; 0 for the mean of the embeddings.
-            bidirectional: whether each layer also runs backwards.
+            recurrent: the layers, built here.
             embedding: dimensions of the word embeddings.
             dropout: dropout rate of the outputs.
             embedding_dropout: dropout rate of the word embeddings; None: `dropout`.
-            word_dropout: fraction of words replaced by UNKNOWN in training (Dai & Le 2015).
-            variational: whether all outputs of a text share one dropout mask (Gal & Ghahramani
-                2016).
+            word_dropout: share of words replaced by UNKNOWN in training (Dai & Le 2015).
+            variational: whether all outputs of a text share a mask (Gal & Ghahramani 2016).
             affixes: number of prefixes and suffixes, including id 0 for none; 0 disables them.
                 `affix_numbers`, int32 `[vocabulary, 2]`, holds the two ids of each word.
-            kwargs: of `keras.layers.Layer`.
         """
-        super().__init__(**kwargs)
-        self.vocabulary, self.embedding_depth, self.dropout_rate = vocabulary, embedding, dropout
-        self.recurrent = Recurrent(
-            cell,
-            units,
-            layers=layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            name="recurrent",
-        )
-        self.variational, self.affixes = variational, affixes
+        super().__init__()
+        self.vocabulary, self.embedding_depth, self.affixes = vocabulary, embedding, affixes
+        self.recurrent = recurrent
         self.hide_words = keras.layers.Dropout(word_dropout)
         self.drop_words = keras.layers.Dropout(
             dropout if embedding_dropout is None else embedding_dropout
@@ -121,21 +98,3 @@ class TextEncoder(keras.layers.Layer):
         shared = tf.gather(self.affix_vectors, numbers)
         present = tf.cast(numbers > 0, tf.float32)[..., tf.newaxis]
         return vectors + tf.reduce_sum(present * shared, axis=-2)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        recurrent = self.recurrent
-        return {
-            **super().get_config(),
-            "vocabulary": self.vocabulary,
-            "cell": recurrent.cell,
-            "units": recurrent.units,
-            "layers": recurrent.layers,
-            "bidirectional": recurrent.bidirectional,
-            "embedding": self.embedding_depth,
-            "dropout": self.dropout_rate,
-            "embedding_dropout": self.drop_words.rate,
-            "word_dropout": self.hide_words.rate,
-            "variational": self.variational,
-            "affixes": self.affixes,
-        }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -12,14 +10,12 @@ from models.layers.rnn import Recurrent
 from models.memory import Memory
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class VideoEncoder(keras.layers.Layer):
     """The frames become the items of a memory, each with its context in time.
 
-    The features x_t of each frame are projected, v_t = ReLU(W x_t + b), and fed in order to
-    recurrent layers, optionally bidirectional: their states h_t are the items, the final state of
-    each direction the summary (Donahue et al. 2015; Venugopalan et al. 2015, S2VT). With 0 layers,
-    a baseline that ignores the order, the h_t are the v_t and the summary is their mean.
+    The features x_t of each frame are projected, v_t = ReLU(W x_t + b), and fed in order to a
+    `Recurrent` layer: its states h_t are the items, the final state of each direction the summary
+    (Donahue et al. 2015; Venugopalan et al. 2015, S2VT).
 
     If a frame is a grid, v_tc = ReLU(W x_tc + b + p_c) for each cell c with position embedding p_c,
     v_t = ReLU(V [v_t1; …; v_tC]), and the items are the cells of all frames, U v_tc + h_t, so that
@@ -35,42 +31,26 @@ class VideoEncoder(keras.layers.Layer):
 
     def __init__(
         self,
+        recurrent: Recurrent,
         *,
-        cell: str = "lstm",
-        units: int = 512,
-        layers: int = 1,
-        bidirectional: bool = False,
         motion: bool = False,
         norm: bool = False,
         times: bool = False,
         dropout: float = 0.5,
-        **kwargs: Any,
     ) -> None:
         """Create an encoder.
 
         Args:
-            cell: a name in `models.layers.cells.CELLS`.
-            units: hidden units of each cell, and dimensions of the v_t.
-            layers: number of stacked recurrent layers; 0 for the mean.
-            bidirectional: whether each layer also runs backwards.
+            recurrent: the layers, built here; the v_t have as many dimensions as their cells.
             motion: whether the differences x_t - x_{t-1} are concatenated to the x_t.
             norm: whether features are normalized per clip, before `motion`.
             times: whether the time embeddings τ_t are added.
             dropout: dropout rate of the v_t and of the outputs.
-            kwargs: of `keras.layers.Layer`.
         """
-        super().__init__(autocast=False, **kwargs)  # features may be float16
-        self.units, self.dropout_rate = units, dropout
-        self.motion, self.norm, self.times = motion, norm, times
-        self.project = Linear(units, name="project")
-        self.recurrent = Recurrent(
-            cell,
-            units,
-            layers=layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            name="recurrent",
-        )
+        super().__init__(autocast=False)  # features may be float16
+        self.units, self.motion, self.norm, self.times = recurrent.units, motion, norm, times
+        self.project = Linear(self.units, name="project")
+        self.recurrent = recurrent
         self.drop_frames = keras.layers.Dropout(dropout)
         self.drop_outputs = keras.layers.Dropout(dropout)
 
@@ -95,15 +75,13 @@ class VideoEncoder(keras.layers.Layer):
         """Encode a batch of clips.
 
         Args:
-            frames: `[batch, time, features]`, or `[batch, time, cells, features]`, of any float
-                type.
-            mask: bool `[batch, time]`, true for frames, false for the padding after them.
+            frames: `[batch, time, features]` or `[batch, time, cells, features]`, any float type.
+            mask: bool `[batch, time]`, false for the padding.
             training: whether to apply dropout.
 
         Returns:
-            A Memory with an item per frame, or per cell of a frame, in order of time: values
-            float32 `[batch, items, self.depth]`, zero for padding; summary float32
-            `[batch, self.depth]`.
+            A Memory of `self.depth` with an item per frame, or per cell of a frame, in order of
+            time; zero for padding.
         """
         frames = tf.cast(frames, tf.float32)
         if self.norm:
@@ -127,21 +105,6 @@ class VideoEncoder(keras.layers.Layer):
             real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         values = self.drop_outputs(values, training=training) * real
         return Memory(values, mask, self.drop_outputs(summary, training=training))
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        recurrent = self.recurrent
-        return {
-            **super().get_config(),
-            "cell": recurrent.cell,
-            "units": self.units,
-            "layers": recurrent.layers,
-            "bidirectional": recurrent.bidirectional,
-            "motion": self.motion,
-            "norm": self.norm,
-            "times": self.times,
-            "dropout": self.dropout_rate,
-        }
 
 
 def _join_cells(cells: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,10 +12,7 @@ from models.layers.linear import Linear
 from models.layers.losses import cross_entropy
 from models.memory import Memory
 
-POOLINGS = ("summary", "mean", "max", "attention")
 
-
-@keras.saving.register_keras_serializable(package="wordreel")
 class Classifier(keras.layers.Layer):
     """logits = W s + b for one vector s pooled from the memory.
 
@@ -25,12 +21,6 @@ class Classifier(keras.layers.Layer):
     attention (Yang et al. 2016, "Hierarchical Attention Networks"):
 
         s = Σ α_i m_i,    α = softmax(vᵀ tanh(W_a m_i + b_a))
-
-    >>> head = Classifier(3)
-    >>> head.build(8)
-    >>> memory = Memory(tf.zeros([2, 5, 8]), tf.ones([2, 5], tf.bool), tf.zeros([2, 8]))
-    >>> tuple(head(memory).shape)
-    (2, 3)
     """
 
     def __init__(
@@ -38,26 +28,14 @@ class Classifier(keras.layers.Layer):
         classes: int,
         class_weights: Sequence[float] | None = None,
         pooling: str = "summary",
-        **kwargs: Any,
     ) -> None:
-        """Create a head.
+        """Create a head for `classes` classes.
 
-        Args:
-            classes: number of classes K.
-            class_weights: weight of each class in the loss, K values; None for equal weights.
-            pooling: "summary", "mean", "max" or "attention".
-            kwargs: of `keras.layers.Layer`.
-
-        Raises:
-            ValueError: if the number of class weights is not K, or the pooling is unknown.
+        `class_weights` are their weights in the loss; `pooling` is "summary", "mean", "max" or
+        "attention".
         """
-        super().__init__(**kwargs)
-        if pooling not in POOLINGS:
-            raise ValueError(f"pooling is one of {', '.join(POOLINGS)}, not {pooling!r}")
+        super().__init__()
         self.pooling = pooling
-        if class_weights is not None and len(class_weights) != classes:
-            raise ValueError(f"{len(class_weights)} weights for {classes} classes")
-        self.classes = classes
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
         self.project = Linear(classes, name="project")
 
@@ -83,10 +61,9 @@ class Classifier(keras.layers.Layer):
         return self.project(tf.reduce_sum(weights * memory.values, axis=1))
 
     def attention_weights(self, memory: Memory) -> tf.Tensor:
-        """Return the weight of each item in s, float32 `[batch, items]`, unless s is the summary.
+        """Return the weight of each item in s, float32 `[batch, items]`.
 
-        With max pooling: the fraction of dimensions whose maximum is at the item (Conneau et al.
-        2017).
+        With max pooling: the share of dimensions whose maximum is at the item (Conneau et al.).
         """
         if self.pooling == "max":
             best = tf.argmax(self._masked(memory), axis=1)
@@ -120,14 +97,5 @@ class Classifier(keras.layers.Layer):
         return tf.reduce_sum(tf.gather(tf.constant(self.class_weights), targets))
 
     def optimize_for_inference(self) -> Classifier:
-        """Return the head itself: there is nothing to optimize."""
+        """Return the head itself."""
         return self
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "classes": self.classes,
-            "class_weights": self.class_weights,
-            "pooling": self.pooling,
-        }

@@ -1,7 +1,7 @@
 """Decoder cells: three ways to use a memory in one decoding step.
 
 Each uses any recurrent cell of `models.layers.cells`; the equations name the LSTM, like the papers.
-All three share one interface, for training and for search:
+For training and for search:
 
     cache = cell.prepare(memory)             # computed once per memory
     state = cell.initial_state(memory)       # from the memory's summary
@@ -20,7 +20,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.attention import AdditiveAttention
-from models.layers.cells import LSTMCell, find_cell, fused_lstm
+from models.layers.cells import CELLS, LSTMCell, fused_lstm
 from models.layers.linear import Linear, matmul
 from models.layers.unroll import unroll
 from models.memory import Memory, gather_rows
@@ -31,13 +31,11 @@ StepResult = tuple[tf.Tensor, Any, tf.Tensor]
 class Cache(NamedTuple):
     """The part of a decoding step that depends on the memory alone.
 
-    Attributes:
+    Attributes, of width 0 if a cell does not use them:
         keys: W_k m, float32 `[batch, items, units]`.
         values: float32 `[batch, items, depth]`.
         mask: bool `[batch, items]`.
         summary: a projection of the memory's summary, float32 `[batch, width]`.
-
-    A field that a cell does not use has width 0.
     """
 
     keys: tf.Tensor
@@ -49,35 +47,16 @@ class Cache(NamedTuple):
 class _DecoderCell(keras.layers.Layer):
     """Base of the decoder cells: the number of units, and an initial state from the summary."""
 
-    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """Create a decoder cell.
-
-        Args:
-            units: hidden units of the recurrent cells.
-            cell: their type, a name in `models.layers.cells.CELLS`.
-            kwargs: of `keras.layers.Layer`.
-
-        Raises:
-            ValueError: if the cell is unknown.
-        """
-        super().__init__(**kwargs)
-        self.units, self.cell_name = units, cell
-        self.state = find_cell(cell).STATE
+    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.units = units
+        self.state = CELLS[cell].STATE
         self.first_state = Linear(
             len(self.state._fields) * units, activation="tanh", name="first_state"
         )
 
     def unroll(self, embedded: tf.Tensor, memory: Memory, example_index: tf.Tensor) -> tf.Tensor:
-        """Run over given words (teacher forcing).
-
-        Args:
-            embedded: float32 `[rows, time, depth]`.
-            memory: of `batch` inputs.
-            example_index: int32 `[rows]`, the input that each row of words describes.
-
-        Returns:
-            float32 `[rows, time, output_depth]`.
-        """
+        """Run over embedded words, `[rows, time, depth]`: see `SequenceDecoder.teacher_force`."""
         cache = gather_rows(self.prepare(memory), example_index)
         initial = gather_rows(self.initial_state(memory), example_index)
 
@@ -92,12 +71,7 @@ class _DecoderCell(keras.layers.Layer):
         initial = self.first_state(memory.summary)
         return self.state(*tf.split(initial, len(self.state._fields), axis=-1))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "units": self.units, "cell": self.cell_name}
 
-
-@keras.saving.register_keras_serializable(package="wordreel")
 class ShowTellCell(_DecoderCell):
     """Show and Tell (Vinyals et al. 2015): the image sets the initial state.
 
@@ -105,10 +79,10 @@ class ShowTellCell(_DecoderCell):
     h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
     """
 
-    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """See `_DecoderCell`."""
-        super().__init__(units, cell, **kwargs)
-        self.cell = find_cell(cell)(units, name=cell)
+    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
+        """Create a cell with `units` hidden units; `cell` is a key of `CELLS`."""
+        super().__init__(units, cell, name)
+        self.cell = CELLS[cell](units, name=cell)
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
@@ -138,7 +112,6 @@ class ShowTellCell(_DecoderCell):
         return state.h, state, state.h[:, :0]
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class ShowAttendTellCell(_DecoderCell):
     """Show, Attend and Tell (Xu et al. 2015): gated soft attention at every step.
 
@@ -146,16 +119,14 @@ class ShowAttendTellCell(_DecoderCell):
         β_t = σ(W_β h_{t-1})
         h_t, c_t = LSTM([x_t; β_t ⊙ z_t]; h_{t-1}, c_{t-1})
 
-    Two differences from the paper. Its query is h_{t-1} alone, without the last word: after "a red"
-    it cannot attend to the red object. And its gate is a scalar; here it has a value per dimension
-    of z_t.
+    Unlike the paper's, the query includes the last word (after "a red" it attends to red objects),
+    and the gate has a value per dimension of z_t.
     """
 
-    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """See `_DecoderCell`; the attention, the costliest part, has half as many units."""
-        super().__init__(units, cell, **kwargs)
-        self.cell = find_cell(cell)(units, name=cell)
-        self.attention = AdditiveAttention(units // 2, name="attention")
+    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
+        super().__init__(units, cell, name)
+        self.cell = CELLS[cell](units, name=cell)
+        self.attention = AdditiveAttention(units // 2, name="attention")  # the costliest part
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
@@ -198,7 +169,6 @@ class UpDownState(NamedTuple):
     language: Any
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class UpDownCell(_DecoderCell):
     """The top-down decoder of Anderson et al. (2018): an attention LSTM and a language LSTM.
 
@@ -209,11 +179,10 @@ class UpDownCell(_DecoderCell):
     s is the memory's summary. The paper's initial states are zeros; here both are computed from s.
     """
 
-    def __init__(self, units: int, cell: str = "lstm", **kwargs: Any) -> None:
-        """See `_DecoderCell`; the attention has half as many units."""
-        super().__init__(units, cell, **kwargs)
-        self.attend = find_cell(cell)(units, name="attend")
-        self.language = find_cell(cell)(units, name="language")
+    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
+        super().__init__(units, cell, name)
+        self.attend = CELLS[cell](units, name="attend")
+        self.language = CELLS[cell](units, name="language")
         self.attention = AdditiveAttention(units // 2, name="attention")
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:

@@ -19,7 +19,6 @@ from models.tokens import PAD
 MAX_TABLE = 1 << 27  # bytes of `TableDecoder`: about 14,000 words of 512 units
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class SequenceDecoder(keras.layers.Layer):
     """Word embedding, a decoder cell, and a projection to the vocabulary.
 
@@ -38,27 +37,19 @@ class SequenceDecoder(keras.layers.Layer):
         units: int = 512,
         embedding: int = 512,
         dropout: float = 0.5,
-        **kwargs: Any,
     ) -> None:
         """Create a decoder.
 
         Args:
             vocabulary: number of token ids.
-            decoder: a name in `models.heads.decoder_cells.DECODERS`.
-            cell: a name in `models.layers.cells.CELLS`.
+            decoder: a key of `models.heads.decoder_cells.DECODERS`.
+            cell: a key of `models.layers.cells.CELLS`.
             units: hidden units of the cells; the attention has half as many.
             embedding: dimension d of the word embeddings.
             dropout: dropout rate of word embeddings and outputs.
-            kwargs: of `keras.layers.Layer`.
-
-        Raises:
-            ValueError: if the decoder or cell is unknown.
         """
-        super().__init__(**kwargs)
-        if decoder not in DECODERS:
-            raise ValueError(f"unknown decoder {decoder!r}; known: {', '.join(DECODERS)}")
-        self.vocabulary, self.decoder = vocabulary, decoder
-        self.units, self.depth, self.dropout_rate = units, embedding, dropout
+        super().__init__()
+        self.vocabulary, self.depth = vocabulary, embedding
         self.cell = DECODERS[decoder](units, cell, name=decoder.replace("-", "_"))
         self.to_embedding = Linear(embedding, name="to_embedding")
         self.drop_words = keras.layers.Dropout(dropout)
@@ -77,27 +68,24 @@ class SequenceDecoder(keras.layers.Layer):
         self.to_embedding.build((None, self.cell.output_depth))
         self.built = True
 
-    def prepare_search(self, memory: Memory) -> tuple[Step, Any, Cache]:
-        """Return the step function, its initial state and its memory, for `models.search`."""
-        return self.prepare_search_with(self.project, memory)
-
-    def prepare_search_with(
-        self, project: Callable[[tf.Tensor], tf.Tensor], memory: Memory
+    def prepare_search(
+        self, memory: Memory, project: Callable[[tf.Tensor], tf.Tensor] | None = None
     ) -> tuple[Step, Any, Cache]:
-        """Return the same as `prepare_search`, with another implementation of `project`."""
+        """Return the step function, its initial state and its memory, for `models.search`.
+
+        `project` replaces the method of this name.
+        """
         cache = self.cell.prepare(memory)
         cache = cache._replace(values=to_matmul_precision(cache.values))  # once, not at every step
-        return functools.partial(self._step, project), self.cell.initial_state(memory), cache
+        step = functools.partial(self._step, project or self.project)
+        return step, self.cell.initial_state(memory), cache
 
     def project(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return W_x x of each word: int32 `[...]` → `[..., width]`."""
         return self.cell.project(self._embed(tokens))
 
     def optimize_for_inference(self) -> SequenceDecoder | TableDecoder:
-        """Return a faster decoder with the same outputs, for search only.
-
-        With a very large vocabulary it is this decoder: the table would be too large.
-        """
+        """Return a faster decoder with the same outputs, for search only, if its table fits."""
         row = self.project(tf.range(1))
         fits = self.vocabulary * row.shape[-1] * row.dtype.size <= MAX_TABLE
         return TableDecoder(self) if fits else self
@@ -118,11 +106,7 @@ class SequenceDecoder(keras.layers.Layer):
                 int32 `[rows]`: the input that each row describes; and optionally a weight for
                 each row, float32 `[rows]`.
             smoothing: see `models.layers.losses.cross_entropy`.
-            sampling: fraction of input words replaced by predicted ones (scheduled sampling), or
-                None.
-
-        Returns:
-            float32 scalar.
+            sampling: share of input words replaced by predicted ones (scheduled sampling).
         """
         tokens, example_index, *weights = targets
         inputs, next_tokens = tokens[:, :-1], tokens[:, 1:]
@@ -153,7 +137,7 @@ class SequenceDecoder(keras.layers.Layer):
             training: whether to apply dropout.
 
         Returns:
-            float32 `[rows, time, cell.output_depth]`, for `compute_logits`.
+            float32 `[rows, time, depth]`, for `compute_logits`.
         """
         embedded = self.drop_words(self._embed(tokens), training=training)
         return self.cell.unroll(embedded, memory, example_index)
@@ -179,10 +163,10 @@ class SequenceDecoder(keras.layers.Layer):
     def _scheduled_sampling(
         self, memory: Memory, inputs: tf.Tensor, example_index: tf.Tensor, share: tf.Tensor
     ) -> tf.Tensor:
-        """Replace a share of the input words by the model's predictions.
+        """Replace a share of the input words by predictions (Bengio et al. 2015).
 
-        Scheduled sampling (Bengio et al. 2015) in two passes over all steps at once (Mihaylova &
-        Martins 2019): the first predicts each word from the true ones before it.
+        In two passes over all steps at once (Mihaylova & Martins 2019): the first predicts each
+        word from the true ones before it.
         """
         outputs = self.teacher_force(memory, inputs, example_index)
         predicted = self.compute_logits(tf.reshape(outputs, [-1, self.cell.output_depth]))
@@ -192,28 +176,15 @@ class SequenceDecoder(keras.layers.Layer):
         replace = (chance < share) & tf.not_equal(inputs, PAD)
         return tf.stop_gradient(tf.where(replace, words, inputs))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "vocabulary": self.vocabulary,
-            "decoder": self.decoder,
-            "cell": self.cell.cell_name,
-            "units": self.units,
-            "embedding": self.depth,
-            "dropout": self.dropout_rate,
-        }
-
 
 class TableDecoder(keras.layers.Layer):
-    """A `SequenceDecoder` for search only, with W_x x of every word computed in advance.
+    """A `SequenceDecoder` for search only, with a table of W_x x, `[vocabulary, width]`.
 
     With few rows a step is bound by the reading of weights, and W_x is among the largest; from the
-    table `[vocabulary, width]` of W_x x a step reads one row per hypothesis.
+    table a step reads one row per hypothesis.
     """
 
     def __init__(self, decoder: SequenceDecoder) -> None:
-        """Compute the table of a decoder; all other weights are shared with it."""
         super().__init__()
         self.decoder = decoder
         table = decoder.project(tf.range(decoder.vocabulary))
@@ -223,8 +194,8 @@ class TableDecoder(keras.layers.Layer):
 
     def prepare_search(self, memory: Memory) -> tuple[Step, Any, Cache]:
         """Return the step function, its initial state and its memory, for `models.search`."""
-        step, state, cache = self.decoder.prepare_search_with(
-            lambda tokens: tf.gather(self.table, tokens), memory
+        step, state, cache = self.decoder.prepare_search(
+            memory, lambda tokens: tf.gather(self.table, tokens)
         )
 
         def fast_step(*arguments: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:

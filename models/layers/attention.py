@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -12,20 +10,15 @@ from models.layers.linear import Linear, matmul
 MASKED = -1e9  # finite, so that a fully masked row does not become NaN
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class AdditiveAttention(keras.layers.Layer):
     """Attention of Bahdanau et al. (2015): e_i = vᵀ tanh(W_k m_i + W_q h), α = softmax(e).
 
-    The context is Σ α_i m_i. `keys` returns W_k m, which is the same at every step, so it is
-    computed once.
-
-    Several queries may share one memory: `query` then has `batch * beams` rows, batch-major; the
-    memory is not repeated.
+    The context is Σ α_i m_i; keys and queries have `units` dimensions. `keys` returns W_k m, the
+    same at every step. Several queries may share one memory: `batch * beams`, batch-major.
     """
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Create a layer whose keys and queries have `units` dimensions."""
-        super().__init__(**kwargs)
+    def __init__(self, units: int, name: str | None = None) -> None:
+        super().__init__(name=name)
         self.units = units
         self.to_key = Linear(units, name="key")
         self.to_query = Linear(units, use_bias=False, name="query")
@@ -55,7 +48,7 @@ class AdditiveAttention(keras.layers.Layer):
             keys: float32 `[batch, items, units]` from `keys`.
             values: float32 `[batch, items, depth]`.
             mask: bool `[batch, items]`.
-            extra_query: float32 `[batch * beams, units]`, added to W_q h: another projection.
+            extra_query: float32 `[batch * beams, units]`, added to W_q h.
 
         Returns:
             The context `[batch * beams, depth]` and α `[batch * beams, items]`.
@@ -69,7 +62,3 @@ class AdditiveAttention(keras.layers.Layer):
         weights = tf.exp(tf.nn.log_softmax(energies))  # faster than softmax for few rows on CPUs
         context = matmul(weights, values)
         return tf.reshape(context, [-1, depth]), tf.reshape(weights, [-1, items])
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "units": self.units}

@@ -16,13 +16,13 @@ from models.layers.linear import matmul
 
 
 class HiddenState(NamedTuple):
-    """The state of a vanilla RNN or a GRU: `h` alone, float32 `[batch, units]`."""
+    """The state of a vanilla RNN or a GRU, float32 `[batch, units]`."""
 
     h: tf.Tensor
 
 
 class LSTMState(NamedTuple):
-    """The state of an LSTM: `h` (hidden) and `c` (cell), both float32 `[batch, units]`."""
+    """The hidden and the cell state of an LSTM, float32 `[batch, units]`."""
 
     h: tf.Tensor
     c: tf.Tensor
@@ -42,15 +42,10 @@ class Cell(keras.layers.Layer):
     STATE: ClassVar[Any] = HiddenState
     BIAS_INITIALIZER: ClassVar[Any] = "zeros"
 
-    def __init__(self, units: int, **kwargs: Any) -> None:
-        """Create a cell of `units` hidden units."""
-        super().__init__(**kwargs)
+    def __init__(self, units: int, name: str | None = None) -> None:
+        super().__init__(name=name)
         self.units, self.width = units, self.GATES * units
-
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        """The shape of b."""
-        return (self.width,)
+        self.bias_shape: tuple[int, ...] = (self.width,)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create W_x `[input_shape[-1], width]`, W_h `[units, width]` and b."""
@@ -81,24 +76,13 @@ class Cell(keras.layers.Layer):
         """Run one step from inputs `[batch, depth]`."""
         return self.step(self.project(inputs), state)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {**super().get_config(), "units": self.units}
 
-
-@keras.saving.register_keras_serializable(package="wordreel")
 class RNNCell(Cell):
     """The vanilla RNN (Elman 1990), with the weights of `keras.layers.SimpleRNN`.
 
         h_t = tanh(W_hh h_{t-1} + W_xh x_t + b)
 
-    Its Jacobian ∂h_t/∂h_{t-1} = diag(tanh′(·)) W_hh = diag(1 - h_t²) W_hh multiplies a gradient at
-    every step of backpropagation through time: see `pipelines.diagnostics.gradient_flow`.
-
-    >>> cell = RNNCell(3)
-    >>> cell.build((None, 2))
-    >>> [tuple(weight.shape) for weight in cell.get_weights()]
-    [(2, 3), (3, 3), (3,)]
+    Its Jacobian is ∂h_t/∂h_{t-1} = diag(1 - h_t²) W_hh: see `pipelines.diagnostics.gradient_flow`.
     """
 
     GATES = 1
@@ -108,7 +92,6 @@ class RNNCell(Cell):
         return HiddenState(tf.tanh(projected + matmul(state.h, self.recurrent_kernel)))
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class GRUCell(Cell):
     """The GRU (Cho et al. 2014), reset after the product, with the weights of `keras.layers.GRU`.
 
@@ -118,19 +101,13 @@ class GRUCell(Cell):
         h_t = z_t ⊙ h_{t-1} + (1 - z_t) ⊙ g_t
 
     The gates are in Keras's order z, r, g. b_z and b_r are sums of both rows of the bias.
-
-    >>> cell = GRUCell(3)
-    >>> cell.build((None, 2))
-    >>> [tuple(weight.shape) for weight in cell.get_weights()]
-    [(2, 9), (3, 9), (2, 9)]
     """
 
     GATES = 3
 
-    @property
-    def bias_shape(self) -> tuple[int, ...]:
-        """The shape of b: b_x over b_h."""
-        return (2, self.width)
+    def __init__(self, units: int, name: str | None = None) -> None:
+        super().__init__(units, name)
+        self.bias_shape = (2, self.width)  # b_x over b_h
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b_x for any number of steps: `[..., depth]` → `[..., 3 * units]`."""
@@ -146,7 +123,7 @@ class GRUCell(Cell):
         return HiddenState(z * state.h + (1.0 - z) * g)
 
 
-def forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
+def _forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
     """Return zeros, but ones for the forget gate (Jozefowicz et al. 2015)."""
     units = shape[0] // 4
     return tf.concat(
@@ -154,7 +131,6 @@ def forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
     )
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class LSTMCell(Cell):
     """The LSTM (Hochreiter & Schmidhuber 1997), with the weights of `keras.layers.LSTM`.
 
@@ -168,19 +144,11 @@ class LSTMCell(Cell):
         h_t = o_t ⊙ tanh(c_t)
 
     The gates are in Keras's order i, f, g, o.
-
-    >>> cell = LSTMCell(3)
-    >>> cell.build((None, 2))
-    >>> [tuple(weight.shape) for weight in cell.get_weights()]
-    [(2, 12), (3, 12), (12,)]
-    >>> state = cell.step(cell.project(tf.zeros([5, 2])), cell.initial_state(5))
-    >>> tuple(state.h.shape)
-    (5, 3)
     """
 
     GATES = 4
     STATE = LSTMState
-    BIAS_INITIALIZER = staticmethod(forget_bias_one)
+    BIAS_INITIALIZER = staticmethod(_forget_bias_one)
 
     def step(self, projected: tf.Tensor, state: LSTMState) -> LSTMState:
         """Return h_t and c_t from `project`'s W_x x_t + b, h_{t-1} and c_{t-1}."""
@@ -193,24 +161,13 @@ class LSTMCell(Cell):
 CELLS: dict[str, type[Cell]] = {"rnn": RNNCell, "lstm": LSTMCell, "gru": GRUCell}
 
 
-def find_cell(name: str) -> type[Cell]:
-    """Return the cell of a name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    if name not in CELLS:
-        raise ValueError(f"unknown cell {name!r}; known: {', '.join(CELLS)}")
-    return CELLS[name]
-
-
 def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor:
     """Run a cell over a sequence with `keras.layers.LSTM`, which uses cuDNN's kernel on GPUs.
 
     Args:
-        cell: the cell whose weights are used and trained.
+        cell: its weights are used and trained.
         inputs: float32 `[batch, time, depth]`.
-        state: the initial state.
+        state: before the first step.
 
     Returns:
         h of each step, float32 `[batch, time, units]`.

@@ -14,11 +14,10 @@ _dtype = tf.float32
 
 @contextlib.contextmanager
 def matmul_precision(dtype: tf.DType) -> Iterator[None]:
-    """Compute the products traced inside this context in `dtype`; sums stay float32.
+    """Compute the products traced inside this context in `dtype`.
 
-    bfloat16 halves the memory traffic and, on processors with instructions for it, doubles the
-    speed. Only the factors are rounded: weights, states and everything between products stay
-    float32, so no loss scaling is needed (Kalamkar et al. 2019).
+    bfloat16 doubles the speed of processors with instructions for it. Only the factors are rounded,
+    so no loss scaling is needed (Kalamkar et al. 2019).
     """
     global _dtype
     before, _dtype = _dtype, dtype
@@ -34,15 +33,7 @@ def to_matmul_precision(x: tf.Tensor) -> tf.Tensor:
 
 
 def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Multiply factors in the precision of products.
-
-    Args:
-        x: `[..., depth]`.
-        kernel: `[depth, width]`, or a batch of such with the rank of `x`.
-
-    Returns:
-        float32 `[..., width]`.
-    """
+    """Multiply `[..., depth]` by `[depth, width]`, or by a batch of the rank of `x`, to float32."""
     if x.shape.rank == kernel.shape.rank:
         return tf.cast(tf.matmul(x, kernel), tf.float32)
     rows = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)  # one large product
@@ -73,21 +64,18 @@ def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
     return _matmul(x, kernel)
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class Linear(keras.layers.Layer):
-    """y = activation(x W + b), with the product computed by `matmul`.
-
-    >>> layer = Linear(3)
-    >>> layer.build((None, 2))
-    >>> tuple(layer(tf.ones([4, 5, 2])).shape)
-    (4, 5, 3)
-    """
+    """y = activation(x W + b), with the product computed by `matmul`."""
 
     def __init__(
-        self, units: int, activation: str | None = None, use_bias: bool = True, **kwargs: Any
+        self,
+        units: int,
+        activation: str | None = None,
+        use_bias: bool = True,
+        name: str | None = None,
     ) -> None:
         """Create a layer to `units` dimensions; `activation` is a name that Keras knows."""
-        super().__init__(**kwargs)
+        super().__init__(name=name)
         self.units, self.use_bias = units, use_bias
         self.activation = keras.activations.get(activation)
 
@@ -103,12 +91,3 @@ class Linear(keras.layers.Layer):
         """Map `[..., depth]` to `[..., units]`."""
         outputs = matmul(inputs, self.kernel)
         return self.activation(outputs + self.bias if self.use_bias else outputs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-        }

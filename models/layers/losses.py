@@ -15,9 +15,6 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0)
         logits: float32 `[words, V]`.
         targets: int32 `[words]`.
         smoothing: ε in [0, 1).
-
-    Returns:
-        float32 `[words]`.
     """
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     if smoothing:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from models.layers.cells import Cell, find_cell
+from models.layers.cells import CELLS, Cell
 from models.layers.unroll import unroll
 
 
@@ -20,12 +20,12 @@ def run_cell(
     Args:
         cell: a built cell.
         inputs: float32 `[batch, time, depth]`.
-        mask: bool `[batch, time]`, true for items, false for padding.
+        mask: bool `[batch, time]`, false for padding.
         backwards: whether to run from the last item to the first.
 
     Returns:
-        h after each item, in the order of the items, float32 `[batch, time, units]`. The state
-        after the whole sequence is the last of them (backwards: the first), also with padding.
+        h after each item, in the order of the items, float32 `[batch, time, units]`. The final
+        state is the last of them (backwards: the first), also with padding.
     """
     real = tf.cast(mask, tf.float32)[..., tf.newaxis]
     elements = tf.concat([cell.project(inputs), real], axis=-1)
@@ -42,7 +42,6 @@ def run_cell(
     return tf.reverse(outputs, axis=[1]) if backwards else outputs
 
 
-@keras.saving.register_keras_serializable(package="wordreel")
 class Recurrent(keras.layers.Layer):
     """Stacked recurrent layers, optionally bidirectional (Schuster & Paliwal 1997), with dropout.
 
@@ -51,12 +50,6 @@ class Recurrent(keras.layers.Layer):
 
     Attributes:
         depth: dimensions of the outputs; set by `build`.
-
-    >>> layer = Recurrent("gru", 3, layers=2, bidirectional=True)
-    >>> layer.build((None, None, 5))
-    >>> outputs, last = layer(tf.zeros([4, 7, 5]), tf.ones([4, 7], tf.bool))
-    >>> tuple(outputs.shape), tuple(last.shape)
-    ((4, 7, 6), (4, 6))
     """
 
     def __init__(
@@ -67,27 +60,21 @@ class Recurrent(keras.layers.Layer):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        **kwargs: Any,
     ) -> None:
         """Create the cells.
 
         Args:
-            cell: a name in `models.layers.cells.CELLS`.
+            cell: a key of `models.layers.cells.CELLS`.
             units: hidden units of each cell.
             layers: number of stacked layers; 0 for the mean.
             bidirectional: whether each layer also runs backwards; both outputs are concatenated.
             dropout: dropout rate between layers.
-            kwargs: of `keras.layers.Layer`.
-
-        Raises:
-            ValueError: if the cell is unknown.
         """
-        super().__init__(**kwargs)
-        self.cell, self.units, self.dropout_rate = cell, units, dropout
-        self.layers, self.bidirectional = layers, bidirectional
+        super().__init__(name="recurrent")
+        self.units, self.bidirectional = units, bidirectional
         directions = ("forwards", "backwards") if bidirectional else ("forwards",)
         self.cells = [
-            [find_cell(cell)(units, name=f"{direction}_{number}") for direction in directions]
+            [CELLS[cell](units, name=f"{direction}_{number}") for direction in directions]
             for number in range(layers)
         ]
         for layer in itertools.chain.from_iterable(self.cells):
@@ -111,12 +98,12 @@ class Recurrent(keras.layers.Layer):
 
         Args:
             inputs: float32 `[batch, time, depth]`.
-            mask: bool `[batch, time]`, true for items, false for padding.
+            mask: bool `[batch, time]`, false for padding.
             training: whether to apply dropout.
 
         Returns:
-            The last layer's h after each item, float32 `[batch, time, self.depth]`; and the
-            final state of each direction, `[batch, self.depth]`.
+            The last layer's h after each item, float32 `[batch, time, self.depth]`, and the final
+            state of each direction, `[batch, self.depth]`.
         """
         real = tf.cast(mask, tf.float32)[..., tf.newaxis]
         final = tf.reduce_sum(real * inputs, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0)
@@ -130,14 +117,3 @@ class Recurrent(keras.layers.Layer):
                 finals.append(outputs[1][:, 0])
             inputs, final = tf.concat(outputs, axis=-1), tf.concat(finals, axis=-1)
         return inputs, final
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments of the constructor."""
-        return {
-            **super().get_config(),
-            "cell": self.cell,
-            "units": self.units,
-            "layers": self.layers,
-            "bidirectional": self.bidirectional,
-            "dropout": self.dropout_rate,
-        }

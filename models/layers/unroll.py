@@ -28,13 +28,10 @@ Step = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class RecordedLoop:
-    """One loop run by `unroll`.
+    """One loop run by `unroll`, with its arguments.
 
     Attributes:
-        name: the name given to `unroll`.
-        step: the step given to `unroll`.
         inputs: float32 `[time, batch, depth]`.
-        initial_state: the state before the first step.
         state_taps: zeros like the state, `[time, batch, ...]`, added to it before each step: the
             gradient of `state_taps[t]` is that of the state before step t, from step t and later.
         outputs: float32 `[batch, time, width]`; the first of `width` are h.
@@ -89,13 +86,13 @@ def unroll(step: Step, inputs: tf.Tensor, state: Any, name: str = "decoder") -> 
     """Run `step(input_t, state) -> (output_t, state)` over time with `tf.scan`.
 
     Args:
-        step: one step, which multiplies by weights only with `models.layers.linear.matmul`.
+        step: multiplies by weights only with `models.layers.linear.matmul`.
         inputs: float32 `[batch, time, depth]`.
         state: the initial state, any nest of `[batch, ...]`.
-        name: name of the recorded loop.
+        name: of the recorded loop.
 
     Returns:
-        The outputs, float32 `[batch, time, width]`.
+        float32 `[batch, time, width]`.
     """
     inputs = tf.transpose(inputs, [1, 0, 2])
     products = _Products()

@@ -5,11 +5,9 @@ the row's pool of finished sentences if it is among the `beams` most likely of a
 the pool is ranked by length-penalized score. A row is finished when no unfinished hypothesis can
 still reach the `n_best`: log P only falls, so log P / penalty(max_words) bounds every later score.
 Once the pool holds `beams` sentences, the penalty of the current length is used instead: otherwise
-most rows would run to `max_words` without a change. (A full pool alone is not enough: it may hold
-poor early endings while the most likely sentence is unfinished.) With one beam this is greedy
-search. A finished row has no live hypothesis, so nothing in it can change; the loop ends when all
-rows are finished. A few sentences are much longer than the others: whenever a quarter of the active
-rows are finished, they leave the batch, and later steps cost less.
+most rows would run to `max_words` without a change. With one beam this is greedy search. A few
+sentences are much longer than the others: whenever a quarter of the active rows are finished, they
+leave the batch, and later steps cost less.
 """
 
 from __future__ import annotations
@@ -35,50 +33,29 @@ from models.tokens import END, START
 
 
 class Pool(NamedTuple):
-    """The best finished sentences, `beams` per row, best score first.
-
-    Attributes:
-        paths: the sentences.
-        scores: float32 [batch, beams]; -inf for an empty slot.
-    """
+    """The best finished sentences, `beams` per row, best score first."""
 
     paths: Paths
-    scores: tf.Tensor
+    scores: tf.Tensor  # float32 [batch, beams]; -inf for an empty slot
 
 
 class Search(NamedTuple):
-    """What changes at every step.
+    """What changes at every step."""
 
-    Attributes:
-        time: int32 scalar, the number of words so far.
-        live: unfinished sentences, best first.
-        pool: finished sentences.
-        state: decoder states of `live`, a nest of tensors [batch * k, ...].
-        attentions: the attention of each step.
-        offset: int32 scalar, number of attention rows so far.
-    """
-
-    time: tf.Tensor
-    live: Paths
+    time: tf.Tensor  # int32 scalar, the number of words so far
+    live: Paths  # unfinished sentences, best first
     pool: Pool
-    state: Any
-    attentions: tf.TensorArray
-    offset: tf.Tensor
+    state: Any  # decoder states of `live`, a nest of tensors [batch * k, ...]
+    attentions: tf.TensorArray  # the attention of each step
+    offset: tf.Tensor  # int32 scalar, the number of attention rows so far
 
 
 def beam_search(
     step: Step, state: Any, memory: Any, batch: tf.Tensor | int, options: SearchOptions
 ) -> Hypotheses:
-    """Return the `n_best` sentences per row, best score first.
+    """Return the `n_best` sentences of each of `batch` rows, best score first.
 
-    With at least as many beams as possible sentences this is exhaustive search.
-
-    Args:
-        step: see `models.search.hypotheses`.
-        state: nest of tensors [batch, ...]; repeated and reordered by the search.
-        memory: nest of tensors [batch, ...]; finished rows are removed from it.
-        batch: number of rows, an int or an int32 scalar.
-        options: see `SearchOptions`.
+    Args: see `models.search.hypotheses`; of `state`, one row for each row of the batch.
     """
 
     def unfinished(search: Search, *_: Any) -> tf.Tensor:
@@ -96,10 +73,8 @@ def beam_search(
         )
 
     # The beam starts with one hypothesis and widens at the first step.
-    live, empty = (
-        _initial_paths(batch, 1, 0.0, options),
-        _initial_paths(batch, options.beams, -math.inf, options),
-    )
+    live = _initial_paths(batch, 1, 0.0, options)
+    empty = _initial_paths(batch, options.beams, -math.inf, options)
     pool = Pool(empty, empty.log_probs)
     search = Search(0, live, pool, state, new_attention_array(), 0)
     shapes = _search_shapes(search, options)
@@ -193,9 +168,9 @@ def _expand(
 ) -> tuple[Paths, tf.Tensor]:
     """Return the most likely continuations of `live` [batch, k], best first, and which end.
 
-    `log_probs` and `ids` [batch * k, count] are the best next tokens of each. At most k <= beams of
-    them are END, so 2 * beams continuations suffice for the pool and the next beam.
+    `log_probs` and `ids` [batch * k, count] are the best next tokens of each.
     """
+    # At most k <= beams are END: 2 * beams continuations suffice for the pool and the next beam.
     batch, width = tf.unstack(tf.shape(live.log_probs))
     count = ids.shape[1]
     totals = live.log_probs[:, :, None] + tf.reshape(log_probs, [batch, width, count])

@@ -9,18 +9,15 @@ A search does not depend on a model, only on a function of one decoding step,
     logits     float32 [N, V]
     attention  float32 [N, M], the attention weights over the memory
 
-N is batch * hypotheses per row, batch-major (row = b * hypotheses + k). Both may change between
-calls: a beam starts with one hypothesis, and finished rows leave the batch. V is static; batch may
-be None in a graph. The whole search is one `tf.while_loop` of stock ops: it runs eagerly, in a
-`tf.function` and in a SavedModel.
+N is batch * hypotheses per row, batch-major. Both may change between calls: a beam starts with one
+hypothesis, and finished rows leave the batch. V is static. The whole search is one `tf.while_loop`
+of stock ops: it runs eagerly, in a `tf.function` and in a SavedModel.
 
 The search space is all sentences of at most `max_words` words, each followed by END: at the last
-step only END is allowed, so a longer caption is truncated there and its score includes END. PAD and
-START are never chosen; `SearchOptions` may forbid more tokens. Forbidding a token does not change
-the probabilities of the others. If no token is allowed, END is chosen. Logits with a NaN or +inf
-(or only -inf) end their hypothesis at once, with the log-probability `IMPOSSIBLE`.
-
-The searches are in `models.search.sampling` and `models.search.beam_search`.
+step only END is allowed, and the score includes it. PAD and START are never chosen; `SearchOptions`
+may forbid more tokens, which does not change the probabilities of the others. If no token is
+allowed, END is chosen. Logits with a NaN or +inf (or only -inf) end their hypothesis at once, with
+the log-probability `IMPOSSIBLE`.
 """
 
 from __future__ import annotations
@@ -45,12 +42,11 @@ class Hypotheses(NamedTuple):
     A row with fewer than n possible sentences is padded with empty ones of score -inf.
 
     Attributes:
-        tokens: int32 [batch, n, T], without START; END, then PAD after the last word.
-        lengths: int32 [batch, n], number of words without END.
+        tokens: int32 [batch, n, T], without START; PAD after END.
+        lengths: int32 [batch, n], words without END.
         scores: float32 [batch, n], log_probs / length penalty.
         log_probs: float32 [batch, n], the model's own log P(words, END).
-        attention: float32 [batch, n, T, M], attention weights of the step that chose each
-            token; 0 after END.
+        attention: float32 [batch, n, T, M], of the step that chose each token; 0 after END.
     """
 
     tokens: tf.Tensor
@@ -62,7 +58,7 @@ class Hypotheses(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """Options of a search.
+    """Options of a search; `Config` checks their ranges.
 
     Attributes:
         beams: hypotheses kept at each step (beam search only).
@@ -73,13 +69,6 @@ class SearchOptions:
         no_repeat_ngram_size: n-grams of this size occur at most once in a sentence; 0: no limit.
         suppress_unknown: never choose UNKNOWN.
         n_best: sentences returned per row (beam search only), at most `beams`.
-
-    Raises:
-        ValueError: if a value is out of its range.
-
-    >>> SearchOptions(n_best=8)
-    Traceback (most recent call last):
-    ValueError: n_best must be a whole number from 1 to beams = 5, not 8
     """
 
     beams: int = 5
@@ -89,20 +78,6 @@ class SearchOptions:
     no_repeat_ngram_size: int = 0
     suppress_unknown: bool = True
     n_best: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        check_integer("beams", self.beams, 1)
-        check_integer("max_words", self.max_words, 1)
-        check_integer("min_words", self.min_words, 0, ("max_words", self.max_words))
-        check_integer("no_repeat_ngram_size", self.no_repeat_ngram_size, 0)
-        check_integer("n_best", self.n_best, 1, ("beams", self.beams))
-        if not 0 <= self.length_penalty < math.inf:
-            raise ValueError(f"length_penalty must be finite and >= 0, not {self.length_penalty!r}")
-        if not isinstance(self.suppress_unknown, bool):
-            raise ValueError(
-                f"suppress_unknown must be True or False, not {self.suppress_unknown!r}"
-            )
 
     @property
     def history_length(self) -> int:
@@ -118,9 +93,9 @@ class Paths(NamedTuple):
     """Hypotheses during the search.
 
     Attributes:
-        history: int32 [batch, k, 2, history_length]: tokens, START first, PAD after the
-            last; and for each token the index of its attention row among those of all steps. The
-            indices are reordered with the beam, so the attention itself never moves.
+        history: int32 [batch, k, 2, history_length]: tokens, START first, PAD after the last; and
+            for each the index of its attention row among those of all steps, so that the attention
+            itself is never reordered.
         log_probs: float32 [batch, k]; -inf for an empty slot.
     """
 
@@ -150,9 +125,8 @@ def next_token_candidates(
         count: how many, at most V; None for all V in the order of their ids, which is faster.
 
     Returns:
-        log_probs: float32 [N, count], -inf for forbidden tokens; at least one is finite, the
-            first if `count` is given.
-        ids: int32 [N, count].
+        Their log-probabilities, float32 [N, count], -inf for forbidden ones, and ids, int32
+        [N, count]; at least one is finite, the first if `count` is given.
     """
     log_probs = tf.nn.log_softmax(logits)
     end = log_probs[:, END : END + 1]
@@ -219,7 +193,7 @@ def finished_hypotheses(
 ) -> Hypotheses:
     """Return finished hypotheses with their scores and the attention of each of their tokens."""
     tokens, rows = tf.unstack(paths.history[..., 1:], axis=2)
-    lengths = count_words(tokens)
+    lengths = tf.reduce_sum(tf.cast(tokens > END, tf.int32), axis=-1)
     attention = tf.gather(attentions.concat(), rows)
     return Hypotheses(
         tokens=tokens,
@@ -228,20 +202,3 @@ def finished_hypotheses(
         log_probs=paths.log_probs,
         attention=tf.where(tokens[..., None] == PAD, 0.0, attention),
     )
-
-
-def count_words(tokens: tf.Tensor) -> tf.Tensor:
-    """Return the number of words, UNKNOWN included, among the tokens [..., T]: int32 [...]."""
-    return tf.reduce_sum(tf.cast(tokens > END, tf.int32), axis=-1)
-
-
-def check_integer(
-    name: str, value: Any, lowest: int, highest: tuple[str, int] | None = None
-) -> None:
-    """Raise ValueError unless `value` is an integer in its range."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < lowest or (highest is not None and value > highest[1]):
-        rule = (
-            f">= {lowest}" if highest is None else f"from {lowest} to {highest[0]} = {highest[1]}"
-        )
-        raise ValueError(f"{name} must be a whole number {rule}, not {value!r}")

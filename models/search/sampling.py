@@ -13,7 +13,6 @@ from models.search.hypotheses import (
     Paths,
     SearchOptions,
     Step,
-    check_integer,
     finished_hypotheses,
     loop_shapes,
     new_attention_array,
@@ -28,10 +27,7 @@ ALL_TOKENS = 2**31 - 1  # more than any vocabulary has
 def greedy(
     step: Step, state: Any, memory: Any, batch: tf.Tensor | int, options: SearchOptions
 ) -> Hypotheses:
-    """Return the sentence of the most likely next words (n = 1); ties go to the lower id.
-
-    `state` and `memory` have leading dimension batch. `beam_search` with one beam returns the same.
-    """
+    """Return the sentence of the most likely next words (n = 1); ties go to the lower id."""
 
     def most_likely(time: tf.Tensor, log_probs: tf.Tensor) -> tf.Tensor:
         return tf.zeros_like(log_probs[:, :1], tf.int32)
@@ -62,20 +58,19 @@ def sample(
         step: see `models.search.hypotheses`.
         state: nest of tensors [batch, ...].
         memory: nest of tensors [batch, ...].
-        batch: number of rows, an int or an int32 scalar.
+        batch: number of rows.
         options: see `SearchOptions`.
-        seed: integer. A scalar seeds the batch: the same batch gives the same sentences. A tensor
-            [batch] seeds each row, which then gives the same sentences in any batch.
-        temperature: > 0, scalar or [batch]; 1 leaves the probabilities unchanged.
+        seed: integer, for the batch; or a tensor [batch], for each row, which then gives the same
+            sentences in any batch.
+        temperature: > 0, scalar or [batch].
         top_k: >= 0, scalar or [batch].
         top_p: in (0, 1], scalar or [batch].
-        samples: sentences per row; a Python int.
+        samples: sentences per row.
 
     Raises:
         ValueError: if a Python value is out of its range.
         tf.errors.InvalidArgumentError: if a tensor is out of its range, when the graph runs.
     """
-    check_integer("samples", samples, 1)
     # Without limits the words need no order, and sorting them takes most of the time.
     unlimited = not tf.is_tensor(top_k) and not tf.is_tensor(top_p) and top_k == 0 and top_p == 1
 
@@ -141,10 +136,10 @@ def _generate(
     samples: int,
     choices: int | None,
 ) -> Hypotheses:
-    """Generate `samples` independent hypotheses per row, each next word selected by `choose`.
+    """Generate `samples` independent hypotheses per row.
 
-    `choose(time, log_probs [N, choices])` returns int32 [N, 1], an index into the `choices` most
-    likely words, best first; None means all V in the order of their ids.
+    `choose(time, log_probs [N, choices])` returns int32 [N, 1], the next word: an index into the
+    `choices` most likely words, best first; None means all V in the order of their ids.
     """
     count = batch * samples
     state = tf.nest.map_structure(lambda part: tf.repeat(part, samples, axis=0), state)

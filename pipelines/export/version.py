@@ -33,7 +33,8 @@ Encode = Callable[[Any], Memory]
 class Preprocessing(Protocol):
     """The input of an export and how stock ops read it, see `pipelines.preprocessing`.
 
-    An implementation may also have `more_signatures`: further inputs and their readers, by name.
+    An implementation may also have `files`: functions that write an asset, by its name; and
+    `more_signatures`: further inputs and their readers, by name.
     """
 
     @property
@@ -42,9 +43,6 @@ class Preprocessing(Protocol):
 
     def read_in_graph(self, given: tf.Tensor, /) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the model's input for a batch, and which rows are valid, bool `[batch]`."""
-
-    def write_assets(self, folder: Path, /) -> list[Path]:
-        """Write the files that the export carries beside its graph; return their paths."""
 
     def description(self) -> dict[str, object]:
         """Return the entry "input" of wordreel.json."""
@@ -82,8 +80,8 @@ def write_export(
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
             folder = Path(scratch, "export")
-            assets = source.write_assets(folder.parent)
-            for file, write in files.items():
+            assets = []
+            for file, write in {**getattr(source, "files", {}), **files}.items():
                 assets.append(folder.with_name(file))
                 write(assets[-1])
             _save(folder, model, functions, assets)

@@ -30,15 +30,10 @@ Batch = tuple[Tensors, Tensors]
 
 @dataclasses.dataclass(frozen=True)
 class Captions:
-    """Every caption of a split as word ids, and the table row of its input.
+    """Every caption of a split as word ids, and the table row of its input."""
 
-    Attributes:
-        tokens: int32 arrays `[START, words…, END]`.
-        rows: int64 `[captions]`, positions in the table.
-    """
-
-    tokens: Sequence[np.ndarray]
-    rows: np.ndarray
+    tokens: Sequence[np.ndarray]  # int32 `[START, words…, END]`
+    rows: np.ndarray  # int64 `[captions]`, positions in the table
 
     @classmethod
     def encode(
@@ -72,7 +67,7 @@ class Captions:
             epoch: counted from 0.
             per_row: 0 sorts captions by length, see `batches_by_length`; otherwise rows are
                 shuffled, and up to `per_row` captions of a row are adjacent.
-            input_lengths: the length of each table row, added when sorting.
+            input_lengths: of each table row, added when sorting.
         """
         rng = np.random.default_rng([seed, epoch])
         if per_row:
@@ -122,14 +117,10 @@ def caption_batches(
     epoch: int,
     skip: int = 0,
 ) -> tf.data.Dataset:
-    """Return an epoch's batches of captions from number `skip` on.
+    """Return an epoch's batches of captions from number `skip` on: see `Captions.batches`.
 
-    Where rows are features, batches are sorted by length, so that there is little padding. While
-    the backbone is fine-tuned, batches are random, because its batch norms would otherwise see
-    only images whose captions have the same length; several captions then share one pass of their
-    image through the backbone.
-
-    Args: see `Captions.batches`.
+    While the backbone is fine-tuned, batches should be random (`per_row`): its batch norms would
+    otherwise see only images whose captions have the same length.
 
     Returns:
         Batches `(rows, (tokens, example_index))`: what `table.read` returns; int32
@@ -163,14 +154,8 @@ def read_batches(
 ) -> tf.data.Dataset:
     """Read batches from number `skip` on; augmentation depends on (seed, epoch, number) alone.
 
-    Args:
-        table: the inputs.
-        batches: the example numbers of each batch.
-        select: example numbers → table rows and targets.
-        target_spec: of the targets.
-        seed: of the run.
-        epoch: counted from 0.
-        skip: the number of batches to leave out.
+    `batches` are example numbers; `select` maps them to rows of the table and targets of
+    `target_spec`.
     """
 
     def generate() -> Iterator[tuple[object, object]]:
@@ -184,10 +169,9 @@ def read_batches(
 
 
 class Timed(Generic[Output]):
-    """Yields batches and measures how long the consumer waits for them.
+    """Yields batches and measures how many `seconds` the consumer waits for them.
 
-    Attributes:
-        seconds: the waiting time; the first batch does not count, because everything starts then.
+    The first batch does not count, because everything starts then.
     """
 
     def __init__(

@@ -47,25 +47,15 @@ class RowFunction(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImages(Generic[Item]):
-    """The images of which rows are computed. Nothing is read of those that are cached.
+    """The images of which rows are computed. Nothing is read of those that are cached."""
 
-    Attributes:
-        name: of the dataset and the split.
-        key: changes with the images' content.
-        count: returns the number of rows.
-        encoded: yields the encoded images in order, or pairs of them.
-        index: returns the values stored beside the rows, such as ids.
-        features: yields the rows themselves, `[1 or 2, ...]`, if the dataset has stored them.
-        pairs: whether `encoded` yields pairs, whose channels are concatenated.
-    """
-
-    name: str
-    key: tuple[str, ...]
-    count: Callable[[], int]
-    encoded: Callable[[], Iterator[bytes | list[bytes]]]
-    index: Callable[[], list[Item]]
-    features: Callable[[], Iterator[np.ndarray]] | None = None
-    pairs: bool = False
+    name: str  # of the dataset and the split
+    key: tuple[str, ...]  # changes with the images' content
+    count: Callable[[], int]  # of rows
+    encoded: Callable[[], Iterator[bytes | list[bytes]]]  # images in order, or pairs of them
+    index: Callable[[], list[Item]]  # the values stored beside the rows, such as ids
+    features: Callable[[], Iterator[np.ndarray]] | None = None  # stored rows, `[1 or 2, ...]`
+    pairs: bool = False  # whether `encoded` yields pairs, whose channels are concatenated
 
 
 def cached_rows(
@@ -85,13 +75,12 @@ def cached_rows(
         images: where they come from.
         cache: the folder of all tables.
         size: pixels per side.
-        box: the part of each image to use; None for all of it.
+        box: crop; None: the whole image.
         flips: whether to store the features of the mirrored image as well.
         backbone: a frozen model of float32 `[batch, size, size, 3]`, 6 channels for pairs; None
             for pixels.
-        backbone_fingerprint: of its weights and preprocessing.
-        keep_grid: whether to keep the rows and columns of its output, as another part of the
-            backbone needs them.
+        backbone_fingerprint: see `models.backbones.factory.fingerprint`.
+        keep_grid: whether to keep the rows and columns of its output.
 
     Returns:
         The index, and the rows, memory-mapped `[images, 1 or 2, ...]`.

@@ -27,12 +27,8 @@ def settings(
 ) -> dict[str, Any]:
     """Return the description of an encoder that a job stores, as JSON values.
 
-    Args:
-        backbone: see `build_backbone`.
-        weights: see `build_backbone`.
-        size: pixels per side; None: the backbone's default.
-        pooled: whether to store the mean of its grid, not the grid.
-        flips: whether to store the features of the mirrored image as well.
+    `pooled` stores the mean of the grid instead of the grid, `flips` the features of the mirrored
+    image as well; for the others, see `build_backbone`.
 
     Raises:
         UserError: for a backbone that does not exist or cannot be loaded.
@@ -89,10 +85,7 @@ class FrozenEncoder:
         )
 
     def __call__(self, encoded: Sequence[bytes]) -> np.ndarray:
-        """Return the rows of images, float16 `[images, cells, depth]`.
-
-        Pooled features are `[images, depth]`; with mirrored images, `[images, 2, ...]`.
-        """
+        """Return float16 `[images, cells, depth]`; `[images, 2, ...]` with mirrored images."""
         starts = range(0, len(encoded), BATCH)
         rows = np.concatenate([self._rows_of(encoded[at : at + BATCH]).numpy() for at in starts])
         return rows if self.flips else rows[:, 0]

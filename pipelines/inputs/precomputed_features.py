@@ -26,10 +26,10 @@ def can_use_stored_features(
         size: pixels per side that the backbone takes.
         fingerprint: of the backbone, up to its grid.
         flips: whether mirrored images are needed as well.
-        fine_tuned: whether the backbone, or its top, is trained: then it needs images.
+        fine_tuned: whether the backbone, or its top, is trained, which needs images.
         pooled: whether the mean of a grid is enough.
-        cropped: whether the backbone gets only a part of each image.
-        pairs: whether it gets frame differences as well.
+        cropped: whether frames are cropped.
+        pairs: whether frame differences are needed.
 
     Raises:
         UserError: if it has other features, and no images to compute those that are needed.

@@ -18,13 +18,9 @@ Inputs = np.ndarray | tuple[np.ndarray, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Table(abc.ABC):
-    """The model inputs of a split, one row per example.
+    """The model inputs of a split, one row per example."""
 
-    Attributes:
-        ids: the examples' ids, in the order of the rows.
-    """
-
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # in the order of the rows
 
     @property
     @abc.abstractmethod
@@ -32,9 +28,9 @@ class Table(abc.ABC):
         """The shape and type of what `read` returns, for any number of rows."""
 
     @property
-    @abc.abstractmethod
     def lengths(self) -> list[int]:
         """The number of time steps of each row, 1 for images."""
+        return [1] * len(self.ids)
 
     @abc.abstractmethod
     def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> Inputs:
@@ -42,7 +38,7 @@ class Table(abc.ABC):
 
         Args:
             positions: the rows, int `[batch]`.
-            rng: for training, the generator that augmentation uses; None: no augmentation.
+            rng: of augmentation, in training only.
 
         Returns:
             `[batch, ...]`; for clips, frames `[batch, time, ...]`, zero after the end of shorter
@@ -56,21 +52,15 @@ class Table(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class FrameTable(Table):
-    """What images and clips share; an image is a clip of one frame.
+    """What images and clips share.
 
     A frame is uint8 `[height, width, 3]` pixels, float16 `[cells, depth]` or `[depth]` features, or
     float16 `[height, width, channels]` from the frozen part of a backbone.
-
-    Attributes:
-        rows: memory-mapped `[frames, 1 or 2, ...]`; the second of two is mirrored.
-        flips: which examples are mirrored with probability 0.5 in training, bool `[examples]`, or
-            one value for all.
-        augmentation: of pixels, in training.
     """
 
-    rows: np.ndarray
-    flips: np.ndarray | bool = False
-    augmentation: Augmentation | None = None
+    rows: np.ndarray  # memory-mapped `[frames, 1 or 2, ...]`; the second of two is mirrored
+    flips: np.ndarray | bool = False  # whether to mirror half in training; `[examples]` or for all
+    augmentation: Augmentation | None = None  # of pixels, in training
 
     def _choose_mirrored(
         self, positions: np.ndarray, rng: np.random.Generator | None
@@ -81,6 +71,24 @@ class FrameTable(Table):
         flips = np.broadcast_to(self.flips, len(self.ids))[positions]
         return flips & (rng.random(len(positions)) < 0.5)
 
+    def _read_frames(
+        self,
+        frames: np.ndarray,
+        mirror: np.ndarray,
+        rng: np.random.Generator | None,
+        *,
+        alike: bool = False,
+    ) -> np.ndarray:
+        """Return some rows, mirrored and augmented, `[len(frames), ...]`."""
+        if self.rows.shape[1] == 2:
+            return self.rows[frames, mirror.astype(int)]
+        images = self.rows[frames, 0]
+        if images.dtype == np.uint8:
+            images[mirror] = images[mirror, :, ::-1]
+            if self.augmentation and rng:
+                images = self.augmentation.apply(images, rng, alike=alike)
+        return images
+
 
 class ImageTable(FrameTable):
     """Images, one row of `rows` each."""
@@ -90,38 +98,19 @@ class ImageTable(FrameTable):
         """The shape and type of what `read` returns."""
         return tf.TensorSpec([None, *self.rows.shape[2:]], self.rows.dtype)
 
-    @property
-    def lengths(self) -> list[int]:
-        """The number of frames of each image."""
-        return [1] * len(self.ids)
-
     def read(self, positions: np.ndarray, rng: np.random.Generator | None = None) -> np.ndarray:
         """Return some images, `[len(positions), ...]`."""
-        mirror = self._choose_mirrored(positions, rng)
-        if self.rows.shape[1] == 2:
-            return self.rows[positions, mirror.astype(int)]
-        images = self.rows[positions, 0]
-        images[mirror] = images[mirror, :, ::-1]
-        if self.augmentation and rng and images.dtype == np.uint8:
-            images = self.augmentation.apply(images, rng)
-        return images
+        return self._read_frames(positions, self._choose_mirrored(positions, rng), rng)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClipTable(FrameTable):
-    """Clips, one row of `rows` per frame.
+    """Clips, one row of `rows` per frame."""
 
-    Attributes:
-        frames: the number of stored frames of each clip, int `[clips]`.
-        pairs: whether each frame's pixels come with those of the frame before, as more channels.
-        max_frames: the number of frames read of a clip; None: all.
-        speed_jitter: the largest change of a clip's speed in training, as a share.
-    """
-
-    frames: np.ndarray
-    pairs: bool = False
-    max_frames: int | None = None
-    speed_jitter: float = 0.0
+    frames: np.ndarray  # stored of each clip, int `[clips]`
+    pairs: bool = False  # whether to add the pixels of the frame before as more channels
+    max_frames: int | None = None  # read of a clip; None: all
+    speed_jitter: float = 0.0  # the largest change of speed in training, as a share
 
     @property
     def spec(self) -> tuple[tf.TensorSpec, tf.TensorSpec]:
@@ -154,33 +143,17 @@ class ClipTable(FrameTable):
             frames = chosen[number, real]
             if self.pairs:
                 frames = np.concatenate([frames, np.maximum(frames - 1, 0)])
-            clip = self._read_clip(start + frames, mirror[number], rng)
+            mirrored = np.full(len(frames), mirror[number])
+            clip = self._read_frames(start + frames, mirrored, rng, alike=True)
             clips[number, real] = np.concatenate(np.split(clip, 1 + self.pairs), axis=-1)
         return clips, mask
-
-    def _read_clip(
-        self, frames: np.ndarray, mirror: bool, rng: np.random.Generator | None
-    ) -> np.ndarray:
-        """Return some rows; all frames of a clip are augmented alike."""
-        if self.rows.shape[1] == 2:
-            return self.rows[frames, int(mirror)]
-        clip = self.rows[frames, 0]
-        if clip.dtype == np.uint8:
-            clip = np.ascontiguousarray(clip[:, :, ::-1]) if mirror else clip
-            if self.augmentation and rng:
-                clip = self.augmentation.apply(clip, rng, alike=True)
-        return clip
 
 
 @dataclasses.dataclass(frozen=True)
 class TextTable(Table):
-    """Texts as word ids.
+    """Texts as word ids."""
 
-    Attributes:
-        rows: int32 arrays `[START, words…, END]`.
-    """
-
-    rows: Sequence[np.ndarray]
+    rows: Sequence[np.ndarray]  # int32 `[START, words…, END]`
 
     @property
     def spec(self) -> tf.TensorSpec:

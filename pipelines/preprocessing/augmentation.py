@@ -25,18 +25,12 @@ class Augmentation:
     """Limits of a random augmentation; each image gets its own random amounts.
 
     Pixels from outside the image repeat its edge.
-
-    Attributes:
-        translation: pixels in either direction.
-        rotation: degrees in either direction.
-        zoom: 0.2 for a scale between 1 / 1.2 and 1.2.
-        brightness: 0.2 for contrast and brightness changed by up to a fifth.
     """
 
-    translation: int = 0
-    rotation: float = 0.0
-    zoom: float = 0.0
-    brightness: float = 0.0
+    translation: int = 0  # pixels in either direction
+    rotation: float = 0.0  # degrees in either direction
+    zoom: float = 0.0  # 0.2 for a scale between 1 / 1.2 and 1.2
+    brightness: float = 0.0  # 0.2 for contrast and brightness changed by up to a fifth
 
     def __bool__(self) -> bool:
         """Return whether anything changes."""

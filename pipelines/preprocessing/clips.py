@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import tensorflow as tf
 
@@ -15,32 +15,18 @@ Clips = tuple[tf.Tensor, tf.Tensor]  # uint8 frames, and the mask of valid ones
 Read = Callable[[tf.Tensor], tuple[Clips, tf.Tensor]]
 
 
+@dataclasses.dataclass(frozen=True)
 class ClipPreprocessing:
-    """The input of an export whose model takes a clip.
+    """The input of an export whose model takes a clip."""
 
-    Attributes:
-        size: pixels per side that the backbone takes.
-        box: crop of each frame; None: the whole frame.
-        max_frames: the model reads one frame of each of so many equal segments; None: all frames.
-        sampling: which frames of a clip to send: the fields of `data.media.sampling.Sampling`.
-        views: 2 if each frame is stacked with the frame sent before it, along the channels.
-        cells: attention weights per frame.
-    """
+    size: int  # pixels per side that the backbone takes
+    box: Box | None  # crop of each frame; None: the whole frame
+    max_frames: int | None  # one frame of each of so many equal segments; None: all frames
+    sampling: Mapping[str, object]  # which frames to send: `data.media.sampling.Sampling`
+    views: int = 1  # 2: each frame is stacked with the one before it, along the channels
+    cells: int = 1  # attention weights per frame
 
     signature = tf.TensorSpec([None, None], tf.string, "frame_bytes")
-
-    def __init__(
-        self,
-        size: int,
-        box: Box | None,
-        max_frames: int | None,
-        sampling: Mapping[str, object],
-        views: int = 1,
-        cells: int = 1,
-    ) -> None:
-        """See the attributes."""
-        self.size, self.box, self.max_frames, self.sampling = size, box, max_frames, sampling
-        self.views, self.cells = views, cells
 
     @property
     def more_signatures(self) -> dict[str, tuple[tf.TensorSpec, Read]]:
@@ -55,9 +41,9 @@ class ClipPreprocessing:
             frame_bytes: string `[batch, time]`, encoded images; "" is padding, at any position.
 
         Returns:
-            The model's input: uint8 `[batch, frames, size, size, 3 * views]` and the mask of its
-            valid frames, bool `[batch, frames]`; an invalid previous frame is replaced by the frame
-            itself. And which clips are valid, bool `[batch]`.
+            The model's input: uint8 `[batch, frames, size, size, 3 * views]` (the frame itself for
+            an invalid previous one) and the mask of its valid frames, bool `[batch, frames]`; and
+            which clips are valid, bool `[batch]`.
         """
         selected, mask = self._select(frame_bytes, tf.not_equal(frame_bytes, ""))
         places = tf.where(mask)
@@ -92,12 +78,8 @@ class ClipPreprocessing:
     def _select(self, frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Select the frames that `select_frames` selects without `rng`, at least one.
 
-        Args:
-            frames: `[batch, time, ...]`.
-            real: bool `[batch, time]`, false for padding.
-
-        Returns:
-            `[batch, frames, views, ...]`, and bool `[batch, frames]`: the padding comes last.
+        `[batch, time, ...]` → `[batch, frames, views, ...]`; of both masks, the second has the
+        padding last.
         """
         shape = tf.shape(frames)
         none = tf.cast(shape[1:2] == 0, tf.int32)  # some ops fail for a clip without frames
@@ -114,11 +96,6 @@ class ClipPreprocessing:
         places = tf.where(mask, tf.cast(places, tf.int32), 0)
         views = [places, tf.maximum(places - 1, 0)][: self.views]
         return tf.gather(frames, tf.stack(views, axis=-1), batch_dims=1), mask
-
-    def write_assets(self, folder: Path) -> list[Path]:
-        """Return the files that an export needs beside its graph: none."""
-        del folder
-        return []
 
     def description(self) -> dict[str, object]:
         """Return the `input` entry of an export's wordreel.json."""

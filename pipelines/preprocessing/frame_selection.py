@@ -27,7 +27,7 @@ def select_frames(
         frames: int `[clips]`, the number of frames of each.
         segments: None: every frame.
         rng: None for the middle frames.
-        speed_jitter: largest change of speed, as a fraction; needs `rng`.
+        speed_jitter: largest change of speed, as a share; needs `rng`.
 
     Returns:
         Frame numbers, int `[clips, time]`, and which of them count, bool `[clips, time]`.

@@ -32,12 +32,12 @@ class Header(NamedTuple):
     """The facts in an image's header.
 
     Attributes:
-        encoded: scalar string, the bytes to decode. Of a GIF only the first frame is left, because
-            TensorFlow would decode all; its transparent color, black to TensorFlow, is an opaque
-            white.
+        encoded: scalar string, the bytes to decode; of a GIF only the first frame, whose
+            transparent color, black to TensorFlow, becomes an opaque white.
         pixels: int64 scalar; 0 for bytes that are not a JPEG, PNG, GIF or BMP, that TensorFlow
             decodes wrongly, or that need far more work or memory than their pixels.
-        transparent: bool scalar, whether it is a PNG with transparency.
+        transparent: bool scalar, whether it is a PNG with an alpha channel or a transparent color.
+            Decoded with four channels, another PNG may get an alpha that is not opaque.
         orientation: int32 scalar, EXIF's 1 (upright) to 8, of a JPEG; else 1.
     """
 
@@ -51,7 +51,7 @@ def read_header(encoded: tf.Tensor) -> Header:
     """Return the header of an image.
 
     Args:
-        encoded: scalar string, any bytes. An op fails if they only begin like a JPEG.
+        encoded: scalar string, any bytes; an op fails if they only begin like a JPEG.
     """
     readers: dict[bytes, Callable[[tf.Tensor], Header]] = {
         b"\xff\xd8\xff": _jpeg,
@@ -67,36 +67,8 @@ def read_header(encoded: tf.Tensor) -> Header:
     return header
 
 
-def is_transparent(encoded: tf.Tensor) -> tf.Tensor:
-    """Return whether an image is a PNG with an alpha channel or a transparent color.
-
-    Decoding another PNG with four channels, TensorFlow may return an alpha that is not opaque;
-    decoding any other format with four channels fails.
-
-    Args:
-        encoded: scalar string, any bytes.
-
-    Returns:
-        bool scalar.
-    """
-
-    def is_transparent_png() -> tf.Tensor:
-        png = to_bytes(encoded)
-        return _has_alpha(png, _chunk(png))
-
-    is_png = tf.strings.substr(encoded, 0, len(_PNG)) == _PNG
-    return tf.cond(is_png, is_transparent_png, lambda: False)
-
-
 def orientation(jpeg: tf.Tensor) -> tf.Tensor:
-    """Return the EXIF orientation of a JPEG.
-
-    Args:
-        jpeg: scalar string, any bytes.
-
-    Returns:
-        int32 scalar, 1..8; 1, upright, if there is no valid EXIF.
-    """
+    """Return the EXIF orientation of a JPEG, int32 scalar; 1, upright, without valid EXIF."""
     has_exif = tf.size(tf.strings.split(tf.strings.substr(jpeg, 0, _EXIF_HEAD), _EXIF)) > 1
     # Most JPEGs have none, and walking through their segments takes longer than decoding them.
     return tf.cond(has_exif, lambda: _orientation(to_bytes(jpeg, _EXIF_HEAD)), lambda: 1)
@@ -111,16 +83,13 @@ def to_bytes(encoded: tf.Tensor, limit: int = -1) -> tf.Tensor:
 def number(
     data: tf.Tensor, at: tf.Tensor | int, width: int, big: tf.Tensor | bool = True
 ) -> tf.Tensor:
-    """Read unsigned numbers.
+    """Read unsigned numbers, int64 `[...]`, of `width` bytes each.
 
     Args:
         data: uint8 `[bytes]` that ends with a 0, which is read for all positions past the end.
         at: int64 `[...]`, where each number begins.
         width: bytes of a number.
         big: whether the most significant byte comes first.
-
-    Returns:
-        int64 `[...]`.
     """
     places = tf.range(width, dtype=tf.int64)
     positions = tf.cast(at, tf.int64)[..., tf.newaxis] + places
@@ -175,7 +144,8 @@ def _png(encoded: tf.Tensor) -> Header:
     found = tf.reduce_any(chunk == _SOUGHT)  # else there are too many others before it
     texts = _count(encoded, b"zTXt") + _count(encoded, b"iTXt")
     pixels = tf.where(found & (texts <= MAX_TEXTS), height * width, 0)
-    return Header(encoded, pixels, _has_alpha(png, chunk))
+    has_alpha = tf.reduce_any(number(png, 25, 1) == tf.constant([4, 6], tf.int64))
+    return Header(encoded, pixels, has_alpha | (chunk == _SOUGHT[0]))
 
 
 def _count(encoded: tf.Tensor, mark: bytes) -> tf.Tensor:
@@ -193,12 +163,6 @@ def _chunk(png: tf.Tensor) -> tf.Tensor:
         maximum_iterations=MAX_PARTS,
     )
     return number(png, at + 4, 4)
-
-
-def _has_alpha(png: tf.Tensor, chunk: tf.Tensor) -> tf.Tensor:
-    """Return whether a PNG has an alpha channel or, before the pixels, a tRNS chunk."""
-    with_alpha = tf.reduce_any(number(png, 25, 1) == tf.constant([4, 6], tf.int64))
-    return with_alpha | (chunk == _SOUGHT[0])
 
 
 def _bmp(encoded: tf.Tensor) -> Header:

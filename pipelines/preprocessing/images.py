@@ -6,7 +6,7 @@ memory is allocated for an image before its header is checked.
 
 from __future__ import annotations
 
-from pathlib import Path
+import dataclasses
 
 import tensorflow as tf
 
@@ -16,28 +16,18 @@ from pipelines.preprocessing.image_headers import read_header
 from pipelines.preprocessing.resize import apply_orientation, decode_image
 
 
+@dataclasses.dataclass(frozen=True)
 class ImagePreprocessing:
-    """The input of an export whose model takes an image.
+    """The input of an export whose model takes an image."""
 
-    Attributes:
-        size: pixels per side that the backbone takes.
-        grid: rows and columns of its feature map.
-    """
+    size: int  # pixels per side that the backbone takes
+    grid: tuple[int, int]  # rows and columns of its feature map
 
     signature = tf.TensorSpec([None], tf.string, "image_bytes")
-
-    def __init__(self, size: int, grid: tuple[int, int]) -> None:
-        """See the attributes."""
-        self.size, self.grid = size, grid
 
     def read_in_graph(self, image_bytes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the model's input and which rows are valid, see `decode_or_flag`."""
         return decode_or_flag(image_bytes, self.size)
-
-    def write_assets(self, folder: Path) -> list[Path]:
-        """Return the files that an export needs beside its graph: none."""
-        del folder
-        return []
 
     def description(self) -> dict[str, object]:
         """Return the `input` entry of an export's wordreel.json."""
@@ -53,8 +43,8 @@ def decode_or_flag(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode a batch of images in parallel; flag those that are not valid.
 
-    Valid are complete JPEG, PNG, GIF (the first frame) and BMP files; formats and sizes may be
-    mixed. They are decoded and resized as in training; the EXIF orientation of JPEGs is applied.
+    Valid are complete JPEG, PNG, GIF (the first frame) and BMP files. They are decoded and resized
+    as in training; the EXIF orientation of JPEGs is applied.
 
     Args:
         image_bytes: string `[batch]`, any bytes.
@@ -63,8 +53,8 @@ def decode_or_flag(
         box: crop; None: the whole image.
 
     Returns:
-        images: uint8 `[batch, size, size, 3]`; zeros where not valid.
-        valid: bool `[batch]`.
+        Images, uint8 `[batch, size, size, 3]`, zeros where not valid; and which are, bool
+        `[batch]`.
     """
     batch = tf.size(image_bytes, tf.int64)
     images = (

@@ -7,32 +7,29 @@ import functools
 import tensorflow as tf
 
 from pipelines.config.crop import Box
-from pipelines.preprocessing.image_headers import is_transparent
 
 
 def decode_image(
-    encoded: tf.Tensor, size: int, box: Box | None = None, transparent: tf.Tensor | None = None
+    encoded: tf.Tensor, size: int, box: Box | None = None, transparent: tf.Tensor | bool = False
 ) -> tf.Tensor:
     """Decode and resize one image; transparent pixels become white.
 
-    Training reads the images that `data.media.images` stored, which shrinks and re-encodes images
-    larger than its `MAX_SIDE`; an export reads the original ones. Resized to 224 or 300 pixels, the
-    two differed by 0.3 to 1.1 gray levels per pixel on average, 99 % of the values by at most 4
-    (synthetic images with edges and noise, 1024 × 768 to 2400 × 1600 pixels, JPEG and PNG).
-    Features prepared without pixels come from plain JPEGs up to twice as long as `MAX_SIDE`, which
-    are not re-encoded: no difference.
+    Training reads images that `data.media.images` re-encoded if they were larger than its
+    `MAX_SIDE`; an export reads the original ones. Resized to 224 or 300 pixels, the two differed by
+    0.3 to 1.1 gray levels per pixel on average, 99 % of the values by at most 4 (synthetic images
+    with edges and noise, 1024 × 768 to 2400 × 1600 pixels).
 
     Args:
         encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
         size: pixels per side of the output, whatever the aspect ratio.
         box: crop; None: the whole image.
-        transparent: whether the image has transparent pixels, bool scalar; None: read it.
+        transparent: whether it is a PNG with transparent pixels, bool scalar; datasets have none.
 
     Returns:
         uint8 `[size, size, 3]`.
     """
     image = tf.cond(
-        is_transparent(encoded) if transparent is None else transparent,
+        tf.convert_to_tensor(transparent),
         lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
         lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
     )
@@ -64,16 +61,9 @@ def resize(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
 
 
 def apply_orientation(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Apply the EXIF orientation to a square image.
+    """Apply the EXIF orientation, int32 scalar, 1 (upright) to 8, to `[size, size, channels]`.
 
     It is cheaper after resizing than before, with the same result.
-
-    Args:
-        image: `[size, size, channels]`.
-        orientation: int32 scalar, 1 (upright) to 8.
-
-    Returns:
-        `[size, size, channels]`.
     """
     for needed, turn in (
         (orientation >= 5, lambda image: tf.transpose(image, [1, 0, 2])),

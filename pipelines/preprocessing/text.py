@@ -11,6 +11,7 @@ class is written out.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import sys
 import unicodedata
@@ -28,15 +29,9 @@ _FIRST_MARK = 0x300  # a text of lower code points is already normalized
 
 
 def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tensor:
-    """Encode each text as `vocabulary.encode` does, padded with PAD.
+    """Encode texts as `vocabulary.encode` does: string `[batch]` → int32 `[batch, time]`, padded.
 
-    Args:
-        texts: string `[batch]`, at least one; bytes that are not UTF-8 count as punctuation.
-        vocabulary: its words become constants of the graph.
-        max_words: further words are truncated.
-
-    Returns:
-        int32 `[batch, time]`.
+    There is at least one text; bytes that are not UTF-8 count as punctuation.
     """
     words = tokenize(texts, vocabulary.punctuation)[:, :max_words]
     ids = tf.ragged.map_flat_values(functools.partial(_word_ids, vocabulary), words)
@@ -60,15 +55,7 @@ def _word_ids(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:
 
 
 def tokenize(texts: tf.Tensor, punctuation: bool = False) -> tf.RaggedTensor:
-    """Split texts into lower-case words.
-
-    Args:
-        texts: string `[batch]`.
-        punctuation: whether to keep punctuation.
-
-    Returns:
-        Ragged string `[batch, (words)]`.
-    """
+    """Split texts, string `[batch]`, into lower-case words, ragged string `[batch, (words)]`."""
     points = tf.strings.unicode_decode(texts, "UTF-8", errors="replace")
     separators = tf.fill([points.nrows(), 1], tf.constant(_SEPARATOR, tf.int32))
     row = tf.concat([points, separators], axis=1).flat_values
@@ -249,16 +236,9 @@ def _ranges(points: Iterable[int]) -> Iterable[tuple[int, int]]:
     >>> list(_ranges([1, 2, 3, 7]))
     [(1, 3), (7, 7)]
     """
-    first = last = None
-    for point in points:
-        if last is not None and point == last + 1:
-            last = point
-            continue
-        if first is not None and last is not None:
-            yield first, last
-        first = last = point
-    if first is not None and last is not None:
-        yield first, last
+    for _, group in itertools.groupby(enumerate(points), lambda pair: pair[1] - pair[0]):
+        run = [point for _, point in group]
+        yield run[0], run[-1]
 
 
 @functools.cache

@@ -40,21 +40,13 @@ SPLITS = ("train", "validation", "test", "unseen")  # that recipes name; a datas
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A model with the inputs it reads and the outputs it is trained for.
-
-    Attributes:
-        config: of the run.
-        model: backbone, encoder and head layer, joined.
-        source: of the inputs.
-        head: for the outputs.
-        test_splits: the splits to score at the end.
-    """
+    """A model with the inputs it reads and the outputs it is trained for."""
 
     config: Config
     model: EncoderHead
     source: Source
     head: Head
-    test_splits: Sequence[str] = ()
+    test_splits: Sequence[str] = ()  # to score at the end
 
     def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
@@ -93,16 +85,11 @@ def raw_inputs(prepared: PreparedDataset, split: str) -> Iterable[tuple[str, Raw
 
 
 def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment:
-    """Return the experiment of a run, whose model has random weights.
-
-    Args:
-        config: of the run.
-        prepared: the dataset that `prepare` returned.
-        folder: the run directory, for the vocabulary or labels.
+    """Return the experiment of a run in `folder`, whose model has random weights.
 
     Raises:
-        UserError: for a split without examples to score, a model that cannot be built, or a folder
-            whose run was trained on other data.
+        UserError: for a split without examples to score, a model that cannot be built, or the
+            folder of a run on other data.
     """
     task = TASKS[config.task]
     test_splits = check_splits(

@@ -33,13 +33,9 @@ METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIO
 class CaptionHead:
     """The captions of a prepared dataset, and the part of the model that generates them.
 
-    Attributes:
+    Attributes, in addition to those of `Head`:
         vocabulary: the words of the training captions.
         options: of the beam search, shared by validation, evaluation and the export.
-        layer: Memory → words.
-        monitor: the score that selects the best epoch.
-        curves: the validation scores to plot in the report.
-        notes: lines for the report.
     """
 
     def __init__(self, config: Config, prepared: CaptionedDataset, run_dir: Path) -> None:
@@ -63,12 +59,11 @@ class CaptionHead:
         self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"
         if not path.exists():
-            captions = self._training_captions()
-            if not captions:
+            texts = self._training_captions()
+            if not texts:
                 raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            Vocabulary.build(captions, config.min_count, punctuation=config.keep_punctuation).save(
-                path
-            )
+            built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
+            built.save(path)
         self.vocabulary = Vocabulary.load(path)
         self.layer = SequenceDecoder(
             len(self.vocabulary),

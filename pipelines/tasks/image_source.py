@@ -20,15 +20,10 @@ from pipelines.tasks.media_source import MediaSource
 
 
 class ImageSource(MediaSource[StoredImages, bytes]):
-    """The images of a prepared dataset, and the parts of the model that encode them.
-
-    Attributes:
-        encoder: grid of features → Memory.
-        preprocessing: of an export.
-    """
+    """The images of a prepared dataset, and the parts of the model that encode them."""
 
     def __init__(self, config: Config, prepared: StoredImages, run_dir: Path) -> None:
-        """Build the backbone and the encoder; no image is read yet, and `run_dir` is not used."""
+        """Build the backbone and the encoder; no image is read yet."""
         del run_dir
         super().__init__(config, prepared)
         self._lower = None

@@ -32,12 +32,8 @@ BATCH = 100  # examples evaluated at once
 class LabelHead:
     """The classes of a prepared dataset, and the part of the model that predicts them.
 
-    Attributes:
+    Attributes, in addition to those of `Head`:
         classes: the labels, in the order of the logits.
-        layer: Memory → logits.
-        monitor: the score that selects the best epoch.
-        curves: the validation scores to plot in the report.
-        notes: lines for the report.
     """
 
     monitor = "accuracy"
@@ -79,10 +75,7 @@ class LabelHead:
         return -(-len(self._labels(self.config.train_split)) // self.config.batch_size)
 
     def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
-        """Return the training batches of an epoch from number `skip` on, sorted by length.
-
-        The targets are classes, int32 `[batch]`.
-        """
+        """Return the training batches of an epoch; the targets are classes, int32 `[batch]`."""
         config = self.config
         rows, classes = self._rows(table, config.train_split)
         batches = batches_by_length(

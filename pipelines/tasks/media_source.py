@@ -15,6 +15,7 @@ from data.common.errors import UserError
 from data.storage.cache import data_home
 from data.storage.prepared import Stored
 from models.backbones.factory import build_backbone, default_image_size
+from models.layers.rnn import Recurrent
 from pipelines.config.config import Config
 from pipelines.inputs.tables import FrameTable
 from pipelines.preprocessing.augmentation import Augmentation
@@ -27,12 +28,9 @@ Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the fram
 class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
     """The images or clips of a prepared dataset, and the backbone that computes their features.
 
-    Attributes:
-        backbone: pixels → features.
-        top: the part of it that is fine-tuned, if not all of it.
-        size: pixels per side that it takes.
+    Attributes, in addition to those of `Source`:
+        size: pixels per side that the backbone takes.
         augmentation: of pixels, while the whole backbone is fine-tuned.
-        notes: lines for the report.
     """
 
     top: keras.Model | None = None
@@ -102,3 +100,14 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
             yield
         except ValueError as error:
             raise UserError(f"--backbone {self.config.backbone}: {error}") from error
+
+
+def recurrent_layers(config: Config) -> Recurrent:
+    """Return the recurrent layers of an encoder of clips or texts."""
+    return Recurrent(
+        config.cell,
+        config.units,
+        layers=config.layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+    )

@@ -23,27 +23,25 @@ from pipelines.reports.thumbnails import Preview, PreviewOf
 
 
 class PreparedDataset(Protocol):
-    """A dataset on disk, ready for training.
-
-    Attributes:
-        name: of the dataset.
-        fingerprint: a hash that changes with the content.
-        splits: the number of examples of each split.
-        problems: the file that reports unusable examples.
-    """
+    """A dataset on disk, ready for training."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
     @property
-    def fingerprint(self) -> str: ...  # noqa: D102
+    def fingerprint(self) -> str:
+        """A hash that changes with the content."""
+
     @property
-    def splits(self) -> Mapping[str, int]: ...  # noqa: D102
+    def splits(self) -> Mapping[str, int]:
+        """The number of examples of each split."""
+
     @property
-    def problems(self) -> Path: ...  # noqa: D102
+    def problems(self) -> Path:
+        """The file that reports unusable examples."""
 
 
 class CaptionedDataset(PreparedDataset, Captioned, Protocol):
-    """A dataset whose examples have captions, or translations."""
+    """A dataset with captions or translations."""
 
 
 class LabeledDataset(PreparedDataset, Protocol):

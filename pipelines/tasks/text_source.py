@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -20,34 +22,29 @@ from pipelines.inputs.batches import note_truncation
 from pipelines.inputs.tables import TextTable
 from pipelines.preprocessing import text as text_graph
 from pipelines.reports.thumbnails import Preview
+from pipelines.tasks.media_source import recurrent_layers
 
 VOCABULARY = "source-vocabulary.txt"  # in a run directory and in an export's assets
 
 
+@dataclasses.dataclass(frozen=True)
 class TextPreprocessing:
-    """The input of an export whose model takes a text.
+    """The input of an export whose model takes a text."""
 
-    Attributes:
-        vocabulary: the words of the training texts.
-        max_words: further words are truncated.
-    """
+    vocabulary: Vocabulary  # the words of the training texts
+    max_words: int  # further words are truncated
 
     signature = tf.TensorSpec([None], tf.string, "text")
 
-    def __init__(self, vocabulary: Vocabulary, max_words: int) -> None:
-        """See the attributes."""
-        self.vocabulary, self.max_words = vocabulary, max_words
+    @property
+    def files(self) -> Mapping[str, Callable[[Path], object]]:
+        """The vocabulary, an asset of the export."""
+        return {VOCABULARY: self.vocabulary.save}
 
     def read_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the word ids of texts, string `[batch]`, and which have a word: bool `[batch]`."""
         ids = text_graph.encode(texts, self.vocabulary, self.max_words)
         return ids, tf.math.count_nonzero(ids, axis=1) > 2  # START and END are in every row
-
-    def write_assets(self, folder: Path) -> list[Path]:
-        """Write the vocabulary; return its path."""
-        path = folder / VOCABULARY
-        self.vocabulary.save(path)
-        return [path]
 
     def description(self) -> dict[str, object]:
         """Return the `input` entry of an export's wordreel.json."""
@@ -58,34 +55,26 @@ class TextPreprocessing:
 class TextSource:
     """The texts of a prepared dataset, and the part of the model that encodes them.
 
-    Attributes:
+    Attributes, in addition to those of `Source`:
         vocabulary: the words of the training texts.
-        encoder: word ids → Memory.
-        backbone, top: None; the encoder reads word ids.
-        preprocessing: of an export.
-        notes: lines for the report.
     """
 
     backbone: keras.Model | None = None
     top: keras.Model | None = None
 
     def __init__(self, config: Config, prepared: Texts, run_dir: Path) -> None:
-        """Build the vocabulary, or read the one that an earlier start of this run has built."""
+        """Build the vocabulary and the encoder, or read the vocabulary of an earlier start."""
         self.config, self.prepared = config, prepared
         path = run_dir / VOCABULARY
         if not path.exists():
             texts = (text for _, text in prepared.texts(config.train_split))
-            Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation).save(
-                path
-            )
+            built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
+            built.save(path)
         self.vocabulary = Vocabulary.load(path)
         affixes = np.array(self.vocabulary.affixes()) if config.affix_embeddings else None
         self.encoder = TextEncoder(
             len(self.vocabulary),
-            cell=config.cell,
-            units=config.units,
-            layers=config.layers,
-            bidirectional=config.bidirectional,
+            recurrent_layers(config),
             embedding=config.embedding_dim,
             dropout=config.dropout,
             embedding_dropout=config.embedding_dropout,

@@ -22,19 +22,14 @@ from pipelines.preprocessing.augmentation import mentions_side
 from pipelines.preprocessing.clips import ClipPreprocessing
 from pipelines.preprocessing.frame_selection import select_frames
 from pipelines.reports.thumbnails import Preview, strip
-from pipelines.tasks.media_source import MediaSource
+from pipelines.tasks.media_source import MediaSource, recurrent_layers
 
 
 class VideoSource(MediaSource[StoredClips, list[bytes]]):
-    """The clips of a prepared dataset, and the parts of the model that encode them.
-
-    Attributes:
-        encoder: the frames' features → Memory.
-        preprocessing: of an export.
-    """
+    """The clips of a prepared dataset, and the parts of the model that encode them."""
 
     def __init__(self, config: Config, prepared: StoredClips, run_dir: Path) -> None:
-        """Build the backbone and the encoder; no frame is read yet, and `run_dir` is not used."""
+        """Build the backbone and the encoder; no frame is read yet."""
         del run_dir
         super().__init__(config, prepared)
         self._grid_fingerprint = fingerprint(self.backbone) if prepared.encoder else ""
@@ -53,10 +48,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
             cells=math.prod(cells),
         )
         self.encoder = VideoEncoder(
-            cell=config.cell,
-            units=config.units,
-            layers=config.layers,
-            bidirectional=config.bidirectional,
+            recurrent_layers(config),
             motion=config.motion == "features",
             norm=config.frame_normalization,
             times=config.frame_time_embedding,

@@ -54,9 +54,9 @@ def scope(strategy: tf.distribute.Strategy) -> contextlib.AbstractContextManager
 
 @contextlib.contextmanager
 def writable_folder(run_dir: Path) -> Iterator[Path]:
-    """Yield the folder to write to: the run directory for the chief, a temporary one for others.
+    """Yield the folder to write to: the run directory, or a temporary copy for all but the chief.
 
-    All read the vocabularies and labels that an earlier start has written.
+    It has the vocabularies and labels that an earlier start has written.
     """
     if cluster.read().chief:
         yield run_dir
@@ -113,8 +113,7 @@ def split_batch(
     """Split a batch into `count` parts, `(inputs, targets, share of the batch's weight)`.
 
     Args:
-        batch: inputs and targets. The second of a tuple of targets is the example index: int32,
-            the input that each row of targets belongs to.
+        batch: inputs and targets; the second of a tuple of targets is the example index.
         count: of parts; if there are fewer rows, some parts have one row and a share of 0.
         target_weight: targets → the divisor of their mean loss.
     """

@@ -10,13 +10,10 @@ import tensorflow as tf
 
 
 def compute_dtype(precision: str) -> tf.DType:
-    """Return the type of matrix products in training: bfloat16 if the hardware multiplies it.
+    """Return the type of matrix products in training; "auto": bfloat16 if the hardware has it.
 
-    "auto" depends on what the processor supports, not on a measurement, so that an interrupted run
+    It depends on what the processor supports, not on a measurement, so that an interrupted run
     resumes with the same numbers. Exports always compute in float32.
-
-    Args:
-        precision: "float32", "bfloat16" or "auto".
     """
     if precision != "auto":
         return tf.as_dtype(precision)
@@ -70,7 +67,6 @@ class MovingAverage(tf.Module):
     """
 
     def __init__(self, variables: Sequence[keras.Variable], decay: float) -> None:
-        """Start from the variables' values."""
         super().__init__()
         self.decay = decay
         self.variables_ = list(variables)

@@ -28,8 +28,7 @@ def run(config: Config, folder: Path, command: str = "") -> None:
         command: the command line, for the report.
 
     Raises:
-        UserError: for data that cannot be used, a directory of another run or of other data, or a
-            full disk.
+        UserError: for unusable data, a directory of another run or of other data, or a full disk.
     """
     if (folder / "metrics.json").exists():
         print(f"This run is complete; remove {folder} to train it again.")

@@ -47,15 +47,9 @@ class SelfCritical:
         seed: int,
         dtype: tf.DType,
     ) -> None:
-        """Index the references.
+        """Index the references, `captions` of the inputs of `table`.
 
-        Args:
-            model: whose head is a sequence decoder.
-            captions: the references, as word ids.
-            table: the inputs they describe.
-            options: the lengths of captions.
-            seed: of the run.
-            dtype: of matrix products.
+        `options` limit the lengths of captions; `dtype` is that of matrix products.
         """
         self.model, self.table, self.seed = model, table, seed
         self.rows, items = np.unique(captions.rows, return_inverse=True)
@@ -82,9 +76,7 @@ class SelfCritical:
     def batches(self, epoch: int, skip: int) -> Iterator[Batch]:
         """Yield an epoch's batches from number `skip` on, sampled from the current model.
 
-        Yields:
-            `(rows, (tokens, example_index, weights))` as `SequenceDecoder.loss` takes them: sampled
-            captions, int32 `[captions, time]`, and their advantages, float32 `[captions]`.
+        The targets are those of `SequenceDecoder.loss`, weighted by their advantages.
         """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.rows))
         for number in range(skip, self.steps_per_epoch):

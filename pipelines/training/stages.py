@@ -19,13 +19,7 @@ from pipelines.training.trainer import Trainer, Validate
 def train(
     experiment: Experiment, folder: Path, strategy: tf.distribute.Strategy
 ) -> list[dict[str, float]]:
-    """Train all stages and load the best weights; return the history.
-
-    Args:
-        experiment: what to train.
-        folder: the run directory.
-        strategy: see `pipelines.training.distribution`.
-    """
+    """Train all stages and load the best weights; return the history."""
 
     def validate(epoch: int) -> Mapping[str, float]:
         evaluation = experiment.evaluate(experiment.config.validation_split, epoch)
@@ -46,17 +40,7 @@ def train(
 def _train_self_critical(
     experiment: Experiment, folder: Path, trainer: Trainer, validate: Validate
 ) -> list[dict[str, float]]:
-    """Train on rewards after the cross-entropy stage, and load the best weights of both.
-
-    Args:
-        experiment: of a task that answers with captions.
-        folder: the run directory.
-        trainer: of the cross-entropy stage, which is over.
-        validate: see `Trainer.fit`.
-
-    Returns:
-        The records of this stage's epochs.
-    """
+    """Train on rewards, load the best weights of both stages, return this stage's records."""
     config, head = experiment.config, experiment.head
     assert isinstance(head, CaptionHead)  # other tasks do not have the option
     print("  self-critical training (SCST) on CIDEr-D + BLEU-4")

@@ -27,10 +27,6 @@ class Step:
     """Updates a model's weights, one batch at a time.
 
     Attributes:
-        head_variables: of the encoder and the head.
-        backbone_variables: of the backbone, if it is fine-tuned in any epoch.
-        optimizer: of `head_variables`.
-        backbone_optimizer: of `backbone_variables`.
         average: of all variables.
         count: steps taken, int64.
         loss_sum: of the current epoch, float32.
@@ -91,10 +87,7 @@ class Step:
         return self.head_variables + (self.backbone_variables if fine_tune else [])
 
     def trace(self, batches: Iterable[Batch], fine_tune: bool) -> None:
-        """Build the graph, if it is not built yet: for all sizes if the batches declare a spec.
-
-        Otherwise it is traced for the first batch, and again for each batch of another shape.
-        """
+        """Build the graph, if it is not built yet: for all sizes if the batches declare a spec."""
         if fine_tune in self._functions:
             return
         self._functions[fine_tune] = compiled = self._compile(fine_tune)
@@ -105,17 +98,16 @@ class Step:
             compiled.get_concrete_function([part] * count, *scalars)
 
     def run(self, batch: Batch, fine_tune: bool, sampling: float, log: bool) -> Result:
-        """Update the weights once.
+        """Update the weights once, after a call of `trace`.
 
         Args:
             batch: inputs and targets.
-            fine_tune: whether the backbone is trained; as in a call of `trace` before.
+            fine_tune: whether the backbone is trained.
             sampling: share of input words sampled from the model.
             log: whether to compute the norms of weights and updates as well.
 
         Returns:
-            The loss, and the norms "gradient", "weight" and "update" of each of
-            `variables(fine_tune)`, float32 `[variables]`.
+            The loss, and the norms "gradient", "weight" and "update", float32 `[variables]`.
         """
         function = self._functions[fine_tune]
         return function(self._split(batch), tf.constant(sampling), tf.constant(log))

@@ -36,12 +36,7 @@ Validate = Callable[[int], Mapping[str, float]]
 
 
 class Trainer:
-    """Trains a model until its validation score stops rising.
-
-    Attributes:
-        step: updates the weights.
-        history: one dictionary per epoch: the loss and the validation scores.
-    """
+    """Trains a model until its validation score stops rising."""
 
     def __init__(
         self,
@@ -53,12 +48,7 @@ class Trainer:
     ) -> None:
         """Build the optimizers, and restore the newest checkpoint in `run_dir`, if any.
 
-        Args:
-            model: built in the scope of the strategy.
-            config: of the run.
-            run_dir: for its files; only the chief of a cluster writes.
-            steps_per_epoch: the number of batches.
-            strategy: see `pipelines.training.distribution`; None for one replica.
+        The model is built in the scope of the strategy, None for one replica.
 
         Raises:
             UserError: if the workers of a cluster do not find the same checkpoint.
@@ -91,7 +81,7 @@ class Trainer:
 
     @property
     def history(self) -> list[dict[str, float]]:
-        """The record of each epoch that is over."""
+        """The loss and the validation scores of each epoch that is over."""
         records: list[dict[str, float]] = json.loads(self.history_json.numpy())
         return records
 
@@ -202,12 +192,10 @@ class Trainer:
         return float(self.step.loss_sum.numpy()) / max(1, steps)
 
     def _save(self, manager: tf.train.CheckpointManager) -> None:
-        """Save if this is the chief; the other workers have the same state."""
         if self.chief:
             manager.save()
 
     def _save_after_a_while(self) -> None:
-        """Save if the last checkpoint is older than `SAVE_EVERY`."""
         if time.monotonic() - self._last_save > SAVE_EVERY:
             self._save(self.manager)
             self._last_save = time.monotonic()

@@ -14,6 +14,7 @@ from models.encoders.image import ImageEncoder
 from models.encoders.text import TextEncoder
 from models.encoders.video import VideoEncoder
 from models.heads.classifier import Classifier
+from models.layers.rnn import Recurrent
 
 SIZE, CELLS, DEPTH = 8, 4, 5
 LABELS = tf.constant([0, 1, 1])
@@ -76,13 +77,13 @@ def test_frames_of_clips_equal_images_and_padded_frames_are_zero(backbone: keras
 
 
 def test_clips_and_texts_reach_their_encoders(backbone: keras.Model) -> None:
-    encoder = VideoEncoder(units=3, dropout=0.0)
+    encoder = VideoEncoder(Recurrent("lstm", 3), dropout=0.0)
     encoder.build(DEPTH, CELLS)
     clips = EncoderHead(backbone, encoder, Classifier(2))
     mask = tf.constant([[True, True, False], [True, False, False]])
     cells = np.repeat(mask, CELLS, axis=1)
     np.testing.assert_array_equal(clips.encode((images(2, 3), mask)).mask, cells)
-    words = TextEncoder(9, units=3, embedding=3)
+    words = TextEncoder(9, Recurrent("lstm", 3), embedding=3)
     words.build()
     texts = EncoderHead(None, words, Classifier(2))
     tokens = tf.constant([[1, 4, 2, 0]])

@@ -62,13 +62,3 @@ def test_dropout_only_in_training() -> None:
     kept = trained != 0
     np.testing.assert_allclose(trained[kept], 2 * layer(cells).values.numpy()[kept], rtol=1e-5)
     assert kept.sum() < np.count_nonzero(layer(cells).values)
-
-
-def test_config_round_trip() -> None:
-    layer = encoder(dropout=0.25, spread=0.5)
-    copy = ImageEncoder.from_config(layer.get_config())
-    copy.build(CELLS, FEATURES)
-    assert (copy.depth, copy.dropout_rate, copy.spread) == (DEPTH, 0.25, 0.5)
-    copy.set_weights(layer.get_weights())
-    cells = tf.constant(grid())
-    np.testing.assert_array_equal(copy(cells).summary, layer(cells).summary)

@@ -11,6 +11,7 @@ from models.backbones.factory import add_frame_differences, add_pooling, build_b
 from models.encoder_head import EncoderHead
 from models.encoders.video import VideoEncoder
 from models.heads.classifier import Classifier
+from models.layers.rnn import Recurrent
 from models.memory import Memory
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -25,7 +26,7 @@ MASK = np.arange(5) < np.array(LENGTHS)[:, None]
 
 def encoder(kind: str, **options: Any) -> VideoEncoder:
     keras.utils.set_random_seed(0)
-    layer = VideoEncoder(units=8, dropout=0.0, **(KINDS[kind] | options))
+    layer = VideoEncoder(Recurrent("lstm", 8, **KINDS[kind]), **({"dropout": 0.0} | options))
     layer.build(6)
     return layer
 
@@ -105,11 +106,8 @@ def test_the_summary_is_the_final_state_of_each_direction() -> None:
 
 
 @every_kind
-def test_graph_with_unknown_length_and_config_round_trip(kind: str) -> None:
+def test_a_graph_with_unknown_length_equals_eager_execution(kind: str) -> None:
     layer = encoder(kind)
-    again = VideoEncoder.from_config(layer.get_config())
-    again.build(6)
-    again.set_weights(layer.get_weights())
 
     @tf.function(
         input_signature=[
@@ -118,7 +116,7 @@ def test_graph_with_unknown_length_and_config_round_trip(kind: str) -> None:
         ]
     )
     def traced(frames: tf.Tensor, mask: tf.Tensor) -> Memory:
-        return again(frames, mask)
+        return layer(frames, mask)
 
     for length in (5, 2):
         frames, mask = tf.constant(features(3, length, 6)), tf.ones([3, length], tf.bool)
@@ -146,7 +144,7 @@ def test_with_frame_differences_a_mean_of_frames_learns_the_direction() -> None:
     pairs, mask = np.concatenate([clips, before], axis=-1), tf.ones([2, 5], tf.bool)
 
     def model(backbone: Any) -> EncoderHead:
-        encoder = VideoEncoder(units=16, layers=0, dropout=0.0)
+        encoder = VideoEncoder(Recurrent("lstm", 16, layers=0), dropout=0.0)
         encoder.build(backbone.output_shape[-1])
         return EncoderHead(backbone, encoder, Classifier(2))
 
@@ -166,7 +164,7 @@ def test_with_frame_differences_a_mean_of_frames_learns_the_direction() -> None:
 
 def on_cells(count: int = 4) -> VideoEncoder:
     keras.utils.set_random_seed(0)
-    layer = VideoEncoder(units=8, bidirectional=True, dropout=0.0)
+    layer = VideoEncoder(Recurrent("lstm", 8, bidirectional=True), dropout=0.0)
     layer.build(6, count)
     return layer
 
@@ -198,9 +196,9 @@ def test_cells_of_padded_frames_change_nothing() -> None:
 
 @pytest.mark.parametrize("cells", [None, 4])
 def test_norm_removes_the_constant_part_of_a_clip(cells: int | None) -> None:
-    layer = VideoEncoder(units=8, layers=0, dropout=0.0, norm=True)
+    layer = VideoEncoder(Recurrent("lstm", 8, layers=0), dropout=0.0, norm=True)
     layer.build(6, cells)
-    plain = VideoEncoder(units=8, layers=0, dropout=0.0)
+    plain = VideoEncoder(Recurrent("lstm", 8, layers=0), dropout=0.0)
     plain.build(6, cells)
     plain.set_weights(layer.get_weights())
     shape = (3, 5, 6) if cells is None else (3, 5, cells, 6)

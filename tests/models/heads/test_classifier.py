@@ -53,20 +53,6 @@ def test_a_class_of_weight_zero_does_not_affect_the_loss() -> None:
     np.testing.assert_allclose(made.loss(memory(), other), made.loss(moved, other), rtol=1e-6)
 
 
-def test_the_number_of_class_weights_is_checked() -> None:
-    with pytest.raises(ValueError, match="2 weights for 3 classes"):
-        head(class_weights=[1.0, 2.0])
-
-
-def test_config_round_trip() -> None:
-    made = head(class_weights=[1.0, 2.0, 3.0])
-    copy = Classifier.from_config(made.get_config())
-    copy.build(DEPTH)
-    copy.set_weights(made.get_weights())
-    assert copy.class_weights == made.class_weights
-    np.testing.assert_array_equal(copy(memory()), made(memory()))
-
-
 def items() -> Memory:
     values = np.random.default_rng(2).normal(size=(2, 4, DEPTH)).astype(np.float32)
     mask = np.array([[True] * 4, [True, True, False, False]])
@@ -104,8 +90,3 @@ def test_max_pooling_ignores_padding() -> None:
     np.testing.assert_allclose(made.attention_weights(memory)[0], share, atol=1e-6)
     nothing = memory._replace(mask=tf.zeros([2, 4], tf.bool))
     np.testing.assert_allclose(made(nothing), made.project(tf.zeros([2, DEPTH])), atol=1e-6)
-
-
-def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match="one of summary, mean, max, attention, not 'last'"):
-        head(pooling="last")

@@ -140,12 +140,3 @@ def test_masked_items_have_weight_zero_and_no_effect(name: str, memory: Memory) 
     values[0, 2] = 100.0
     _, other, _, _ = first_step(layer, memory._replace(values=tf.constant(values)), x)
     np.testing.assert_allclose(other, output, atol=1e-6)
-
-
-@pytest.mark.parametrize("name", DECODERS)
-def test_config_round_trip_and_unknown_cells(name: str) -> None:
-    layer = built(name, "gru")
-    copy = DECODERS[name].from_config(layer.get_config())
-    assert (copy.units, copy.cell_name) == (UNITS, "gru")
-    with pytest.raises(ValueError, match="unknown cell 'elman'; known: "):
-        DECODERS[name](UNITS, "elman")

@@ -201,19 +201,6 @@ def test_dropout_only_in_training(kind: tuple[str, str]) -> None:
     assert not np.array_equal(a, layer.teacher_force(memory(), inputs, OWN, training=True))
 
 
-def test_config_round_trip(kind: tuple[str, str]) -> None:
-    layer = decoder(kind, dropout=0.25)
-    copy = SequenceDecoder.from_config(layer.get_config())
-    copy.build(DEPTH)
-    copy.set_weights(layer.get_weights())
-    tokens = tf.constant(sentences())
-    np.testing.assert_array_equal(
-        copy.teacher_force(memory(), tokens, OWN),
-        layer.teacher_force(memory(), tokens, OWN),
-    )
-    assert copy.dropout_rate == 0.25
-
-
 def test_the_output_depends_on_the_memory(kind: tuple[str, str]) -> None:
     layer, tokens = decoder(kind), tf.constant([[START]] * BATCH)
     outputs = layer.teacher_force(memory(), tokens, OWN)

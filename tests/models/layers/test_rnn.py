@@ -100,20 +100,6 @@ def test_an_empty_sequence_has_a_zero_state() -> None:
     assert not last.numpy().any()
 
 
-def test_an_unknown_cell_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown cell 'lsmt'; known: rnn, lstm, gru"):
-        Recurrent("lsmt", 3)
-
-
-def test_config_round_trip() -> None:
-    ours = built("gru", layers=2, bidirectional=True, dropout=0.3)
-    copy = Recurrent.from_config(ours.get_config())
-    copy.build((None, None, DEPTH))
-    copy.set_weights(ours.get_weights())
-    for one, other in zip(ours(inputs(), MASK), copy(inputs(), MASK), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
 def test_zero_layers_return_the_items_and_their_mean() -> None:
     layer = Recurrent("lstm", 3, layers=0)
     layer.build((None, None, 2))

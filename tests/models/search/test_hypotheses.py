@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,26 +20,6 @@ modest = settings(max_examples=15, deadline=None)
 def test_special_ids_equal_those_of_the_vocabulary() -> None:
     for name in ("PAD", "START", "END", "UNKNOWN"):
         assert getattr(tokens, name) == getattr(vocabulary, name)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("beams", 0),
-        ("beams", 2.0),
-        ("max_words", 0),
-        ("min_words", -1),
-        ("min_words", 21),
-        ("no_repeat_ngram_size", True),
-        ("n_best", 6),
-        ("length_penalty", -0.1),
-        ("length_penalty", math.nan),
-        ("suppress_unknown", 1),
-    ],
-)
-def test_an_option_out_of_range_is_named(name: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=rf"{name} must be .*, not {value}"):
-        SearchOptions(**{name: value})
 
 
 @settings(modest, max_examples=8)
