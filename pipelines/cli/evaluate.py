@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from pipelines.cli.predict import EXPORT_HELP, load_tensorflow_for
 from pipelines.config.config import Config
 from pipelines.config.renamed import DATASETS, current_fields, refuse_renamed
 from pipelines.config.task import TASKS, Task
-from pipelines.evaluation.java import JAVA_METRICS, check_java, java_score
 from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import ZERO_TO_ONE, add_number
 
@@ -60,13 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file for the predictions: captions in COCO's results format, translations as TSV, "
         "labels as CSV (default: predictions-SPLIT.json, .tsv or .csv)",
     )
-    parser.add_argument(
-        "--extra-metrics",
-        nargs="+",
-        default=[],
-        metavar="METRIC",
-        help=f"metrics for captions that require Java: {', '.join(JAVA_METRICS)}",
-    )
 
 
 def run(given: argparse.Namespace) -> int:
@@ -77,8 +69,6 @@ def run(given: argparse.Namespace) -> int:
     if given.data is not None:
         refuse_renamed("dataset", given.data, DATASETS)
         find_dataset(given.data, known)
-    for name in given.extra_metrics:
-        check_java(name)
     return _score_export(given) if given.results is None else _score_results(given)
 
 
@@ -104,17 +94,12 @@ def _score_export(given: argparse.Namespace) -> int:
     if config["task"] not in TASKS:
         raise unknown("task", config["task"], TASKS)
     task = TASKS[config["task"]]
-    if given.extra_metrics and task.head != "captions":
-        raise UserError(
-            f"--extra-metrics {given.extra_metrics[0]} is for captions; {given.model} predicts "
-            f"{task.head}"
-        )
     prepared = _prepare(given, task, config, export.info)
     predict = partial(_outputs, export, prepared, given.split)
     evaluation = HEADS[task.head].evaluate_export(export.info, prepared, given.split, predict)
     out = given.out or Path(evaluation.file_name)
-    evaluation.write(out)  # before the scores, since Java may fail
-    _print_scores(prepared, evaluation, given.extra_metrics)
+    evaluation.write(out)
+    _print_scores(prepared, evaluation)
     print(f"{task.answer}s in {out}")
     return 0
 
@@ -166,7 +151,7 @@ def _score_results(given: argparse.Namespace) -> int:
     prepared: Any = _prepare(given, task, {}, {})
     predictions = {name: Prediction([text]) for name, text in captions.items()}
     evaluation = score(predictions, prepared, given.split, "unknown", METRICS[task.answer])
-    _print_scores(prepared, evaluation, given.extra_metrics)
+    _print_scores(prepared, evaluation)
     return 0
 
 
@@ -200,15 +185,7 @@ def _prepare(
     return prepare(Config(task=task.name, data=name, source=source, **options))
 
 
-def _print_scores(
-    prepared: PreparedDataset, evaluation: Evaluation, extra_metrics: Sequence[str]
-) -> None:
-    """Print the scores, the warnings and the metrics that require Java."""
-    from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
-
+def _print_scores(prepared: PreparedDataset, evaluation: Evaluation) -> None:
     first, *others = evaluation.lines()
     for line in (f"{prepared.name} {first}", *map(str.strip, others), *evaluation.warnings()):
         print(line)
-    if isinstance(evaluation, CaptionEvaluation):
-        for name in extra_metrics:
-            print(f"{name} {java_score(name, evaluation.best, evaluation.references):.1f}")

@@ -14,7 +14,6 @@ from data.common.errors import UserError
 OPTIONS: Mapping[str, str] = {
     "--accumulate": "--micro-batches",
     "--affixes": "--affix-embeddings",
-    "--also": "--extra-metrics",
     "--captions-together": "--captions-per-image",
     "--ema": "--ema-decay",
     "--embedding": "--embedding-dim",
