@@ -46,14 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="caption one long clip window by window, to a .vtt or .srt file",
     )
-    add_number(
-        parser,
-        "--window",
-        float,
-        ABOVE_ZERO,
-        "with --subtitles: length of a window in seconds",
-        default_text=f"{WINDOW:g}",
-    )
+    text = f"with --subtitles: length of a window in seconds (default: {WINDOW:g})"
+    add_number(parser, "--window", float, ABOVE_ZERO, text)
 
 
 def run(given: argparse.Namespace) -> int:

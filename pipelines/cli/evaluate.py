@@ -38,14 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="NAME", help="dataset (default: the one the model was trained on)"
     )
     parser.add_argument("--source", type=Path, metavar="DIR", help="folder of the dataset's files")
-    add_number(
-        parser,
-        "--max-bad",
-        float,
-        ZERO_TO_ONE,
-        "largest share of examples that may be unusable",
-        default_text=f"as in training, else {Config.max_bad}",
-    )
+    default = f"(default: as in training, else {Config.max_bad})"
+    text = f"largest share of examples that may be unusable {default}"
+    add_number(parser, "--max-bad", float, ZERO_TO_ONE, text)
     parser.add_argument(
         "--split",
         default="validation",

@@ -44,20 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CELL",
         help=f"cells to compare: {', '.join(CELLS)} (default: rnn lstm)",
     )
-    add_number(
-        parser,
-        "--length",
-        int,
-        POSITIVE,
-        "sequence length",
-        default_text=f"{NEW_CELL_DEFAULTS['length']}",
-    )
-    text = "hidden units and input dimensions"
-    add_number(parser, "--units", int, POSITIVE, text, default_text=f"{NEW_CELL_DEFAULTS['units']}")
-    text = "random seed of weights, inputs and gradient"
-    add_number(
-        parser, "--seed", int, NON_NEGATIVE, text, default_text=f"{NEW_CELL_DEFAULTS['seed']}"
-    )
+    for name, constraint, text in (
+        ("length", POSITIVE, "sequence length"),
+        ("units", POSITIVE, "hidden units and input dimensions"),
+        ("seed", NON_NEGATIVE, "random seed of weights, inputs and gradient"),
+    ):
+        text = f"{text} (default: {NEW_CELL_DEFAULTS[name]})"
+        add_number(parser, f"--{name}", int, constraint, text)
     text = "number of sequences, whose median gradient is reported"
     add_number(parser, "--examples", int, POSITIVE, text, 8)
     parser.add_argument(
@@ -67,8 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the recurrent weights: orthogonal, glorot, identity (default: orthogonal)",
     )
     scale = Constraint("above 0 and at most 1e6", lambda x: 0 < x <= 1e6)
-    text = "factor on the recurrent weights; a vanilla RNN explodes from about 2"
-    add_number(parser, "--scale", float, scale, text, default_text="1")
+    text = "factor on the recurrent weights; a vanilla RNN explodes from about 2 (default: 1)"
+    add_number(parser, "--scale", float, scale, text)
     parser.add_argument(
         "--out",
         type=Path,

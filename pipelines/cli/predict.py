@@ -79,9 +79,8 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
         sentences: what it generates, for the help.
         attention: what `--attention` plots.
     """
-    add_number(
-        parser, "--n-best", int, None, f"number of {sentences} per input, with their scores", 1
-    )
+    text = f"number of {sentences} per input, with their scores"
+    add_number(parser, "--n-best", int, None, text, 1)
     parser.add_argument(
         "--attention",
         type=Path,
@@ -93,8 +92,8 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
     search.add_argument("--greedy", action="store_true", help="greedy search")
     search.add_argument("--sample", action="store_true", help="sample words at random")
     for name, (kind, constraint, default, help) in SAMPLING.items():
-        text = f"with --sample: {help}"
-        add_number(parser, flag(name), kind, constraint, text, default_text=f"{default:g}")
+        text = f"with --sample: {help} (default: {default:g})"
+        add_number(parser, flag(name), kind, constraint, text)
 
 
 def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:

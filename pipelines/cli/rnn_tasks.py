@@ -52,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--batch-size", 64, "examples per training step"),
     ):
         add_number(parser, name, int, POSITIVE, what, default)
-    cores = "one per processor core"
-    add_number(parser, "--jobs", int, POSITIVE, "parallel runs", default_text=cores)
+    text = "parallel runs (default: one per processor core)"
+    add_number(parser, "--jobs", int, POSITIVE, text)
     add_number(parser, "--learning-rate", float, ABOVE_ZERO, "learning rate of Adam", 5e-3)
     parser.add_argument(
         "--out",
