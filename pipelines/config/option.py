@@ -15,7 +15,7 @@ def option(
     allowed: tuple[str, ...] | Constraint | None = None,
     requires: str = "",
 ) -> Any:
-    """Declare such a field.
+    """Return a dataclass field that is also an option, with these arguments as its metadata.
 
     Args:
         group: the section of the help.
@@ -25,9 +25,6 @@ def option(
             it.
         requires: the inputs or outputs that a task must have: one of the names separated by spaces;
             "image+captions" means both. Empty: all tasks.
-
-    Returns:
-        A dataclass field with these arguments as its metadata.
     """
     metadata = {"group": group, "help": help, "allowed": allowed, "requires": requires}
     return dataclasses.field(default=default, metadata=metadata)

@@ -42,12 +42,7 @@ _POLICY = (
 
 
 def make_app(folders: Mapping[str, Path], settings: Settings) -> ASGIApp:
-    """Return the ASGI application.
-
-    Args:
-        folders: of versions, by model name.
-        settings: the limits.
-    """
+    """Return the ASGI application for folders of versions, by model name."""
     metrics = Metrics()
     routes = _Routes(Models(dict(folders), settings, metrics), settings, metrics)
     middleware = [
@@ -114,7 +109,6 @@ class _Routes:
                     await self.models.close()
 
     async def page(self, request: Request) -> Response:
-        """Return the page."""
         headers = {
             "Content-Security-Policy": _POLICY,
             "Referrer-Policy": "no-referrer",
@@ -123,16 +117,13 @@ class _Routes:
         return Response(self._page, media_type="text/html; charset=utf-8", headers=headers)
 
     async def health(self, request: Request) -> Response:
-        """Report that the process is alive."""
         return JSONResponse({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """Report whether every model has a loaded version."""
         ready = self.models.ready
         return JSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Return the metrics."""
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def describe(self, request: Request) -> Response:
@@ -151,7 +142,6 @@ class _Routes:
         return JSONResponse({"models": loaded, "limits": limits})
 
     async def words(self, request: Request) -> Response:
-        """Return a model's vocabulary: the words by the ids in its `tokens`."""
         served = self.models.find(request.path_params["name"]).find()
         return JSONResponse(served.version.words)
 
@@ -170,7 +160,6 @@ class _Routes:
         return JSONResponse(sampled)
 
     async def split(self, request: Request) -> Response:
-        """Split a text into a model's tokens, for the page."""
         served = self.models.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
             tokens = await asyncio.to_thread(_split, body, served.version)
@@ -199,7 +188,8 @@ class _Routes:
     async def _predict(self, request: Request, served: Served) -> Response:
         with served.in_use():
             async with self.bodies.read(request) as body:  # its memory counts until the answer
-                query = await asyncio.to_thread(self._parse, body, served.version)
+                query = await asyncio.to_thread(rest_json.parse, body, served.version.specs)
+                await asyncio.to_thread(check_image_sizes, query.inputs, self.settings.max_pixels)
                 request.state.rows = max(
                     (len(array) for array in query.inputs.values() if array.ndim), default=1
                 )
@@ -213,11 +203,6 @@ class _Routes:
         check_any_row_valid(query.inputs, outputs)
         text = await asyncio.to_thread(rest_json.answer, outputs, query.rows)
         return Response(text, media_type="application/json")
-
-    def _parse(self, body: bytes, version: Version) -> rest_json.Query:
-        query = rest_json.parse(body, version.specs)
-        check_image_sizes(query.inputs, self.settings.max_pixels)
-        return query
 
 
 def _split(body: bytes, version: Version) -> list[str]:

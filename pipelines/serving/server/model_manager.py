@@ -20,12 +20,7 @@ LOG = logging.getLogger("wordreel.server")
 
 
 class Served:
-    """A loaded version with its batcher.
-
-    Attributes:
-        version: the version.
-        batcher: runs the requests to it.
-    """
+    """A loaded version with the batcher of its requests."""
 
     def __init__(self, version: Version, batcher: Batcher) -> None:
         self.version, self.batcher = version, batcher
@@ -58,8 +53,7 @@ class Model:
     folder becomes empty, the last version stays.
 
     Attributes:
-        name: of the model.
-        served: the version that is served; None until one is loaded.
+        served: None until a version is loaded.
         failed: why other versions cannot be loaded, and the state of their files.
     """
 

@@ -24,12 +24,11 @@ class Version:
     """A version in memory; its folder may be deleted.
 
     Attributes:
-        number: of the version.
-        info: its wordreel.json.
-        words: its vocabulary; empty if it has none.
-        marks: whether its tokenizer keeps punctuation.
+        info: the wordreel.json.
+        words: the vocabulary; empty if there is none.
+        marks: whether the tokenizer keeps punctuation.
         specs: the inputs of each signature.
-        metadata: its SignatureDefs as JSON, as in TensorFlow Serving's REST API.
+        metadata: the SignatureDefs as JSON, as in TensorFlow Serving's REST API.
     """
 
     def __init__(self, number: int, folder: Path) -> None:
