@@ -32,20 +32,11 @@ WINDOW = 5.0  # seconds
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_export(parser)
-    parser.add_argument(
-        "files",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="an image, a clip or a folder of them, whichever the model was trained on",
-    )
+    text = "an image, a clip or a folder of them, whichever the model was trained on"
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=text)
     add_sentence_options(parser, "captions", "the image or the frames")
-    parser.add_argument(
-        "--subtitles",
-        type=Path,
-        metavar="OUT",
-        help="caption one long clip window by window, to a .vtt or .srt file",
-    )
+    text = "caption one long clip window by window, to a .vtt or .srt file"
+    parser.add_argument("--subtitles", type=Path, metavar="OUT", help=text)
     text = f"with --subtitles: length of a window in seconds (default: {WINDOW:g})"
     add_number(parser, "--window", float, ABOVE_ZERO, text)
 

@@ -21,15 +21,10 @@ SUMMARY = "classify images, video clips or texts"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_export(parser)
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="an image, a clip, a folder of them or a text, whichever the model was trained on",
-    )
-    add_number(
-        parser, "--top", int, POSITIVE, "number of labels per input, the most probable first", 1
-    )
+    text = "an image, a clip, a folder of them or a text, whichever the model was trained on"
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=text)
+    text = "number of labels per input, the most probable first"
+    add_number(parser, "--top", int, POSITIVE, text, 1)
 
 
 def run(given: argparse.Namespace) -> int:

@@ -28,32 +28,21 @@ SUMMARY = "score a model, or captions in a file, on a split of a dataset"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("model", nargs="?", type=Path, metavar="RUN_OR_EXPORT", help=EXPORT_HELP)
-    parser.add_argument(
-        "--results",
-        type=Path,
-        metavar="FILE",
-        help="score the captions of a file in COCO's results format",
-    )
-    parser.add_argument(
-        "--data", metavar="NAME", help="dataset (default: the one the model was trained on)"
-    )
+    text = "score the captions of a file in COCO's results format"
+    parser.add_argument("--results", type=Path, metavar="FILE", help=text)
+    text = "dataset (default: the one the model was trained on)"
+    parser.add_argument("--data", metavar="NAME", help=text)
     parser.add_argument("--source", type=Path, metavar="DIR", help="folder of the dataset's files")
     default = f"(default: as in training, else {Config.max_bad})"
     text = f"largest share of examples that may be unusable {default}"
     add_number(parser, "--max-bad", float, ZERO_TO_ONE, text)
-    parser.add_argument(
-        "--split",
-        default="validation",
-        metavar="NAME",
-        help="split to score, or a TFDS slice of one (default: validation)",
+    text = "split to score, or a TFDS slice of one (default: validation)"
+    parser.add_argument("--split", default="validation", metavar="NAME", help=text)
+    text = (
+        "file for the predictions: captions in COCO's results format, translations as TSV, "
+        "labels as CSV (default: predictions-SPLIT.json, .tsv or .csv)"
     )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="file for the predictions: captions in COCO's results format, translations as TSV, "
-        "labels as CSV (default: predictions-SPLIT.json, .tsv or .csv)",
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help=text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -136,14 +125,12 @@ def _score_results(given: argparse.Namespace) -> int:
     task = next((each for each in tasks if is_known(given.data, each.datasets)), None)
     if task is None:
         raise UserError(f"the dataset {given.data} has no reference captions")
-    source_folder(find_dataset(given.data, task.datasets), given.source)
-    quiet_tensorflow()
+    prepared: Any = _prepare(given, task, {}, {})
     from pipelines.evaluation.captions import Prediction, score
     from pipelines.evaluation.metrics import read_results
     from pipelines.tasks.caption_head import METRICS
 
     captions = read_results(given.results)
-    prepared: Any = _prepare(given, task, {}, {})
     predictions = {name: Prediction([text]) for name, text in captions.items()}
     evaluation = score(predictions, prepared, given.split, "unknown", METRICS[task.answer])
     _print_scores(prepared, evaluation)
@@ -153,14 +140,7 @@ def _score_results(given: argparse.Namespace) -> int:
 def _prepare(
     given: argparse.Namespace, task: Task, trained: Mapping[str, Any], info: Mapping[str, Any]
 ) -> PreparedDataset:
-    """Return the chosen dataset, by default the one that the model was trained on.
-
-    Args:
-        given: the arguments of the command.
-        task: of the dataset.
-        trained: the configuration that the model was trained with.
-        info: the wordreel.json of the export.
-    """
+    """Return the chosen dataset, by default that of `trained`, the model's own configuration."""
     name = given.data or trained.get("data")
     if name is None:
         raise UserError("the export does not name its training data: choose a dataset with --data")
@@ -175,6 +155,7 @@ def _prepare(
     if sampling := info.get("input", {}).get("sampling"):  # the same frames as in training
         options |= {"sample_frames": sampling["count"], "sample_rate": sampling["rate"]}
     source = None if source is None else str(source)
+    quiet_tensorflow()
     from pipelines.tasks.assembly import prepare
 
     return prepare(Config(task=task.name, data=name, source=source, **options))

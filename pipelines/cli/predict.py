@@ -81,13 +81,8 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
     """
     text = f"number of {sentences} per input, with their scores"
     add_number(parser, "--n-best", int, None, text, 1)
-    parser.add_argument(
-        "--attention",
-        type=Path,
-        metavar="OUT",
-        help=f"plot the attention over {attention} for each word: a .png file, or a folder for "
-        "several inputs",
-    )
+    text = f"plot the attention over {attention} for each word: a .png file, or a folder for "
+    parser.add_argument("--attention", type=Path, metavar="OUT", help=f"{text}several inputs")
     search = parser.add_mutually_exclusive_group()
     search.add_argument("--greedy", action="store_true", help="greedy search")
     search.add_argument("--sample", action="store_true", help="sample words at random")

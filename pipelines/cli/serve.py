@@ -32,29 +32,18 @@ PORT = Constraint("0 to 65535", lambda x: 0 <= x < 2**16)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument(
-        "models", nargs="+", metavar="DIR", help="folders of versions, or run directories"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: only this machine)"
-    )
+    text = "folders of versions, or run directories"
+    parser.add_argument("models", nargs="+", metavar="DIR", help=text)
+    text = "address to listen on (default: only this machine)"
+    parser.add_argument("--host", default="127.0.0.1", help=text)
     add_number(parser, "--port", int, PORT, "port to listen on; 0: any free port", 8501)
     for field in _limits():
         constraint, text = field.metadata["allowed"], field.metadata["help"]
         add_number(parser, flag(field.name), type(field.default), constraint, text, field.default)
-    parser.add_argument(
-        "--cors",
-        nargs="+",
-        default=[],
-        metavar="ORIGIN",
-        help="other sites whose pages may send requests, such as https://example.org",
-    )
-    parser.add_argument(
-        "--api-key-file",
-        type=Path,
-        metavar="FILE",
-        help=f"file with the key that requests must send (default: {KEY} in the environment)",
-    )
+    text = "other sites whose pages may send requests, such as https://example.org"
+    parser.add_argument("--cors", nargs="+", default=[], metavar="ORIGIN", help=text)
+    text = f"file with the key that requests must send (default: {KEY} in the environment)"
+    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help=text)
 
 
 def run(given: argparse.Namespace) -> int:

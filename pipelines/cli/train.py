@@ -170,18 +170,11 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
         "(default: image-captioning)",
     )
     parser.add_argument("--help-all", action="help", help="show every option and exit")
-    parser.add_argument(
-        "--recipe",
-        metavar="NAME",
-        help="preset that supplies the defaults "
-        f"(default: the one for the dataset, else {task.recipe})",
-    )
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        metavar="DIR",
-        help="output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)",
-    )
+    default = f"(default: the one for the dataset, else {task.recipe})"
+    text = f"preset that supplies the defaults {default}"
+    parser.add_argument("--recipe", metavar="NAME", help=text)
+    text = "output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)"
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):

@@ -27,9 +27,8 @@ SUMMARY = "translate texts"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_export(parser)
-    parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="a text (default: each line of standard input)"
-    )
+    text = "a text (default: each line of standard input)"
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help=text)
     add_sentence_options(parser, "translations", "the words of the text")
 
 
