@@ -56,12 +56,8 @@ def run(given: argparse.Namespace) -> int:
     return _score_export(given) if given.results is None else _score_results(given)
 
 
-def trained_on(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of an export, with its task, by the current names.
-
-    >>> trained_on({"task": "sentiment", "config": {"data": "opinions"}})
-    {'data': 'synthetic-reviews', 'task': 'text-classification'}
-    """
+def _trained_on(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of an export, with its task, by the current names."""
     config = info.get("config", {})
     task = info.get("task") or config.get("task", "image-captioning")
     return current_fields({**config, "task": task})
@@ -74,7 +70,7 @@ def _score_export(given: argparse.Namespace) -> int:
     from pipelines.tasks.assembly import HEADS
 
     export = ExportedModel(given.model)
-    config = trained_on(export.info)
+    config = _trained_on(export.info)
     if config["task"] not in TASKS:
         raise unknown("task", config["task"], TASKS)
     task = TASKS[config["task"]]

@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from data.common.errors import UserError
+from data.common.files import atomic_write
+from data.media.suffixes import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from pipelines.config.config import flag
 from pipelines.export.layout import find_version
 from pipelines.runtime.console import quiet_tensorflow
@@ -18,28 +20,16 @@ from pipelines.runtime.numbers import SEED, Constraint, add_number
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipelines.serving.client.predictors import SentencePrediction, SentencePredictor
+    from pipelines.serving.client.predictors import (
+        LabelPrediction,
+        SentencePrediction,
+        SentencePredictor,
+    )
 
 EXPORT_HELP = "an export, or the run directory of a trained model"
 BATCH = 32  # predictions between two lines of progress
-# The files of a folder that are read as images or clips.
-SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-) | frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
-
-
-class Predicted(Protocol):
-    """A prediction, or the reason why there is none."""
-
-    @property
-    def problem(self) -> str | None:
-        """The reason; None for a valid input."""
-        ...
-
-
 T = TypeVar("T", bound=str | Path)
-P = TypeVar("P", bound=Predicted)
-
+P = TypeVar("P", "SentencePrediction", "LabelPrediction")
 
 # The options of `--sample`: type, constraint, default and help.
 SAMPLING: Mapping[str, tuple[type, Constraint, float, str]] = {
@@ -76,8 +66,8 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
 
     Args:
         parser: of the command.
-        sentences: what it generates, for the help.
-        attention: what `--attention` plots.
+        sentences: what it generates.
+        attention: what it attends to.
     """
     text = f"number of {sentences} per input, with their scores"
     add_number(parser, "--n-best", int, None, text, 1)
@@ -127,11 +117,11 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            suffixes = IMAGE_SUFFIXES | CLIP_SUFFIXES
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
             if not found:
-                raise UserError(
-                    f"no image or clip in {path}: none of {', '.join(sorted(SUFFIXES))}"
-                )
+                known = ", ".join(sorted(suffixes))
+                raise UserError(f"no image or clip in {path}: none of {known}")
             files += found
         else:
             files.append(path)
@@ -184,9 +174,8 @@ def predictions(
 def print_sentences(
     given: argparse.Namespace,
     predictor: SentencePredictor,
-    items: Sequence[T],
+    items: Sequence[str | Path],
     files: Sequence[Path],
-    plot: Callable[[T, SentencePrediction], Image],
 ) -> int:
     """Print the sentences of all items, and plot their attention.
 
@@ -195,7 +184,6 @@ def print_sentences(
         predictor: of captions or translations.
         items: paths or texts.
         files: for the plots, one per item; none: no plots.
-        plot: draws the attention of a prediction.
 
     Returns:
         1 if an item is invalid, else 0.
@@ -212,10 +200,26 @@ def print_sentences(
         if given.json or prediction.problem is None:
             print(_sentence_lines(given, predictor, str(item), prediction))
         if files and prediction.words:
-            _save(plot(item, prediction), files[index])
+            figure = _attention_figure(predictor, item, prediction)
+            with atomic_write(files[index], "wb") as file:
+                figure.save(file, "PNG")
         elif files and prediction.problem is None:
             print(f"{files[index]}: nothing to plot, no words for {item}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _attention_figure(
+    predictor: SentencePredictor, item: str | Path, prediction: SentencePrediction
+) -> Image:
+    from pipelines.reports.attention import alignment_figure, attention_figure, attention_strip
+
+    words, attention = prediction.words, prediction.attention
+    if predictor.input_name == "text":
+        return alignment_figure(prediction.source_words, words, attention)
+    if predictor.input_name == "image_bytes":
+        return attention_figure(Path(item).read_bytes(), words, attention)
+    frames = predictor.selected_frames(predictor.read(item))
+    return attention_strip(frames, words, attention[:, 0])
 
 
 def _sentence_lines(
@@ -229,19 +233,8 @@ def _sentence_lines(
     if given.json:
         name = predictor.info["answer"]
         sentences = [{name: text, "score": round(score, 4)} for text, score in pairs]
-        return json_line({kind: item, f"{name}s": sentences, "problem": prediction.problem})
+        record = {kind: item, f"{name}s": sentences, "problem": prediction.problem}
+        return json.dumps(record, ensure_ascii=False)
     if given.n_best == 1:
         return pairs[0][0] if kind == "text" else f"{item}: {pairs[0][0]}"
     return "\n".join([f"{item}:", *(f"  {score:7.3f}  {text}" for text, score in pairs)])
-
-
-def json_line(record: Mapping[str, Any]) -> str:
-    """Return a record as one line of JSON."""
-    return json.dumps(record, ensure_ascii=False)
-
-
-def _save(figure: Image, path: Path) -> None:
-    from data.common.files import atomic_write
-
-    with atomic_write(path, "wb") as file:
-        figure.save(file, "PNG")

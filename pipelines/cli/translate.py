@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from pipelines.cli.predict import (
     add_export,
@@ -15,11 +14,6 @@ from pipelines.cli.predict import (
     print_sentences,
 )
 from pipelines.export.layout import find_version
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from pipelines.serving.client.predictors import SentencePrediction
 
 SUMMARY = "translate texts"
 
@@ -41,10 +35,4 @@ def run(given: argparse.Namespace) -> int:
     load_tensorflow_for(given.export)
     from pipelines.serving.client.predictors import Translator
 
-    def plot(text: str, prediction: SentencePrediction) -> Image:
-        from pipelines.reports.attention import alignment_figure
-
-        del text
-        return alignment_figure(prediction.source_words, prediction.words, prediction.attention)
-
-    return print_sentences(given, Translator(given.export, signature, **inputs), texts, plots, plot)
+    return print_sentences(given, Translator(given.export, signature, **inputs), texts, plots)

@@ -41,12 +41,7 @@ class _Counts:
 
 
 def describe(place: WorkFolder, written: Written) -> str:
-    """Return the summary: a line for each split, then for shapes, words and labels.
-
-    Args:
-        place: the folder with the items of the shards.
-        written: the shards and their notes.
-    """
+    """Return the summary: a line for each split, then for shapes, words and labels."""
     dataset, notes = preparable(written.job["dataset"]), written.notes
     left_out = {problem.file for problem in written.problems if problem.bad}
     lines = [dataset.name]

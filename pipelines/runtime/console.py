@@ -23,7 +23,6 @@ class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises one-line UserErrors and accepts no abbreviations."""
 
     def __init__(self, **settings: Any) -> None:
-        """Accept the settings of `ArgumentParser`."""
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 
@@ -31,8 +30,7 @@ class Parser(argparse.ArgumentParser):
         """Parse all arguments.
 
         Raises:
-            UserError: for an unknown option, with the most similar known one; for a missing value
-                or one of the wrong type; for an extra argument.
+            UserError: for an unknown option, an extra argument, or a missing or wrong value.
         """
         found, extra = self.parse_known_args(words)
         for word in extra:
@@ -61,9 +59,8 @@ def _options(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]
     for action in parser._actions:
         names += action.option_strings
         if isinstance(action, argparse._SubParsersAction):
-            for word in words:
-                if word in action.choices:
-                    names += _options(action.choices[word], ())
+            for word in action.choices.keys() & words:
+                names += _options(action.choices[word], ())
     return names
 
 
@@ -128,8 +125,8 @@ def _where(error: Exception) -> str:
 def quiet_tensorflow() -> None:
     """Import TensorFlow without its informational log; errors are kept.
 
-    `TF_CPP_MIN_LOG_LEVEL` hides information and warnings, but not the lines before TensorFlow has
-    set up its log: this function filters those. With the variable set to 0, nothing is hidden.
+    `TF_CPP_MIN_LOG_LEVEL` does not apply to the lines before TensorFlow has set up its log: this
+    function filters those. With the variable set to 0, nothing is hidden.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
         return
