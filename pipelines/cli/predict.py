@@ -82,11 +82,7 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
 
 
 def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    """Return the signature of the chosen search and its inputs.
-
-    Raises:
-        UserError: for sampling options without `--sample`.
-    """
+    """Return the signature of the chosen search and its inputs."""
     inputs = {}
     for name, (_, _, default, _) in SAMPLING.items():
         value = getattr(given, name)
@@ -99,21 +95,13 @@ def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def load_tensorflow_for(export: Path) -> None:
-    """Check that there is an export, then load TensorFlow without its log.
-
-    Raises:
-        UserError: if there is no export.
-    """
+    """Check that there is an export, then load TensorFlow without its log."""
     find_version(export)
     quiet_tensorflow()
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
-    """Return the images and clips, with folders replaced by their files, without duplicates.
-
-    Raises:
-        UserError: for a folder without images and clips.
-    """
+    """Return the images and clips, with folders replaced by their files, without duplicates."""
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -133,9 +121,6 @@ def attention_files(out: Path | None, stems: Sequence[str], what: str) -> list[P
 
     >>> [path.name for path in attention_files(Path("plots"), ["a", "b", "a"], "images")]
     ['a.png', 'b.png', 'a-2.png']
-
-    Raises:
-        UserError: if one file is given for several inputs.
     """
     if out is None:
         return []
@@ -177,19 +162,16 @@ def print_sentences(
     items: Sequence[str | Path],
     files: Sequence[Path],
 ) -> int:
-    """Print the sentences of all items, and plot their attention.
+    """Print the sentences of all items, paths or texts, and plot their attention.
 
     Args:
         given: the arguments of the command.
         predictor: of captions or translations.
-        items: paths or texts.
+        items: its inputs.
         files: for the plots, one per item; none: no plots.
 
     Returns:
         1 if an item is invalid, else 0.
-
-    Raises:
-        UserError: if `--n-best` is more than the export's search finds.
     """
     limit = 1 if given.greedy else predictor.info["search"]["n_best"]
     if not 1 <= given.n_best <= limit:

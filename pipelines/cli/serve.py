@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--port", int, PORT, "port to listen on; 0: any free port", 8501)
     for field in _limits():
         constraint, text = field.metadata["allowed"], field.metadata["help"]
-        add_number(parser, flag(field.name), type(field.default), constraint, text, field.default)
+        default: float = getattr(Settings, field.name)
+        add_number(parser, flag(field.name), type(default), constraint, text, default)
     text = "other sites whose pages may send requests, such as https://example.org"
     parser.add_argument("--cors", nargs="+", default=[], metavar="ORIGIN", help=text)
     text = f"file with the key that requests must send (default: {KEY} in the environment)"

@@ -70,9 +70,6 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
     Args:
         work: the command; returns its exit code.
         stopped: printed after Ctrl-C.
-
-    Raises:
-        Exception: a bug of the program.
     """
     try:
         return work()
@@ -92,11 +89,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
 
 
 def explanation(error: Exception) -> str | None:
-    """Return the message for the user, or None if the error is a bug of the program.
-
-    >>> explanation(PermissionError(errno.EACCES, "Permission denied", "runs/a"))
-    "cannot write or read 'runs/a': permission denied"
-    """
+    """Return the message for the user, or None if the error is a bug of the program."""
     if isinstance(error, UserError):
         return str(error)
     text = str(error)

@@ -21,7 +21,7 @@ from data.media.vocabulary import tokenize
 from pipelines.serving.server import rest_json
 from pipelines.serving.server.errors import RequestError
 from pipelines.serving.server.middleware import Gate, Metrics, error_response
-from pipelines.serving.server.model_manager import Model, Models, Served
+from pipelines.serving.server.model_manager import Model, Served, watch
 from pipelines.serving.server.request_body import Bodies
 from pipelines.serving.server.servable import Version
 from pipelines.serving.server.settings import Settings
@@ -44,7 +44,8 @@ _POLICY = (
 def make_app(folders: Mapping[str, Path], settings: Settings) -> ASGIApp:
     """Return the ASGI application for folders of versions, by model name."""
     metrics = Metrics()
-    routes = _Routes(Models(dict(folders), settings, metrics), settings, metrics)
+    models = {name: Model(name, folder, settings, metrics) for name, folder in folders.items()}
+    routes = _Routes(models, settings, metrics)
     middleware = [
         Middleware(
             CORSMiddleware,
@@ -88,7 +89,7 @@ def _malformed(request: Request, status: int) -> Response:
 class _Routes:
     """A method for each route."""
 
-    def __init__(self, models: Models, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, models: dict[str, Model], settings: Settings, metrics: Metrics) -> None:
         self.models, self.settings, self._metrics = models, settings, metrics
         self.bodies = Bodies(settings)
         self._clip_slot = asyncio.Semaphore()  # one clip is decoded at a time: it takes memory
@@ -97,7 +98,8 @@ class _Routes:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Watch the models while the server runs; at its end answer waiting requests."""
-        watching = asyncio.create_task(self.models.watch())
+        models = self.models.values()
+        watching = asyncio.create_task(watch(models, self.settings.poll))
         try:
             yield
         finally:
@@ -106,7 +108,7 @@ class _Routes:
                 await watching
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.drain):
-                    await self.models.close()
+                    await asyncio.gather(*(model.close() for model in models))
 
     async def page(self, request: Request) -> Response:
         headers = {
@@ -120,7 +122,7 @@ class _Routes:
         return JSONResponse({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        ready = self.models.ready
+        ready = all(model.served is not None for model in self.models.values())
         return JSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
@@ -130,7 +132,7 @@ class _Routes:
         """Return what the page needs about the loaded models."""
         keys = ("task", "answer", "input", "labels", "search", "signatures")
         loaded = []
-        for model in self.models:
+        for model in self.models.values():
             if model.served is not None:
                 version = model.served.version
                 specs = {name: list(inputs) for name, inputs in version.specs.items()}
@@ -141,13 +143,18 @@ class _Routes:
         limits = {"body": self.settings.max_body, "rows": self.settings.max_rows}
         return JSONResponse({"models": loaded, "limits": limits})
 
+    def find(self, name: str) -> Model:
+        if name not in self.models:
+            raise RequestError(404, f"Servable not found for request: Latest({name[:100]})")
+        return self.models[name]
+
     async def words(self, request: Request) -> Response:
-        served = self.models.find(request.path_params["name"]).find()
+        served = self.find(request.path_params["name"]).find()
         return JSONResponse(served.version.words)
 
     async def frames(self, request: Request) -> Response:
         """Sample an uploaded clip as in training; return the frames for a predict request."""
-        served = self.models.find(request.path_params["name"]).find()
+        served = self.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
             try:
                 await asyncio.wait_for(self._clip_slot.acquire(), self.settings.timeout)
@@ -160,7 +167,7 @@ class _Routes:
         return JSONResponse(sampled)
 
     async def split(self, request: Request) -> Response:
-        served = self.models.find(request.path_params["name"]).find()
+        served = self.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
             tokens = await asyncio.to_thread(_split, body, served.version)
         return JSONResponse({"tokens": [START_MARK, *tokens, END_MARK]})
@@ -171,7 +178,7 @@ class _Routes:
         method = None if match is None else ("POST" if match["verb"] else "GET")
         if match is None or request.method != method:
             return _malformed(request, 400)
-        model = self.models.find(match["name"])
+        model = self.find(match["name"])
         request.state.model = model.name
         number = int(match["version"]) if match["version"] else None
         if match["metadata"]:

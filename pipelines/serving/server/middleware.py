@@ -7,7 +7,6 @@ import json
 import logging
 import sys
 import time
-import traceback
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
@@ -101,7 +100,7 @@ class Gate:
                 error = RequestError(401, "The API key is missing or wrong: Authorization: Bearer")
                 await error_response(request, error)(scope, receive, send_counted)
         except Exception as error:
-            LOG.error("fault", extra={"problem": repr(error), "trace": traceback.format_exc()})
+            LOG.exception("fault", extra={"facts": {"problem": repr(error)}})
             if not status:
                 failed = RequestError(500, f"Internal: {type(error).__name__}", close=True)
                 await error_response(request, failed)(scope, receive, send_counted)
@@ -121,6 +120,7 @@ class Gate:
         route = "predict" if path.endswith(":predict") else path if path in _ROUTES else "other"
         self._metrics.requests.labels(model, route, str(status)).inc()
         self._metrics.seconds.labels(model, route).observe(seconds)
+        level = logging.WARNING if status >= 500 else logging.INFO
         facts = {
             "method": request.method,
             "path": path[:200],
@@ -130,33 +130,30 @@ class Gate:
             "model": model,
             "rows": state.get("rows"),
         }
-        LOG.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra=facts)
+        LOG.log(level, "request", extra={"facts": facts})
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record as a line of JSON."""
-
-    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+class _JsonLines(logging.Formatter):
+    """Formats a record, with the values in its `facts`, as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        facts = {key: value for key, value in vars(record).items() if key not in self._standard}
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{stamp}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **{key: value for key, value in facts.items() if value not in (None, "")},
+            **getattr(record, "facts", {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
+        line = {key: value for key, value in line.items() if value not in (None, "")}
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def start_log() -> None:
     """Write the log to stderr as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(_JsonLines())
     for name, level in (("wordreel.server", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
