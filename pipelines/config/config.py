@@ -245,11 +245,7 @@ class Config:
     n_best: int = _search(5, "sentences returned for each input, best first", POSITIVE)
 
     def __post_init__(self) -> None:
-        """Check every value.
-
-        Raises:
-            UserError: for an invalid value.
-        """
+        """Check every value; raise a UserError for an invalid one."""
         for field in dataclasses.fields(self):
             name, value = flag(field.name), getattr(self, field.name)
             allowed = field.metadata["allowed"]

@@ -123,7 +123,7 @@ def quiet_tensorflow() -> None:
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
         return
-    with _filtered_stderr(_without_noise):
+    with _filtered_stderr():
         import tensorflow as tf
 
         if os.environ.get("TF_CONFIG"):  # a cluster must be joined before any other call
@@ -144,8 +144,8 @@ def _without_noise(text: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _filtered_stderr(select: Callable[[str], list[str]]) -> Iterator[None]:
-    """Capture file descriptor 2; print the selected lines at the end."""
+def _filtered_stderr() -> Iterator[None]:
+    """Capture file descriptor 2; print what is not noise at the end."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "wb", buffering=0) as real:
         # A crash would lose the captured lines: let the crash reporter bypass them.
@@ -159,5 +159,5 @@ def _filtered_stderr(select: Callable[[str], list[str]]) -> Iterator[None]:
             os.dup2(real.fileno(), 2)
             faulthandler.enable() if crash_reporter else faulthandler.disable()
             captured.seek(0)
-            for line in select(captured.read().decode(errors="replace")):
+            for line in _without_noise(captured.read().decode(errors="replace")):
                 print(line, file=sys.stderr)

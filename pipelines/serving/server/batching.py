@@ -48,7 +48,7 @@ class Batcher:
         delay: float,
         observe: Callable[[int, int], None] = lambda requests, rows: None,
     ) -> None:
-        """Start; needs a running event loop.
+        """Set the limits.
 
         Args:
             run: computes the outputs of (signature, inputs), in a thread, one call at a time.
@@ -62,10 +62,8 @@ class Batcher:
         self._max_rows, self._max_queue, self._delay = max_rows, max_queue, delay
         self._max_frames = max(MAX_FRAMES, max_rows)
         self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
-        self._closing = False
+        self._worker: asyncio.Task[None] | None = None  # runs while requests wait
         self._pace = 0.05  # seconds per row, smoothed
-        self._worker = asyncio.create_task(self._work())
 
     async def answer(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
         """Return the outputs for a request; all its arrays but scalars have the same rows.
@@ -94,23 +92,18 @@ class Batcher:
         future = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(key, signature, inputs, rows, frames, future))
         self.rows += rows
-        self._arrived.set()
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
         return await future
 
     async def close(self) -> None:
         """Run what waits, then stop."""
-        self._closing = True
-        self._arrived.set()
-        await self._worker
+        if self._worker is not None:
+            await self._worker
         self._thread.shutdown(wait=False)
 
     async def _work(self) -> None:
-        while True:
-            while not self._queue:
-                if self._closing:
-                    return
-                self._arrived.clear()
-                await self._arrived.wait()
+        while self._queue:
             before = 0
             while self._delay and before < self.rows < self._max_rows:  # while more arrive
                 before = self.rows

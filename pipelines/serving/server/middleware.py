@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import time
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
@@ -19,8 +20,6 @@ from pipelines.serving.server.settings import Settings
 LOG = logging.getLogger("wordreel.server")
 _PUBLIC = frozenset(("/", "/healthz", "/readyz"))  # served without a key
 _ROUTES = frozenset((*_PUBLIC, "/metrics", "/monitoring/prometheus/metrics", "/wordreel/models"))
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -28,36 +27,23 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "wordreel_requests", "Requests", ["model", "route", "status"], registry=registry
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        model, sizes = ["model"], (1, 2, 4, 8, 16, 32, 64)
+        seconds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+        text = "Latency of a request, in seconds"
+        self.requests = counter("wordreel_requests", "Requests", [*model, "route", "status"])
+        self.seconds = histogram(
+            "wordreel_request_seconds", text, [*model, "route"], buckets=seconds
         )
-        self.seconds = Histogram(
-            "wordreel_request_seconds",
-            "Latency of a request, in seconds",
-            ["model", "route"],
-            buckets=_SECONDS,
-            registry=registry,
+        self.batch_rows = histogram("wordreel_batch_rows", "Rows per batch", model, buckets=sizes)
+        self.batch_requests = histogram(
+            "wordreel_batch_requests", "Requests per batch", model, buckets=sizes
         )
-        self.batch_rows = Histogram(
-            "wordreel_batch_rows", "Rows per batch", ["model"], buckets=_SIZES, registry=registry
-        )
-        self.batch_requests = Histogram(
-            "wordreel_batch_requests",
-            "Requests per batch",
-            ["model"],
-            buckets=_SIZES,
-            registry=registry,
-        )
-        self.queue = Gauge("wordreel_queue_rows", "Rows waiting", ["model"], registry=registry)
-        self.version = Gauge(
-            "wordreel_model_version", "Version being served", ["model"], registry=registry
-        )
-        self.loads = Counter(
-            "wordreel_model_loads", "Attempts to load", ["model", "outcome"], registry=registry
-        )
-        self.active = Gauge(
-            "wordreel_requests_under_way", "Requests being processed", registry=registry
-        )
+        self.queue = gauge("wordreel_queue_rows", "Rows waiting", model)
+        self.version = gauge("wordreel_model_version", "Version being served", model)
+        self.loads = counter("wordreel_model_loads", "Attempts to load", [*model, "outcome"])
+        self.active = gauge("wordreel_requests_under_way", "Requests being processed")
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
