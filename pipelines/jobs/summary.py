@@ -109,10 +109,7 @@ def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
 
 
 def samples_page(place: WorkFolder, written: Written, text: str) -> str:
-    """Return a page with the summary and the first examples of each split.
-
-    They are random: the order of a split is that of the hashes of its ids.
-    """
+    """Return a page with the summary and random examples, the first in the hashed order."""
     dataset, shards = preparable(written.job["dataset"]), written.shards
     sections = []
     for split in dict.fromkeys(shard.split for shard in shards):

@@ -84,13 +84,8 @@ def _windows(
 
 
 def _merged(cues: Sequence[Cue]) -> list[Cue]:
-    merged = list[Cue]()
-    for cue in cues:
-        if merged and merged[-1].text == cue.text:
-            merged[-1] = merged[-1]._replace(end=cue.end)
-        else:
-            merged.append(cue)
-    return merged
+    groups = (list(group) for _, group in itertools.groupby(cues, lambda cue: cue.text))
+    return [group[0]._replace(end=group[-1].end) for group in groups]
 
 
 def to_vtt(cues: Sequence[Cue]) -> str:
