@@ -80,8 +80,8 @@ def train_options() -> str:
         tasks = [task.name for task in TASKS.values() if task.uses(field)]
         used_by = "all" if len(tasks) == len(TASKS) else ", ".join(tasks)
         text = field.metadata["help"]
-        if field.metadata["choices"]:
-            text += ": " + ", ".join(f"`{each}`" for each in field.metadata["choices"])
+        if isinstance(allowed := field.metadata["allowed"], tuple):
+            text += ": " + ", ".join(f"`{each}`" for each in allowed)
         name = f"`{flag(field.name)}`"
         shown = f"**{name}**" if field.name in COMMON_OPTIONS else name
         default = "none" if field.default is None else str(field.default)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from data.common.errors import UserError
 from pipelines.cli.predict import (
@@ -20,11 +19,6 @@ from pipelines.cli.predict import (
 from pipelines.runtime.numbers import ABOVE_ZERO, add_number
 from pipelines.serving.client.subtitles import FORMATS, subtitle
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from pipelines.serving.client.predictors import SentencePrediction
-
 SUMMARY = "caption images or video clips"
 WINDOW = 5.0  # seconds
 
@@ -32,28 +26,13 @@ WINDOW = 5.0  # seconds
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_export(parser)
-    parser.add_argument(
-        "files",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="an image, a clip or a folder of them, whichever the model was trained on",
-    )
+    text = "an image, a clip or a folder of them, whichever the model was trained on"
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=text)
     add_sentence_options(parser, "captions", "the image or the frames")
-    parser.add_argument(
-        "--subtitles",
-        type=Path,
-        metavar="OUT",
-        help="caption one long clip window by window, to a .vtt or .srt file",
-    )
-    add_number(
-        parser,
-        "--window",
-        float,
-        ABOVE_ZERO,
-        "with --subtitles: length of a window in seconds",
-        default_text=f"{WINDOW:g}",
-    )
+    text = "caption one long clip window by window, to a .vtt or .srt file"
+    parser.add_argument("--subtitles", type=Path, metavar="OUT", help=text)
+    text = f"with --subtitles: length of a window in seconds (default: {WINDOW:g})"
+    add_number(parser, "--window", float, ABOVE_ZERO, text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -73,16 +52,7 @@ def run(given: argparse.Namespace) -> int:
         count = subtitle(captioner, files[0], given.window or WINDOW, given.subtitles)
         print(f"{files[0]}: {count:,} captions in {given.subtitles}")
         return 0
-
-    def plot(file: Path, prediction: SentencePrediction) -> Image:
-        from pipelines.reports.attention import attention_figure, attention_strip
-
-        if captioner.input_name == "frame_bytes":
-            frames = captioner.selected_frames(captioner.read(file))
-            return attention_strip(frames, prediction.words, prediction.attention[:, 0])
-        return attention_figure(file.read_bytes(), prediction.words, prediction.attention)
-
-    return print_sentences(given, captioner, files, plots, plot)
+    return print_sentences(given, captioner, files, plots)
 
 
 def _check_subtitles(given: argparse.Namespace, files: Sequence[Path]) -> None:

@@ -25,24 +25,14 @@ MAX_CARDS, MAX_LINES = 200, 20  # pairs of a kind on the page; pairs that are pr
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    names = ", ".join(PREPARABLE)
-    parser.add_argument("dataset", metavar="DATASET", help=f"one of {names}")
+    parser.add_argument("dataset", metavar="DATASET", help=f"one of {', '.join(PREPARABLE)}")
     parser.add_argument("--source", metavar="DIR", help="the folder of the dataset")
-    add_number(
-        parser,
-        "--near",
-        int,
-        Constraint("between 0 and 32", lambda x: 0 <= x <= 32),
-        "near-duplicates: images whose perceptual hashes differ in at most N of 64 bits",
-        4,
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("split-check.html"),
-        metavar="FILE",
-        help="output HTML page that compares the pairs (default: split-check.html)",
-    )
+    bits = Constraint("between 0 and 32", lambda x: 0 <= x <= 32)
+    text = "near-duplicates: images whose perceptual hashes differ in at most N of 64 bits"
+    add_number(parser, "--near", int, bits, text, 4)
+    text = "output HTML page that compares the pairs (default: split-check.html)"
+    out = Path("split-check.html")
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE", help=text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -77,11 +67,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _write(
-    path: Path,
-    dataset: Dataset,
-    lines: list[str],
-    found: list[Leak],
-    options: dict[str, object],
+    path: Path, dataset: Dataset, lines: list[str], found: list[Leak], options: dict[str, object]
 ) -> None:
     quiet_tensorflow()
     from pipelines.reports.gallery import page

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.cli.predict import (
     add_export,
     files_in,
-    json_line,
     load_tensorflow_for,
     predictions,
 )
@@ -21,15 +21,10 @@ SUMMARY = "classify images, video clips or texts"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_export(parser)
-    parser.add_argument(
-        "inputs",
-        nargs="+",
-        metavar="INPUT",
-        help="an image, a clip, a folder of them or a text, whichever the model was trained on",
-    )
-    add_number(
-        parser, "--top", int, POSITIVE, "number of labels per input, the most probable first", 1
-    )
+    text = "an image, a clip, a folder of them or a text, whichever the model was trained on"
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help=text)
+    text = "number of labels per input, the most probable first"
+    add_number(parser, "--top", int, POSITIVE, text, 1)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -47,7 +42,8 @@ def run(given: argparse.Namespace) -> int:
         pairs = list(zip(prediction.labels, prediction.probabilities, strict=True))[: given.top]
         if given.json:
             labels = [{"label": name, "probability": round(p, 4)} for name, p in pairs]
-            print(json_line({"input": str(item), "labels": labels, "problem": prediction.problem}))
+            record = {"input": str(item), "labels": labels, "problem": prediction.problem}
+            print(json.dumps(record, ensure_ascii=False))
         elif prediction.problem is None:
             print(f"{item}: " + ", ".join(f"{name} {100 * p:.0f} %" for name, p in pairs))
     return 1 if failures else 0

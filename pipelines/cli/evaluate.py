@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ from pipelines.cli.predict import EXPORT_HELP, load_tensorflow_for
 from pipelines.config.config import Config
 from pipelines.config.renamed import DATASETS, current_fields, refuse_renamed
 from pipelines.config.task import TASKS, Task
-from pipelines.evaluation.java import JAVA_METRICS, check_java, java_score
 from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import ZERO_TO_ONE, add_number
 
@@ -29,44 +28,21 @@ SUMMARY = "score a model, or captions in a file, on a split of a dataset"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("model", nargs="?", type=Path, metavar="RUN_OR_EXPORT", help=EXPORT_HELP)
-    parser.add_argument(
-        "--results",
-        type=Path,
-        metavar="FILE",
-        help="score the captions of a file in COCO's results format",
-    )
-    parser.add_argument(
-        "--data", metavar="NAME", help="dataset (default: the one the model was trained on)"
-    )
+    text = "score the captions of a file in COCO's results format"
+    parser.add_argument("--results", type=Path, metavar="FILE", help=text)
+    text = "dataset (default: the one the model was trained on)"
+    parser.add_argument("--data", metavar="NAME", help=text)
     parser.add_argument("--source", type=Path, metavar="DIR", help="folder of the dataset's files")
-    add_number(
-        parser,
-        "--max-bad",
-        float,
-        ZERO_TO_ONE,
-        "largest share of examples that may be unusable",
-        default_text=f"as in training, else {Config.max_bad}",
+    default = f"(default: as in training, else {Config.max_bad})"
+    text = f"largest share of examples that may be unusable {default}"
+    add_number(parser, "--max-bad", float, ZERO_TO_ONE, text)
+    text = "split to score, or a TFDS slice of one (default: validation)"
+    parser.add_argument("--split", default="validation", metavar="NAME", help=text)
+    text = (
+        "file for the predictions: captions in COCO's results format, translations as TSV, "
+        "labels as CSV (default: predictions-SPLIT.json, .tsv or .csv)"
     )
-    parser.add_argument(
-        "--split",
-        default="validation",
-        metavar="NAME",
-        help="split to score, or a TFDS slice of one (default: validation)",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="file for the predictions: captions in COCO's results format, translations as TSV, "
-        "labels as CSV (default: predictions-SPLIT.json, .tsv or .csv)",
-    )
-    parser.add_argument(
-        "--extra-metrics",
-        nargs="+",
-        default=[],
-        metavar="METRIC",
-        help=f"metrics for captions that require Java: {', '.join(JAVA_METRICS)}",
-    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help=text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -77,17 +53,11 @@ def run(given: argparse.Namespace) -> int:
     if given.data is not None:
         refuse_renamed("dataset", given.data, DATASETS)
         find_dataset(given.data, known)
-    for name in given.extra_metrics:
-        check_java(name)
     return _score_export(given) if given.results is None else _score_results(given)
 
 
-def trained_on(info: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration of an export, with its task, by the current names.
-
-    >>> trained_on({"task": "sentiment", "config": {"data": "opinions"}})
-    {'data': 'synthetic-reviews', 'task': 'text-classification'}
-    """
+def _trained_on(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration of an export, with its task, by the current names."""
     config = info.get("config", {})
     task = info.get("task") or config.get("task", "image-captioning")
     return current_fields({**config, "task": task})
@@ -100,21 +70,16 @@ def _score_export(given: argparse.Namespace) -> int:
     from pipelines.tasks.assembly import HEADS
 
     export = ExportedModel(given.model)
-    config = trained_on(export.info)
+    config = _trained_on(export.info)
     if config["task"] not in TASKS:
         raise unknown("task", config["task"], TASKS)
     task = TASKS[config["task"]]
-    if given.extra_metrics and task.head != "captions":
-        raise UserError(
-            f"--extra-metrics {given.extra_metrics[0]} is for captions; {given.model} predicts "
-            f"{task.head}"
-        )
     prepared = _prepare(given, task, config, export.info)
     predict = partial(_outputs, export, prepared, given.split)
     evaluation = HEADS[task.head].evaluate_export(export.info, prepared, given.split, predict)
     out = given.out or Path(evaluation.file_name)
-    evaluation.write(out)  # before the scores, since Java may fail
-    _print_scores(prepared, evaluation, given.extra_metrics)
+    evaluation.write(out)
+    _print_scores(prepared, evaluation)
     print(f"{task.answer}s in {out}")
     return 0
 
@@ -156,31 +121,22 @@ def _score_results(given: argparse.Namespace) -> int:
     task = next((each for each in tasks if is_known(given.data, each.datasets)), None)
     if task is None:
         raise UserError(f"the dataset {given.data} has no reference captions")
-    source_folder(find_dataset(given.data, task.datasets), given.source)
-    quiet_tensorflow()
+    prepared: Any = _prepare(given, task, {}, {})
     from pipelines.evaluation.captions import Prediction, score
     from pipelines.evaluation.metrics.coco_results import read_results
     from pipelines.tasks.caption_head import METRICS
 
     captions = read_results(given.results)
-    prepared: Any = _prepare(given, task, {}, {})
     predictions = {name: Prediction([text]) for name, text in captions.items()}
     evaluation = score(predictions, prepared, given.split, "unknown", METRICS[task.answer])
-    _print_scores(prepared, evaluation, given.extra_metrics)
+    _print_scores(prepared, evaluation)
     return 0
 
 
 def _prepare(
     given: argparse.Namespace, task: Task, trained: Mapping[str, Any], info: Mapping[str, Any]
 ) -> PreparedDataset:
-    """Return the chosen dataset, by default the one that the model was trained on.
-
-    Args:
-        given: the arguments of the command.
-        task: of the dataset.
-        trained: the configuration that the model was trained with.
-        info: the wordreel.json of the export.
-    """
+    """Return the chosen dataset, by default that of `trained`, the model's own configuration."""
     name = given.data or trained.get("data")
     if name is None:
         raise UserError("the export does not name its training data: choose a dataset with --data")
@@ -195,20 +151,13 @@ def _prepare(
     if sampling := info.get("input", {}).get("sampling"):  # the same frames as in training
         options |= {"sample_frames": sampling["count"], "sample_rate": sampling["rate"]}
     source = None if source is None else str(source)
+    quiet_tensorflow()
     from pipelines.tasks.assembly import prepare
 
     return prepare(Config(task=task.name, data=name, source=source, **options))
 
 
-def _print_scores(
-    prepared: PreparedDataset, evaluation: Evaluation, extra_metrics: Sequence[str]
-) -> None:
-    """Print the scores, the warnings and the metrics that require Java."""
-    from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
-
+def _print_scores(prepared: PreparedDataset, evaluation: Evaluation) -> None:
     first, *others = evaluation.lines()
     for line in (f"{prepared.name} {first}", *map(str.strip, others), *evaluation.warnings()):
         print(line)
-    if isinstance(evaluation, CaptionEvaluation):
-        for name in extra_metrics:
-            print(f"{name} {java_score(name, evaluation.best, evaluation.references):.1f}")

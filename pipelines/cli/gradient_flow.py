@@ -29,53 +29,30 @@ NEW_CELL_DEFAULTS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "run",
-        nargs="?",
-        type=Path,
-        metavar="RUN",
-        help="run directory: measure its recurrent layers on a batch of its training data; "
-        "without it, new cells on random inputs",
+    text = (
+        "run directory: measure its recurrent layers on a batch of its training data; "
+        "without it, new cells on random inputs"
     )
-    parser.add_argument(
-        "--cell",
-        nargs="+",
-        choices=CELLS,
-        metavar="CELL",
-        help=f"cells to compare: {', '.join(CELLS)} (default: rnn lstm)",
-    )
-    add_number(
-        parser,
-        "--length",
-        int,
-        POSITIVE,
-        "sequence length",
-        default_text=f"{NEW_CELL_DEFAULTS['length']}",
-    )
-    text = "hidden units and input dimensions"
-    add_number(parser, "--units", int, POSITIVE, text, default_text=f"{NEW_CELL_DEFAULTS['units']}")
-    text = "random seed of weights, inputs and gradient"
-    add_number(
-        parser, "--seed", int, NON_NEGATIVE, text, default_text=f"{NEW_CELL_DEFAULTS['seed']}"
-    )
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help=text)
+    text = f"cells to compare: {', '.join(CELLS)} (default: rnn lstm)"
+    parser.add_argument("--cell", nargs="+", choices=CELLS, metavar="CELL", help=text)
+    for name, constraint, text in (
+        ("length", POSITIVE, "sequence length"),
+        ("units", POSITIVE, "hidden units and input dimensions"),
+        ("seed", NON_NEGATIVE, "random seed of weights, inputs and gradient"),
+    ):
+        text = f"{text} (default: {NEW_CELL_DEFAULTS[name]})"
+        add_number(parser, f"--{name}", int, constraint, text)
     text = "number of sequences, whose median gradient is reported"
     add_number(parser, "--examples", int, POSITIVE, text, 8)
-    parser.add_argument(
-        "--initial",
-        choices=INITIALIZERS,
-        metavar="NAME",
-        help="of the recurrent weights: orthogonal, glorot, identity (default: orthogonal)",
-    )
+    text = "of the recurrent weights: orthogonal, glorot, identity (default: orthogonal)"
+    parser.add_argument("--initial", choices=INITIALIZERS, metavar="NAME", help=text)
     scale = Constraint("above 0 and at most 1e6", lambda x: 0 < x <= 1e6)
-    text = "factor on the recurrent weights; a vanilla RNN explodes from about 2"
-    add_number(parser, "--scale", float, scale, text, default_text="1")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("gradient-flow.png"),
-        metavar="FILE.png",
-        help="output plot; a .csv table is written next to it (default: gradient-flow.png)",
-    )
+    text = "factor on the recurrent weights; a vanilla RNN explodes from about 2 (default: 1)"
+    add_number(parser, "--scale", float, scale, text)
+    text = "output plot; a .csv table is written next to it (default: gradient-flow.png)"
+    out = Path("gradient-flow.png")
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE.png", help=text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -118,15 +95,10 @@ def _of_new_cells(given: argparse.Namespace) -> tuple[list[GradientFlow], str, s
 
     shape = (given.examples, given.length, given.units)
     inputs = tf.random.stateless_normal(shape, [given.seed, 0])
+    weights = {"initializer": given.initial, "scale": given.scale, "seed": given.seed}
     flows = []
     for name in dict.fromkeys(given.cell):
-        cell = build_cell(
-            name,
-            given.units,
-            initializer=given.initial,
-            scale=given.scale,
-            seed=given.seed,
-        )
+        cell = build_cell(name, given.units, **weights)
         flows.append(measure_gradient_flow(name, cell, inputs, seed=given.seed))
     title = f"{given.units} units, {given.initial} × {given.scale:g}, seed {given.seed}"
     return flows, title, "last step"

@@ -44,13 +44,7 @@ def main() -> int:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run a command.
-
-    Args:
-        words: the command line without the program's name.
-
-    Returns:
-        0, or 1 if an input is invalid.
+    """Run a command; return 0, or 1 if an input is invalid.
 
     Raises:
         UserError: for errors that the user can fix.

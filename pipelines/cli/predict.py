@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from data.common.errors import UserError
+from data.common.files import atomic_write
+from data.media.suffixes import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from pipelines.config.config import flag
 from pipelines.export.layout import find_version
 from pipelines.runtime.console import quiet_tensorflow
@@ -18,28 +20,16 @@ from pipelines.runtime.numbers import SEED, Constraint, add_number
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pipelines.serving.client.predictors import SentencePrediction, SentencePredictor
+    from pipelines.serving.client.predictors import (
+        LabelPrediction,
+        SentencePrediction,
+        SentencePredictor,
+    )
 
 EXPORT_HELP = "an export, or the run directory of a trained model"
 BATCH = 32  # predictions between two lines of progress
-# The files of a folder that are read as images or clips.
-SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-) | frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
-
-
-class Predicted(Protocol):
-    """A prediction, or the reason why there is none."""
-
-    @property
-    def problem(self) -> str | None:
-        """The reason; None for a valid input."""
-        ...
-
-
 T = TypeVar("T", bound=str | Path)
-P = TypeVar("P", bound=Predicted)
-
+P = TypeVar("P", "SentencePrediction", "LabelPrediction")
 
 # The options of `--sample`: type, constraint, default and help.
 SAMPLING: Mapping[str, tuple[type, Constraint, float, str]] = {
@@ -76,33 +66,23 @@ def add_sentence_options(parser: argparse.ArgumentParser, sentences: str, attent
 
     Args:
         parser: of the command.
-        sentences: what it generates, for the help.
-        attention: what `--attention` plots.
+        sentences: what it generates.
+        attention: what it attends to.
     """
-    add_number(
-        parser, "--n-best", int, None, f"number of {sentences} per input, with their scores", 1
-    )
-    parser.add_argument(
-        "--attention",
-        type=Path,
-        metavar="OUT",
-        help=f"plot the attention over {attention} for each word: a .png file, or a folder for "
-        "several inputs",
-    )
+    text = f"number of {sentences} per input, with their scores"
+    add_number(parser, "--n-best", int, None, text, 1)
+    text = f"plot the attention over {attention} for each word: a .png file, or a folder for "
+    parser.add_argument("--attention", type=Path, metavar="OUT", help=f"{text}several inputs")
     search = parser.add_mutually_exclusive_group()
     search.add_argument("--greedy", action="store_true", help="greedy search")
     search.add_argument("--sample", action="store_true", help="sample words at random")
     for name, (kind, constraint, default, help) in SAMPLING.items():
-        text = f"with --sample: {help}"
-        add_number(parser, flag(name), kind, constraint, text, default_text=f"{default:g}")
+        text = f"with --sample: {help} (default: {default:g})"
+        add_number(parser, flag(name), kind, constraint, text)
 
 
 def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
-    """Return the signature of the chosen search and its inputs.
-
-    Raises:
-        UserError: for sampling options without `--sample`.
-    """
+    """Return the signature of the chosen search and its inputs."""
     inputs = {}
     for name, (_, _, default, _) in SAMPLING.items():
         value = getattr(given, name)
@@ -115,29 +95,21 @@ def chosen_search(given: argparse.Namespace) -> tuple[str, dict[str, float]]:
 
 
 def load_tensorflow_for(export: Path) -> None:
-    """Check that there is an export, then load TensorFlow without its log.
-
-    Raises:
-        UserError: if there is no export.
-    """
+    """Check that there is an export, then load TensorFlow without its log."""
     find_version(export)
     quiet_tensorflow()
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:
-    """Return the images and clips, with folders replaced by their files, without duplicates.
-
-    Raises:
-        UserError: for a folder without images and clips.
-    """
+    """Return the images and clips, with folders replaced by their files, without duplicates."""
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
+            suffixes = IMAGE_SUFFIXES | CLIP_SUFFIXES
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
             if not found:
-                raise UserError(
-                    f"no image or clip in {path}: none of {', '.join(sorted(SUFFIXES))}"
-                )
+                known = ", ".join(sorted(suffixes))
+                raise UserError(f"no image or clip in {path}: none of {known}")
             files += found
         else:
             files.append(path)
@@ -149,9 +121,6 @@ def attention_files(out: Path | None, stems: Sequence[str], what: str) -> list[P
 
     >>> [path.name for path in attention_files(Path("plots"), ["a", "b", "a"], "images")]
     ['a.png', 'b.png', 'a-2.png']
-
-    Raises:
-        UserError: if one file is given for several inputs.
     """
     if out is None:
         return []
@@ -190,24 +159,19 @@ def predictions(
 def print_sentences(
     given: argparse.Namespace,
     predictor: SentencePredictor,
-    items: Sequence[T],
+    items: Sequence[str | Path],
     files: Sequence[Path],
-    plot: Callable[[T, SentencePrediction], Image],
 ) -> int:
-    """Print the sentences of all items, and plot their attention.
+    """Print the sentences of all items, paths or texts, and plot their attention.
 
     Args:
         given: the arguments of the command.
         predictor: of captions or translations.
-        items: paths or texts.
+        items: its inputs.
         files: for the plots, one per item; none: no plots.
-        plot: draws the attention of a prediction.
 
     Returns:
         1 if an item is invalid, else 0.
-
-    Raises:
-        UserError: if `--n-best` is more than the export's search finds.
     """
     limit = 1 if given.greedy else predictor.info["search"]["n_best"]
     if not 1 <= given.n_best <= limit:
@@ -218,10 +182,26 @@ def print_sentences(
         if given.json or prediction.problem is None:
             print(_sentence_lines(given, predictor, str(item), prediction))
         if files and prediction.words:
-            _save(plot(item, prediction), files[index])
+            figure = _attention_figure(predictor, item, prediction)
+            with atomic_write(files[index], "wb") as file:
+                figure.save(file, "PNG")
         elif files and prediction.problem is None:
             print(f"{files[index]}: nothing to plot, no words for {item}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _attention_figure(
+    predictor: SentencePredictor, item: str | Path, prediction: SentencePrediction
+) -> Image:
+    from pipelines.reports.attention import alignment_figure, attention_figure, attention_strip
+
+    words, attention = prediction.words, prediction.attention
+    if predictor.input_name == "text":
+        return alignment_figure(prediction.source_words, words, attention)
+    if predictor.input_name == "image_bytes":
+        return attention_figure(Path(item).read_bytes(), words, attention)
+    frames = predictor.selected_frames(predictor.read(item))
+    return attention_strip(frames, words, attention[:, 0])
 
 
 def _sentence_lines(
@@ -235,19 +215,8 @@ def _sentence_lines(
     if given.json:
         name = predictor.info["answer"]
         sentences = [{name: text, "score": round(score, 4)} for text, score in pairs]
-        return json_line({kind: item, f"{name}s": sentences, "problem": prediction.problem})
+        record = {kind: item, f"{name}s": sentences, "problem": prediction.problem}
+        return json.dumps(record, ensure_ascii=False)
     if given.n_best == 1:
         return pairs[0][0] if kind == "text" else f"{item}: {pairs[0][0]}"
     return "\n".join([f"{item}:", *(f"  {score:7.3f}  {text}" for text, score in pairs)])
-
-
-def json_line(record: Mapping[str, Any]) -> str:
-    """Return a record as one line of JSON."""
-    return json.dumps(record, ensure_ascii=False)
-
-
-def _save(figure: Image, path: Path) -> None:
-    from data.common.files import atomic_write
-
-    with atomic_write(path, "wb") as file:
-        figure.save(file, "PNG")

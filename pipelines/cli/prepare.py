@@ -23,44 +23,32 @@ DATASET_OPTIONS = ("image_size", "frames", "rate", "languages", "seed")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EPILOG
-    names = ", ".join(PREPARABLE)
-    parser.add_argument("dataset", metavar="DATASET", nargs="?", help=f"one of {names}")
+    text = f"one of {', '.join(PREPARABLE)}"
+    parser.add_argument("dataset", metavar="DATASET", nargs="?", help=text)
     parser.add_argument("--source", metavar="DIR", help="the folder of the dataset")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="the output folder")
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="check the files in --out against their manifest and list damaged ones",
-    )
+    text = "check the files in --out against their manifest and list damaged ones"
+    parser.add_argument("--check", action="store_true", help=text)
     add_number(parser, "--image-size", int, None, "longest side of stored images, in pixels")
     add_number(parser, "--frames", int, None, "evenly spaced frames to store per clip")
     add_number(parser, "--rate", float, None, "frames to store per second, instead of --frames")
-    parser.add_argument(
-        "--languages", metavar="A-B", help="source and target language, as in the file names: en-de"
-    )
+    text = "source and target language, as in the file names: en-de"
+    parser.add_argument("--languages", metavar="A-B", help=text)
     add_number(parser, "--seed", int, None, "seed of generated datasets")
     text = "largest share of examples that may be unusable"
     add_number(parser, "--max-bad", float, ZERO_TO_ONE, text, Config.max_bad)
-    parser.add_argument(
-        "--features",
-        metavar="BACKBONE",
-        help="also store the features of a frozen backbone, float16",
-    )
-    parser.add_argument(
-        "--weights",
-        metavar="NAME",
-        help="backbone weights: 'auto' (default), 'imagenet' or a weights file",
-    )
-    add_number(
-        parser, "--feature-size", int, None, "input height and width of the backbone, in pixels"
-    )
-    parser.add_argument(
-        "--flips", action="store_true", help="also store the features of mirrored images"
-    )
-    parser.add_argument(
-        "--pooled", action="store_true", help="store the mean over the feature grid, not the grid"
-    )
-    parser.add_argument("--no-pixels", action="store_true", help="store features only, no images")
+    text = "also store the features of a frozen backbone, float16"
+    parser.add_argument("--features", metavar="BACKBONE", help=text)
+    text = "backbone weights: 'auto' (default), 'imagenet' or a weights file"
+    parser.add_argument("--weights", metavar="NAME", help=text)
+    text = "input height and width of the backbone, in pixels"
+    add_number(parser, "--feature-size", int, None, text)
+    for name, text in (
+        ("--flips", "also store the features of mirrored images"),
+        ("--pooled", "store the mean over the feature grid, not the grid"),
+        ("--no-pixels", "store features only, no images"),
+    ):
+        parser.add_argument(name, action="store_true", help=text)
 
 
 def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
@@ -88,38 +76,31 @@ def run(given: argparse.Namespace, beam_options: Sequence[str] = ()) -> int:
     except ImportError:
         raise UserError("Apache Beam is missing: pip install -e '.[jobs]'") from None
     check_options(beam_options)
-    return _prepare(given, options, beam_options)
-
-
-def _prepare(
-    given: argparse.Namespace, options: dict[str, Any], beam_options: Sequence[str]
-) -> int:
     from pipelines.jobs.prepare import prepare
 
-    encoder = None
-    if given.features is not None:
-        quiet_tensorflow()
-        from pipelines.inputs.frozen_encoder import settings
-
-        encoder = settings(
-            given.features,
-            given.weights or "auto",
-            given.feature_size,
-            pooled=given.pooled,
-            flips=given.flips,
-        )
     text = prepare(
         given.dataset,
         given.source,
         given.out,
         options=options,
-        encoder=encoder,
+        encoder=_encoder(given),
         pixels=not given.no_pixels,
         max_bad=given.max_bad,
         beam_options=beam_options,
     )
     print(text, end="")
     return 0
+
+
+def _encoder(given: argparse.Namespace) -> dict[str, Any] | None:
+    """Return the settings of the frozen encoder; None without `--features`."""
+    if given.features is None:
+        return None
+    quiet_tensorflow()
+    from pipelines.inputs.frozen_encoder import settings
+
+    backbone = given.features, given.weights or "auto", given.feature_size
+    return settings(*backbone, pooled=given.pooled, flips=given.flips)
 
 
 def _check(out: Path) -> int:

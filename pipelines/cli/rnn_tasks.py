@@ -22,29 +22,18 @@ TASKS = ("adding", "copying", "digits")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument(
-        "--task",
-        nargs="+",
-        choices=TASKS,
-        default=list(TASKS),
-        metavar="TASK",
-        help=f"{', '.join(TASKS)} (default: all of them)",
-    )
-    parser.add_argument(
-        "--cell",
-        nargs="+",
-        choices=CELLS,
-        default=list(CELLS),
-        metavar="CELL",
-        help=f"cells to compare: {', '.join(CELLS)} (default: all of them)",
-    )
-    parser.add_argument(
-        "--length",
-        nargs="+",
-        type=number(int, Constraint("at least 2", lambda x: x >= 2)),
-        metavar="T",
-        help="lengths of every task in steps (default: by task; must divide 64 for digits)",
-    )
+    for name, choices, text in (("task", TASKS, ""), ("cell", CELLS, "cells to compare: ")):
+        parser.add_argument(
+            f"--{name}",
+            nargs="+",
+            choices=choices,
+            default=list(choices),
+            metavar=name.upper(),
+            help=f"{text}{', '.join(choices)} (default: all of them)",
+        )
+    steps = number(int, Constraint("at least 2", lambda x: x >= 2))
+    text = "lengths of every task in steps (default: by task; must divide 64 for digits)"
+    parser.add_argument("--length", nargs="+", type=steps, metavar="T", help=text)
     for name, default, what in (
         ("--seeds", 3, "runs of each task, cell and length with different seeds"),
         ("--units", 64, "hidden units"),
@@ -52,17 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("--batch-size", 64, "examples per training step"),
     ):
         add_number(parser, name, int, POSITIVE, what, default)
-    cores = "one per processor core"
-    add_number(parser, "--jobs", int, POSITIVE, "parallel runs", default_text=cores)
+    text = "parallel runs (default: one per processor core)"
+    add_number(parser, "--jobs", int, POSITIVE, text)
     add_number(parser, "--learning-rate", float, ABOVE_ZERO, "learning rate of Adam", 5e-3)
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("rnn-tasks"),
-        metavar="DIR",
-        help="output directory of rnn-tasks.png, .csv and the finished runs, from which the same "
-        "command resumes (default: rnn-tasks)",
+    text = (
+        "output directory of rnn-tasks.png, .csv and the finished runs, from which the same "
+        "command resumes (default: rnn-tasks)"
     )
+    parser.add_argument("--out", type=Path, default=Path("rnn-tasks"), metavar="DIR", help=text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -107,17 +93,10 @@ def _trials(given: argparse.Namespace) -> list[Trial]:
     from pipelines.diagnostics.rnn_tasks import RNN_TASKS
     from pipelines.diagnostics.rnn_training import Trial
 
+    names = ("units", "steps", "batch_size", "learning_rate")
+    settings = {name: getattr(given, name) for name in names}
     trials = [
-        Trial(
-            task,
-            length,
-            cell,
-            seed,
-            units=given.units,
-            steps=given.steps,
-            batch_size=given.batch_size,
-            learning_rate=given.learning_rate,
-        )
+        Trial(task, length, cell, seed, **settings)
         for task in dict.fromkeys(given.task)
         for length in dict.fromkeys(given.length or RNN_TASKS[task].lengths)
         for cell in dict.fromkeys(given.cell)

@@ -10,19 +10,14 @@ import re
 import sys
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from data.common.errors import UserError
 from pipelines.config.config import flag
 from pipelines.export.layout import model_folder, model_name
 from pipelines.runtime.console import quiet_tensorflow
-from pipelines.runtime.numbers import (
-    ABOVE_ZERO,
-    NON_NEGATIVE,
-    POSITIVE,
-    Constraint,
-    add_number,
-)
-from pipelines.serving.server.settings import MIB, Settings
+from pipelines.runtime.numbers import Constraint, add_number
+from pipelines.serving.server.settings import Settings
 
 SUMMARY = "serve exported models over HTTP, with a page to try them"
 EXTRA = ("starlette", "uvicorn", "prometheus_client")
@@ -32,51 +27,24 @@ are loaded automatically. To serve many users, use TensorFlow Serving with the f
 versions (compose.yaml, models.config, batching_parameters.txt)."""
 KEY = "WORDREEL_API_KEY"
 PORT = Constraint("0 to 65535", lambda x: 0 <= x < 2**16)
-OPTIONS: tuple[tuple[str, type, Constraint, str], ...] = (
-    ("port", int, PORT, "port to listen on; 0: any free port"),
-    ("max_body_mib", int, POSITIVE, "maximum size of a request in MiB"),
-    ("max_rows", int, POSITIVE, "maximum rows of a request and of a batch"),
-    ("max_pixels", int, POSITIVE, "maximum pixels of an image"),
-    (
-        "max_queue",
-        int,
-        POSITIVE,
-        "rows that may wait for a model; more are refused with status 429",
-    ),
-    ("max_connections", int, POSITIVE, "maximum number of open connections"),
-    ("delay", float, NON_NEGATIVE, "seconds that a request waits for others to share a batch with"),
-    ("read_timeout", float, ABOVE_ZERO, "seconds in which a request must arrive"),
-    ("timeout", float, ABOVE_ZERO, "seconds in which a request must be answered"),
-    ("poll", float, ABOVE_ZERO, "seconds between checks for a new version"),
-    ("drain", float, NON_NEGATIVE, "seconds for running requests when the server stops"),
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EPILOG
-    parser.add_argument(
-        "models", nargs="+", metavar="DIR", help="folders of versions, or run directories"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: only this machine)"
-    )
-    defaults = {"port": 8501, "max_body_mib": Settings.max_body // MIB, **vars(Settings())}
-    for name, kind, constraint, text in OPTIONS:
-        add_number(parser, flag(name), kind, constraint, text, defaults[name])
-    parser.add_argument(
-        "--cors",
-        nargs="+",
-        default=[],
-        metavar="ORIGIN",
-        help="other sites whose pages may send requests, such as https://example.org",
-    )
-    parser.add_argument(
-        "--api-key-file",
-        type=Path,
-        metavar="FILE",
-        help=f"file with the key that requests must send (default: {KEY} in the environment)",
-    )
+    text = "folders of versions, or run directories"
+    parser.add_argument("models", nargs="+", metavar="DIR", help=text)
+    text = "address to listen on (default: only this machine)"
+    parser.add_argument("--host", default="127.0.0.1", help=text)
+    add_number(parser, "--port", int, PORT, "port to listen on; 0: any free port", 8501)
+    for field in _limits():
+        constraint, text = field.metadata["allowed"], field.metadata["help"]
+        default: float = getattr(Settings, field.name)
+        add_number(parser, flag(field.name), type(default), constraint, text, default)
+    text = "other sites whose pages may send requests, such as https://example.org"
+    parser.add_argument("--cors", nargs="+", default=[], metavar="ORIGIN", help=text)
+    text = f"file with the key that requests must send (default: {KEY} in the environment)"
+    parser.add_argument("--api-key-file", type=Path, metavar="FILE", help=text)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -89,13 +57,10 @@ def run(given: argparse.Namespace) -> int:
         )
     from pipelines.serving.server.http_server import bind, serve
 
-    names = {field.name for field in dataclasses.fields(Settings)}
     settings = Settings(
-        max_body=given.max_body_mib * MIB,
-        max_bodies=max(256, 2 * given.max_body_mib) * MIB,
         api_key=_key(given.api_key_file),
         origins=tuple(given.cors),
-        **{name: value for name, value in vars(given).items() if name in names},
+        **{field.name: getattr(given, field.name) for field in _limits()},
     )
     listening = bind(given.host, given.port)  # before the models are loaded, which takes a while
     quiet_tensorflow()
@@ -111,6 +76,11 @@ def run(given: argparse.Namespace) -> int:
         )
     serve(make_app(folders, settings), listening, settings)
     return 0
+
+
+def _limits() -> list[dataclasses.Field[Any]]:
+    """Return the fields of `Settings` that are options."""
+    return [field for field in dataclasses.fields(Settings) if field.metadata]
 
 
 def _folders(words: list[str]) -> dict[str, Path]:

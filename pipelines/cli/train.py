@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from data.common.errors import UserError, unknown
 from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve_name
-from pipelines.config import recipes
+from pipelines.config import recipes as recipe_modules
 from pipelines.config.config import Config, flag
 from pipelines.config.renamed import (
     DATASETS,
@@ -47,13 +47,7 @@ COMMON_OPTIONS = frozenset(
 
 
 class Recipe(NamedTuple):
-    """A preset: a named configuration.
-
-    Attributes:
-        name: the module's name with hyphens, as `--recipe` takes it.
-        config: the values.
-        description: the module's docstring.
-    """
+    """A preset: the configuration in a module, named with hyphens; its docstring describes it."""
 
     name: str
     config: Config
@@ -61,15 +55,12 @@ class Recipe(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The first line of the description."""
+        """First line of the description."""
         return self.description.partition("\n")[0]
 
 
 def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     """Parse the arguments of `train.py`.
-
-    Args:
-        arguments: the command line without the program.
 
     Returns:
         The configuration, and the run directory or None for the default.
@@ -94,7 +85,7 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
 def find_recipes() -> dict[str, Recipe]:
     """Return the recipes, the modules below `pipelines.config.recipes`, by name."""
     found = {}
-    for module in pkgutil.walk_packages(recipes.__path__, f"{recipes.__name__}."):
+    for module in pkgutil.walk_packages(recipe_modules.__path__, f"{recipe_modules.__name__}."):
         if not module.ispkg:
             content = importlib.import_module(module.name)
             name = module.name.rpartition(".")[2].replace("_", "-")
@@ -149,11 +140,7 @@ def _choose_task(words: Sequence[str], recipe: Recipe | None) -> Task:
 
 
 def _wrong_dataset(name: str, task: Task) -> UserError:
-    """Return the error for a dataset that a task does not have.
-
-    Raises:
-        UserError: with the new name, if the dataset was renamed.
-    """
+    """Return the error for a dataset that a task does not have."""
     refuse_renamed("dataset", name, DATASETS)
     others = [each.name for each in TASKS.values() if is_known(name, each.datasets)]
     if not others:
@@ -166,11 +153,12 @@ def _wrong_dataset(name: str, task: Task) -> UserError:
 
 def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
     """Return the parser of a task, with the recipe's values as the defaults in its help."""
+    more = "" if all_options else f"train.py {task.name} --help-all shows every option.\n\n"
     parser = Parser(
         prog="train.py",
         usage="python train.py [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
         description=_description(task, recipe),
-        epilog=_epilog(task, all_options),
+        epilog=f"{more}examples:\n{task.examples}",
     )
     parser.add_argument(
         "task",
@@ -182,18 +170,11 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
         "(default: image-captioning)",
     )
     parser.add_argument("--help-all", action="help", help="show every option and exit")
-    parser.add_argument(
-        "--recipe",
-        metavar="NAME",
-        help="preset that supplies the defaults "
-        f"(default: the one for the dataset, else {task.recipe})",
-    )
-    parser.add_argument(
-        "--run-dir",
-        type=Path,
-        metavar="DIR",
-        help="output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)",
-    )
+    default = f"(default: the one for the dataset, else {task.recipe})"
+    text = f"preset that supplies the defaults {default}"
+    parser.add_argument("--recipe", metavar="NAME", help=text)
+    text = "output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)"
+    parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
@@ -213,32 +194,22 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
 
 
 def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:
-    """Return the settings of `add_argument` for a field of this type.
-
-    Args:
-        annotation: the field's type.
-        metavar: placeholder in the help for a text.
-
-    >>> _argparse_settings(int | None, "")["type"]("none")
-    >>> _argparse_settings(float, "")["type"]("1e-3")
-    0.001
-    """
+    """Return the settings of `add_argument` for a field of this type; `metavar` is of a text."""
     if annotation is bool:
         return {"action": argparse.BooleanOptionalAction}
     options = typing.get_args(annotation) or (annotation,)
-    if int in options:
-        return {"type": number(int, optional=type(None) in options), "metavar": "N"}
-    if float in options:
-        return {"type": number(float, optional=type(None) in options), "metavar": "X"}
     optional = type(None) in options
+    for kind, letter in ((int, "N"), (float, "X")):
+        if kind in options:
+            return {"type": number(kind, optional=optional), "metavar": letter}
     return {"type": lambda text: None if optional and text == "none" else text, "metavar": metavar}
 
 
 def _help(field: dataclasses.Field[Any], value: Any) -> str:
     """Return the help of a field with its choices and its default."""
     text = field.metadata["help"].replace("%", "%%")
-    if field.metadata["choices"]:
-        text += ": " + ", ".join(field.metadata["choices"])
+    if isinstance(allowed := field.metadata["allowed"], tuple):
+        text += ": " + ", ".join(allowed)
     if isinstance(value, bool):
         value = flag(field.name if value else f"no_{field.name}")
     if value is None and field.name == "source":
@@ -247,11 +218,7 @@ def _help(field: dataclasses.Field[Any], value: Any) -> str:
 
 
 def _check_names(values: Mapping[str, Any]) -> None:
-    """Check names and the source folder.
-
-    Raises:
-        UserError: for a name that does not exist, with the nearest that does; for a missing source.
-    """
+    """Check the names of the task and the backbone, and the source folder."""
     task = values["task"]
     if task not in TASKS:
         raise unknown("task", task, TASKS)
@@ -265,18 +232,10 @@ def _check_names(values: Mapping[str, Any]) -> None:
 
 
 def _with_absolute_paths(config: Config) -> Config:
-    """Return the configuration with absolute paths.
-
-    Raises:
-        UserError: for a file that does not exist.
-    """
+    """Return the configuration with absolute paths; refuse files that do not exist."""
     paths: dict[str, Any] = {}
-    for name, suffix in (
-        ("source", ""),
-        ("backbone", ".keras"),
-        ("weights", ".h5"),
-        ("word_vectors", ""),
-    ):
+    suffixes = {"source": "", "backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    for name, suffix in suffixes.items():
         path: str | None = getattr(config, name)
         if path is not None and path.endswith(suffix):
             paths[name] = os.path.abspath(Path(path).expanduser())
@@ -287,29 +246,20 @@ def _with_absolute_paths(config: Config) -> Config:
 
 def _description(task: Task, recipe: Recipe) -> str:
     """Return the text above the options: tasks, and the datasets and recipes of one of them."""
+    recipes = [each for each in find_recipes().values() if each.config.task == task.name]
     sections = {
         "tasks": [(each.name, each.summary) for each in TASKS.values()],
         f"datasets of {task.name}": [
             (each.name, f"{each.summary}. Requires {each.layout}")
             for each in task.datasets.values()
         ],
-        f"recipes of {task.name}": [
-            (each.name, each.summary)
-            for each in find_recipes().values()
-            if each.config.task == task.name
-        ],
+        f"recipes of {task.name}": [(each.name, each.summary) for each in recipes],
     }
     lines = ["Train and evaluate a model, export it as a SavedModel and write a report."]
     for title, rows in sections.items():
         lines += ["", f"{title}:", *(_entry(name, text) for name, text in rows)]
     lines += ["", f"Defaults are those of the recipe {recipe.name}."]
     return "\n".join(lines)
-
-
-def _epilog(task: Task, all_options: bool) -> str:
-    """Return the text below the options."""
-    more = "" if all_options else f"train.py {task.name} --help-all shows every option.\n\n"
-    return f"{more}examples:\n{task.examples}"
 
 
 def _entry(name: str, text: str) -> str:

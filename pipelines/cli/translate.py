@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
 
 from pipelines.cli.predict import (
     add_export,
@@ -16,20 +15,14 @@ from pipelines.cli.predict import (
 )
 from pipelines.export.layout import find_version
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from pipelines.serving.client.predictors import SentencePrediction
-
 SUMMARY = "translate texts"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_export(parser)
-    parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="a text (default: each line of standard input)"
-    )
+    text = "a text (default: each line of standard input)"
+    parser.add_argument("texts", nargs="*", metavar="TEXT", help=text)
     add_sentence_options(parser, "translations", "the words of the text")
 
 
@@ -42,10 +35,4 @@ def run(given: argparse.Namespace) -> int:
     load_tensorflow_for(given.export)
     from pipelines.serving.client.predictors import Translator
 
-    def plot(text: str, prediction: SentencePrediction) -> Image:
-        from pipelines.reports.attention import alignment_figure
-
-        del text
-        return alignment_figure(prediction.source_words, prediction.words, prediction.attention)
-
-    return print_sentences(given, Translator(given.export, signature, **inputs), texts, plots, plot)
+    return print_sentences(given, Translator(given.export, signature, **inputs), texts, plots)

@@ -18,10 +18,7 @@ class Box(NamedTuple):
 
 
 def crop_box(crop: str | None) -> Box | None:
-    """Parse a `--crop`.
-
-    >>> crop_box("0.5:1,.25:.75")
-    Box(top=0.5, bottom=1.0, left=0.25, right=0.75)
+    """Parse a `--crop` such as "0.5:1,.25:.75".
 
     Raises:
         UserError: if the text is malformed or not a region of the image.

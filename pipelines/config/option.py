@@ -1,4 +1,4 @@
-"""How a field of `Config` is declared as an option of the command line."""
+"""How a field of a dataclass is declared as an option of the command line."""
 
 from __future__ import annotations
 
@@ -12,30 +12,19 @@ def option(
     group: str,
     default: Any,
     help: str,
-    choices: tuple[str, ...] | None = None,
-    *,
-    constraint: Constraint | None = None,
+    allowed: tuple[str, ...] | Constraint | None = None,
     requires: str = "",
 ) -> Any:
-    """Declare a field of `Config` that is also an option of `train.py`.
+    """Return a dataclass field that is also an option, with these arguments as its metadata.
 
     Args:
-        group: the section of the help that lists the option.
+        group: the section of the help.
         default: the value if neither the recipe nor the command line gives one.
         help: one line for `--help`.
-        choices: the allowed values, if they can be listed.
-        constraint: the constraint on a number; None, where allowed, always meets it.
-        requires: the inputs or outputs that a task must have for the option to apply: one of the
-            names separated by spaces; "image+captions" means both. Empty: all tasks.
-
-    Returns:
-        A dataclass field with these arguments as its metadata.
+        allowed: the choices, or the constraint on a number; None, if the type has it, always meets
+            it.
+        requires: the inputs or outputs that a task must have: one of the names separated by spaces;
+            "image+captions" means both. Empty: all tasks.
     """
-    metadata = {
-        "group": group,
-        "help": help,
-        "choices": choices,
-        "constraint": constraint,
-        "requires": requires,
-    }
+    metadata = {"group": group, "help": help, "allowed": allowed, "requires": requires}
     return dataclasses.field(default=default, metadata=metadata)

@@ -14,7 +14,6 @@ from data.common.errors import UserError
 OPTIONS: Mapping[str, str] = {
     "--accumulate": "--micro-batches",
     "--affixes": "--affix-embeddings",
-    "--also": "--extra-metrics",
     "--captions-together": "--captions-per-image",
     "--ema": "--ema-decay",
     "--embedding": "--embedding-dim",
@@ -80,36 +79,17 @@ def _field_name(option: str) -> str:
 
 
 def refuse_renamed_options(arguments: Sequence[str]) -> None:
-    """Check that no option is used by its old name.
-
-    Raises:
-        UserError: with the new name.
-
-    >>> refuse_renamed_options(["--no-two-way"])
-    Traceback (most recent call last):
-    ...
-    data.common.errors.UserError: --no-two-way is now called --no-bidirectional
-    """
+    """Raise a UserError with the new name if an option is used by its old name."""
     for argument in arguments:
         name = argument.partition("=")[0]
-        negated = name.startswith("--no-") and name not in OPTIONS
-        old = "--" + name.removeprefix("--no-") if negated else name
-        if old in OPTIONS:
-            new = OPTIONS[old]
-            new = "--no-" + new.removeprefix("--") if negated else new
-            raise UserError(f"{name} is now called {new}")
+        for prefix in ("--", "--no-"):
+            old = "--" + name.removeprefix(prefix)
+            if name.startswith(prefix) and old in OPTIONS:
+                new = prefix + OPTIONS[old].removeprefix("--")
+                raise UserError(f"{name} is now called {new}")
 
 
 def refuse_renamed(kind: str, name: str, renamed: Mapping[str, str]) -> None:
-    """Check that something is not named by its old name.
-
-    Args:
-        kind: what the name is of, for the message.
-        name: the name given.
-        renamed: the new names by the old ones.
-
-    Raises:
-        UserError: with the new name.
-    """
+    """Raise a UserError if `name`, of a dataset or another kind, is in `renamed`."""
     if name in renamed:
         raise UserError(f"the {kind} {name} is now called {renamed[name]}")

@@ -15,6 +15,7 @@ from pipelines.config.config import Config, flag
 from pipelines.config.renamed import current_fields
 from pipelines.runtime import cluster
 
+DATA = "data.json"  # exists once the training data of a run are fixed
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
 
 
@@ -45,7 +46,7 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
         if name in before and before[name] != now[name]  # an older version had fewer options
     ]
     chief = cluster.read().chief
-    if differences and (_data_file(folder).exists() or not chief):
+    if differences and ((folder / DATA).exists() or not chief):
         raise UserError(
             f"{folder} holds a run with other options ({'; '.join(differences)}). "
             "Repeat its options to resume it, or choose another --run-dir."
@@ -80,7 +81,7 @@ def check_data(folder: Path, fingerprint: str) -> None:
     Raises:
         UserError: if the data have changed.
     """
-    path = _data_file(folder)
+    path = folder / DATA
     now = {"the dataset": fingerprint}
     for file in _vocabularies(folder):
         now[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
@@ -96,22 +97,13 @@ def check_data(folder: Path, fingerprint: str) -> None:
         )
 
 
-def _data_file(folder: Path) -> Path:
-    """Return the file that exists once the training data of a run are fixed."""
-    return folder / "data.json"
-
-
 def _vocabularies(folder: Path) -> list[Path]:
     """Return the vocabularies and label lists in a run's directory."""
     return sorted(folder.glob("*vocabulary.txt")) + sorted(folder.glob("labels.txt"))
 
 
 def _lock(folder: Path) -> None:
-    """Lock a run's directory until this process ends.
-
-    Raises:
-        UserError: if another process holds the lock.
-    """
+    """Lock a run's directory until this process ends."""
     # A singleton: the second call of a process gets the same lock, and may acquire it again. No
     # fallback to a lock by existence, which a killed process would leave behind.
     lock = FileLock(
@@ -127,11 +119,7 @@ def _lock(folder: Path) -> None:
 
 
 def _read(path: Path) -> dict[str, object]:
-    """Read a JSON object written by an earlier start.
-
-    Raises:
-        UserError: if it is damaged.
-    """
+    """Read a JSON object written by an earlier start."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):

@@ -9,6 +9,7 @@ Only keys are sent: the items of a shard and its result are in the folder that a
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import threading
@@ -29,10 +30,9 @@ logging.disable(logging.NOTSET)
 
 
 class BuildShard(beam.DoFn):
-    """Makes the shard of each key."""
+    """Makes the shard of each key in a folder that all workers share."""
 
     def __init__(self, work: str) -> None:
-        """Set the folder that all workers share."""
         self.work = work
 
     def setup(self) -> None:
@@ -65,7 +65,7 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
         return
     (work / FAILED).unlink(missing_ok=True)
     total = sum(shard.size for shard in shards)
-    with progress(total, "preparing", unit) as bar, _ProgressWatcher(work, shards, bar):
+    with progress(total, "preparing", unit) as bar, _watched(work, shards, bar):
         # Largest first, so that all workers get about the same amount of work.
         keys = [shard.key for shard in sorted(shards, key=lambda it: -it.size)]
         try:
@@ -98,11 +98,7 @@ def run(work: Path, shards: Sequence[Shard], unit: str, beam_options: Sequence[s
 
 
 def check_options(words: Sequence[str]) -> None:
-    """Refuse options that Beam does not know: it would ignore them silently.
-
-    Raises:
-        UserError: that names the first.
-    """
+    """Raise a UserError for an option that Beam does not know: it would ignore it silently."""
     known = argparse.ArgumentParser(add_help=False, allow_abbrev=False, conflict_handler="resolve")
     known.add_value_provider_argument = known.add_argument  # type: ignore[attr-defined]
     for options in PipelineOptions.__subclasses__():
@@ -118,41 +114,40 @@ def check_options(words: Sequence[str]) -> None:
 
 def _options(given: Sequence[str], shards: int) -> PipelineOptions:
     # DirectRunner would first look for Prism, which Beam downloads; its own engine is enough.
-    words, named = list(given), _names(given)
-    if "--runner" not in named:
-        words.append("--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner")
-        # The threads only wait for worker processes.
-        words += ["--direct_running_mode=multi_threading"] * ("--direct_running_mode" not in named)
-        if "--direct_num_workers" not in named:
-            words.append(f"--direct_num_workers={min(len(os.sched_getaffinity(0)), shards)}")
-    return PipelineOptions(words)
+    named = _names(given)
+    if "--runner" in named:
+        return PipelineOptions(list(given))
+    defaults = {
+        "--runner": "apache_beam.runners.portability.fn_api_runner.FnApiRunner",
+        "--direct_running_mode": "multi_threading",  # the threads only wait for worker processes
+        "--direct_num_workers": min(len(os.sched_getaffinity(0)), shards),
+    }
+    added = [f"{name}={value}" for name, value in defaults.items() if name not in named]
+    return PipelineOptions([*given, *added])
 
 
 def _names(words: Sequence[str]) -> set[str]:
     return {word.partition("=")[0] for word in words}
 
 
-class _ProgressWatcher:
-    """Moves a progress bar as workers finish shards."""
+@contextlib.contextmanager
+def _watched(work: Path, shards: Iterable[Shard], bar: Any) -> Iterator[None]:
+    """Move a progress bar as workers finish shards."""
+    waiting, done = {shard.key: shard.size for shard in shards}, threading.Event()
 
-    def __init__(self, work: Path, shards: Iterable[Shard], bar: Any) -> None:
-        self.work, self.bar = work, bar
-        self.waiting = {shard.key: shard.size for shard in shards}
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self._watch, daemon=True)
+    def update() -> None:
+        for key in [key for key in waiting if (work / f"{key}.json").exists()]:
+            bar.update(waiting.pop(key))
 
-    def __enter__(self) -> None:
-        self.thread.start()
+    def watch() -> None:
+        while not done.wait(0.5):
+            update()
 
-    def __exit__(self, *_: object) -> None:
-        self.done.set()
-        self.thread.join()
-        self._update()
-
-    def _watch(self) -> None:
-        while not self.done.wait(0.5):
-            self._update()
-
-    def _update(self) -> None:
-        for key in [key for key in self.waiting if (self.work / f"{key}.json").exists()]:
-            self.bar.update(self.waiting.pop(key))
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        update()

@@ -33,7 +33,7 @@ def prepare(
         source: its folder.
         out: a new or empty folder, or one of the same job.
         options: see `data.storage.dataset_info.Dataset.options`.
-        encoder: see `pipelines.inputs.frozen_encoder.settings`; its features are stored as well.
+        encoder: of features to store, see `pipelines.inputs.frozen_encoder.settings`.
         pixels: whether images are stored, not only features.
         max_bad: the largest share of examples that may be unusable.
         beam_options: for `pipelines.jobs.beam.run`.
@@ -42,7 +42,7 @@ def prepare(
         The summary, a text.
 
     Raises:
-        UserError: for a mistake that the user can fix; the same command then resumes.
+        UserError: for a mistake that the user can fix.
         OSError: if `out` cannot be written.
     """
 

@@ -87,15 +87,11 @@ class Worker:
     """Makes shards in a separate process; a file that crashes the process is left out."""
 
     def __init__(self, work: str) -> None:
-        """Set the folder that all workers share; the process starts with the first call."""
-        self.work = work
+        self.work = work  # the folder that all workers share
         self._pool: ProcessPoolExecutor | None = None
 
     def build(self, key: str) -> bool:
-        """Make the shard of a key, unless a worker has stopped; return whether it was made.
-
-        An error that the user can fix is written to the folder, not raised: runners would retry.
-        """
+        """Make the shard of a key, unless a worker has stopped; return whether it was made."""
         failed = Path(self.work) / FAILED
         if failed.exists():
             return False
@@ -105,6 +101,7 @@ class Worker:
             text = explanation(error)
             if text is None:
                 raise
+            # Not raised: runners would retry.
             with contextlib.suppress(OSError):  # on a full disk there may be room for the file only
                 failed.write_text(text, encoding="utf-8")
             return False
@@ -115,7 +112,6 @@ class Worker:
 
         Raises:
             BrokenProcessPool: if the process crashes; the next call starts a new one.
-            Exception: any that the function raises.
         """
         if self._pool is None:
             context = multiprocessing.get_context("spawn")

@@ -23,7 +23,6 @@ class Parser(argparse.ArgumentParser):
     """An `ArgumentParser` that raises one-line UserErrors and accepts no abbreviations."""
 
     def __init__(self, **settings: Any) -> None:
-        """Accept the settings of `ArgumentParser`."""
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(allow_abbrev=False, **settings)
 
@@ -31,8 +30,7 @@ class Parser(argparse.ArgumentParser):
         """Parse all arguments.
 
         Raises:
-            UserError: for an unknown option, with the most similar known one; for a missing value
-                or one of the wrong type; for an extra argument.
+            UserError: for an unknown option, an extra argument, or a missing or wrong value.
         """
         found, extra = self.parse_known_args(words)
         for word in extra:
@@ -61,9 +59,8 @@ def _options(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]
     for action in parser._actions:
         names += action.option_strings
         if isinstance(action, argparse._SubParsersAction):
-            for word in words:
-                if word in action.choices:
-                    names += _options(action.choices[word], ())
+            for word in action.choices.keys() & words:
+                names += _options(action.choices[word], ())
     return names
 
 
@@ -73,9 +70,6 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
     Args:
         work: the command; returns its exit code.
         stopped: printed after Ctrl-C.
-
-    Raises:
-        Exception: a bug of the program.
     """
     try:
         return work()
@@ -95,11 +89,7 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
 
 
 def explanation(error: Exception) -> str | None:
-    """Return the message for the user, or None if the error is a bug of the program.
-
-    >>> explanation(PermissionError(errno.EACCES, "Permission denied", "runs/a"))
-    "cannot write or read 'runs/a': permission denied"
-    """
+    """Return the message for the user, or None if the error is a bug of the program."""
     if isinstance(error, UserError):
         return str(error)
     text = str(error)
@@ -128,12 +118,12 @@ def _where(error: Exception) -> str:
 def quiet_tensorflow() -> None:
     """Import TensorFlow without its informational log; errors are kept.
 
-    `TF_CPP_MIN_LOG_LEVEL` hides information and warnings, but not the lines before TensorFlow has
-    set up its log: this function filters those. With the variable set to 0, nothing is hidden.
+    `TF_CPP_MIN_LOG_LEVEL` does not apply to the lines before TensorFlow has set up its log: this
+    function filters those. With the variable set to 0, nothing is hidden.
     """
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2") in ("0", "1"):
         return
-    with _filtered_stderr(_without_noise):
+    with _filtered_stderr():
         import tensorflow as tf
 
         if os.environ.get("TF_CONFIG"):  # a cluster must be joined before any other call
@@ -154,8 +144,8 @@ def _without_noise(text: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _filtered_stderr(select: Callable[[str], list[str]]) -> Iterator[None]:
-    """Capture file descriptor 2; print the selected lines at the end."""
+def _filtered_stderr() -> Iterator[None]:
+    """Capture file descriptor 2; print what is not noise at the end."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as captured, os.fdopen(os.dup(2), "wb", buffering=0) as real:
         # A crash would lose the captured lines: let the crash reporter bypass them.
@@ -169,5 +159,5 @@ def _filtered_stderr(select: Callable[[str], list[str]]) -> Iterator[None]:
             os.dup2(real.fileno(), 2)
             faulthandler.enable() if crash_reporter else faulthandler.disable()
             captured.seek(0)
-            for line in select(captured.read().decode(errors="replace")):
+            for line in _without_noise(captured.read().decode(errors="replace")):
                 print(line, file=sys.stderr)

@@ -13,8 +13,8 @@ _MEBIBYTE = 2**20
 def keep_freed_memory() -> bool:
     """Make glibc keep freed memory; return whether it does (false for other C libraries).
 
-    Each training step allocates and frees the same large blocks. By default glibc returns them to
-    the kernel, which clears every page before the next allocation.
+    Each training step allocates and frees the same large blocks, whose pages the kernel would clear
+    every time.
     """
     if sys.platform != "linux" or not hasattr(libc := ctypes.CDLL(None), "mallopt"):
         return False

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 
-class Constraint(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Constraint:
     """A constraint on a number: its description and its test."""
 
     description: str
@@ -31,7 +33,7 @@ def number(
     Args:
         kind: int or float.
         constraint: on the number.
-        optional: whether `none` is accepted as well.
+        optional: whether `none` is accepted.
 
     >>> number(int, POSITIVE)("0")
     Traceback (most recent call last):
@@ -66,25 +68,20 @@ def add_number(
     constraint: Constraint | None,
     help: str,
     default: float | None = None,
-    default_text: str | None = None,
 ) -> None:
-    """Declare an option that takes a number; its help ends in the default.
+    """Declare an option that takes an int ("N" in the help) or a float ("X").
 
     Args:
         parser: of the command.
-        flag: the option, such as "--steps".
+        flag: such as "--steps".
         kind: int or float.
         constraint: on the number.
-        help: what the number is.
+        help: what the number is; the default is added unless it is None.
         default: the value without the option.
-        default_text: the default as the help names it, if not by its value.
     """
-    if default_text is None and default is not None:
-        default_text = f"{default}" if kind is int else f"{default:g}"
+    if default is not None:
+        help += f" (default: {default if kind is int else format(default, 'g')})"
+    letter = "N" if kind is int else "X"
     parser.add_argument(
-        flag,
-        type=number(kind, constraint),
-        default=default,
-        metavar="N" if kind is int else "X",
-        help=help if default_text is None else f"{help} (default: {default_text})",
+        flag, type=number(kind, constraint), default=default, metavar=letter, help=help
     )

@@ -102,7 +102,7 @@ print(*sys.modules, file=sys.stderr)
 
 
 @pytest.mark.parametrize(
-    "key", ["install_requires", "lite", "jobs", "java-metrics", "serve", "docs", "test", "dev"]
+    "key", ["install_requires", "lite", "jobs", "serve", "docs", "test", "dev"]
 )
 def test_lock_contains_every_requirement(key: str) -> None:
     locked = pins()
@@ -121,7 +121,7 @@ def test_build_requirement_is_locked() -> None:
 
 
 def test_every_import_is_required_and_every_requirement_imported() -> None:
-    extras = ("lite", "java-metrics", "jobs", "serve")
+    extras = ("lite", "jobs", "serve")
     optional = {name: value for key in extras for name, value in requirements(key).items()}
     always = requirements("install_requires")
     distributions = packages_distributions()

@@ -44,8 +44,7 @@ class ExportedModel:
         """Load an export.
 
         Args:
-            export: the folder of a version, the folder of versions or a run directory; the newest
-                of several versions is loaded.
+            export: a version, or a folder of versions or a run directory, whose newest is loaded.
             signature: the search: "serving_default" (beam), "greedy" or "sample".
             inputs: other inputs of the signature, one value for all rows.
 
@@ -68,15 +67,14 @@ class ExportedModel:
         }
 
     def outputs(self, items: Iterable[Item]) -> list[Outputs | str]:
-        """Compute the outputs of items in batches.
+        """Compute the outputs of items in batches; an invalid item does not affect the others.
 
-        Args:
-            items: images, clips or texts. Image formats that the export does not decode (WebP,
-                TIFF, AVIF, …) are converted first if Pillow reads them.
+        Image formats that the export does not decode (WebP, TIFF, AVIF, …) are converted if Pillow
+        reads them.
 
         Returns:
             For each item its outputs, with "items", the number of memory items used; or the reason
-            why there are none. An invalid item does not affect the others.
+            why there are none.
         """
         items, results = iter(items), list[Outputs | str]()
         while batch := list(itertools.islice(items, BATCH)):

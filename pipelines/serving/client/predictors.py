@@ -43,18 +43,13 @@ class SentencePrediction:
 
 
 class SentencePredictor(ExportedModel):
-    """Sentences from an export, see `Captioner` and `Translator`.
-
-    Attributes:
-        vocabulary: of the sentences.
-    """
+    """Sentences from an export, see `Captioner` and `Translator`."""
 
     INPUTS: tuple[str, ...] = ()
 
     def __init__(
         self, export: Path | str, signature: str = "serving_default", **inputs: float
     ) -> None:
-        """Load an export; see `ExportedModel`."""
         super().__init__(export, signature, **inputs)
         if self.input_name not in self.INPUTS:
             raise UserError(
@@ -65,9 +60,9 @@ class SentencePredictor(ExportedModel):
 
     def predict(self, items: Iterable[Item]) -> list[SentencePrediction]:
         """Predict sentences for items; see `ExportedModel.outputs`."""
-        none = SentencePrediction([], [], [], np.zeros([0, 0, 0], np.float32))
+        nothing = np.zeros([0, 0, 0], np.float32)
         return [
-            dataclasses.replace(none, problem=output)
+            SentencePrediction([], [], [], nothing, problem=output)
             if isinstance(output, str)
             else self._prediction(output)
             for output in self.outputs(items)
@@ -143,14 +138,9 @@ class LabelPrediction:
 
 
 class LabelPredictor(ExportedModel):
-    """Labels from an export.
-
-    Attributes:
-        labels: all labels of the model.
-    """
+    """Labels from an export."""
 
     def __init__(self, export: Path | str) -> None:
-        """Load an export; see `ExportedModel`."""
         super().__init__(export)
         if "labels" not in self.info:
             raise UserError(f"{self.folder} is an export of {self.info['task']}: it has no labels")

@@ -84,24 +84,12 @@ def _windows(
 
 
 def _merged(cues: Sequence[Cue]) -> list[Cue]:
-    merged = list[Cue]()
-    for cue in cues:
-        if merged and merged[-1].text == cue.text:
-            merged[-1] = merged[-1]._replace(end=cue.end)
-        else:
-            merged.append(cue)
-    return merged
+    groups = (list(group) for _, group in itertools.groupby(cues, lambda cue: cue.text))
+    return [group[0]._replace(end=group[-1].end) for group in groups]
 
 
 def to_vtt(cues: Sequence[Cue]) -> str:
-    """Return WebVTT.
-
-    >>> print(to_vtt([Cue(0, 5, "a < b")]), end="")
-    WEBVTT
-    <BLANKLINE>
-    00:00:00.000 --> 00:00:05.000
-    a &lt; b
-    """
+    """Return WebVTT."""
     blocks = [
         f"{_clock(cue.start)} --> {_clock(cue.end)}\n{html.escape(cue.text, quote=False)}\n"
         for cue in cues
@@ -110,13 +98,7 @@ def to_vtt(cues: Sequence[Cue]) -> str:
 
 
 def to_srt(cues: Sequence[Cue]) -> str:
-    """Return SubRip.
-
-    >>> print(to_srt([Cue(3599.5, 3661.25, "a star turns")]), end="")
-    1
-    00:59:59,500 --> 01:01:01,250
-    a star turns
-    """
+    """Return SubRip."""
     blocks = [
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
         for number, cue in enumerate(cues, 1)

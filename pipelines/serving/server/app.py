@@ -21,7 +21,7 @@ from data.media.vocabulary import tokenize
 from pipelines.serving.server import rest_json
 from pipelines.serving.server.errors import RequestError
 from pipelines.serving.server.middleware import Gate, Metrics, error_response
-from pipelines.serving.server.model_manager import Model, Models, Served
+from pipelines.serving.server.model_manager import Model, Served, watch
 from pipelines.serving.server.request_body import Bodies
 from pipelines.serving.server.servable import Version
 from pipelines.serving.server.settings import Settings
@@ -42,14 +42,10 @@ _POLICY = (
 
 
 def make_app(folders: Mapping[str, Path], settings: Settings) -> ASGIApp:
-    """Return the ASGI application.
-
-    Args:
-        folders: of versions, by model name.
-        settings: the limits.
-    """
+    """Return the ASGI application for folders of versions, by model name."""
     metrics = Metrics()
-    routes = _Routes(Models(dict(folders), settings, metrics), settings, metrics)
+    models = {name: Model(name, folder, settings, metrics) for name, folder in folders.items()}
+    routes = _Routes(models, settings, metrics)
     middleware = [
         Middleware(
             CORSMiddleware,
@@ -93,7 +89,7 @@ def _malformed(request: Request, status: int) -> Response:
 class _Routes:
     """A method for each route."""
 
-    def __init__(self, models: Models, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, models: dict[str, Model], settings: Settings, metrics: Metrics) -> None:
         self.models, self.settings, self._metrics = models, settings, metrics
         self.bodies = Bodies(settings)
         self._clip_slot = asyncio.Semaphore()  # one clip is decoded at a time: it takes memory
@@ -102,7 +98,8 @@ class _Routes:
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Watch the models while the server runs; at its end answer waiting requests."""
-        watching = asyncio.create_task(self.models.watch())
+        models = self.models.values()
+        watching = asyncio.create_task(watch(models, self.settings.poll))
         try:
             yield
         finally:
@@ -111,10 +108,9 @@ class _Routes:
                 await watching
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.drain):
-                    await self.models.close()
+                    await asyncio.gather(*(model.close() for model in models))
 
     async def page(self, request: Request) -> Response:
-        """Return the page."""
         headers = {
             "Content-Security-Policy": _POLICY,
             "Referrer-Policy": "no-referrer",
@@ -123,23 +119,20 @@ class _Routes:
         return Response(self._page, media_type="text/html; charset=utf-8", headers=headers)
 
     async def health(self, request: Request) -> Response:
-        """Report that the process is alive."""
         return JSONResponse({"status": "alive"})
 
     async def ready(self, request: Request) -> Response:
-        """Report whether every model has a loaded version."""
-        ready = self.models.ready
+        ready = all(model.served is not None for model in self.models.values())
         return JSONResponse({"status": "ready" if ready else "loading"}, 200 if ready else 503)
 
     async def metrics(self, request: Request) -> Response:
-        """Return the metrics."""
         return Response(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def describe(self, request: Request) -> Response:
         """Return what the page needs about the loaded models."""
         keys = ("task", "answer", "input", "labels", "search", "signatures")
         loaded = []
-        for model in self.models:
+        for model in self.models.values():
             if model.served is not None:
                 version = model.served.version
                 specs = {name: list(inputs) for name, inputs in version.specs.items()}
@@ -150,14 +143,18 @@ class _Routes:
         limits = {"body": self.settings.max_body, "rows": self.settings.max_rows}
         return JSONResponse({"models": loaded, "limits": limits})
 
+    def find(self, name: str) -> Model:
+        if name not in self.models:
+            raise RequestError(404, f"Servable not found for request: Latest({name[:100]})")
+        return self.models[name]
+
     async def words(self, request: Request) -> Response:
-        """Return a model's vocabulary: the words by the ids in its `tokens`."""
-        served = self.models.find(request.path_params["name"]).find()
+        served = self.find(request.path_params["name"]).find()
         return JSONResponse(served.version.words)
 
     async def frames(self, request: Request) -> Response:
         """Sample an uploaded clip as in training; return the frames for a predict request."""
-        served = self.models.find(request.path_params["name"]).find()
+        served = self.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
             try:
                 await asyncio.wait_for(self._clip_slot.acquire(), self.settings.timeout)
@@ -170,8 +167,7 @@ class _Routes:
         return JSONResponse(sampled)
 
     async def split(self, request: Request) -> Response:
-        """Split a text into a model's tokens, for the page."""
-        served = self.models.find(request.path_params["name"]).find()
+        served = self.find(request.path_params["name"]).find()
         async with self.bodies.read(request) as body:
             tokens = await asyncio.to_thread(_split, body, served.version)
         return JSONResponse({"tokens": [START_MARK, *tokens, END_MARK]})
@@ -182,7 +178,7 @@ class _Routes:
         method = None if match is None else ("POST" if match["verb"] else "GET")
         if match is None or request.method != method:
             return _malformed(request, 400)
-        model = self.models.find(match["name"])
+        model = self.find(match["name"])
         request.state.model = model.name
         number = int(match["version"]) if match["version"] else None
         if match["metadata"]:
@@ -199,7 +195,8 @@ class _Routes:
     async def _predict(self, request: Request, served: Served) -> Response:
         with served.in_use():
             async with self.bodies.read(request) as body:  # its memory counts until the answer
-                query = await asyncio.to_thread(self._parse, body, served.version)
+                query = await asyncio.to_thread(rest_json.parse, body, served.version.specs)
+                await asyncio.to_thread(check_image_sizes, query.inputs, self.settings.max_pixels)
                 request.state.rows = max(
                     (len(array) for array in query.inputs.values() if array.ndim), default=1
                 )
@@ -213,11 +210,6 @@ class _Routes:
         check_any_row_valid(query.inputs, outputs)
         text = await asyncio.to_thread(rest_json.answer, outputs, query.rows)
         return Response(text, media_type="application/json")
-
-    def _parse(self, body: bytes, version: Version) -> rest_json.Query:
-        query = rest_json.parse(body, version.specs)
-        check_image_sizes(query.inputs, self.settings.max_pixels)
-        return query
 
 
 def _split(body: bytes, version: Version) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
 from collections import deque
@@ -32,10 +31,9 @@ class _Waiting(NamedTuple):
 class Batcher:
     """Runs the requests to one version of a model, in order of arrival, a batch at a time.
 
-    A request waits `delay` seconds for others, and longer while more arrive, until a batch is full.
-    Requests with the same signature and the same shapes, except for the rows, share a batch. The
-    wait matters because the clients of a finished batch send their next requests one by one: the
-    first would run alone while the others wait.
+    A request waits `delay` seconds for others, and longer while more arrive, until a batch is full:
+    the clients of a finished batch send their next requests one by one. Requests with the same
+    signature and the same shapes, except for the rows, share a batch.
 
     Attributes:
         rows: waiting.
@@ -50,7 +48,7 @@ class Batcher:
         delay: float,
         observe: Callable[[int, int], None] = lambda requests, rows: None,
     ) -> None:
-        """Start; needs a running event loop.
+        """Set the limits.
 
         Args:
             run: computes the outputs of (signature, inputs), in a thread, one call at a time.
@@ -64,17 +62,14 @@ class Batcher:
         self._max_rows, self._max_queue, self._delay = max_rows, max_queue, delay
         self._max_frames = max(MAX_FRAMES, max_rows)
         self._queue: deque[_Waiting] = deque()
-        self._arrived = asyncio.Event()
-        self._closing = False
+        self._worker: asyncio.Task[None] | None = None  # runs while requests wait
         self._pace = 0.05  # seconds per row, smoothed
-        self._worker = asyncio.create_task(self._work())
 
     async def answer(self, signature: str, inputs: Arrays) -> dict[str, np.ndarray]:
         """Return the outputs for a request; all its arrays but scalars have the same rows.
 
         Raises:
-            RequestError: 429 if too many rows wait, 400 if the request is too large or the model
-                refuses its values.
+            RequestError: 429 if too many rows wait, 400 for too many rows or invalid values.
         """
         rows = next((len(array) for array in inputs.values() if array.ndim), 1)
         frames = max(math.prod(array.shape[:2]) for array in inputs.values())
@@ -97,23 +92,18 @@ class Batcher:
         future = asyncio.get_running_loop().create_future()
         self._queue.append(_Waiting(key, signature, inputs, rows, frames, future))
         self.rows += rows
-        self._arrived.set()
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
         return await future
 
     async def close(self) -> None:
         """Run what waits, then stop."""
-        self._closing = True
-        self._arrived.set()
-        await self._worker
+        if self._worker is not None:
+            await self._worker
         self._thread.shutdown(wait=False)
 
     async def _work(self) -> None:
-        while True:
-            while not self._queue:
-                if self._closing:
-                    return
-                self._arrived.clear()
-                await self._arrived.wait()
+        while self._queue:
             before = 0
             while self._delay and before < self.rows < self._max_rows:  # while more arrive
                 before = self.rows
@@ -145,15 +135,14 @@ class Batcher:
         """Run a batch; an error is the answer to its request and affects no other."""
         try:
             for each, outputs in zip(batch, await self._outputs(batch), strict=True):
-                with contextlib.suppress(asyncio.InvalidStateError):  # nobody waits any more
+                if not each.answer.done():  # its client has disconnected or timed out
                     each.answer.set_result(outputs)
         except Exception as error:
-            if len(batch) == 1:
-                with contextlib.suppress(asyncio.InvalidStateError):
-                    batch[0].answer.set_exception(error)
-            else:  # one request may be the cause: run each alone
+            if len(batch) > 1:  # one request may be the cause: run each alone
                 for each in batch:
                     await self._run([each])
+            elif not batch[0].answer.done():
+                batch[0].answer.set_exception(error)
 
     async def _outputs(self, batch: list[_Waiting]) -> list[dict[str, np.ndarray]]:
         """Run the model on all rows of a batch; return the outputs of each request."""

@@ -38,15 +38,13 @@ class Connection(H11Protocol):
     """
 
     settings: ClassVar[Settings]
-    open: ClassVar[set[Any]] = set()
     _unsent: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start the timeout for a request; close the connection at once if there are too many."""
         super().connection_made(transport)
-        self.open.add(self)
-        if len(self.open) > self.settings.max_connections:
+        if len(self.connections) > self.settings.max_connections:
             transport.abort()
             return
         self._start_timeout()
@@ -59,15 +57,6 @@ class Connection(H11Protocol):
         if self._is_active() and self._unsent is not None:
             self._unsent.cancel()
             self._unsent = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timeouts."""
-        self.open.discard(self)
-        if self._unsent is not None:
-            self._unsent.cancel()
-        if self._unread is not None:
-            self._unread.cancel()
-        super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Start the timeout for the client to read."""
@@ -124,7 +113,7 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(app: Any, listening: socket.socket, settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then finish the running requests, and return."""
     start_log()
-    protocol = type("LimitedConnection", (Connection,), {"settings": settings, "open": set()})
+    protocol = type("LimitedConnection", (Connection,), {"settings": settings})
     config = uvicorn.Config(
         app,
         http=protocol,

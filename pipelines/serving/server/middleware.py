@@ -7,7 +7,7 @@ import json
 import logging
 import sys
 import time
-import traceback
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.requests import Request
@@ -20,8 +20,6 @@ from pipelines.serving.server.settings import Settings
 LOG = logging.getLogger("wordreel.server")
 _PUBLIC = frozenset(("/", "/healthz", "/readyz"))  # served without a key
 _ROUTES = frozenset((*_PUBLIC, "/metrics", "/monitoring/prometheus/metrics", "/wordreel/models"))
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -29,36 +27,23 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "wordreel_requests", "Requests", ["model", "route", "status"], registry=registry
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        model, sizes = ["model"], (1, 2, 4, 8, 16, 32, 64)
+        seconds = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+        text = "Latency of a request, in seconds"
+        self.requests = counter("wordreel_requests", "Requests", [*model, "route", "status"])
+        self.seconds = histogram(
+            "wordreel_request_seconds", text, [*model, "route"], buckets=seconds
         )
-        self.seconds = Histogram(
-            "wordreel_request_seconds",
-            "Latency of a request, in seconds",
-            ["model", "route"],
-            buckets=_SECONDS,
-            registry=registry,
+        self.batch_rows = histogram("wordreel_batch_rows", "Rows per batch", model, buckets=sizes)
+        self.batch_requests = histogram(
+            "wordreel_batch_requests", "Requests per batch", model, buckets=sizes
         )
-        self.batch_rows = Histogram(
-            "wordreel_batch_rows", "Rows per batch", ["model"], buckets=_SIZES, registry=registry
-        )
-        self.batch_requests = Histogram(
-            "wordreel_batch_requests",
-            "Requests per batch",
-            ["model"],
-            buckets=_SIZES,
-            registry=registry,
-        )
-        self.queue = Gauge("wordreel_queue_rows", "Rows waiting", ["model"], registry=registry)
-        self.version = Gauge(
-            "wordreel_model_version", "Version being served", ["model"], registry=registry
-        )
-        self.loads = Counter(
-            "wordreel_model_loads", "Attempts to load", ["model", "outcome"], registry=registry
-        )
-        self.active = Gauge(
-            "wordreel_requests_under_way", "Requests being processed", registry=registry
-        )
+        self.queue = gauge("wordreel_queue_rows", "Rows waiting", model)
+        self.version = gauge("wordreel_model_version", "Version being served", model)
+        self.loads = counter("wordreel_model_loads", "Attempts to load", [*model, "outcome"])
+        self.active = gauge("wordreel_requests_under_way", "Requests being processed")
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
@@ -101,7 +86,7 @@ class Gate:
                 error = RequestError(401, "The API key is missing or wrong: Authorization: Bearer")
                 await error_response(request, error)(scope, receive, send_counted)
         except Exception as error:
-            LOG.error("fault", extra={"problem": repr(error), "trace": traceback.format_exc()})
+            LOG.exception("fault", extra={"facts": {"problem": repr(error)}})
             if not status:
                 failed = RequestError(500, f"Internal: {type(error).__name__}", close=True)
                 await error_response(request, failed)(scope, receive, send_counted)
@@ -121,6 +106,7 @@ class Gate:
         route = "predict" if path.endswith(":predict") else path if path in _ROUTES else "other"
         self._metrics.requests.labels(model, route, str(status)).inc()
         self._metrics.seconds.labels(model, route).observe(seconds)
+        level = logging.WARNING if status >= 500 else logging.INFO
         facts = {
             "method": request.method,
             "path": path[:200],
@@ -130,33 +116,30 @@ class Gate:
             "model": model,
             "rows": state.get("rows"),
         }
-        LOG.log(logging.WARNING if status >= 500 else logging.INFO, "request", extra=facts)
+        LOG.log(level, "request", extra={"facts": facts})
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record as a line of JSON."""
-
-    _standard = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+class _JsonLines(logging.Formatter):
+    """Formats a record, with the values in its `facts`, as a line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        facts = {key: value for key, value in vars(record).items() if key not in self._standard}
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         line = {
             "time": f"{stamp}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **{key: value for key, value in facts.items() if value not in (None, "")},
+            **getattr(record, "facts", {}),
         }
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
+        line = {key: value for key, value in line.items() if value not in (None, "")}
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def start_log() -> None:
     """Write the log to stderr as lines of JSON."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(_JsonLines())
     for name, level in (("wordreel.server", logging.INFO), ("uvicorn", logging.WARNING)):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.export.layout import versions
@@ -20,12 +20,7 @@ LOG = logging.getLogger("wordreel.server")
 
 
 class Served:
-    """A loaded version with its batcher.
-
-    Attributes:
-        version: the version.
-        batcher: runs the requests to it.
-    """
+    """A loaded version with the batcher of its requests."""
 
     def __init__(self, version: Version, batcher: Batcher) -> None:
         self.version, self.batcher = version, batcher
@@ -58,8 +53,7 @@ class Model:
     folder becomes empty, the last version stays.
 
     Attributes:
-        name: of the model.
-        served: the version that is served; None until one is loaded.
+        served: None until a version is loaded.
         failed: why other versions cannot be loaded, and the state of their files.
     """
 
@@ -91,32 +85,26 @@ class Model:
         """Load the newest version that can be loaded, unless it is already served."""
         found = await asyncio.to_thread(versions, self.folder)
         if not found and not self._empty:
-            LOG.warning("no version left", extra={"model": self.name})
+            LOG.warning("no version left", extra={"facts": {"model": self.name}})
         self._empty = not found
         self.failed = {number: why for number, why in self.failed.items() if number in found}
         for number in sorted(found, reverse=True):
-            current = self.served is not None and self.served.version.number == number
-            if current or await self._try_load(number, found[number]):
+            if self.served is not None and self.served.version.number == number:
                 return
-
-    async def _try_load(self, number: int, folder: Path) -> bool:
-        """Load a version unless it failed before with the same files; return the success."""
-        state = await asyncio.to_thread(_state, folder)
-        if number in self.failed and self.failed[number][1] == state:
-            return False
-        try:
-            await self._load(number, folder)
-        except Exception as error:
-            problem = f"{type(error).__name__}: {error}"[:500]
-            self.failed[number] = problem, state
-            self._metrics.loads.labels(self.name, "failed").inc()
-            LOG.error(
-                "version not loaded",
-                extra={"model": self.name, "version": number, "problem": problem},
-            )
-            return False
-        self.failed.pop(number, None)
-        return True
+            state = await asyncio.to_thread(_state, found[number])
+            if self.failed.get(number, ("", None))[1] == state:
+                continue
+            try:
+                await self._load(number, found[number])
+            except Exception as error:
+                problem = f"{type(error).__name__}: {error}"[:500]
+                self.failed[number] = problem, state
+                self._metrics.loads.labels(self.name, "failed").inc()
+                facts = {"model": self.name, "version": number, "problem": problem}
+                LOG.error("version not loaded", extra={"facts": facts})
+            else:
+                self.failed.pop(number, None)
+                return
 
     async def _load(self, number: int, folder: Path) -> None:
         version = await asyncio.to_thread(Version, number, folder)
@@ -131,7 +119,7 @@ class Model:
         self._metrics.version.labels(self.name).set(number)
         self._metrics.loads.labels(self.name, "loaded").inc()
         self._metrics.queue.labels(self.name).set_function(lambda: batcher.rows)
-        LOG.info("version loaded", extra={"model": self.name, "version": number})
+        LOG.info("version loaded", extra={"facts": {"model": self.name, "version": number}})
         if before is not None:  # it still answers requests that arrived before this moment
             task = asyncio.create_task(_unload(before))
             self._unloading.add(task)
@@ -148,49 +136,16 @@ class Model:
         await asyncio.gather(*self._unloading)
 
 
-class Models:
-    """All models of a server, by name."""
-
-    def __init__(self, folders: dict[str, Path], settings: Settings, metrics: Metrics) -> None:
-        self._models = {
-            name: Model(name, folder, settings, metrics) for name, folder in folders.items()
-        }
-        self._poll = settings.poll
-
-    def __iter__(self) -> Iterator[Model]:
-        return iter(self._models.values())
-
-    def find(self, name: str) -> Model:
-        """Return a model.
-
-        Raises:
-            RequestError: 404.
-        """
-        if name not in self._models:
-            raise RequestError(404, f"Servable not found for request: Latest({name[:100]})")
-        return self._models[name]
-
-    @property
-    def ready(self) -> bool:
-        """Whether every model has a loaded version."""
-        return all(model.served is not None for model in self)
-
-    async def watch(self) -> None:
-        """Load new versions until cancelled."""
-        while True:
-            for model in self:
-                try:
-                    await model.update()
-                except Exception as error:  # for example files deleted during the check
-                    LOG.warning(
-                        "cannot check for versions",
-                        extra={"model": model.name, "problem": repr(error)},
-                    )
-            await asyncio.sleep(self._poll)
-
-    async def close(self) -> None:
-        """Answer waiting requests, then unload all models."""
-        await asyncio.gather(*(model.close() for model in self))
+async def watch(models: Iterable[Model], seconds: float) -> None:
+    """Load new versions until cancelled; `seconds` lie between two checks."""
+    while True:
+        for model in models:
+            try:
+                await model.update()
+            except Exception as error:  # for example files deleted during the check
+                facts = {"model": model.name, "problem": repr(error)}
+                LOG.warning("cannot check for versions", extra={"facts": facts})
+        await asyncio.sleep(seconds)
 
 
 async def _unload(served: Served) -> None:

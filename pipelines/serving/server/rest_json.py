@@ -56,7 +56,7 @@ def parse(body: bytes, signatures: Mapping[str, Mapping[str, Spec]]) -> Query:
         RequestError: with status 400, or 413 for a text that is too long.
     """
     request = document(body)
-    signature = request.get("signature_name", "serving_default")
+    signature = request.get("signature_name", "")
     if not isinstance(signature, str):
         raise bad("'signature_name' key must be a string value.")
     signature = signature or "serving_default"
@@ -94,11 +94,7 @@ def answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
 
 
 def document(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body.
-
-    Raises:
-        RequestError: with status 400.
-    """
+    """Return the JSON object in a body, or raise a RequestError (400)."""
     if not body:
         raise bad("JSON Parse error: The document is empty")
     try:
@@ -118,15 +114,10 @@ def document(body: bytes) -> dict[str, Any]:
 
 
 def check_text(name: str, size: int) -> None:
-    """Refuse a text of more than `MAX_TEXT` bytes.
-
-    Raises:
-        RequestError: with status 413.
-    """
+    """Raise a RequestError (413) for a text of more than `MAX_TEXT` bytes."""
     if size > MAX_TEXT:
-        raise RequestError(
-            413, f"Input {name}: a text has {size:,} bytes, the limit is {MAX_TEXT:,}"
-        )
+        message = f"Input {name}: a text has {size:,} bytes, the limit is {MAX_TEXT:,}"
+        raise RequestError(413, message)
 
 
 def _from_instances(instances: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
@@ -175,11 +166,7 @@ def _from_inputs(inputs: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
 
 
 def _array(name: str, value: Any, spec: Spec) -> np.ndarray:
-    """Convert a JSON value to an array with the dtype and shape of `spec`.
-
-    Raises:
-        RequestError: if it does not fit, with the name of the input.
-    """
+    """Convert a JSON value to an array with the dtype and shape of `spec`."""
     shape = _shape(value)
     fits = len(shape) == len(spec.shape) and all(
         side in (None, found) for side, found in zip(spec.shape, shape, strict=True)

@@ -24,12 +24,11 @@ class Version:
     """A version in memory; its folder may be deleted.
 
     Attributes:
-        number: of the version.
-        info: its wordreel.json.
-        words: its vocabulary; empty if it has none.
-        marks: whether its tokenizer keeps punctuation.
+        info: the wordreel.json.
+        words: the vocabulary; empty if there is none.
+        marks: whether the tokenizer keeps punctuation.
         specs: the inputs of each signature.
-        metadata: its SignatureDefs as JSON, as in TensorFlow Serving's REST API.
+        metadata: the SignatureDefs as JSON, as in TensorFlow Serving's REST API.
     """
 
     def __init__(self, number: int, folder: Path) -> None:
@@ -61,11 +60,7 @@ class Version:
                 self.run(name, inputs)
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return a signature's outputs.
-
-        Raises:
-            RequestError: if the model refuses the values.
-        """
+        """Return a signature's outputs, or raise a RequestError if it refuses the values."""
         specs = self.specs[signature]
         tensors = {name: tf.constant(array, _dtype(specs[name])) for name, array in inputs.items()}
         try:
@@ -78,11 +73,7 @@ class Version:
 
 
 def _reason(message: str) -> str:
-    r"""Return the model's own message from TensorFlow's error.
-
-    >>> _reason("Graph execution error:\n\nassertion failed: [top_k must be >= 0, not] [-5]\n")
-    'top_k must be >= 0, not -5'
-    """
+    """Return the model's own message from TensorFlow's error."""
     if found := re.search("assertion failed: (.*)", message):
         return re.sub(r"[\[\]]", "", found[1])
     return message.partition("\n")[0]

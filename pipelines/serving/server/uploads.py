@@ -45,11 +45,7 @@ def image_size(encoded: bytes) -> tuple[int, int] | None:
 
 
 def check_image_sizes(inputs: Mapping[str, np.ndarray], max_pixels: int) -> None:
-    """Refuse a request if the header of an image gives more than `max_pixels`.
-
-    Raises:
-        RequestError: 413, with the row and the size.
-    """
+    """Raise a RequestError (413) if the header of an image gives more than `max_pixels`."""
     for name, array in inputs.items():
         if name.endswith("_bytes"):
             for row, encoded in enumerate(array.ravel().tolist()):
@@ -65,13 +61,7 @@ def check_image_sizes(inputs: Mapping[str, np.ndarray], max_pixels: int) -> None
 def check_any_row_valid(
     inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
 ) -> None:
-    """Refuse a request if no row is valid, with the reason.
-
-    If some rows are valid, the outputs mark the others with `valid` false.
-
-    Raises:
-        RequestError: 400.
-    """
+    """Raise a RequestError (400) with the reason if no row is valid."""
     valid = outputs.get("valid")
     if valid is None or not valid.size or valid.any():
         return
@@ -94,12 +84,9 @@ def _image_problem(images: Iterable[bytes]) -> str:
 
 
 def is_clip(start: bytes) -> bool:
-    r"""Return whether a file starts as one of `CLIP_FORMATS`.
+    """Return whether a file starts as one of `CLIP_FORMATS`.
 
     FFmpeg would read a text with names of other files or URLs as a playlist, and open them.
-
-    >>> is_clip(b"\0\0\0\x18ftypmp42"), is_clip(b"#EXTM3U\nfile:///etc/passwd")
-    (True, False)
     """
     return (
         start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free")
@@ -117,14 +104,14 @@ def sample_clip(
 
     Args:
         clip: an encoded file.
-        info: the model's wordreel.json; `sampling` of its `input` selects the frames.
+        info: the model's wordreel.json.
         seconds: time limit.
 
     Returns:
         `frames`: JPEGs in base64; `seconds`: their times; `remarks`: warnings about the file.
 
     Raises:
-        RequestError: if the model takes no clips, or the clip cannot be read.
+        RequestError: 400, if the model takes no clips or the clip cannot be read.
     """
     sampling = info.get("input", {}).get("sampling")
     if sampling is None:

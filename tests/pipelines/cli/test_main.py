@@ -311,7 +311,7 @@ def test_evaluate_counts_fully_correct_captions_of_scenes(
         ("caption nowhere a.jpg --sample --greedy", "not allowed with"),
         ("caption nowhere {empty}", "no image or clip in"),
         ("caption nowhere a.jpg b.jpg --attention x.png", "name a folder"),
-        ("evaluate nowhere --also METEOR-1.5", "--also is now called --extra-metrics"),
+        ("evaluate nowhere --vectors a", "--vectors is now called --word-vectors"),
         ("evaluate", "takes either"),
         ("evaluate nowhere --results a.json", "takes either"),
         ("evaluate nowhere", "there is no export at nowhere"),

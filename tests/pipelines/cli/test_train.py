@@ -71,8 +71,8 @@ def holiday(tmp_path: Path) -> Path:
 
 def other_value(field: dataclasses.Field[Any]) -> Any:
     """Return a valid value that is not the field's default."""
-    if field.metadata["choices"]:
-        return next(value for value in field.metadata["choices"] if value != field.default)
+    if isinstance(allowed := field.metadata["allowed"], tuple):
+        return next(value for value in allowed if value != field.default)
     kind = typing.get_type_hints(Config)[field.name]
     if kind is bool:
         return not field.default

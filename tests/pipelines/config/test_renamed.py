@@ -9,7 +9,14 @@ import pytest
 from data.common.errors import UserError
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
-from pipelines.config.renamed import DATASETS, OPTIONS, TASK_ALIASES, current_fields, refuse_renamed
+from pipelines.config.renamed import (
+    DATASETS,
+    OPTIONS,
+    TASK_ALIASES,
+    current_fields,
+    refuse_renamed,
+    refuse_renamed_options,
+)
 from pipelines.config.run_directory import open_run
 from pipelines.config.task import TASKS
 
@@ -42,7 +49,7 @@ NEW = Config(
 
 def test_every_new_name_exists() -> None:
     options = {name.removeprefix("--").replace("-", "_") for name in OPTIONS.values()}
-    assert options - FIELDS == {"extra_metrics"}  # of `wordreel evaluate`
+    assert options <= FIELDS
     assert set(TASK_ALIASES.values()) <= TASKS.keys()
     known = {name for task in TASKS.values() for name in task.datasets}
     assert set(DATASETS.values()) <= known
@@ -80,3 +87,16 @@ def test_the_options_of_a_run_of_version_0_1_are_compared(tmp_path: Path) -> Non
 def test_an_old_dataset_is_refused_with_its_new_name() -> None:
     with pytest.raises(UserError, match="the dataset scenes is now called synthetic-scenes"):
         refuse_renamed("dataset", "scenes", DATASETS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("--two-way", "--bidirectional"),
+        ("--no-two-way", "--no-bidirectional"),
+        ("--no-repeat-ngram=2", "--no-repeat-ngram-size"),
+    ],
+)
+def test_an_old_option_is_refused_with_its_new_name(old: str, new: str) -> None:
+    with pytest.raises(UserError, match=f"is now called {new}$"):
+        refuse_renamed_options(["train.py", old])

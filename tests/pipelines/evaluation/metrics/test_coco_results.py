@@ -1,10 +1,8 @@
-"""Result files in COCO's format; errors of the Java metrics."""
+"""Result files in COCO's format."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.common.errors import UserError
-from pipelines.evaluation.java import java_score
 from pipelines.evaluation.metrics.coco_results import read_results, write_results
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -53,29 +50,3 @@ def test_malformed_results_are_named(tmp_path: Path, text: str, message: str) ->
     path.write_text(text)
     with pytest.raises(UserError, match=message):
         read_results(path)
-
-
-def test_java_metrics_name_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"'METEOR': did you mean 'METEOR-1\.5'"):
-        java_score("METEOR", {}, {})
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(UserError, match="no `java` on the PATH"):
-        java_score("METEOR-1.5", {}, {})
-    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/java")
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"\[java-metrics\]"):
-        java_score("METEOR-1.5", {}, {})
-
-
-@pytest.mark.skipif(shutil.which("java") is None, reason="METEOR runs in Java")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # pycocoevalcap leaves its program running
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_meteor_matches_stems() -> None:
-    truth = {"1": ["A dog runs on the grass."]}
-    same, stem, other = (
-        java_score("METEOR-1.5", {"1": caption}, truth)
-        for caption in ("a dog runs on the grass", "a dog running on the grass", "two red cars")
-    )
-    assert same == pytest.approx(100.0)
-    assert 50 < stem < 100
-    assert other < 10
