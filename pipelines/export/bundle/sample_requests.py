@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from data.builtin.scenes import render, scene_by_id
 from data.media.vocabulary import SPECIAL, Vocabulary
+from data.media.words import join
 
 LARGEST_BATCH = 32  # of a server, see `batching_parameters.txt`
 FRAMES = 8  # of a sample clip, if the signature does not fix their number
@@ -116,10 +117,9 @@ def _sentences(folder: Path) -> Any:
         if path.is_file():
             vocabulary = Vocabulary.load(path)
             words = vocabulary.words[len(SPECIAL) :][:500] or ("a",)
-            join = vocabulary.separator.join
             break
     else:
-        words, join = ("a", "short", "text"), " ".join
+        words = ("a", "short", "text")
 
     def make() -> list[bytes]:
         rng = np.random.default_rng(0)
