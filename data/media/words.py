@@ -43,14 +43,14 @@ CLASSES = {
 }
 # Other properties of a character.
 PICTOGRAPH = r"\p{Extended_Pictographic}"  # continues a word that ends in a joiner
-WORD_CHARACTER = r"[\p{L}\p{N}\p{WB=Regional_Indicator}\U0001f000-\U0001faff\u2600-\u27bf]"
+EMOJI = r"[\U0001f000-\U0001faff\u2600-\u27bf]"
+WORD_CHARACTER = rf"[\p{{L}}\p{{N}}\p{{WB=Regional_Indicator}}{EMOJI}]"
 NONSTARTER = r"\P{ccc=0}"
 # The first character of a token decides about the space beside it.
 CLOSING = ".,;:!?…%)]}।॥؟،؛۔។៕"  # no space before
 OPENING = "([{¿¡"  # no space after
-UNSPACED = (  # neither; letters of scripts without spaces, and their punctuation
-    r"[[\p{L}&&[\p{WB=Other}\p{WB=Katakana}]][\p{P}&&[\p{EA=W}\p{EA=F}]]]"
-)
+UNSPACED_LETTER = r"[\p{L}&&[\p{WB=Other}\p{WB=Katakana}]]"
+UNSPACED = rf"[{UNSPACED_LETTER}[\p{{P}}&&[\p{{EA=W}}\p{{EA=F}}]]]"  # neither
 # Tokens for what differs: no space where there usually is one, a space where there is none.
 JOIN, SPACE = "￭", "␣"
 SPACING = {JOIN: "", SPACE: " "}

@@ -16,7 +16,9 @@ from data.media.words import join, mostly_unspaced, normalize, tokenize, tokeniz
 
 UNICODE = Path("/usr/share/unicode")  # Debian's package unicode-data
 # What `data.media.words` decides differently from Annex 29, see there.
-DIFFERENT = re.compile(r"\d['’:]|['’:][^\w\s]*\d|[\u3031\u30ff]|\s[\u0300\u0308\u200d\u00ad\u2060]")
+DIFFERENT = re.compile(
+    "\\w['’:][^\\w\\s]*\\d|\\d['’:][^\\w\\s]*\\w|[\u2701\u3031\u30ff]|\\s[\u0300\u0308\u200d\u00ad\u2060]"
+)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_word_boundaries_are_those_of_unicode() -> None:
         compared += 1
         found = [segment[0] for segment in words._SEGMENT.finditer(text)]
         assert found == [each for each in segments if not each.isspace()], ascii(text)
-    assert compared > 1500
+    assert compared > 1400
 
 
 def test_normalization_is_that_of_unicode() -> None:
