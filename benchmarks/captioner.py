@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from data.media.vocabulary import END, PAD, START, tokenize
+from data.media.vocabulary import END, PAD, START
+from data.media.words import tokenize
 from models.encoder_head import EncoderHead, apply_backbone
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder

@@ -13,7 +13,7 @@ from data.annotations.scan import MediaFolder
 from data.annotations.source_files import HALF_SURROGATE
 from data.annotations.splits import check_train_and_validation, hash_splits
 from data.common.errors import UserError
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize
 
 MAX_WORDS = 200
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from data.annotations.entries import Annotations, Entry, Problem, Row
 from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
-from data.media.vocabulary import is_blank
+from data.media.words import is_blank
 
 # What distributors and users call the three splits.
 SPLITS: Mapping[str, str] = {

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from data.builtin.scenes import COLORS, SHAPES
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize
 
 _NUMBERS = {"one": 1, "two": 2, "three": 3}
 _SIZES = {"small": "small", "little": "small", "large": "large", "big": "large"}

@@ -3,64 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from data.common.errors import UserError
 from data.common.files import atomic_write
+from data.media.words import SPACING, join, tokenize, tokenize_with_spaces
 
 PAD, START, END, UNKNOWN = 0, 1, 2, 3
 SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
-
-# Scripts written without spaces: one character, one token.
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002fa1f"
-# Vowel signs, points and accents that belong to a letter, in any script, and the joiner in Persian
-# words; without the selectors of emoji variants.
-_MARKS = "\u200c" + "".join(
-    character
-    for character in map(chr, range(0x300, 0xFFF0))
-    if unicodedata.category(character)[0] == "M"
-    and not re.match("[\u20d0-\u20ff\ufe00-\ufe0f]", character)
-)
-# Character classes of tokens: each is an expression for one character.
-CLASSES = {
-    "unspaced": rf"[{_UNSPACED}]",
-    "letter": rf"(?![{_UNSPACED}_])[\w{_MARKS}]",
-    "inner": rf"(?![{_UNSPACED}_])\w",  # after an apostrophe or hyphen
-    "emoji": r"[\U0001f000-\U0001faff\u2600-\u27bf]",
-    "punctuation": r"(?:_|[^\s\w\x00-\x1f\x7f-\x9f\ufffd])",  # only if punctuation is kept
-}
-# Otherwise a run of letters, marks and digits, with inner apostrophes and hyphens, or an emoji.
-_TOKEN = re.compile(r"{unspaced}|(?:{letter})+(?:['’-](?:{inner})+)*|{emoji}".format(**CLASSES))
-_TOKEN_OR_PUNCTUATION = re.compile(f"{_TOKEN.pattern}|{CLASSES['punctuation']}")
-# With punctuation: no space before closing marks, none after opening marks.
-CLOSING, OPENING = r" ([.,;:!?…%)\]}])", r"([(\[{¿¡]) "
-
-
-def tokenize(text: str, punctuation: bool = False) -> list[str]:
-    r"""Split a sentence into lower-case words (Karpathy & Fei-Fei 2015).
-
-    If `punctuation`, marks are kept, each as a token.
-
-    >>> tokenize("A man's T-shirt -- is RED .")
-    ['a', "man's", 't-shirt', 'is', 'red']
-    >>> tokenize("一只狗 plays ⚽!")
-    ['一', '只', '狗', 'plays', '⚽']
-    >>> [len(tokenize(word)) for word in ("ខ្ញុំ", "שָׁלוֹם", "كَلْب", "می\u200cخواهم")]
-    [1, 1, 1, 1]
-    >>> tokenize("A T-shirt -- is RED.", punctuation=True)
-    ['a', 't-shirt', '-', '-', 'is', 'red', '.']
-    """
-    pattern = _TOKEN_OR_PUNCTUATION if punctuation else _TOKEN
-    return pattern.findall(unicodedata.normalize("NFC", text).lower())
-
-
-def is_blank(text: str) -> bool:
-    """Return whether a text has neither a word nor punctuation."""
-    return not any(map(str.isalnum, text)) and not tokenize(text, punctuation=True)
 
 
 class Vocabulary:
@@ -92,9 +44,7 @@ class Vocabulary:
             twice = [word for word, count in Counter(self.words).items() if count > 1]
             raise UserError(f"duplicate words in the vocabulary: {twice[:5]}")
         own = self.words[len(SPECIAL) :]
-        self.punctuation = any(
-            re.fullmatch(CLASSES["punctuation"], w) and not _TOKEN.match(w) for w in own
-        )
+        self.punctuation = any(not tokenize(word) for word in own if word not in SPACING)
 
     @classmethod
     def build(
@@ -110,7 +60,9 @@ class Vocabulary:
         Raises:
             UserError: if no word is left.
         """
-        counts = Counter(word for caption in captions for word in tokenize(caption, punctuation))
+        counts = Counter(
+            word for caption in captions for word in tokenize_with_spaces(caption, punctuation)
+        )
         words = [word for word in counts if counts[word] >= min_count and word not in SPECIAL]
         if not words:
             raise UserError(
@@ -122,12 +74,6 @@ class Vocabulary:
     def __len__(self) -> int:
         """Return the number of ids, special tokens included."""
         return len(self.words)
-
-    @property
-    def separator(self) -> str:
-        """Return the text between words: "" if most of them are characters of unspaced scripts."""
-        unspaced = sum(bool(re.fullmatch(f"[{_UNSPACED}]", word)) for word in self.words)
-        return "" if 2 * unspaced > len(self.words) - len(SPECIAL) else " "
 
     @property
     def hash(self) -> str:
@@ -156,7 +102,7 @@ class Vocabulary:
 
     def encode(self, text: str, max_words: int | None = None) -> list[int]:
         """Return `[START, …, END]`; words after the first `max_words` are omitted."""
-        words = tokenize(text, self.punctuation)[:max_words]
+        words = tokenize_with_spaces(text, self.punctuation)[:max_words]
         return [START, *(self.ids.get(word, UNKNOWN) for word in words), END]
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -167,8 +113,7 @@ class Vocabulary:
                 break
             if index not in (PAD, START):
                 words.append(self.words[index])
-        text = self.separator.join(words)
-        return re.sub(OPENING, r"\1", re.sub(CLOSING, r"\1", text)) if self.punctuation else text
+        return join(words)
 
     def save(self, path: Path | str) -> None:
         """Write one word per line, UTF-8."""

@@ -14,13 +14,13 @@ from typing import Any
 import tensorflow as tf
 
 from data.common.errors import UserError
-from data.media.vocabulary import CLOSING, OPENING, Vocabulary
+from data.media.vocabulary import Vocabulary
 from models.encoder_head import EncoderHead
 from models.memory import Memory
 from models.search.beam_search import beam_search
 from models.search.hypotheses import Hypotheses, SearchOptions
 from models.search.sampling import greedy, sample
-from models.tokens import END, PAD
+from models.tokens import PAD
 from pipelines.export.version import (
     Head,
     Preprocessing,
@@ -30,6 +30,7 @@ from pipelines.export.version import (
     predict,
     write_export,
 )
+from pipelines.preprocessing.text import decode
 
 Search = Callable[..., Hypotheses]
 
@@ -162,7 +163,7 @@ def _outputs(
     found = search(step, state, cache, tf.size(valid), options)
     tokens = tf.where(valid[:, None, None], found.tokens, PAD)
     scores = tf.where(valid[:, None], found.scores, 0.0)
-    sentences = _sentences(tokens, vocabulary)
+    sentences = decode(tokens, vocabulary)
     return {
         name: sentences[:, 0],
         "score": scores[:, 0],
@@ -172,13 +173,3 @@ def _outputs(
         "attention": tf.where(valid[:, None, None, None], found.attention, 0.0),
         "valid": valid,
     }
-
-
-def _sentences(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
-    """Decode tokens: int32 `[..., T]` → string `[...]`, as `Vocabulary.decode` does."""
-    words = tf.gather(tf.constant(vocabulary.words), tokens)
-    separators = tf.constant(["", *[vocabulary.separator] * (tokens.shape[-1] - 1)])
-    texts = tf.strings.reduce_join(tf.where(tokens > END, separators + words, ""), axis=-1)
-    for space in (CLOSING, OPENING) if vocabulary.punctuation else ():
-        texts = tf.strings.regex_replace(texts, space, r"\1")
-    return texts

@@ -16,7 +16,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from data.media.vocabulary import Vocabulary, tokenize
+from data.media.vocabulary import Vocabulary
+from data.media.words import tokenize_with_spaces
 from models.memory import Tensors
 from pipelines.inputs.tables import Table, pad
 
@@ -213,7 +214,7 @@ def note_truncation(
     texts: Sequence[str], vocabulary: Vocabulary, max_words: int, what: str
 ) -> list[str]:
     """Print how many texts are longer than `max_words`; return that line, or no line."""
-    lengths = [len(tokenize(text, vocabulary.punctuation)) for text in texts]
+    lengths = [len(tokenize_with_spaces(text, vocabulary.punctuation)) for text in texts]
     long = [length for length in lengths if length > max_words]
     if not long:
         return []

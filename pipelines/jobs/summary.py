@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize
 from data.sharding.datasets import preparable
 from data.sharding.shards import WorkFolder
 from data.sharding.work_items import read_items

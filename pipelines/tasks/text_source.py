@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data.media.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
+from data.media.vocabulary import END, SPECIAL, START, Vocabulary
 from data.media.word_vectors import read_vectors
+from data.media.words import tokenize_with_spaces
 from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
 from models.encoders.text import TextEncoder
@@ -112,7 +113,7 @@ class TextSource:
     def preview(self, split: str, name: str) -> Preview:
         """Return the preview of an example: the text, and the words that the model reads."""
         text = self._texts(split)[name]
-        words = tokenize(text, self.vocabulary.punctuation)[: self.config.max_words]
+        words = tokenize_with_spaces(text, self.vocabulary.punctuation)[: self.config.max_words]
         return Preview(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
 
     def _load_word_vectors(self, path: str) -> None:

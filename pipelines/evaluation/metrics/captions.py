@@ -124,7 +124,7 @@ def signature(references: Mapping[str, Sequence[str]], search: str) -> str:
     `search` says how the captions were decoded, such as "beam5.lp0.7" or "greedy".
 
     >>> signature({"7": ["a red dog", "a dog"], "9": ["two cats"]}, "beam5.lp0.7")
-    'tok:ptb-like.1|refs:1-2|items:2|search:beam5.lp0.7|version:...'
+    'tok:ptb-like.2|refs:1-2|items:2|search:beam5.lp0.7|version:...'
     """
     counts = [len(texts) for texts in references.values()]
     least, most = min(counts), max(counts)

@@ -6,7 +6,7 @@ gives the same words for all but about one English caption in thirty thousand, b
 
 1. Text is NFC-normalized and lower-cased. Any run of white space, a newline too, is one space.
    Curly apostrophes and typographic hyphens become ASCII; `&amp; &lt; &gt; &quot; &apos;` become
-   their characters; soft hyphens, joiners and variation selectors vanish.
+   their characters; soft hyphens, joiners and variation selectors are removed from words.
 2. Clitics are words: `'s 'm 'd 're 've 'll n't` (man's → man 's, can't → ca n't). So are both
    parts of can·not, gon·na, got·ta, wan·na, gim·me, lem·me, 't·is, 't·was. An apostrophe stays in
    ma'am and ol', after the elided c' d' l' n' o' …qu' (o'clock, d'oeuvres), and before 'n' 'em
@@ -22,8 +22,9 @@ gives the same words for all but about one English caption in thirty thousand, b
    whose list of punctuation names them in upper case. So do runs such as `?!` and `!!`.
 6. Dropped: quotation marks, apostrophes that are left, `. ? ! , : ;`, runs of periods or
    hyphens, and whatever Unicode calls punctuation outside ASCII.
-7. Each Han character, kana included, is one word: Chinese and Japanese are written without
-   spaces. Every other sign (& % $ # + = emoji …) is one word.
+7. In scripts without spaces (Chinese, Japanese, Thai, Khmer, …) each character is one word, with
+   its marks. So are an emoji sequence, a flag and every other sign (& % $ # + = …). Characters and
+   marks are those of `data.media.words`, with which captions are learned.
 
 Known differences from Stanford: it keeps runs of Han together and drops emoji; it keeps `。` and
 other foreign punctuation, whole URLs, e-mail addresses, HTML tags and smileys; it writes £ as #,
@@ -35,15 +36,19 @@ case never matters.
 from __future__ import annotations
 
 import html
-import re
-import unicodedata
+
+import regex
+
+from data.media.words import CLASSES, EMOJI, UNSPACED_LETTER, normalize
 
 NAME = "ptb-like"
-VERSION = 1  # part of every score's signature: raise it with any change of output
+VERSION = 2  # part of every score's signature: raise it with any change of output
 
-# Combining marks belong to words in most of the world's scripts, but not to Python's \w.
-_MARKS = "".join(c for c in map(chr, range(0x300, 0x10000)) if unicodedata.category(c)[0] == "M")
-_WORD = rf"[\w{_MARKS}]"
+_MARK = rf"[{CLASSES['mark']}\u200d]"  # combining marks and joiners
+_WORD = rf"[\w{_MARK}]"
+_EMOJI = rf"""(?:
+    \p{{Regional_Indicator}}{{2}} | {EMOJI}{_MARK}*+ (?:(?<=\u200d){EMOJI}{_MARK}*+)*+
+)"""
 _END = rf"(?!{_WORD})"
 _CLITIC = rf"""(?:
       '(?:s|m|d|re|ve|ll){_END} | n't{_END}
@@ -69,23 +74,21 @@ _PART = rf"""(?:
     | \.?\d+(?:[.,:/]\d+)+ | \.\d+                     # 1,000 .5
     | {_WORD}+
 )"""
-_TOKEN = re.compile(
-    rf"""
-      {_CLITIC}
+_TOKEN = regex.compile(
+    rf"""(?V1)
+      {_EMOJI}
+    | {_CLITIC}
     | [a-z]{{1,2}}&[a-z]{_END}
     | (?:{_ABBREVIATION} | (?:(?<!\S)[-+](?=\.?\d))?{_PART})
       (?:-{_PART})* (?:/{_PART}(?:-{_PART})*){{0,2}}   # t-shirt, black/white
-    | \.+ | -+ | [?!]+ | \S
+    | \.+ | -+ | [?!]+ | [^{CLASSES["space"]}]
     """,
-    re.VERBOSE,
+    regex.VERBOSE,
 )
-_ENTITY = re.compile("&(?:amp|lt|gt|quot|apos);")
-_HAN = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
-_REPLACED = str.maketrans(
-    "’ʼ‐‑\u200b\ufeff",
-    "''--  ",
-    "\u00ad\u200c\u200d\u2060" + "".join(map(chr, range(0xFE00, 0xFE10))),
-)
+_ENTITY = regex.compile("&(?:amp|lt|gt|quot|apos);")
+_UNSPACED_WORD = regex.compile(rf"(?V1)({UNSPACED_LETTER}{_MARK}*)")
+_REPLACED = str.maketrans("’ʼ‐‑\u200b\ufeff", "''--  ")
+_INVISIBLE = dict.fromkeys([0xAD, 0x200C, 0x200D, 0x2060, *range(0xFE00, 0xFE10)])
 _BRACKETS = {
     "(": "-lrb-",
     ")": "-rrb-",
@@ -94,6 +97,7 @@ _BRACKETS = {
     "{": "-lcb-",
     "}": "-rcb-",
 }
+_PUNCTUATION = regex.compile(r"\p{P}")
 _DROPPED = frozenset("'\"`?!,:;")
 
 
@@ -107,15 +111,17 @@ def tokenize(text: str) -> list[str]:
     """
     if "&" in text:
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
-    text = text.lower()
+    text = normalize(text)
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_REPLACED)
-        text = _HAN.sub(r" \1 ", text)
-    return [_BRACKETS.get(token, token) for token in _TOKEN.findall(text) if not _is_dropped(token)]
+        text = _UNSPACED_WORD.sub(r" \1 ", text.translate(_REPLACED))
+    tokens = _TOKEN.findall(text)
+    if not text.isascii():
+        tokens = [token.translate(_INVISIBLE) for token in tokens]
+    return [_BRACKETS.get(token, token) for token in tokens if not _is_dropped(token)]
 
 
 def _is_dropped(token: str) -> bool:
     """Return whether rule 6 drops the token."""
     if token.isascii():
         return token in _DROPPED or not token.strip(".-")
-    return len(token) == 1 and unicodedata.category(token)[0] == "P"
+    return _PUNCTUATION.fullmatch(token) is not None

@@ -14,7 +14,7 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from data.common.files import atomic_write
-from data.media.vocabulary import Vocabulary, tokenize
+from data.media.words import mostly_unspaced, tokenize
 from pipelines.evaluation.metrics.bleu import reference_streams
 from pipelines.evaluation.metrics.captions import Metrics, Scores, check_ids, diversity
 
@@ -81,8 +81,7 @@ def write_translations(path: Path, candidates: Mapping[str, str]) -> None:
 def _bleu(references: Mapping[str, Sequence[str]]) -> BLEU:
     """Return BLEU over words, or over characters for a language without spaces."""
     texts = [text for each in references.values() for text in each]
-    spaced = Vocabulary.build([*texts, "x"], 1).separator
-    return BLEU(lowercase=True, tokenize="13a" if spaced else "char")
+    return BLEU(lowercase=True, tokenize="char" if mostly_unspaced(texts) else "13a")
 
 
 TRANSLATIONS = Metrics(

@@ -16,6 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from data.builtin.scenes import render, scene_by_id
 from data.media.vocabulary import SPECIAL, Vocabulary
+from data.media.words import join
 
 LARGEST_BATCH = 32  # of a server, see `batching_parameters.txt`
 FRAMES = 8  # of a sample clip, if the signature does not fix their number
@@ -104,13 +105,11 @@ def _pixels(shape: list[int]) -> np.ndarray:
 def _sentences(folder: Path) -> list[bytes]:
     """Return distinct sentences of frequent words of the vocabulary."""
     words: Sequence[str] = ("a", "short", "text")
-    join = " ".join
     for name in ("vocabulary.txt", "source-vocabulary.txt"):  # that of the inputs, if it has one
         path = folder / "assets" / name
         if path.is_file():
             vocabulary = Vocabulary.load(path)
             words = vocabulary.words[len(SPECIAL) :][:500] or ("a",)
-            join = vocabulary.separator.join
     rng = np.random.default_rng(0)
     lengths = rng.integers(3, 13, _TEXTS)
     return [join(rng.choice(words, length).tolist()).encode() for length in lengths]

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from data.common.errors import UserError
-from data.media.vocabulary import END, SPECIAL, START, Vocabulary, tokenize
+from data.media.vocabulary import END, SPECIAL, START, Vocabulary
+from data.media.words import tokenize_with_spaces
 from pipelines.serving.client.exported_model import ExportedModel, Item, Outputs
 
 
@@ -116,7 +117,9 @@ class Translator(SentencePredictor):
 
     def _translation(self, text: str, output: Outputs) -> SentencePrediction:
         prediction = self._prediction(output)
-        words = tokenize(text, self._source.punctuation)[: self.info["input"]["max_words"]]
+        words = tokenize_with_spaces(text, self._source.punctuation)[
+            : self.info["input"]["max_words"]
+        ]
         words = [SPECIAL[START], *words, SPECIAL[END]]
         attention = prediction.attention[:, : len(words)]
         return dataclasses.replace(prediction, source_words=words, attention=attention)

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize_with_spaces
 from pipelines.serving.server import rest_json
 from pipelines.serving.server.errors import RequestError
 from pipelines.serving.server.middleware import Gate, Metrics, error_response
@@ -218,7 +218,7 @@ def _split(body: bytes, version: Version) -> list[str]:
         raise RequestError(400, "Expecting a string as 'text'")
     rest_json.check_text("text", len(text.encode()))
     limit = version.info.get("input", {}).get("max_words")
-    return tokenize(text, version.marks)[:limit]
+    return tokenize_with_spaces(text, version.marks)[:limit]
 
 
 def _status(model: Model, number: int | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from data.builtin.caption_checker import is_true
 from data.builtin.caption_parser import parse
 from data.builtin.clips import MovingObject, SyntheticClip
 from data.builtin.scenes import COLORS, SHAPES, Scene, SceneObject
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize
 from tests.support.paths import ROOT
 
 any_number = st.integers(0, 10**6)

@@ -24,7 +24,7 @@ from data.builtin.clips import (
     synthetic_clips,
 )
 from data.builtin.scenes import COLORS, SHAPES
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize
 from tests.support.paths import ROOT
 
 settings.register_profile("synthetic clips", deadline=None)  # a busy machine is no failure

@@ -28,7 +28,7 @@ from data.builtin.scenes import (
     scene_by_id,
     synthetic_scenes,
 )
-from data.media.vocabulary import tokenize
+from data.media.words import tokenize
 from tests.support.paths import ROOT
 
 settings.register_profile("synthetic-scenes", deadline=None)  # a busy machine is no failure

@@ -13,14 +13,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.media.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, tokenize
+from data.media.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
+from data.media.words import tokenize_with_spaces
 from data.text.prepare import prepare_texts
 from pipelines.preprocessing import text as text_graph
+from pipelines.preprocessing.normalization import normalize
 
 TEXTS = [tf.TensorSpec([None], tf.string)]
 in_graph = {
     marks: tf.function(
-        functools.partial(text_graph.tokenize, punctuation=marks),
+        functools.partial(text_graph.tokenize_with_spaces, punctuation=marks),
         input_signature=TEXTS,
         autograph=False,
     )
@@ -38,7 +40,8 @@ def agree(texts: Sequence[str]) -> None:
     for marks, graph in in_graph.items():
         found = graph(tf.constant(list(texts))).to_list()
         for text, words in zip(texts, found, strict=True):
-            assert [word.decode() for word in words] == tokenize(text, marks), ascii(text)
+            expected = tokenize_with_spaces(text, marks)
+            assert [word.decode() for word in words] == expected, ascii(text)
 
 
 ODD = [
@@ -82,9 +85,10 @@ def test_marks_in_any_order_compose_alike() -> None:
     few = [*"aeoAEΣω", *map(chr, (0x300, 0x301, 0x308, 0x323, 0x327, 0x328, 0x345, 0x1100, 0x1161))]
     texts = ["".join(rng.choices(few + rng.sample(marks, 4), k=9)) for _ in range(3000)]
     agree(texts)
-    rows = [[ord(char) for char in unicodedata.normalize("NFC", text)] for text in texts[:300]]
-    for text, row in zip(texts, rows, strict=False):
-        assert text_graph.normalize(tf.constant(list(map(ord, text)))).numpy().tolist() == row
+    in_graph = tf.function(normalize, input_signature=[tf.TensorSpec([None], tf.int32)])
+    for text in texts[:300]:
+        expected = [ord(char) for char in unicodedata.normalize("NFC", text)]
+        assert in_graph(tf.constant(list(map(ord, text)))).numpy().tolist() == expected
 
 
 @settings(max_examples=300, deadline=None)
@@ -130,6 +134,15 @@ def test_only_stock_ops_and_no_tables() -> None:
     assert ops <= set(dir(tf.raw_ops)) | {"StatelessIf", "StatelessWhile"}
 
 
-@pytest.mark.parametrize("texts", [["x" * 5000], ["e\u0301 " * 3000, "a"]])
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["x" * 5000],
+        ["e\u0301 " * 3000, "a"],
+        ["a " * 20_000 + "e" + "\u0301" * 20_000],  # once cubic: hours
+        ["e" + "\u0301\u0323" * 25_000, "\u1161\u11a8" * 10_000],
+        ["a\u200d" * 20_000, "'\u0301" * 20_000, "🇩🇪" * 10_000],
+    ],
+)
 def test_long_texts(texts: list[str]) -> None:
     agree(texts)

@@ -17,7 +17,8 @@ import tensorflow as tf
 from PIL import Image
 
 from data.common.errors import UserError
-from data.media.vocabulary import END, PAD, tokenize
+from data.media.vocabulary import END, PAD
+from data.media.words import tokenize
 from pipelines.cli import main
 from pipelines.evaluation.captions import Evaluation
 from pipelines.evaluation.metrics.translation import (

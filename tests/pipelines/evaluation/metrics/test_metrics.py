@@ -229,5 +229,5 @@ class TestEvaluateCaptions:
 
     def test_signature_names_tokenizer_references_and_search(self) -> None:
         line = signature(REFERENCES, "beam5.lp0.7")
-        assert line.startswith("tok:ptb-like.1|refs:1-2|items:3|search:beam5.lp0.7|version:")
+        assert line.startswith("tok:ptb-like.2|refs:1-2|items:3|search:beam5.lp0.7|version:")
         assert "|refs:1|" in signature({"9": ["Two cats!"]}, "greedy")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from data.common.errors import UserError
+from data.media.words import join
 from pipelines.serving.client.exported_model import BATCH
 from pipelines.serving.client.predictors import Captioner
 from tests.support.paths import ROOT
@@ -41,7 +42,7 @@ def test_a_prediction_is_complete(captioner: Captioner) -> None:
     assert prediction.problem is None
     assert len(prediction.sentences) == len(prediction.scores) == OPTIONS.n_best
     assert prediction.scores == sorted(prediction.scores, reverse=True)
-    assert VOCABULARY.separator.join(prediction.words) == prediction.sentences[0]
+    assert join(prediction.words) == prediction.sentences[0]
     assert prediction.attention.shape == (len(prediction.words), *GRID)
     np.testing.assert_allclose(prediction.attention.sum(axis=(1, 2)), 1, atol=1e-5)
 
