@@ -26,6 +26,7 @@ from pipelines.evaluation.metrics.translation import (
     evaluate_translations,
     translation_signature,
 )
+from pipelines.preprocessing.text import decode
 from pipelines.serving.client.predictors import Captioner, Translator
 from pipelines.training.results import write_report
 from tests.support.tiny.pairs import PAIRS, tiny
@@ -169,15 +170,13 @@ def test_the_export_runs_without_wordreel(trained: Trained) -> None:
 
 
 def test_decoding_in_the_graph_equals_the_vocabulary(trained: Trained) -> None:
-    from pipelines.export.captions import _sentences
-
     vocabulary = trained.experiment.head.vocabulary
     assert vocabulary.punctuation
     rows = np.random.default_rng(0).integers(END, len(vocabulary), (300, 9))
     rows[:, -1] = END
     for row in rows:
         row[row.tolist().index(END) + 1 :] = PAD
-    said = _sentences(tf.constant(rows, tf.int32), vocabulary).numpy()
+    said = decode(tf.constant(rows, tf.int32), vocabulary).numpy()
     for row, text in zip(rows.tolist(), said, strict=True):
         assert text.decode() == vocabulary.decode(row)
 
