@@ -23,6 +23,7 @@ from pipelines.inputs.tables import Table, pad
 
 Output = TypeVar("Output")
 
+FEW_WORDS = 1.5  # on average: texts may not be divided into words
 POOL = 50  # batches sorted by length together: little padding, and a new order each epoch
 
 # The inputs of a model and the targets of its head.
@@ -210,17 +211,22 @@ def compile_by_rank(function: Callable[..., Output]) -> Callable[..., Output]:
     return lambda inputs: compiled(tuple(map(np.ndim, tf.nest.flatten(inputs))))(inputs)
 
 
-def note_truncation(
+def note_lengths(
     texts: Sequence[str], vocabulary: Vocabulary, max_words: int, what: str
 ) -> list[str]:
-    """Print how many texts are longer than `max_words`; return that line, or no line."""
+    """Print what is unusual about the number of words of some texts; return the lines."""
     lengths = [len(tokenize_with_spaces(text, vocabulary.punctuation)) for text in texts]
     long = [length for length in lengths if length > max_words]
-    if not long:
-        return []
-    note = (
-        f"{len(long):,} of {len(texts):,} {what} have more than {max_words} words, the longest "
-        f"{max(long):,}; the rest of each is cut: see --max-words"
-    )
-    print(note)
-    return [note]
+    notes = []
+    if long:
+        notes.append(
+            f"{len(long):,} of {len(texts):,} {what} have more than {max_words} words, the longest "
+            f"{max(long):,}; the rest of each is cut: see --max-words"
+        )
+    if lengths and sum(lengths) < FEW_WORDS * len(lengths):
+        notes.append(
+            f"{what} have {sum(lengths) / len(lengths):.1f} words on average: if they should have "
+            "more, check that there are spaces between words"
+        )
+    print(*notes, sep="\n", end="\n" if notes else "")
+    return notes

@@ -20,7 +20,7 @@ from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
 from pipelines.export.captions import export
 from pipelines.export.version import Preprocessing
-from pipelines.inputs.batches import Batch, Captions, caption_batches, note_truncation
+from pipelines.inputs.batches import Batch, Captions, caption_batches, note_lengths
 from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_report
 from pipelines.reports.page import SplitReport
@@ -84,7 +84,7 @@ class CaptionHead:
         """Return the training captions as word ids, with the table rows of their inputs."""
         if self._examples is None:
             max_words = self.config.max_words
-            self.notes += note_truncation(
+            self.notes += note_lengths(
                 self._training_captions(), self.vocabulary, max_words, "training captions"
             )
             captions = self.prepared.captions(self.config.train_split)

@@ -19,7 +19,7 @@ from data.text.prepared import Texts
 from models.encoders.text import TextEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
-from pipelines.inputs.batches import note_truncation
+from pipelines.inputs.batches import note_lengths
 from pipelines.inputs.tables import TextTable
 from pipelines.preprocessing import text as text_graph
 from pipelines.reports.thumbnails import Preview
@@ -129,6 +129,6 @@ class TextSource:
         """Return the word ids of a split; note how many texts are truncated."""
         names, texts = zip(*self.prepared.texts(split), strict=True)
         max_words = self.config.max_words
-        self.notes += note_truncation(texts, self.vocabulary, max_words, f"texts of {split}")
+        self.notes += note_lengths(texts, self.vocabulary, max_words, f"texts of {split}")
         rows = [np.array(self.vocabulary.encode(text, max_words), np.int32) for text in texts]
         return TextTable(names, rows)

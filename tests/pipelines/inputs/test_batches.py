@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.media.vocabulary import END, PAD, START, Vocabulary
-from pipelines.inputs.batches import Captions, Timed, caption_batches
+from pipelines.inputs.batches import Captions, Timed, caption_batches, note_lengths
 from pipelines.inputs.tables import ImageTable, pad
 
 WORDS = ["a", "red", "blue", "circle", "square", "above", "below", "the"]
@@ -168,3 +168,12 @@ def test_captions_get_start_and_end_and_are_truncated() -> None:
 def test_pad_keeps_every_sequence() -> None:
     sequences = [np.array([1, 5, 2], np.int32), np.array([1, 2], np.int32)]
     assert pad(sequences).tolist() == [[1, 5, 2], [1, 2, PAD]]
+
+
+def test_texts_of_one_word_each_are_noted(capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ["einhundläuft", "einekatzeschläft", "ein ball"]
+    vocabulary = Vocabulary.build(texts, min_count=1)
+    (note,) = note_lengths(texts, vocabulary, 9, "training captions")
+    assert note.startswith("training captions have 1.3 words on average")
+    assert note in capsys.readouterr().out
+    assert note_lengths(["a dog runs", "หมาวิ่ง"], vocabulary, 9, "training captions") == []
