@@ -2,11 +2,16 @@
 
 A cell is split in two so that a sequence costs one large product instead of many small ones:
 `project` multiplies the inputs of all steps by W_x at once, `step` computes what depends on
-h_{t-1}. A new cell is a subclass of `Cell`, entered in `CELLS`.
+h_{t-1}. A new cell is a subclass of `Cell`, entered in `CELLS`. Every cell also runs in
+`keras.layers.RNN`:
+
+>>> keras.layers.RNN(LSTMCell(4))(tf.ones([2, 5, 3])).shape
+TensorShape([2, 4])
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import keras
@@ -31,6 +36,8 @@ class LSTMState(NamedTuple):
 class Cell(keras.layers.Layer):
     """Base class of the cells. A subclass sets `GATES` and defines `step`.
 
+    `call`, `state_size`, `output_size` and `get_initial_state` are what `keras.layers.RNN` needs.
+
     Attributes:
         GATES: number of gates, each with its own columns of W_x, W_h and b.
         STATE: the named tuple of the state; `h` is the output.
@@ -42,8 +49,9 @@ class Cell(keras.layers.Layer):
     STATE: ClassVar[Any] = HiddenState
     BIAS_INITIALIZER: ClassVar[Any] = "zeros"
 
-    def __init__(self, units: int, name: str | None = None) -> None:
-        super().__init__(name=name)
+    def __init__(self, units: int, **layer: Any) -> None:
+        """Create a cell of `units` hidden units; `layer`: the arguments of `keras.layers.Layer`."""
+        super().__init__(**layer)
         self.units, self.width = units, self.GATES * units
         self.bias_shape: tuple[int, ...] = (self.width,)
 
@@ -72,11 +80,33 @@ class Cell(keras.layers.Layer):
         """Return the state after one step, from `projected` `[batch, width]` and the state."""
         raise NotImplementedError
 
-    def call(self, inputs: tf.Tensor, state: Any) -> Any:
-        """Run one step from inputs `[batch, depth]`."""
-        return self.step(self.project(inputs), state)
+    @property
+    def state_size(self) -> list[int]:
+        """The dimensions of each part of the state."""
+        return [self.units] * len(self.STATE._fields)
+
+    @property
+    def output_size(self) -> int:
+        """The dimensions of the output."""
+        return self.units
+
+    def get_initial_state(self, batch_size: int | tf.Tensor) -> list[tf.Tensor]:
+        """Return the parts of the state before the first step."""
+        return list(self.initial_state(batch_size))
+
+    def call(
+        self, inputs: tf.Tensor, states: Sequence[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Run one step from inputs `[batch, depth]`; return h and the parts of the state."""
+        state = self.step(self.project(inputs), self.STATE(*states))
+        return state.h, list(state)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        return {**super().get_config(), "units": self.units}
 
 
+@keras.saving.register_keras_serializable("wordreel")
 class RNNCell(Cell):
     """The vanilla RNN (Elman 1990), with the weights of `keras.layers.SimpleRNN`.
 
@@ -92,6 +122,7 @@ class RNNCell(Cell):
         return HiddenState(tf.tanh(projected + matmul(state.h, self.recurrent_kernel)))
 
 
+@keras.saving.register_keras_serializable("wordreel")
 class GRUCell(Cell):
     """The GRU (Cho et al. 2014), reset after the product, with the weights of `keras.layers.GRU`.
 
@@ -105,8 +136,8 @@ class GRUCell(Cell):
 
     GATES = 3
 
-    def __init__(self, units: int, name: str | None = None) -> None:
-        super().__init__(units, name)
+    def __init__(self, units: int, **layer: Any) -> None:
+        super().__init__(units, **layer)
         self.bias_shape = (2, self.width)  # b_x over b_h
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -131,6 +162,7 @@ def _forget_bias_one(shape: tuple[int, ...], dtype: Any = None) -> tf.Tensor:
     )
 
 
+@keras.saving.register_keras_serializable("wordreel")
 class LSTMCell(Cell):
     """The LSTM (Hochreiter & Schmidhuber 1997), with the weights of `keras.layers.LSTM`.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -32,7 +33,7 @@ def inputs() -> np.ndarray:
 def run(cell: Any, xs: np.ndarray) -> np.ndarray:
     state, hs = cell.initial_state(len(xs)), []
     for t in range(xs.shape[1]):
-        state = cell(tf.constant(xs[:, t]), state)
+        state = cell.step(cell.project(tf.constant(xs[:, t])), state)
         hs.append(state.h.numpy())
     return np.stack(hs, axis=1)
 
@@ -168,3 +169,39 @@ def test_a_saturated_forget_gate_keeps_the_cell() -> None:
     state = cell.step(big, LSTMState(tf.zeros([1, 1]), tf.constant([[0.7]])))
     np.testing.assert_allclose(state.c, [[0.7]], atol=1e-6)
     np.testing.assert_allclose(state.h, np.tanh([[0.7]]), atol=1e-6)
+
+
+KERAS = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_runs_in_keras_layers(name: str, tmp_path: Path) -> None:
+    """Masked, in both directions, in a symbolic model, saved and loaded: as Keras's own layer."""
+    ids = keras.Input((None,), dtype="int32")
+    embedded = keras.layers.Embedding(9, DEPTH, mask_zero=True)(ids)
+    ours = keras.layers.Bidirectional(
+        keras.layers.RNN(CELLS[name](UNITS), return_sequences=True, return_state=True)
+    )
+    theirs = keras.layers.Bidirectional(
+        KERAS[name](UNITS, return_sequences=True, return_state=True)
+    )
+    model = keras.Model(ids, [ours(embedded), theirs(embedded)])
+    theirs.set_weights(ours.get_weights())
+    batch = np.array([[3, 1, 4, 1, 5], [2, 7, 0, 0, 0]])
+    found, expected = model(batch)
+    for one, two in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for one, two in zip(loaded(batch)[0], expected, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_is_trained_by_keras(name: str) -> None:
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.RNN(CELLS[name](16)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), "mse")
+    xs = np.random.default_rng(0).normal(size=(64, 6, 2)).astype("float32")
+    losses = model.fit(xs, xs[:, -1, :1], epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.2 * losses[0]
