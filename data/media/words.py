@@ -161,7 +161,7 @@ def join(tokens: Iterable[str]) -> str:
         spaced = previous is not None and needs_space(previous, token)
         text += " " * spaced + SPACING.get(token, token)
         previous = token
-    return text
+    return text.strip(" ")
 
 
 def needs_space(first: str, second: str) -> bool:

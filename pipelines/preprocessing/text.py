@@ -49,9 +49,8 @@ def decode(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:
     previous = tf.concat([tf.zeros_like(tokens[..., :1]), tokens[..., :-1]], axis=-1)
     spaced = tf.gather(after, previous) & tf.gather(before, tokens)
     spaces = tf.where(spaced & (previous > END), " ", "")
-    return tf.strings.reduce_join(
-        tf.where(tokens > END, spaces + tf.gather(texts, tokens), ""), axis=-1
-    )
+    parts = tf.where(tokens > END, spaces + tf.gather(texts, tokens), "")
+    return tf.strings.strip(tf.strings.reduce_join(parts, axis=-1))
 
 
 def _word_ids(vocabulary: Vocabulary, words: tf.Tensor) -> tf.Tensor:

@@ -153,7 +153,7 @@ def test_truncated_texts_are_counted(tmp_path: Path, capsys: Any) -> None:
     table = source.table("train", 0)
     assert max(table.lengths) == 5
     (note,) = source.notes
-    assert note.startswith("4 of 6 texts of train have more than 3 words, the longest 5")
+    assert note.startswith("4 of 6 texts of train have more than 3 words, the longest 6")
     assert note in capsys.readouterr().out
 
 

@@ -131,8 +131,8 @@ def test_truncated_texts_are_counted(tmp_path: Path, capsys: Any) -> None:
     experiment = tiny(tmp_path, max_words=4)
     experiment.batches(0)
     (texts,), (captions,) = experiment.source.notes, experiment.head.notes
-    assert texts.startswith("2 of 5 texts of train have more than 4 words, the longest 8")
-    assert captions.startswith("2 of 5 training captions have more than 4 words")
+    assert texts.startswith("3 of 5 texts of train have more than 4 words, the longest 8")
+    assert captions.startswith("3 of 5 training captions have more than 4 words")
     assert captions in capsys.readouterr().out
 
 

@@ -44,6 +44,7 @@ def tiny(folder: Path, **options: Any) -> Any:
     chosen: dict[str, Any] = {
         "min_count": 1,
         "max_words": 7,
+        "min_words": 1,
         "keep_punctuation": True,
         "units": 8,
         "embedding_dim": 6,
