@@ -61,7 +61,9 @@ class Column:
         if self.kind == "texts":
             tidy = [re.sub(r"_?\d+$", "", name) for name in tidy]
         found = [index for index, name in enumerate(tidy) if name in self.names]
-        return found or [index for index, name in enumerate(tidy) if name in self.others]
+        found = found or [index for index, name in enumerate(tidy) if name in self.others]
+        # Beside a path, an id is only a number.
+        return [index for index in found if not tidy[index].endswith("id")] or found
 
 
 @dataclass(frozen=True)
