@@ -108,6 +108,7 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft) -> Entry:
         str(folder.root),
         draft.start,
         draft.end,
+        (folder.places or {}).get(draft.file, ""),
     )
 
 

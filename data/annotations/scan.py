@@ -23,6 +23,7 @@ class MediaFolder(NamedTuple):
         unannotated: the problem of a file that no row annotates.
         suffixes: of the files that must be annotated.
         by_stem: name without folder and suffix → name, where annotations use the former.
+        places: name → place in its file, of images in larger files: see `data.media.packed`.
         index: what `name_of` looks up, filled when it is needed; None: exact names only.
     """
 
@@ -32,6 +33,7 @@ class MediaFolder(NamedTuple):
     unannotated: str = "without captions"
     suffixes: frozenset[str] = IMAGE_SUFFIXES
     by_stem: Mapping[str, str] | None = None
+    places: Mapping[str, str] | None = None
     index: dict[str, str] | None = None
 
     def name_of(self, file: str) -> str:

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from data.common.errors import UserError
+from data.media.limits import LFS_POINTER
 
 PACKED = ("", ".gz")  # what may follow the name of a text file
 HALF_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a pair, UTF-8 cannot
 HIDDEN = (".", "__MACOSX")  # beginnings of the names of files that nobody made
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by "surrogateescape"
 _START = 4096  # bytes that decide about the encoding
 

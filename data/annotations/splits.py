@@ -25,7 +25,7 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 FOLDS = 5
-FEW = 10  # training examples of a source with splits, of which none becomes a test split
+FEW = 20  # training examples of a source with splits, of which none becomes a test split
 # What programs write into cells without a value; a list as Python prints it.
 _NO_TEXT = {"nan", "null", "none", "<na>", "#n/a", "n/a", "#name?", "#value!", "#ref!"}
 _WRITTEN_LIST = re.compile(r"""\s*\[\s*(['"]).*\1\s*\]\s*""", re.DOTALL)

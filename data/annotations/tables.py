@@ -265,7 +265,7 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
             reason = f"wrong number of fields: {len(cells)}, the first line has {len(header)}{hint}"
             yield Problem((*files, where)[0], reason, where)
             continue
-        yield _make_row(layout, where, cells, places)
+        yield make_row(layout, where, cells, places)
 
 
 def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
@@ -285,12 +285,12 @@ def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]
             if wrong := layout.repeated(places, names):
                 raise UserError(f"{path}, line {number}: {wrong}")
             roles.update(role for role, found in places.items() if found)
-            yield _make_row(layout, f"{path.name}:{number}", cells, places)
+            yield make_row(layout, f"{path.name}:{number}", cells, places)
     if wrong := layout.missing(roles):
         raise UserError(f"{path}: {wrong} in any line")
 
 
-def _make_row(
+def make_row(
     layout: Layout, where: str, cells: Sequence[Any], places: Mapping[str, Sequence[int]]
 ) -> TableRow | Problem:
     """Return a row, or what is wrong with it; cells are strings or JSON values."""

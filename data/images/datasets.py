@@ -72,14 +72,18 @@ class ImageDataset(Dataset):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return the image of an entry, and its captions or label."""
-        from data.media.images import load_file
+        from data.media.images import lacks_end, load_image, read_file
 
+        remarks: tuple[str, ...] = ()
         if self.generator is not None and (render := self.generator().render):
             image = render(entry.image_id)
         else:
-            image = load_file(entry.path, **options)
+            data = read_file(entry.path, entry.place)
+            image = load_image(data, **options)
+            remarks = ("JPEG without its end marker, used",) * lacks_end(data)
         values = (image, entry.image_id, entry.captions, entry.label)
-        return Loaded(dict(zip(("image", "image_id", "captions", "label"), values, strict=True)))
+        names = ("image", "image_id", "captions", "label")
+        return Loaded(dict(zip(names, values, strict=True)), remarks)
 
     def features(self) -> dict[str, Any]:
         """Return the stored features. Labels are texts, so that a new class changes no shard."""

@@ -14,7 +14,7 @@ from data.annotations.entries import Entry
 from data.annotations.splits import text_key
 from data.common.errors import UserError
 from data.media.similarity import NEAR, hash_file, near_pairs
-from data.storage.fingerprints import file_digest
+from data.storage.fingerprints import entry_digest
 
 
 class Leak(NamedTuple):
@@ -79,7 +79,7 @@ def _hashes(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int |
         try:
             if not entry.relative_path:
                 return None
-            found = file_digest(entry.path), hash_file(entry.path, entry.start, entry.end)
+            found = entry_digest(entry), hash_file(entry.path, entry.start, entry.end, entry.place)
         except (UserError, OSError):
             found = None
         if bar is not None:
