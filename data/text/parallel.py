@@ -21,6 +21,7 @@ SUFFIXES = (".tsv", ".csv", ".jsonl")
 TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
 T = TypeVar("T")
 # Also what WMT's shared tasks on multi30k call their test files.
+FOLDERS = ("", "raw/", "task1/raw/")  # of multi30k/dataset
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
 
 
@@ -85,12 +86,15 @@ def _find_parallel(
     """Return the two parallel files of a name; None: neither is there."""
     if languages is None:
         return None
-    ends = [[f"{name}.{language}{gz}" for gz in PACKED] for language in languages]
+    ends = [
+        [f"{folder}{name}.{language}{gz}" for folder in FOLDERS for gz in PACKED]
+        for language in languages
+    ]
     text, translation = (find(source, names) for names in ends)
     if text and translation:
         return text, translation
     if present := text or translation:
-        missing = " or ".join(ends[1 if text else 0])
+        missing = " or ".join(ends[1 if text else 0][: len(PACKED)])
         raise UserError(f"{present} has no parallel file: no {missing} in {source}")
     return None
 

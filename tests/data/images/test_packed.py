@@ -176,13 +176,13 @@ def test_a_split_folder_with_metadata_gives_the_split(tmp_path: Path) -> None:
 
 def test_an_unusable_packed_file_is_named(tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", {"image": [jpeg(0)], "url": ["x"]})
-    with pytest.raises(UserError, match=r"a.parquet: no column caption \(name it caption, "):
+    with pytest.raises(UserError, match=r"a\.parquet: no column caption \(name it caption, "):
         load(tmp_path)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"a.parquet cannot be read"):
+    with pytest.raises(UserError, match=r"a\.parquet cannot be read"):
         load(tmp_path)
     write_tar(tmp_path / "b.tar", {"a.jpg": jpeg(0), "a.txt": b"a dog"})
     data = (tmp_path / "b.tar").read_bytes()
     (tmp_path / "b.tar").write_bytes(data[:700])
-    with pytest.raises(UserError, match=r"b.tar cannot be read as .tar"):
+    with pytest.raises(UserError, match=r"b\.tar cannot be read as .tar"):
         load(tmp_path)
