@@ -76,10 +76,10 @@ def pair_columns(rows: Sequence[Sequence[str]]) -> tuple[int, int] | str:
         return "which of its columns are text and translation is not clear"
     single = sum(all(map(_NAME.fullmatch, row)) for row in others)
     if all(map(_NAME.fullmatch, first)) and 2 * single < len(others):
-        return "it may be a header"
+        return "it may be a header (--languages gives the names of languages)"
     words = [re.split(r"[\W_]+", cell.lower()) for cell in first]
     if all(len(each) <= 3 and not _HEADER_WORDS.isdisjoint(each) for each in words):
-        return "it may be a header"
+        return "it may be a header (--languages gives the names of languages)"
     return 0, 1
 
 

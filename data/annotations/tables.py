@@ -280,6 +280,8 @@ def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]
                 raise UserError(f"{path}, line {number}: not JSON: {error}") from None
             if not isinstance(item, dict):
                 raise UserError(f"{path}, line {number}: not a JSON object: {line.strip()!r:.80}")
+            if isinstance(item.get("translation"), dict):  # as the datasets library writes pairs
+                item |= item.pop("translation")
             names, cells = list(item), list(item.values())
             places = layout.locate(names)
             if wrong := layout.repeated(places, names):

@@ -172,7 +172,8 @@ IMAGE_DATASETS = (
         "folder",
         "your own images and captions, in any language",
         "images/ with captions.csv (columns image, caption and optionally split) or "
-        'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"})',
+        'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"}); or '
+        "metadata.jsonl beside the images, *.parquet, *.tar, or a JSON file in COCO's format",
         reader=read_folder,
         license=OWN_LICENSE,
     ),
@@ -188,7 +189,7 @@ IMAGE_DATASETS = (
         "labeled-images",
         "your own images and labels",
         "a folder for each class (optionally in train/, validation/ and test/), or images/ with "
-        "labels.csv (columns image, label and optionally split)",
+        "labels.csv (columns image, label and optionally split); or *.parquet, *.tar",
         annotations=("labels",),
         reader=read_labeled_images,
         license=OWN_LICENSE,
