@@ -124,7 +124,7 @@ def open_text(path: Path, newline: str) -> Iterator[IO[str]]:
     packed = path.suffix == ".gz"
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
-            start = file.peek(_START)[:_START]  # type: ignore[union-attr]
+            start = file.peek(_START)[:_START]
             if start.startswith(LFS_POINTER):
                 raise UserError(f"{path} is a pointer of Git LFS, not the file: run `git lfs pull`")
             with io.TextIOWrapper(

@@ -58,9 +58,9 @@ def complete_splits(
     chosen = assign_splits(divided, held_out, earlier)
     known = earlier | {each.key: split for each, split in zip(divided, chosen, strict=True)}
     if memory and known != earlier:
-        names = tuple(SHARES)
+        order = tuple(SHARES)
         with atomic_write(memory, "wb") as file:
-            file.writelines(key + bytes([names.index(split)]) for key, split in known.items())
+            file.writelines(key + bytes([order.index(split)]) for key, split in known.items())
     entries = list(annotations.entries)
     for index, split in zip(pool, chosen, strict=True):
         entries[index] = entries[index]._replace(split=split)

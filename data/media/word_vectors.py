@@ -36,7 +36,7 @@ def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[st
                     continue
                 word = _word(path, number, cells, width)
                 unreadable += word is None
-                if word in words:
+                if word is not None and word in words:
                     found.setdefault(word, _vector(path, number, cells[-width:]))
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error

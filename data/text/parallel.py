@@ -100,12 +100,12 @@ def _find_parallel(
 
 
 def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Entry]:
-    text, translation = (_names(name) for name in languages or ("text", "translation"))
+    own, other = (_names(name) for name in languages or ("text", "translation"))
     layout = Layout(
         {
-            "text": Column(text, required=True, kind="text", others=("text", "source", "src")),
+            "text": Column(own, required=True, kind="text", others=("text", "source", "src")),
             "translation": Column(
-                translation, required=True, kind="text", others=("translation", "target", "tgt")
+                other, required=True, kind="text", others=("translation", "target", "tgt")
             ),
             "split": SPLIT,
         },

@@ -288,3 +288,11 @@ def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:
 def test_tables_of_many_kinds_give_the_same_captions(tmp_path: Path, name: str, table: str) -> None:
     listing = folder(tmp_path, table, "a.jpg", "b.jpg", name=name)
     assert captions(listing) == {"a.jpg": ("one",), "b.jpg": ("two",)}
+
+
+def test_files_of_other_formats_are_named(tmp_path: Path) -> None:
+    listing = folder(tmp_path, GOOD, "a.jpg", "b.jpg", "c.HEIC", "d.psd", "notes.txt", "LICENSE")
+    assert {problem.file: problem.reason for problem in listing.problems} == {
+        "c.HEIC": "suffix of no image: .heic",
+        "d.psd": "suffix of no image: .psd",
+    }

@@ -57,7 +57,7 @@ EXPECTED = Counter({(f"a dog {n}", f"it runs {n}"): 1 for n in range(COUNT)})
 def parquet(source: Path) -> None:
     for part in range(2):
         numbers = range(part * 12, part * 12 + 12)
-        columns = {
+        columns: dict[str, list[Any]] = {
             "image": [{"bytes": jpeg(n), "path": f"{n}.jpg"} for n in numbers],
             "caption": [[f"a dog {n}", f"it runs {n}"] for n in numbers],
         }
@@ -150,7 +150,7 @@ def test_labels_of_parquet_have_the_names_of_their_classes(tmp_path: Path) -> No
     names = ["cat", "dog"]
     metadata = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
     for split, numbers in (("train", range(20)), ("test", range(20, 24))):
-        columns = {
+        columns: dict[str, list[Any]] = {
             "image": [{"bytes": jpeg(n), "path": None} for n in numbers],
             "label": [n % 2 for n in numbers],
         }

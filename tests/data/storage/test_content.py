@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,9 +70,12 @@ def test_added_images_move_no_other_and_fill_the_splits(
     before = splits(write(tmp_path, images), cache=cache)
     read = list[str]()
     whole = similarity.hash_file
-    monkeypatch.setattr(
-        similarity, "hash_file", lambda path, *part: read.append(path.name) or whole(path, *part)
-    )
+
+    def counted(path: Path, *part: Any) -> int:
+        read.append(path.name)
+        return whole(path, *part)
+
+    monkeypatch.setattr(similarity, "hash_file", counted)
     images |= {f"0{n}.jpg": picture(n) for n in range(100, 120)}
     after = splits(write(tmp_path, images), cache=cache)
     assert sorted(read) == [f"0{n}.jpg" for n in range(100, 120)]  # the others are known
