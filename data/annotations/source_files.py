@@ -141,10 +141,11 @@ def _encoding(start: bytes) -> str:
     """Return the encoding of a file that starts with some bytes."""
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
-    # Most characters of a table are ASCII: in UTF-16 every other byte is zero.
-    if start[1::2].count(0) > len(start) // 5:
-        return "utf-16-le"
-    return "utf-16-be" if start[::2].count(0) > len(start) // 5 else "utf-8-sig"
+    # The ASCII characters of UTF-16 have a zero each, before or behind them.
+    before, behind = start[::2].count(0), start[1::2].count(0)
+    if max(before, behind) > max(2, len(start) // 50) and not (before and behind):
+        return "utf-16-be" if before else "utf-16-le"
+    return "utf-8-sig"
 
 
 def bad_byte(text: str) -> str:

@@ -158,6 +158,7 @@ TEXT = Column(
     ),
 )
 SPLIT = Column(("split",))
+GROUP = Column(("group",))
 
 
 class TableRow(NamedTuple):

@@ -14,7 +14,7 @@ from data.annotations.entries import Entry, text_entry
 from data.annotations.headers import LANGUAGES
 from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
 from data.annotations.splits import SPLITS
-from data.annotations.tables import SPLIT, Column, Layout, require_rows
+from data.annotations.tables import GROUP, SPLIT, Column, Layout, require_rows
 from data.common.errors import UserError
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
@@ -108,13 +108,15 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
                 other, required=True, kind="text", others=("translation", "target", "tgt")
             ),
             "split": SPLIT,
+            "group": GROUP,
         },
         headerless=(".tsv", ".csv"),
         raw_tsv=True,
     )
     for row in require_rows(path, layout):
         text, target = row.get("text"), row.get("translation")
-        yield text_entry(row.where, text, target, row.split or split, paired=True)
+        entry = text_entry(row.where, text, target, row.split or split, paired=True)
+        yield entry._replace(group=row.get("group"))
 
 
 def _names(language: str) -> tuple[str, ...]:
