@@ -143,8 +143,8 @@ def _encoding(start: bytes) -> str:
         return "utf-16"
     # The ASCII characters of UTF-16 have a zero each, before or behind them.
     before, behind = start[::2].count(0), start[1::2].count(0)
-    if max(before, behind) > max(2, len(start) // 50) and not (before and behind):
-        return "utf-16-be" if before else "utf-16-le"
+    if max(before, behind) > max(2, len(start) // 50) and before != behind:
+        return "utf-16-be" if before > behind else "utf-16-le"
     return "utf-8-sig"
 
 

@@ -23,7 +23,7 @@ from data.common.errors import UserError
 from data.images.image_folder import METADATA, read_metadata
 from data.images.packed import read_packed
 
-LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
+LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.json")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 

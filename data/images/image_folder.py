@@ -25,7 +25,7 @@ from data.annotations.tables import CAPTION, IMAGE, SPLIT, Layout, read_rows
 from data.images.packed import read_packed, split_of
 from data.media.suffixes import IMAGE_SUFFIXES
 
-CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
+CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl", "captions.json")
 METADATA = ("metadata.csv", "metadata.jsonl")
 CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("caption",))
 
@@ -35,12 +35,13 @@ def read_folder(source: Path) -> Annotations:
     images = find(source, ["images", "Images"], folder=True)
     table = find_table(source, "caption file", CAPTION_FILES)
     rows: list[Row | Problem] | Iterator[Row | Problem]
-    if images is not None and table is not None:
+    listed = read_coco_json(source) if table is None or table.suffix == ".json" else []
+    if images is not None and table is not None and not listed:
         rows, folder = read_rows(table, CAPTIONS), scan(images)
     elif found := read_metadata(source, CAPTIONS) or read_packed(source, labels=False):
         rows, folder = found
-    elif rows := read_coco_json(source):
-        folder = scan(images or source)
+    elif listed:
+        rows, folder = listed, scan(images or source)
     elif table is not None and _has_images(table.parent):
         rows, folder = read_rows(table, CAPTIONS), scan(table.parent)
     else:

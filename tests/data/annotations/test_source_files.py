@@ -61,3 +61,10 @@ def test_a_pointer_of_git_lfs_is_not_json(tmp_path: Path) -> None:
     fill(tmp_path, {"captions.json": pointer})
     with pytest.raises(UserError, match=r"captions\.json is a pointer of Git LFS, not the file"):
         read_json(tmp_path / "captions.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("line", ["一只狗在沙滩上奔跑,狗\n", "собака бежит по песку\n"])
+def test_other_scripts_in_utf_16_are_recognized(tmp_path: Path, line: str, encoding: str) -> None:
+    (tmp_path / "a.txt").write_text(50 * line, encoding=encoding)
+    assert read_text(tmp_path / "a.txt") == 50 * line

@@ -195,7 +195,7 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
     [
         ({}, "is empty"),
         (media("images", "a.jpg") | {"labels.csv": GOOD, "more.csv": GOOD},
-         "no caption file in .*: looked for captions.csv, .*captions.jsonl; found images/, labels"),
+         "no caption file in .*: looked for captions.csv, .*captions.json; found images/, labels"),
         ({"captions.csv": GOOD, "pics/a.jpg": b""},
          r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | media("images", "a.jpg"),
@@ -281,6 +281,8 @@ def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:
         ("photos.tsv", "Image Path\tDescription\n/x/images/a.jpg\tone\n/x/images/b.jpg\ttwo\n"),
         ("captions.jsonl", '{"file_name": "a.jpg", "text": "one"}\n'
          '{"id": "b", "caption_1": "two"}\n'),
+        ("data.json", '[{"image": "a.jpg", "caption": "one"},'
+         ' {"image": "b.jpg", "caption": "two"}]'),
         ("metadata.jsonl", '{"image_id": 1, "path": "a.jpg", "raw": ["one"]}\n'
          '{"filename": "b.jpg", "sentences": ["two"]}\n'),
     ],
