@@ -20,7 +20,7 @@ from data.annotations.source_files import find, find_table, nothing_found
 from data.annotations.splits import SPLITS
 from data.annotations.tables import IMAGE, LABEL, SPLIT, Layout, read_rows
 from data.common.errors import UserError
-from data.images.image_folder import METADATA, read_metadata
+from data.images.image_folder import METADATA, has_images, read_metadata
 from data.images.packed import read_packed
 
 LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.json")
@@ -30,13 +30,13 @@ LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label"
 def read_labeled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout."""
     table = find_table(source, "label file", LABEL_FILES)
-    # Another table among class folders is not that of the labels.
-    known = table is not None and (table.name in LABEL_FILES or table.parent == source)
+    images = find(source, ["images", "Images"], folder=True)
+    # Among class folders, a table of another name is not that of the labels.
+    known = table is not None and (table.name in LABEL_FILES or images or has_images(source))
     if table is None or not known or table.name in METADATA:
         found = read_metadata(source, LABELS) or read_packed(source, labels=True)
         return _assemble(*found) if found else _read_class_folders(source)
-    images = find(source, ["images", "Images"], folder=True) or source
-    return _assemble(read_rows(table, LABELS), scan(images))
+    return _assemble(read_rows(table, LABELS), scan(images or source))
 
 
 def _read_class_folders(source: Path) -> Annotations:

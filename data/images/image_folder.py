@@ -42,7 +42,7 @@ def read_folder(source: Path) -> Annotations:
         rows, folder = found
     elif listed:
         rows, folder = listed, scan(images or source)
-    elif table is not None and _has_images(table.parent):
+    elif table is not None and has_images(table.parent):
         rows, folder = read_rows(table, CAPTIONS), scan(table.parent)
     else:
         require(source, "image folder", ["images", "Images"], folder=True)
@@ -65,5 +65,6 @@ def read_metadata(source: Path, layout: Layout) -> tuple[list[Row | Problem], Me
     return (rows, folder) if rows else None
 
 
-def _has_images(folder: Path) -> bool:
+def has_images(folder: Path) -> bool:
+    """Return whether images lie in a folder itself."""
     return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
