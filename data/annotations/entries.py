@@ -48,6 +48,7 @@ class Entry(NamedTuple):
         root: the folder that holds the files of the source.
         start: of the part of a clip, in seconds.
         end: in seconds; None: the end of the clip.
+        place: of an image in a larger file: see `data.media.packed`.
     """
 
     image_id: str
@@ -60,6 +61,7 @@ class Entry(NamedTuple):
     root: str = ""
     start: float = 0.0
     end: float | None = None
+    place: str = ""
 
     @property
     def path(self) -> Path:
@@ -73,11 +75,19 @@ class Entry(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """The annotations of a source: the entries to use, the problems found, and notes to print."""
+    """The annotations of a source.
+
+    Attributes:
+        entries: those to use.
+        problems: what is wrong with others.
+        notes: to print.
+        missing: the splits that remain to be chosen: see `data.annotations.splits`.
+    """
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

@@ -20,7 +20,7 @@ from data.storage.dataset_info import (
     Options,
 )
 from data.video import corpora
-from data.video.clip_folder import read_clip_folder
+from data.video.clip_folder import read_clip_folder, report_labels_and_groups
 
 if TYPE_CHECKING:
     from data.media.sampling import Sampling
@@ -78,6 +78,10 @@ class ClipDataset(Dataset):
         assert self.reader is not None
         annotations = self.reader(source)
         return annotations if fold is None else assign_fold(annotations, fold)
+
+    def check(self, annotations: Annotations) -> Annotations:
+        """Check the splits, and report suspicious labels and groups."""
+        return report_labels_and_groups(super().check(annotations))
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return the chosen frames of a clip, and its annotations."""
@@ -168,7 +172,7 @@ CLIP_DATASETS = (
         "clip-folder",
         "your own clips with labels, captions in any language, or both",
         "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); optional "
-        "columns are split, start and end in seconds, group",
+        "columns are split, start and end in seconds, group; or a JSON file in COCO's format",
         annotations=_BOTH,
         reader=read_clip_folder,
         license=OWN_LICENSE,

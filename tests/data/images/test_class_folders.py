@@ -73,6 +73,11 @@ def test_split_folders_are_kept_and_a_missing_validation_split_is_created(tmp_pa
     assert wrong(prepared) == {"train/tulip/": "class without an image"}
 
 
+def test_other_tables_among_class_folders_are_ignored(tmp_path: Path) -> None:
+    files = flowers() | {"notes.csv": "a,b\n1,2\n", "rose/list.csv": "image,label\nx.jpg,y\n"}
+    assert prepare(tmp_path, files).classes == ("daisy", "rose")
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     files = {name.replace("rose", "train"): data for name, data in flowers().items()}
     assert prepare(tmp_path, files).classes == ("daisy", "train")
@@ -151,7 +156,7 @@ def test_problems_are_reported(tmp_path: Path) -> None:
         ({"cat/notes.txt": "x", "dog/a.txt": "x"}, "no image in the class folders .*: cat, dog"),
         ({"notes.txt": "x"}, r"no class folders in .*: looked for CLASS/, train/CLASS/"),
         ({"labels.csv": "image,caption\na.jpg,x\n", "images/a.jpg": jpeg(1)},
-         r"labels.csv, line 1: no column label \(name it label, class, action\)"),
+         r"labels.csv, line 1: no column label \(name it label, class, action, "),
         ({"labels.csv": "image,label\n", "labels.tsv": "image\tlabel\n"}, "keep one label file"),
         ({"labels.csv": "image,label\na.jpg,x\nb.jpg,y\n", "images/c.jpg": jpeg(1)},
          "none of the 2 images listed is in"),

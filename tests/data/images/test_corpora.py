@@ -12,7 +12,6 @@ import pytest
 
 from data.annotations.entries import Problem
 from data.annotations.source_files import check_folder
-from data.annotations.splits import hash_splits
 from data.common.errors import UserError
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from tests.support.source_files import by_split, captions, fill, media
@@ -78,14 +77,14 @@ def test_each_problem_of_flickr8k_is_reported(tmp_path: Path) -> None:
     assert listing.total == 6
 
 
-def test_kaggles_flickr8k_is_split_by_hash(tmp_path: Path) -> None:
+def test_kaggles_flickr8k_has_no_splits(tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(40)]
     rows = "".join(f'{name},"A man , and ""gauges"" {name} ."\n' for name in names)
     fill(tmp_path, {"captions.txt": "image,caption\n" + rows} | media("Images", *names))
     listing = read_flickr8k(tmp_path)
     assert captions(listing)["7.jpg"] == ('A man , and "gauges" 7.jpg .',)
-    assert {entry.image_id: entry.split for entry in listing.entries} == hash_splits(names)
-    assert listing.notes[0].startswith("no splits given: 80 % train")
+    assert {entry.split for entry in listing.entries} == {""}
+    assert listing.missing == ("train", "validation", "test")
 
 
 def test_the_real_flickr8k(shared_data: Path) -> None:
@@ -117,6 +116,32 @@ def test_flickr30k_from_its_token_file_and_kaggles_table(tmp_path: Path, folder:
 
 def karpathy(dataset: str, *images: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": dataset, "images": list(images)}
+
+
+def test_karpathys_splits_are_used_where_flickr8k_has_no_lists(tmp_path: Path) -> None:
+    splits = {f"{n}.jpg": "train" if n < 6 else "val" if n < 8 else "test" for n in range(10)}
+    content = karpathy(
+        "flickr8k",
+        *(
+            {"filename": name, "split": split, "sentences": [{"raw": f"A {name} .", "sentid": 1}]}
+            for name, split in splits.items()
+        ),
+    )
+    tokens = "".join(f"{name}#0\tA {name} .\n" for name in splits)
+    fill(tmp_path, {"Flickr8k.token.txt": tokens, "dataset_flickr8k.json": content})
+    listing = read_flickr8k(fill(tmp_path, media("images", *splits)))
+    counts = Counter(entry.split for entry in listing.entries)
+    assert counts == {"train": 6, "validation": 2, "test": 2} and not listing.missing
+
+
+def test_the_split_lists_of_flickr30k_entities_are_used(tmp_path: Path) -> None:
+    lists = {"train.txt": range(6), "val.txt": range(6, 8), "test.txt": range(8, 10)}
+    fill(tmp_path, {name: "".join(f"{n}\n" for n in some) for name, some in lists.items()})
+    tokens = "".join(f"{n}.jpg#0\tA dog {n} .\n" for n in range(10))
+    fill(tmp_path, {"results_20130124.token": tokens})
+    listing = read_flickr30k(fill(tmp_path, media("images", *(f"{n}.jpg" for n in range(10)))))
+    counts = Counter(entry.split for entry in listing.entries)
+    assert counts == {"train": 6, "validation": 2, "test": 2} and not listing.problems
 
 
 def test_flickr30k_in_karpathys_splits(tmp_path: Path) -> None:
