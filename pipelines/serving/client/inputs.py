@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import glob
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.annotations.entries import Problem
@@ -36,7 +37,7 @@ FOLDERS = ("", "images", "clips", "videos")  # beside a table, with the files th
 NAMED = 10  # files that are left out, named in a message
 
 
-@dataclass
+@dataclasses.dataclass
 class Inputs:
     """The inputs of a command.
 
@@ -50,9 +51,9 @@ class Inputs:
 
     kind: str
     column: str | None = None
-    items: list[Path | str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    items: list[Path | str] = dataclasses.field(default_factory=list)
+    left_out: list[str] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, argument: str) -> None:
         """Add the inputs that an argument of the command line names.
@@ -114,9 +115,12 @@ class Inputs:
 
     def _add_table(self, table: Path, folder: Path | None = None) -> None:
         """Add the inputs in a column; `folder` holds the files that it names."""
-        column = COLUMNS[self.kind]
-        names = (self.column.strip().lower(),) if self.column else column.names
-        layout = Layout({self.kind: Column(names, required=True, kind=column.kind)})
+        column = dataclasses.replace(COLUMNS[self.kind], required=True, filled=False)
+        if self.column is not None:
+            name = self.column.strip().lower()
+            tidy = re.sub(r"[\s_-]+", "_", name)
+            column = Column((name, tidy), required=True, kind=column.kind)
+        layout = Layout({self.kind: column})
         try:
             rows = list(read_table(table, layout))
         except UserError as error:

@@ -196,9 +196,9 @@ def test_wrong_arguments_are_refused_before_tensorflow_is_loaded(
         ([image, "--n-best", "3"], "--n-best must be from 1 to 2"),
         ([image, "--subtitles", "x.vtt"], "requires a model for clips"),
     ):
+        python = [sys.executable, "-X", "importtime", "-m", "pipelines.cli.main"]
         done = subprocess.run(
-            [sys.executable, "-X", "importtime", "-m", "pipelines.cli.main", "caption", run_dir]
-            + words,
+            [*python, "caption", str(run_dir), *words],
             cwd=ROOT,
             capture_output=True,
             text=True,
