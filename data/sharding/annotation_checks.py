@@ -144,9 +144,7 @@ def problem_findings(problems: Iterable[Problem]) -> Iterator[Finding]:
             where = f" ({problem.where})" if problem.where else ""
             examples.append(Example(f"{problem.file}{where}{': ' * bool(details)}{details}"))
         values = {"reason": kind, "left_out": bad}
-        yield Finding(
-            "Left out or odd", "problem", f"{kind} ({len(found):,})", bad, values, examples
-        )
+        yield Finding("Annotations", "problem", f"{kind} ({len(found):,})", bad, values, examples)
 
 
 def _label_findings(labels: Mapping[str, Counter[str]]) -> Iterator[Finding]:

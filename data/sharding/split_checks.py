@@ -20,7 +20,7 @@ from data.annotations.entries import Entry
 from data.common.errors import UserError
 from data.media.words import tokenize
 from data.sharding.annotation_checks import FREQUENT_WORDS
-from data.sharding.findings import STORED, Example, Finding
+from data.sharding.findings import Example, Finding
 from data.sharding.work_items import CHUNK
 from data.storage.dataset_info import Dataset
 
@@ -130,7 +130,7 @@ def read_images(
 
 def image_findings(entries: Sequence[Entry], images: Sequence[Image | str]) -> Iterator[Finding]:
     """Yield the images that cannot be decoded, or show little."""
-    pairs = list(zip(entries, images, strict=True))
+    pairs = list(zip(entries, images, strict=False))  # none for texts
     readable = [(entry, image) for entry, image in pairs if isinstance(image, Image)]
     sized = [(entry, image, max(image.size), min(image.size)) for entry, image in readable]
     for name, text, found in (
@@ -246,7 +246,7 @@ def copied_findings(entries: Iterable[Entry], paired: bool) -> Iterator[Finding]
         return
     share = sum(count for _, count in copied) / total
     what = "translations equal their text" if paired else "captions stand with other examples too"
-    examples = [Example(f"{written[text]!r}, {count:,} times") for text, count in copied[:STORED]]
+    examples = [Example(f"{written[text]!r}, {count:,} times") for text, count in copied]
     yield Finding(
         "Captions" if not paired else "Translations",
         "copied",

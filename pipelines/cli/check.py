@@ -62,7 +62,7 @@ def run(given: argparse.Namespace) -> int:
 
     findings = list(_findings(given, dataset, annotations, config))
     warnings = sum(finding.warning for finding in findings)
-    text = f"{dataset.name}\n{as_text(findings)}{warnings:,} warnings\n"
+    text = f"{dataset.name}\n{as_text(findings)}{warnings:,} warning{'s' * (warnings != 1)}\n"
     if given.json:
         record = {"dataset": dataset.name, "source": given.source, "warnings": warnings}
         found = [finding.to_json() for finding in findings]
@@ -104,7 +104,7 @@ def _findings(
     for entry in entries:
         tally.add(entry)
     text = f"{annotations.total:,} {dataset.unit} are listed, {len(entries):,} can be used"
-    yield Finding("Left out or odd", "total", text, values={"total": annotations.total})
+    yield Finding("Annotations", "total", text, values={"total": annotations.total})
     yield from problem_findings(annotations.problems)
     yield from tally.findings()
     images, rate = _read_images(given, dataset, entries)
@@ -112,7 +112,7 @@ def _findings(
     pairs = find_pairs(entries, images, near=given.near, unit=dataset.unit[:-1])
     yield from pair_findings(pairs)
     paired = len(dataset.texts) > 1
-    if paired or not any(entry.label for entry in entries):
+    if not dataset.generated and (paired or not any(entry.label for entry in entries)):
         yield from copied_findings(entries, paired)
     if given.mislabeled:
         yield from _mislabeled(entries, images)

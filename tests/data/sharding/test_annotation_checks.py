@@ -134,7 +134,7 @@ def test_problems_are_grouped_with_their_first_causes() -> None:
     problems.append(Problem("c.jpg", "caption given twice", "captions.csv:10", bad=False))
     text = as_text(problem_findings(problems))
     assert text.startswith(
-        "Left out or odd\n! missing (7)\n    0.jpg (captions.csv:0)\n    1.jpg (captions.csv:1)\n"
+        "Annotations\n! missing (7)\n    0.jpg (captions.csv:0)\n    1.jpg (captions.csv:1)\n"
     )
     assert "    and 2 more\n! unknown split (1)\n" in text
     assert "    b.jpg (captions.csv:9): 'tset' is not train\n  caption given twice (1)\n" in text
