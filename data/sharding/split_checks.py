@@ -1,8 +1,4 @@
-"""Examples that are too similar, within and across splits: contents, groups, texts.
-
-Images are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
-gray copy; Zauner 2010), which small changes of size, color or quality hardly change.
-"""
+"""Examples that are too similar, within and across splits: contents, groups, texts."""
 
 from __future__ import annotations
 
@@ -17,18 +13,18 @@ import cv2
 import numpy as np
 
 from data.annotations.entries import Entry
+from data.annotations.splits import text_key
 from data.common.errors import UserError
+from data.media.similarity import NEAR, perceptual_hash
 from data.media.words import tokenize
 from data.sharding.annotation_checks import FREQUENT_WORDS
 from data.sharding.findings import Example, Finding
-from data.sharding.work_items import CHUNK
 from data.storage.dataset_info import Dataset
+from data.storage.fingerprints import CHUNK
 
-NEAR = 4  # of 64 bits: see `wordreel check --help`
 SIDE = 128  # the longest side of the images that are compared, pixels
 TINY = 64  # the longest side of an image with few details, pixels
 NARROW = 10  # the longer side by the shorter
-_LEVEL = 2.0  # gray levels of contrast below which an image counts as empty
 _BLOCK = 1024  # hashes compared at once
 MANY_COPIED = 0.1  # the share of captions
 _SAME_CONTENT = ("same image", "same clip", "near-duplicate", "same text")
@@ -171,7 +167,7 @@ def find_pairs(
     readable = {each: image for each in entries if isinstance(image := known.get(each), Image)}
 
     def words(entry: Entry) -> Hashable:
-        return frozenset(" ".join(tokenize(caption)) for caption in entry.captions)
+        return frozenset(map(text_key, entry.captions))
 
     found = [
         *_shared(f"same {unit}", readable, lambda each: readable[each].digest),
@@ -237,7 +233,7 @@ def copied_findings(entries: Iterable[Entry], paired: bool) -> Iterator[Finding]
     """Yield the captions that several examples have, or the texts that are not translated."""
     counts, written, total = Counter[str](), dict[str, str](), 0
     for entry in entries:
-        texts = {" ".join(tokenize(caption)): caption for caption in entry.captions}
+        texts = {text_key(caption): caption for caption in entry.captions}
         written |= texts
         total += 1 if paired else len(texts)
         counts.update(texts.keys() if len(texts) == 1 or not paired else ())
@@ -255,23 +251,6 @@ def copied_findings(entries: Iterable[Entry], paired: bool) -> Iterator[Finding]
         {"share": share},
         examples,
     )
-
-
-def perceptual_hash(image: np.ndarray) -> int:
-    """Return 64 bits of an upright image, uint8 `[height, width, 3]`; 0 if it is empty.
-
-    >>> blocks = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    >>> large, small = (cv2.resize(blocks, (side, side)) for side in (96, 60))
-    >>> (perceptual_hash(large) ^ perceptual_hash(small)).bit_count() <= NEAR
-    True
-    """
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA)
-    if small.std() < _LEVEL:
-        return 0
-    low = cv2.dct(small)[:8, :8].ravel()
-    bits = low > np.median(low[1:])  # the first is the brightness
-    return int.from_bytes(np.packbits(bits).tobytes())
 
 
 def _shared(

@@ -14,7 +14,8 @@ from data.annotations.entries import Annotations, Entry
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.sharding.datasets import PREPARABLE, load_annotations, preparable
-from data.storage.dataset_info import Dataset
+from data.storage.cache import data_home, source_cache
+from data.storage.dataset_info import Dataset, source_folder
 from pipelines.cli.train import recipe_of
 from pipelines.config import small_data
 from pipelines.config.config import Config, flag
@@ -56,7 +57,9 @@ def run(given: argparse.Namespace) -> int:
     if given.languages is not None and "languages" not in dataset.flags:
         raise UserError(f"{given.dataset} has no option --languages")
     options = dataset.options({"languages": given.languages} if given.languages else {})
-    annotations = load_annotations(given.dataset, given.source, options)
+    source = source_folder(dataset, given.source)
+    cache = source_cache(data_home(), given.dataset, source)
+    annotations = load_annotations(given.dataset, source, options, cache)
     config = _config(dataset, annotations.entries, given)
     from data.sharding.findings import as_text
 

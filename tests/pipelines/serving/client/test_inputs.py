@@ -65,7 +65,7 @@ def test_patterns_are_expanded_and_no_file_is_read_twice() -> None:
     ],
 )
 def test_a_wrong_argument_is_refused(kind: str, arguments: str, message: str, folder: Path) -> None:
-    fill(folder, {"table.csv": "file,body\ngone.jpg,a\n"})
+    fill(folder, {"table.csv": "file,remarks\ngone.jpg,a\n"})
     with pytest.raises(UserError, match=message):
         read_inputs(arguments.split(), kind)
 
