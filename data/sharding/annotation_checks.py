@@ -7,7 +7,7 @@ import unicodedata
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from data.annotations.entries import Entry, Problem
 from data.media.words import normalize, tokenize_with_spaces
 from data.sharding.findings import Example, Finding
 
+T = TypeVar("T")
 FEW = 30  # a score on fewer examples is unreliable
 FEW_OF_A_CLASS = 5
 LABELS = 30  # printed with a bar
@@ -113,13 +114,13 @@ class Tally:
         """Yield the counts and the warnings."""
         yield from self._split_findings()
         if self._labels:
-            yield from _label_findings(self._labels)
+            yield from _label_findings(_in_order(self._labels))
         for name, texts in self._texts.items():
             if any(each.lengths for each in texts.values()):
-                yield from _text_findings(f"{name}s", texts, self.options)
+                yield from _text_findings(f"{name}s", _in_order(texts), self.options)
 
     def _split_findings(self) -> Iterator[Finding]:
-        counts = {**self.splits}
+        counts = _in_order(self.splits)
         text = ", ".join(f"{split} {count:,}" for split, count in counts.items())
         yield Finding("Splits", "splits", f"{text} {self.unit}", values={"splits": counts})
         if "test" not in counts:
@@ -130,6 +131,13 @@ class Tally:
             text = ", ".join(f"{split} {count:,}" for split, count in few.items())
             text = f"{text} {self.unit}: a score on fewer than {FEW} examples is unreliable"
             yield Finding("Splits", "few_examples", text, warning=True, values={"few": few})
+
+
+def _in_order(by_split: Mapping[str, T]) -> dict[str, T]:
+    """Return the splits in the usual order, others at the end."""
+    order = ("train", "validation", "test")
+    names = sorted(by_split, key=lambda name: order.index(name) if name in order else len(order))
+    return {name: by_split[name] for name in names}
 
 
 def problem_findings(problems: Iterable[Problem]) -> Iterator[Finding]:

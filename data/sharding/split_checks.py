@@ -20,12 +20,12 @@ from data.media.words import tokenize
 from data.sharding.annotation_checks import FREQUENT_WORDS
 from data.sharding.findings import Example, Finding
 from data.storage.dataset_info import Dataset
-from data.storage.fingerprints import CHUNK
+from data.storage.fingerprints import CHUNK, file_digest
 
 SIDE = 128  # the longest side of the images that are compared, pixels
 TINY = 64  # the longest side of an image with few details, pixels
 NARROW = 10  # the longer side by the shorter
-_BLOCK = 1024  # hashes compared at once
+_BLOCK = 2**25  # pairs of hashes compared at once
 MANY_COPIED = 0.1  # the share of captions
 _SAME_CONTENT = ("same image", "same clip", "near-duplicate", "same text")
 
@@ -34,7 +34,7 @@ class Image(NamedTuple):
     """What is compared of an image, or of the middle frame of a clip.
 
     Attributes:
-        digest: of its stored form.
+        digest: of its stored form; of a clip, of the file and the part of it.
         hash: see `perceptual_hash`.
         size: width and height, at most `SIDE`.
         features: float32, see `data.sharding.mislabeled.image_features`; None if not wanted.
@@ -109,11 +109,14 @@ def read_images(
             encoded = content_of(dataset, entry)
         except (UserError, OSError) as error:
             return getattr(error, "strerror", None) or str(error)
+        finally:
+            bar.update()
         pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
         assert pixels is not None  # it was just encoded
-        bar.update()
         height, width = pixels.shape[:2]
         found = None if features is None else features(pixels)
+        if dataset.unit == "clips":  # one frame in common is not enough
+            encoded = f"{file_digest(entry.path)} {entry.start} {entry.end}".encode()
         digest = hashlib.sha256(encoded).digest()
         return Image(digest, perceptual_hash(pixels), (width, height), found)
 
@@ -131,7 +134,7 @@ def image_findings(entries: Sequence[Entry], images: Sequence[Image | str]) -> I
     sized = [(entry, image, max(image.size), min(image.size)) for entry, image in readable]
     for name, text, found in (
         ("undecodable", "cannot be decoded", [(e, i) for e, i in pairs if isinstance(i, str)]),
-        ("blank", "of one color", [(e, "blank") for e, i in readable if not i.hash]),
+        ("blank", "almost of one color", [(e, "blank") for e, i in readable if not i.hash]),
         ("tiny", f"smaller than {TINY} pixels",
          [(e, "{} x {}".format(*i.size)) for e, i, longer, _ in sized if longer < TINY]),
         ("narrow", f"more than {NARROW} times as long as wide",
@@ -272,8 +275,9 @@ def _near(entries: Sequence[Entry], hashes: Sequence[int], near: int) -> Iterabl
     splits = np.unique([entry.split for entry in entries], return_inverse=True)[1]
     bits, splits = bits[known], splits[known]
     found = []
-    for start in range(0, len(known), _BLOCK):
-        later = np.arange(start, min(start + _BLOCK, len(known)))
+    block = max(1, _BLOCK // max(1, len(known)))
+    for start in range(0, len(known), block):
+        later = np.arange(start, min(start + block, len(known)))
         differ = np.bitwise_count(bits[later, None] ^ bits)
         before, same = np.arange(len(known)) < later[:, None], splits[later, None] == splits
         for wanted in (before & same, before & ~same):

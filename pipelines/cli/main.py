@@ -5,6 +5,7 @@ Heavy libraries are imported only after the command line has been parsed.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -41,6 +42,8 @@ COMMANDS = {
 
 def main() -> int:
     """Run the command line; the exit code is 0, 1 for invalid inputs, 2 for errors."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names that are not Unicode
     return exit_code(lambda: run(sys.argv[1:]))
 
 

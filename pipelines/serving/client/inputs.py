@@ -109,7 +109,7 @@ class Inputs:
         elif self.kind != "text":
             self.items.append(file)
         elif suffix in SUFFIXES["text"]:
-            self.items += read_text(file).removesuffix("\n").split("\n")
+            self.items += _lines(read_text(file))
         else:
             raise UserError(f"{file}: texts are read from {_list(SUFFIXES['text'] | TABLES)} files")
 
@@ -133,10 +133,12 @@ class Inputs:
     def _add_standard_input(self) -> None:
         if sys.stdin.isatty():
             print("inputs, one a line; end with Ctrl-D:", file=sys.stderr)
-        text = sys.stdin.read()
+        try:
+            text = sys.stdin.read()
+        except UnicodeDecodeError as error:
+            raise UserError(f"standard input is not UTF-8: {error}; convert it first") from None
         if self.column is None:
-            lines = text.removesuffix("\n").split("\n") if text else []
-            self._add_values([line.rstrip("\r") for line in lines], "standard input", Path())
+            self._add_values(_lines(text), "standard input", Path())
             return
         with tempfile.TemporaryDirectory() as folder:
             suffix = ".jsonl" if text.lstrip().startswith("{") else ".csv"
@@ -178,6 +180,11 @@ def read_inputs(arguments: Sequence[str], kind: str, column: str | None = None) 
     if kind != "text":
         inputs.items = list(dict.fromkeys(inputs.items))
     return inputs
+
+
+def _lines(text: str) -> list[str]:
+    """Return the lines of a text; blank ones count, since outputs correspond to them."""
+    return [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _is_file_name(argument: str) -> bool:

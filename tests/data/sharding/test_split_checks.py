@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from data.sharding.split_checks import (
     pair_findings,
     read_images,
 )
+from tests.support.video_files import write_clip
 
 
 def colored_blocks(seed: int) -> np.ndarray:
@@ -157,3 +159,20 @@ def test_copied_captions_and_missing_translations_are_counted() -> None:
     pairs = [entry("1", "", "train", "a dog", "ein Hund"), entry("2", "", "train", "OK", "ok")]
     (found,) = copied_findings(pairs, paired=True)
     assert found.values == {"share": 0.5} and len(found.examples) == 1
+
+
+def test_clips_with_one_frame_in_common_are_not_the_same_clip(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name, numbers in (("a", [5, 999, 7]), ("b", [70, 999, 30000]), ("other", [9, 43690, 3])):
+        write_clip(clips / f"{name}.avi", numbers)
+    shutil.copy(clips / "a.avi", clips / "copy.avi")
+    rows = ["a.avi,run,train", "b.avi,jump,train", "other.avi,run,test", "copy.avi,jump,validation"]
+    (tmp_path / "labels.csv").write_text("\n".join(["clip,label,split", *rows]) + "\n")
+    dataset = preparable("clip-folder")
+    entries = load_annotations("clip-folder", tmp_path, dataset.options({})).entries
+    with progress(len(entries), None, disable=True) as bar:
+        pairs = find_pairs(entries, read_images(dataset, entries, bar), unit="clip")
+    kinds = {(pair.first.file, pair.second.file): pair.kind for pair in pairs}
+    assert kinds["copy.avi", "a.avi"] == "same clip"
+    assert kinds["a.avi", "b.avi"] == "near-duplicate"
