@@ -182,7 +182,9 @@ def _write_page(path: Path, dataset: Dataset, text: str, findings: Sequence[Find
     from pipelines.reports.gallery import page
 
     sections = {
-        finding.text: [_card(example, dataset) for example in finding.examples[:CARDS]]
+        f"{finding.section}: {finding.text}": [
+            _card(example, dataset) for example in finding.examples[:CARDS]
+        ]
         for finding in findings
         if finding.examples and finding.name != "labels"
     }
