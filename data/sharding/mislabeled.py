@@ -33,9 +33,9 @@ def image_features(image: np.ndarray) -> np.ndarray:
     direction = (angle * _DIRECTIONS / np.pi).astype(int) % _DIRECTIONS  # opposite ones are one
     row, column = np.indices(gray.shape) * _CELLS // _SIDE
     bins = (row * _CELLS + column) * _DIRECTIONS + direction
-    edges = np.bincount(bins.ravel(), strength.ravel(), _CELLS * _CELLS * _DIRECTIONS)
+    edges: np.ndarray = np.bincount(bins.ravel(), strength.ravel(), _CELLS * _CELLS * _DIRECTIONS)
+    edges = edges / max(1e-9, float(np.linalg.norm(edges)))
     colors = cv2.resize(small, (_CELLS, _CELLS), interpolation=cv2.INTER_AREA) / 255
-    edges /= max(1e-9, float(np.linalg.norm(edges)))
     return np.concatenate([edges, np.ravel(colors)]).astype(np.float32)
 
 

@@ -182,11 +182,9 @@ def _write_page(path: Path, dataset: Dataset, text: str, findings: Sequence[Find
     from pipelines.reports.gallery import page
 
     sections = {
-        f"{finding.section}: {finding.text}": [
-            _card(example, dataset) for example in finding.examples[:CARDS]
-        ]
-        for finding in findings
-        if finding.examples and finding.name != "labels"
+        f"{found.section}: {found.text}": [_card(each, dataset) for each in found.examples[:CARDS]]
+        for found in findings
+        if found.examples and found.name != "labels"
     }
     with atomic_write(path) as file:
         file.write(page(f"{dataset.name}: check of the dataset", text, sections, width=340))

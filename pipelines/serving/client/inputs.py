@@ -16,9 +16,8 @@ from pathlib import Path
 from data.annotations.entries import Problem
 from data.annotations.scan import scan
 from data.annotations.source_files import read_text
-from data.annotations.tables import Column, Layout, read_table
+from data.annotations.tables import IMAGE, Column, Layout, read_table
 from data.common.errors import UserError
-from data.images.image_folder import IMAGE
 from data.media.suffixes import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from data.text.labeled import TEXTS
 from data.video.clip_folder import CLIPS

@@ -167,7 +167,7 @@ def test_predictions_are_written_as_csv_and_to_files(
     files = {"b/4.jpg": jpeg(4), "a.HEIC": "x", "cut.jpg": jpeg(5)[:200]}
     fill(tmp_path, {**files, "list.csv": "name\nb/4.jpg\ngone.jpg\n"})
     answer, where = expected["4.jpg"], tmp_path / "b" / "4.jpg"
-    assert command("caption", run_dir, tmp_path, "--csv", "--n-best", 2) == 1
+    assert command("caption", run_dir, tmp_path, "--csv", "--n-best", "2") == 1
     out, stderr = capsys.readouterr()
     header, *rows = csv.reader(out.splitlines())
     assert header == ["image", "caption_1", "score_1", "caption_2", "score_2", "problem"]
@@ -175,7 +175,7 @@ def test_predictions_are_written_as_csv_and_to_files(
     assert [rows[0][1], rows[0][3], rows[0][5]] == [*answer.sentences, ""]
     assert rows[1][1:] == ["", "", "", "", "cut short"]
     assert "2 of 4 files are left out, 1 .heic, 1 .csv: a.HEIC, list.csv" in stderr
-    table = [tmp_path / "list.csv", "--column", "name"]
+    table: list[Path | str] = [tmp_path / "list.csv", "--column", "name"]
     assert command("caption", run_dir, "--out", tmp_path / "o.jsonl", *table) == 1
     records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [record["picture"] for record in records] == [str(where), str(tmp_path / "gone.jpg")]
