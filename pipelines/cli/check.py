@@ -79,7 +79,8 @@ def run(given: argparse.Namespace) -> int:
 
 def _config(dataset: Dataset, entries: Sequence[Entry], given: argparse.Namespace) -> Config:
     """Return the configuration with which train.py would train on a dataset."""
-    task = next(task for task in TASKS.values() if dataset.name in task.datasets)
+    tasks = [task for task in TASKS.values() if dataset.name in task.datasets]
+    task = tasks[0 if any(entry.captions for entry in entries) else -1]  # clips have both
     recipe = recipe_of(task, dataset.name)
     config, few = recipe.config, small_data.count_training(entries) < small_data.LIMIT
     if recipe.name == task.recipe and not dataset.generated and few:
