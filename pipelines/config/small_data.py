@@ -37,11 +37,10 @@ def is_small(config: Config) -> bool:
     dataset = find_dataset(config.data, TASKS[config.task].datasets)
     if dataset.generated or not dataset.preparable:
         return False
-    options = {"languages": config.languages, "fold": config.fold}
     source = source_folder(dataset, config.source)
     assert source is not None  # as for every dataset that is read from files
     try:
-        return count_training(dataset.read(source, options).entries) < LIMIT
+        return count_training(dataset.read(source, dataclasses.asdict(config)).entries) < LIMIT
     except (UserError, OSError):
         return False  # the error is reported when the dataset is prepared
 
