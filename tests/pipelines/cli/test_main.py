@@ -187,12 +187,12 @@ def test_predictions_are_written_as_csv_and_to_files(
 def test_wrong_arguments_are_refused_before_tensorflow_is_loaded(
     run_dir: Path, source: Path, tmp_path: Path
 ) -> None:
-    image = str(source / "images" / "0.jpg")
+    image, other = (str(source / "images" / name) for name in ("0.jpg", "1.jpg"))
     (tmp_path / "empty").mkdir()
     for words, part in (
         ([str(tmp_path / "gone.jpg")], "no such file or folder"),
         ([image, str(tmp_path / "empty")], "no image in"),
-        ([image, image.replace("0", "1"), "--attention", "x.png"], "name a folder"),
+        ([image, other, "--attention", "x.png"], "name a folder"),
         ([image, "--n-best", "3"], "--n-best must be from 1 to 2"),
         ([image, "--subtitles", "x.vtt"], "requires a model for clips"),
     ):
