@@ -63,7 +63,7 @@ class Inputs:
         if argument == STANDARD_INPUT:
             self._add_standard_input()
         elif os.path.isdir(argument):
-            self._add_folder(Path(argument))
+            self._add_files(str(Path(argument)), _files_in(Path(argument)))
         elif os.path.exists(argument):
             self._add_file(Path(argument))
         elif self.kind == "text" and not _is_file_name(argument):
@@ -72,16 +72,10 @@ class Inputs:
             found = [Path(path) for path in sorted(glob.glob(argument, recursive=True))]
             if not found:
                 raise UserError(f"no file matches {argument!r}")
-            self._add_files(argument, [path for path in found if path.is_file()])
+            files = [file for path in found for file in _files_in(path)]
+            self._add_files(argument, list(dict.fromkeys(files)))
         else:
             raise _missing(argument)
-
-    def _add_folder(self, folder: Path) -> None:
-        try:
-            files = scan(folder).files.values()
-        except OSError as error:
-            raise UserError(f"cannot read {error.filename}: {error.strerror}") from None
-        self._add_files(str(folder), [folder / file for file in files])
 
     def _add_files(self, where: str, files: Sequence[Path]) -> None:
         """Add the files of a folder or pattern; report those of other kinds."""
@@ -91,7 +85,9 @@ class Inputs:
             found = f"; found {_counts(others)}" if others else ""
             raise UserError(f"no {self.kind} in {where}: none of {_list(known)}{found}")
         if others:
-            names = ", ".join(os.path.relpath(file, where) for file in others[:NAMED])
+            inside = os.path.isdir(where)
+            named = [os.path.relpath(file, where) if inside else str(file) for file in others]
+            names = ", ".join(named[:NAMED])
             names += ", …" * (len(others) > NAMED)
             self.left_out.append(
                 f"{where}: {len(others):,} of {len(files):,} files are left out, "
@@ -179,6 +175,16 @@ def read_inputs(arguments: Sequence[str], kind: str, column: str | None = None) 
     if kind != "text":
         inputs.items = list(dict.fromkeys(inputs.items))
     return inputs
+
+
+def _files_in(path: Path) -> list[Path]:
+    """Return a file, or the files of a folder and its subfolders."""
+    if not path.is_dir():
+        return [path]
+    try:
+        return [path / file for file in scan(path).files.values()]
+    except OSError as error:
+        raise UserError(f"cannot read {error.filename}: {error.strerror}") from None
 
 
 def _lines(text: str) -> list[str]:

@@ -42,7 +42,8 @@ def test_folders_are_read_with_their_subfolders_and_other_files_are_named() -> N
 def test_patterns_are_expanded_and_no_file_is_read_twice() -> None:
     found = read_inputs(["photos/**/*.[jP]*", "photos/a.jpg", "photos"], "image")
     assert names(found) == ["photos/a.jpg", "photos/b/c.PNG"]
-    assert read_inputs(["photos/*"], "image").left_out[0].startswith("photos/*: 4 of 5 files")
+    assert read_inputs(["photos/*"], "image").left_out[0].startswith("photos/*: 7 of 9 files")
+    assert names(read_inputs(["photos/**"], "image")) == names(found)
     assert names(read_inputs(["photos/j.cr2"], "image")) == ["photos/j.cr2"]  # named: tried
 
 
