@@ -10,7 +10,6 @@ from pathlib import Path
 from data.annotations.problems import read_report, summary
 from data.common.files import atomic_write
 from data.sharding.datasets import license_of
-from pipelines.config import small_data
 from pipelines.reports import page
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.protocols import Evaluation
@@ -50,8 +49,6 @@ def write_report(
     """Write report.html, with all notes and warnings."""
     problems = experiment.source.prepared.problems
     notes = [*print_warnings(evaluations), *experiment.source.notes, *experiment.head.notes]
-    if experiment.config.small_data:
-        notes.append(small_data.note(experiment.config))
     if problems.exists() and (found := read_report(problems)):
         notes.append(f"Problems in the data: {summary(found)}; see {problems}")
     page.write_report(
