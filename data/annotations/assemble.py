@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +18,11 @@ from data.common.errors import UserError
 from data.media.words import tokenize
 
 MAX_WORDS = 200
+# Suffixes of files that stand beside images and clips.
+NOT_MEDIA = frozenset(
+    ("", ".csv", ".gz", ".html", ".json", ".jsonl", ".md", ".parquet", ".tar", ".token", ".tsv",
+     ".txt", ".xml", ".yaml", ".yml", ".zip")
+)  # fmt: skip
 SUGGESTIONS, MANY_FILES = 3, 20_000  # similar names are slow to find
 
 
@@ -84,6 +90,13 @@ def assemble(
         for name, path in folder.files.items()
         if path not in annotated and folder.has_suffix(path)
     ]
+    found += [
+        Problem(name, f"suffix of no {folder.kind}: {suffix}", folder.root.name, bad=False)
+        for name, path in folder.files.items()
+        if (suffix := os.path.splitext(path)[1].lower()) not in NOT_MEDIA
+        and path not in annotated
+        and not folder.has_suffix(path)
+    ]
     if used and not any(draft.file in folder.files for draft in used.values()):
         names = ", ".join(map(repr, sorted(folder.files)[:3])) + ", …" * (len(folder.files) > 3)
         raise UserError(
@@ -108,6 +121,7 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft) -> Entry:
         str(folder.root),
         draft.start,
         draft.end,
+        (folder.places or {}).get(draft.file, ""),
     )
 
 

@@ -88,7 +88,7 @@ def assign_splits(
             open_sets.append(members)
             continue
         # A new example that resembles one of the test split would leak from any other.
-        split = next(name for name in ("test", "validation", "train") if name in before)
+        split = next(filter(before.__contains__, reversed(SHARES)))
         for index in members:
             found[index] = found[index] or split
             balance.add(found[index], [index])

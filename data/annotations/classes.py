@@ -30,6 +30,12 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
             f"{name}: a classifier needs two classes or more; the training {kind}s have "
             f"{found or 'none'}"
         )
+    total = sum(counts.values())
+    if total >= 20 and len(counts) > 0.9 * total:
+        raise UserError(
+            f"{name}: {len(counts):,} labels for {total:,} training {kind}s: nearly each has its "
+            "own; check which column has the labels"
+        )
     for split, example_id, label in examples:
         if label not in counts:
             raise UserError(

@@ -48,6 +48,7 @@ class Entry(NamedTuple):
         root: the folder that holds the files of the source.
         start: of the part of a clip, in seconds.
         end: in seconds; None: the end of the clip.
+        place: of an image in a larger file: see `data.media.packed`.
     """
 
     image_id: str
@@ -60,6 +61,7 @@ class Entry(NamedTuple):
     root: str = ""
     start: float = 0.0
     end: float | None = None
+    place: str = ""
 
     @property
     def path(self) -> Path:

@@ -56,7 +56,7 @@ def label_columns(rows: Sequence[Sequence[str]], headers_usual: bool) -> tuple[i
         return text, label
     only_numbers = all(map(_is_number, counts)) and not _is_number(first[label])
     names = all(map(_NAME.fullmatch, first)) and all(" " in row[text] for row in others)
-    all_recur = min(counts.values(), default=1) > 1
+    all_recur = len(rows) >= FEW and min(counts.values(), default=1) > 1
     if headers_usual or only_numbers or names or all_recur:
         return f"no other line has the label {first[label]!r}, so that this may be a header"
     return text, label
@@ -76,10 +76,10 @@ def pair_columns(rows: Sequence[Sequence[str]]) -> tuple[int, int] | str:
         return "which of its columns are text and translation is not clear"
     single = sum(all(map(_NAME.fullmatch, row)) for row in others)
     if all(map(_NAME.fullmatch, first)) and 2 * single < len(others):
-        return "it may be a header"
+        return "it may be a header (--languages gives the names of languages)"
     words = [re.split(r"[\W_]+", cell.lower()) for cell in first]
     if all(len(each) <= 3 and not _HEADER_WORDS.isdisjoint(each) for each in words):
-        return "it may be a header"
+        return "it may be a header (--languages gives the names of languages)"
     return 0, 1
 
 

@@ -1,14 +1,16 @@
-"""The records of delimited files, CSV and TSV, read as a stream."""
+"""The records of CSV, TSV and JSON-lines files, read as a stream."""
 
 from __future__ import annotations
 
 import csv
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from data.annotations.source_files import open_text
+from data.annotations.source_files import open_text, read_json
 from data.common.errors import UserError
 
 # The csv module's own limit is 131,072 characters; readers limit the length of captions.
@@ -61,3 +63,25 @@ def without_blank_end(cells: list[str], width: int) -> list[str]:
     while len(cells) > width and not cells[-1].strip():
         cells = cells[:-1]
     return cells
+
+
+def read_json_records(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the objects of JSON lines, or of a .json file with a list, with their numbers."""
+    if suffix_of(path) == ".json":
+        content = read_json(path)
+        if not isinstance(content, list):
+            raise UserError(f"{path}: not a list of JSON objects")
+        yield from enumerate(content, 1)
+        return
+    with open_text(path, "\n") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise UserError(f"{path}, line {number}: not JSON: {error}") from None
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix before .gz."""
+    return Path(path.name.removesuffix(".gz")).suffix

@@ -23,7 +23,8 @@ class MediaFolder(NamedTuple):
         unannotated: the problem of a file that no row annotates.
         suffixes: of the files that must be annotated.
         by_stem: name without folder and suffix → name, where annotations use the former.
-        index: what `name_of` looks up, filled when it is needed; None: exact names only.
+        places: name → place in its file, of images in larger files: see `data.media.packed`.
+        lookup: what `name_of` looks up, filled when it is needed; None: exact names only.
     """
 
     root: Path
@@ -32,7 +33,8 @@ class MediaFolder(NamedTuple):
     unannotated: str = "without captions"
     suffixes: frozenset[str] = IMAGE_SUFFIXES
     by_stem: Mapping[str, str] | None = None
-    index: dict[str, str] | None = None
+    places: Mapping[str, str] | None = None
+    lookup: dict[str, str] | None = None
 
     def name_of(self, file: str) -> str:
         """Return the name in `files` of a file that an annotation names, present or not."""
@@ -54,15 +56,15 @@ class MediaFolder(NamedTuple):
             parts = parts[-1:]  # of another machine
         if (name := "/".join(parts)) in self.files:
             return name
-        if self.index is None:
+        if self.lookup is None:
             return ""
-        if not self.index:
+        if not self.lookup:
             for file in filter(self.has_suffix, self.files):
                 for key in _keys(file):
-                    self.index[key] = file if self.index.setdefault(key, file) == file else ""
+                    self.lookup[key] = file if self.lookup.setdefault(key, file) == file else ""
         # A path with folders means one file only, a bare name any file that is called so.
         keys = _keys(name)[:3] if len(parts) == 1 else _keys(name)[:1]
-        return next(filter(None, (self.index.get(key, "") for key in keys)), "")
+        return next(filter(None, (self.lookup.get(key, "") for key in keys)), "")
 
     def has_suffix(self, file: str) -> bool:
         """Return whether a file's suffix is that of an image (or clip)."""
@@ -71,7 +73,7 @@ class MediaFolder(NamedTuple):
 
 def scan(root: Path, folders: Iterable[str] = ("",)) -> MediaFolder:
     """List the files under `root` (or only under `folders` of it), except hidden ones."""
-    files = {}
+    files: dict[str, str] = {}
     for folder in folders:
         for path in _walk(root, folder, frozenset()):
             # A name that is not Unicode is printable in this form, and matches no annotation.
@@ -82,7 +84,7 @@ def scan(root: Path, folders: Iterable[str] = ("",)) -> MediaFolder:
                 files[other] = other
             if name not in files or name == path:
                 files[name] = name if name == path else path  # one string in memory, not two
-    return MediaFolder(root, files, index={})
+    return MediaFolder(root, files, lookup={})
 
 
 def _keys(file: str) -> tuple[str, ...]:

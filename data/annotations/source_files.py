@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from data.common.errors import UserError
+from data.media.limits import LFS_POINTER
 
 PACKED = ("", ".gz")  # what may follow the name of a text file
 HALF_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a pair, UTF-8 cannot
 HIDDEN = (".", "__MACOSX")  # beginnings of the names of files that nobody made
-LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by "surrogateescape"
 _START = 4096  # bytes that decide about the encoding
 
@@ -124,7 +124,7 @@ def open_text(path: Path, newline: str) -> Iterator[IO[str]]:
     packed = path.suffix == ".gz"
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
-            start = file.peek(_START)[:_START]  # type: ignore[union-attr]
+            start = file.peek(_START)[:_START]
             if start.startswith(LFS_POINTER):
                 raise UserError(f"{path} is a pointer of Git LFS, not the file: run `git lfs pull`")
             with io.TextIOWrapper(
@@ -141,10 +141,11 @@ def _encoding(start: bytes) -> str:
     """Return the encoding of a file that starts with some bytes."""
     if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return "utf-16"
-    # Most characters of a table are ASCII: in UTF-16 every other byte is zero.
-    if start[1::2].count(0) > len(start) // 5:
-        return "utf-16-le"
-    return "utf-16-be" if start[::2].count(0) > len(start) // 5 else "utf-8-sig"
+    # The ASCII characters of UTF-16 have a zero each, before or behind them.
+    before, behind = start[::2].count(0), start[1::2].count(0)
+    if max(before, behind) > max(2, len(start) // 50) and before != behind:
+        return "utf-16-be" if before > behind else "utf-16-le"
+    return "utf-8-sig"
 
 
 def bad_byte(text: str) -> str:

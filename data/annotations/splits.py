@@ -25,7 +25,7 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 FOLDS = 5
-FEW = 10  # training examples of a source with splits, of which none becomes a test split
+FEW = 20  # training examples of a source with splits, of which none becomes a test split
 # What programs write into cells without a value; a list as Python prints it.
 _NO_TEXT = {"nan", "null", "none", "<na>", "#n/a", "n/a", "#name?", "#value!", "#ref!"}
 _WRITTEN_LIST = re.compile(r"""\s*\[\s*(['"]).*\1\s*\]\s*""", re.DOTALL)
@@ -58,9 +58,9 @@ def complete_splits(
     chosen = assign_splits(divided, held_out, earlier)
     known = earlier | {each.key: split for each, split in zip(divided, chosen, strict=True)}
     if memory and known != earlier:
-        names = tuple(SHARES)
+        order = tuple(SHARES)
         with atomic_write(memory, "wb") as file:
-            file.writelines(key + bytes([names.index(split)]) for key, split in known.items())
+            file.writelines(key + bytes([order.index(split)]) for key, split in known.items())
     entries = list(annotations.entries)
     for index, split in zip(pool, chosen, strict=True):
         entries[index] = entries[index]._replace(split=split)

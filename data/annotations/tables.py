@@ -20,7 +20,6 @@ A `Layout` declares the columns of a table; `read_table` finds the header and th
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,8 +29,15 @@ from typing import Any, Literal, NamedTuple
 
 from data.annotations.entries import Problem, Row
 from data.annotations.headers import SAMPLE, label_columns, pair_columns
-from data.annotations.records import read_csv, read_tabs, sniff, without_blank_end
-from data.annotations.source_files import HALF_SURROGATE, bad_byte, open_text
+from data.annotations.records import (
+    read_csv,
+    read_json_records,
+    read_tabs,
+    sniff,
+    suffix_of,
+    without_blank_end,
+)
+from data.annotations.source_files import HALF_SURROGATE, bad_byte
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
 
@@ -158,6 +164,7 @@ TEXT = Column(
     ),
 )
 SPLIT = Column(("split",))
+GROUP = Column(("group",))
 
 
 class TableRow(NamedTuple):
@@ -181,12 +188,12 @@ class TableRow(NamedTuple):
 
 
 def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    """Yield the rows of a CSV, TSV or JSON-lines file (or .gz); a problem for each unusable line.
+    """Yield the rows of a CSV, TSV or JSON file (or .gz); a problem for each unusable line.
 
     Raises:
         UserError: with file and line: not UTF-8, CSV or JSON; a column missing, or with two names.
     """
-    read = _read_json_lines if _suffix(path) == ".jsonl" else _read_delimited
+    read = _read_json if suffix_of(path) in (".jsonl", ".json") else _read_delimited
     return read(path, layout)
 
 
@@ -232,13 +239,8 @@ def _parse_part(start: str, end: str) -> tuple[float, float | None]:
     return first, last
 
 
-def _suffix(path: Path) -> str:
-    """Return the suffix before .gz."""
-    return Path(path.name.removesuffix(".gz")).suffix
-
-
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    raw = layout.raw_tsv and _suffix(path) == ".tsv"
+    raw = layout.raw_tsv and suffix_of(path) == ".tsv"
     delimiter, skip = ("\t", 0) if raw else sniff(path)
     records = read_tabs(path) if raw else read_csv(path, delimiter, skip)
     line, header = next(records, (1, [""]))
@@ -247,9 +249,9 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     wrong = bad_byte("".join(header)) or layout.repeated(places, header)
     wrong = wrong or layout.missing(role for role, found in places.items() if found)
     known, why = any(places.values()), ""
-    if wrong and _suffix(path) in layout.headerless and len(header) > 1 and not known:
+    if wrong and suffix_of(path) in layout.headerless and len(header) > 1 and not known:
         sample = [(line, header), *itertools.islice(records, SAMPLE)]
-        inferred = layout.infer([cells for _, cells in sample], _suffix(path))
+        inferred = layout.infer([cells for _, cells in sample], suffix_of(path))
         if isinstance(inferred, str):
             why = f", which is not taken for data because {inferred}"
         else:
@@ -265,32 +267,27 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
             reason = f"wrong number of fields: {len(cells)}, the first line has {len(header)}{hint}"
             yield Problem((*files, where)[0], reason, where)
             continue
-        yield _make_row(layout, where, cells, places)
+        yield make_row(layout, where, cells, places)
 
 
-def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
+def _read_json(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     roles = set[str]()
-    with open_text(path, "\n") as stream:
-        for number, line in enumerate(stream, 1):
-            if not line.strip():
-                continue
-            try:
-                item = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"{path}, line {number}: not JSON: {error}") from None
-            if not isinstance(item, dict):
-                raise UserError(f"{path}, line {number}: not a JSON object: {line.strip()!r:.80}")
-            names, cells = list(item), list(item.values())
-            places = layout.locate(names)
-            if wrong := layout.repeated(places, names):
-                raise UserError(f"{path}, line {number}: {wrong}")
-            roles.update(role for role, found in places.items() if found)
-            yield _make_row(layout, f"{path.name}:{number}", cells, places)
+    for number, item in read_json_records(path):
+        if not isinstance(item, dict):
+            raise UserError(f"{path}, line {number}: not a JSON object: {item!r:.80}")
+        if isinstance(item.get("translation"), dict):  # as the datasets library writes pairs
+            item |= item.pop("translation")
+        names, cells = list(item), list(item.values())
+        places = layout.locate(names)
+        if wrong := layout.repeated(places, names):
+            raise UserError(f"{path}, line {number}: {wrong}")
+        roles.update(role for role, found in places.items() if found)
+        yield make_row(layout, f"{path.name}:{number}", cells, places)
     if wrong := layout.missing(roles):
         raise UserError(f"{path}: {wrong} in any line")
 
 
-def _make_row(
+def make_row(
     layout: Layout, where: str, cells: Sequence[Any], places: Mapping[str, Sequence[int]]
 ) -> TableRow | Problem:
     """Return a row, or what is wrong with it; cells are strings or JSON values."""
@@ -318,7 +315,7 @@ class _BadCellError(Exception):
 
 def _check_value(role: str, column: Column, cell: object) -> str:
     if isinstance(cell, int | float) and column.kind == "name":
-        cell = str(cell)
+        cell = f"{cell:.0f}" if float(cell).is_integer() else str(cell)
     if not isinstance(cell, str | None):
         raise _BadCellError(f"{role} is not a string: {cell!r:.80}")
     value = (cell or "").strip()

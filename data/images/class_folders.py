@@ -10,28 +10,33 @@ Splits that nothing names are chosen: see `data.annotations.balance`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from data.annotations.assemble import assemble
 from data.annotations.entries import Annotations, Problem, Row
-from data.annotations.scan import scan
+from data.annotations.scan import MediaFolder, scan
 from data.annotations.source_files import find, find_table, nothing_found
 from data.annotations.splits import SPLITS
 from data.annotations.tables import IMAGE, LABEL, SPLIT, Layout, read_rows
 from data.common.errors import UserError
+from data.images.image_folder import METADATA, has_images, read_metadata
+from data.images.packed import read_packed
 
-LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
+LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.json")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
 def read_labeled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout."""
     table = find_table(source, "label file", LABEL_FILES)
-    if table is None:
-        return _read_class_folders(source)
-    images = find(source, ["images", "Images"], folder=True) or source
-    return _assemble(list(read_rows(table, LABELS)), images)
+    images = find(source, ["images", "Images"], folder=True)
+    # Among class folders, a table of another name is not that of the labels.
+    known = table is not None and (table.name in LABEL_FILES or images or has_images(source))
+    if table is None or not known or table.name in METADATA:
+        found = read_metadata(source, LABELS) or read_packed(source, labels=True)
+        return _assemble(*found) if found else _read_class_folders(source)
+    return _assemble(read_rows(table, LABELS), scan(images or source))
 
 
 def _read_class_folders(source: Path) -> Annotations:
@@ -63,16 +68,16 @@ def _read_class_folders(source: Path) -> Annotations:
     if not rows:
         some = ", ".join(each.name for each, _ in folders[:8])
         raise UserError(f"no image in the class folders of {root}: {some}")
-    return _assemble([*problems, *rows], root)
+    return _assemble([*problems, *rows], scan(root))
 
 
 def _folders(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
 
 
-def _assemble(rows: Sequence[Row | Problem], root: Path) -> Annotations:
+def _assemble(rows: Iterable[Row | Problem], images: MediaFolder) -> Annotations:
     """Assemble the dataset; report the classes that have a single image."""
-    images = scan(root)._replace(unannotated="without a label")
+    images = images._replace(unannotated="without a label")
     annotations = assemble(rows, images, held_out=("validation", "test"))
     counts = Counter(entry.label for entry in annotations.entries)
     single = [

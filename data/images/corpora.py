@@ -5,12 +5,12 @@ They raise a UserError for what is missing or cannot be read: what was looked fo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Annotations, Row
+from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import scan
 from data.annotations.source_files import (
     find,
@@ -31,6 +31,7 @@ FLICKR8K_SPLITS = {
     "validation": "Flickr_8k.devImages.txt",
     "test": "Flickr_8k.testImages.txt",
 }
+ENTITIES_SPLITS = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
 FLICKR8K_IMAGES = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")
 FLICKR30K_TOKENS = ("results_20130124.token", "results.csv", "captions.txt", "captions.csv")
 FLICKR30K_IMAGES = ("flickr30k-images", "flickr30k_images", "images", "Images")
@@ -40,21 +41,16 @@ COCO_YEARS = ("2017", "2014")
 def read_flickr8k(source: Path) -> Annotations:
     """Read Flickr8k (Hodosh, Young & Hockenmaier 2013).
 
-    Captions from `Flickr8k.token.txt` with the official split lists beside it; else Karpathy's
-    `dataset_flickr8k.json`; else Kaggle's `captions.txt`, split by hash. Images that the lists do
-    not name (the original names 8,000 of 8,092) are left out.
+    Captions from `Flickr8k.token.txt` with the official split lists beside it; else captions and
+    splits from Karpathy's `dataset_flickr8k.json`; else the captions alone, or Kaggle's
+    `captions.txt`. Images that the lists do not name (the original names 8,000 of 8,092) are left
+    out.
     """
     images = _images(source, FLICKR8K_IMAGES)
+    listed = _listed(source, FLICKR8K_SPLITS)
     tokens = find(source, [FLICKR8K_TOKENS])
-    if tokens is None:
+    if tokens is None or not listed:
         return _read_flickr(source, "flickr8k", [FLICKR8K_TOKENS, "captions.txt"], images)
-    lists = {split: find(source, [name]) for split, name in FLICKR8K_SPLITS.items()}
-    listed = [
-        Row(line.strip(), None, split, f"{path.name}:{number}")
-        for split, path in lists.items()
-        if path
-        for number, line in read_lines(path)
-    ]
     return assemble([*listed, *_rows(tokens, _TOKENS)], scan(images), partial=True)
 
 
@@ -62,7 +58,8 @@ def read_flickr30k(source: Path) -> Annotations:
     """Read Flickr30k (Young et al. 2014).
 
     Captions and splits from Karpathy's `dataset_flickr30k.json`; else captions from
-    `results_20130124.token` or Kaggle's `results.csv`, split by hash.
+    `results_20130124.token` or Kaggle's `results.csv`, with the splits of Flickr30k Entities'
+    `train.txt`, `val.txt` and `test.txt` if they are there.
     """
     images = _images(source, FLICKR30K_IMAGES)
     return _read_flickr(source, "flickr30k", FLICKR30K_TOKENS, images)
@@ -96,10 +93,28 @@ def _read_flickr(source: Path, name: str, tokens: Sequence[str], images: Path) -
     if path := find(source, [karpathy]):
         return assemble(_karpathy_rows(path, folders=False), scan(images), partial=True)
     path = require(source, f"caption file of {name}", [karpathy, *tokens])
-    if path.name in ("captions.txt", "captions.csv"):
-        return assemble(read_rows(path, CAPTIONS), scan(images), partial=True)
-    rows = _rows(path, _BARS if path.suffix == ".csv" else _TOKENS)
-    return assemble(rows, scan(images), partial=True)
+    listed = _listed(source, ENTITIES_SPLITS)
+    rows: Iterable[Row | Problem] = (
+        read_rows(path, CAPTIONS)
+        if path.name in ("captions.txt", "captions.csv")
+        else _rows(path, _BARS if path.suffix == ".csv" else _TOKENS)
+    )
+    return assemble([*listed, *rows], scan(images), partial=True)
+
+
+def _listed(source: Path, names: Mapping[str, str]) -> list[Row]:
+    """Return a row without caption for each image of the split lists; the suffix may be missing."""
+    return [
+        Row(
+            line.strip() if "." in line else f"{line.strip()}.jpg",
+            None,
+            split,
+            f"{path.name}:{number}",
+        )
+        for split, name in names.items()
+        if (path := find(source, [name]))
+        for number, line in read_lines(path)
+    ]
 
 
 def _images(source: Path, names: Sequence[str]) -> Path:

@@ -72,14 +72,18 @@ class ImageDataset(Dataset):
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return the image of an entry, and its captions or label."""
-        from data.media.images import load_file
+        from data.media.images import lacks_end, load_image, read_file
 
+        remarks: tuple[str, ...] = ()
         if self.generator is not None and (render := self.generator().render):
             image = render(entry.image_id)
         else:
-            image = load_file(entry.path, **options)
+            data = read_file(entry.path, entry.place)
+            image = load_image(data, **options)
+            remarks = ("JPEG without its end marker, used",) * lacks_end(data)
         values = (image, entry.image_id, entry.captions, entry.label)
-        return Loaded(dict(zip(("image", "image_id", "captions", "label"), values, strict=True)))
+        names = ("image", "image_id", "captions", "label")
+        return Loaded(dict(zip(names, values, strict=True)), remarks)
 
     def features(self) -> dict[str, Any]:
         """Return the stored features. Labels are texts, so that a new class changes no shard."""
@@ -168,7 +172,8 @@ IMAGE_DATASETS = (
         "folder",
         "your own images and captions, in any language",
         "images/ with captions.csv (columns image, caption and optionally split) or "
-        'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"})',
+        'captions.jsonl ({"image": "a.jpg", "captions": ["…"], "split": "train"}); or '
+        "metadata.jsonl beside the images, *.parquet, *.tar, or a JSON file in COCO's format",
         reader=read_folder,
         license=OWN_LICENSE,
     ),
@@ -184,7 +189,7 @@ IMAGE_DATASETS = (
         "labeled-images",
         "your own images and labels",
         "a folder for each class (optionally in train/, validation/ and test/), or images/ with "
-        "labels.csv (columns image, label and optionally split)",
+        "labels.csv (columns image, label and optionally split); or *.parquet, *.tar",
         annotations=("labels",),
         reader=read_labeled_images,
         license=OWN_LICENSE,

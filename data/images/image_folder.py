@@ -2,28 +2,69 @@
 
 The table has a header: the image (image, file, filename, …), one or several captions (caption, or
 caption_1, caption_2, …) and, optionally, the split (train, validation, test). Several rows may
-belong to one image. The delimiter is a comma, semicolon or tab. A line of JSON has the same names:
-{"image": "a.jpg", "captions": ["…", "…"], "split": "train"}.
+belong to one image. The delimiter is a comma, semicolon, tab or bar. A line of JSON has the same
+names: {"image": "a.jpg", "captions": ["…", "…"], "split": "train"}. Also read are
+
+- images beside the table, and `metadata.jsonl` or `metadata.csv` beside the images of each split
+  (Hugging Face's image folder),
+- Parquet tables with images, and .tar shards (see `data.images.packed`),
+- captions in COCO's JSON format (see `data.annotations.coco_json`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
-from data.annotations.entries import Annotations
-from data.annotations.scan import scan
-from data.annotations.source_files import find_table, nothing_found, require
+from data.annotations.coco_json import read_coco_json
+from data.annotations.entries import Annotations, Problem, Row
+from data.annotations.scan import MediaFolder, scan
+from data.annotations.source_files import find, find_table, nothing_found, require
 from data.annotations.tables import CAPTION, IMAGE, SPLIT, Layout, read_rows
+from data.images.packed import read_packed, split_of
+from data.media.suffixes import IMAGE_SUFFIXES
 
-CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
+CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl", "captions.json")
+METADATA = ("metadata.csv", "metadata.jsonl")
 CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("caption",))
 
 
 def read_folder(source: Path) -> Annotations:
     """Read a user's own folder of captioned images."""
-    images = require(source, "image folder", ["images", "Images"], folder=True)
+    images = find(source, ["images", "Images"], folder=True)
     table = find_table(source, "caption file", CAPTION_FILES)
-    if table is None:
+    rows: list[Row | Problem] | Iterator[Row | Problem]
+    listed = read_coco_json(source) if table is None or table.suffix == ".json" else []
+    if images is not None and table is not None and not listed:
+        rows, folder = read_rows(table, CAPTIONS), scan(images)
+    elif found := read_metadata(source, CAPTIONS) or read_packed(source, labels=False):
+        rows, folder = found
+    elif listed:
+        rows, folder = listed, scan(images or source)
+    elif table is not None and has_images(table.parent):
+        rows, folder = read_rows(table, CAPTIONS), scan(table.parent)
+    else:
+        require(source, "image folder", ["images", "Images"], folder=True)
         raise nothing_found(source, "caption file", CAPTION_FILES)
-    return assemble(read_rows(table, CAPTIONS), scan(images), held_out=("validation", "test"))
+    return assemble(rows, folder, held_out=("validation", "test"))
+
+
+def read_metadata(source: Path, layout: Layout) -> tuple[list[Row | Problem], MediaFolder] | None:
+    """Read Hugging Face's image folder: the tables beside the images; None if there is none."""
+    folder = scan(source)
+    tables = [path for path in folder.files.values() if PurePosixPath(path).name in METADATA]
+    rows = list[Row | Problem]()
+    for table in sorted(tables):
+        parent = PurePosixPath(table).parent
+        for row in read_rows(source / table, layout):
+            if isinstance(row, Row):
+                split = row.split or split_of(str(parent))
+                row = row._replace(file=str(parent / row.file), split=split)
+            rows.append(row)
+    return (rows, folder) if rows else None
+
+
+def has_images(folder: Path) -> bool:
+    """Return whether images lie in a folder itself."""
+    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())

@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, ImageOps, JpegImagePlugin, UnidentifiedImageError
 
 from data.common.errors import UserError
-from data.media.limits import MAX_PIXELS
+from data.media.limits import LFS_POINTER, MAX_PIXELS
+from data.media.packed import read_content
 
 # Longest side of a stored image, in pixels: twice the input size of the usual encoders. Flickr's
 # 500-pixel images are stored unchanged; COCO's 640 × 480 take half the space.
@@ -49,11 +50,16 @@ def load_image(
     """
     if not data:
         raise BadImage("empty file (0 bytes)")
+    if data.startswith(LFS_POINTER):
+        raise BadImage("a pointer of Git LFS, not the image: run `git lfs pull`")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise _too_large(image.width * image.height)
-            return _convert(image, data, max_side, plain_side or max_side)
+            whole = _with_end(data) if lacks_end(data) else data
+            if whole is data:
+                return _convert(image, data, max_side, plain_side or max_side)
+        return load_image(whole, max_side=max_side, plain_side=plain_side)
     except BadImage:
         raise
     except UnidentifiedImageError:
@@ -66,15 +72,34 @@ def load_image(
         raise BadImage(text) from None
 
 
-def load_file(path: Path, max_side: int, plain_side: int | None = None) -> bytes:
-    """Return the JPEG of an image file: see `load_image`.
+def read_file(path: Path, place: str = "") -> bytes:
+    """Return the bytes of an image file, or of an image in a larger file.
 
     Raises:
-        BadImage: with the reason why it cannot be decoded.
+        BadImage: if it is too large to be decoded.
     """
-    if path.stat().st_size > MAX_BYTES:
+    if not place and path.stat().st_size > MAX_BYTES:
         raise BadImage(f"file of more than {MAX_BYTES / 1e6:,.0f} MB")
-    return load_image(path.read_bytes(), max_side=max_side, plain_side=plain_side)
+    return read_content(path, place)
+
+
+def lacks_end(data: bytes) -> bool:
+    """Return whether a file is a JPEG without its end marker."""
+    return data.startswith(b"\xff\xd8") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
+def _with_end(data: bytes) -> bytes:
+    """Return a JPEG with its end marker, if nothing else is missing."""
+    body = data.removesuffix(b"\xff")
+    # Where image data are missing, a decoder takes what stands before the marker for them.
+    tails = [body + filler + b"\xff\xd9" for filler in (b"", 64 * b"\x5a", 64 * b"\xa5")]
+    try:
+        first, *others = (
+            Image.open(io.BytesIO(tail), formats=["JPEG"]).tobytes() for tail in tails
+        )
+    except Exception:  # `load_image` reports what is wrong
+        return data
+    return tails[0] if all(other == first for other in others) else data
 
 
 def _too_large(pixels: int) -> BadImage:

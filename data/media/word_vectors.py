@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import math
+import sys
+import zlib
 from collections.abc import Container
 from pathlib import Path
 
@@ -15,29 +18,36 @@ def read_vectors(path: Path | str, words: Container[str], width: int) -> dict[st
     """Return the vectors of the words that are in the file, float32 `[width]` each.
 
     A line has a word and its numbers, separated by spaces (Pennington et al. 2014, GloVe). The
-    first line may have two counts instead, as fastText writes it. Words are case-sensitive.
+    first line may have two counts instead, as fastText writes it. Words are case-sensitive; those
+    that are not UTF-8 are counted on stderr. The file may be compressed (.gz).
 
     Raises:
-        UserError: if a line has another count of numbers, a value that is not a number or is not
-            UTF-8 (with the line number), or if the file cannot be read.
+        UserError: if a line has another count of numbers or a value that is not a number (with the
+            line number), or if the file cannot be read.
     """
     found: dict[str, np.ndarray] = {}
+    unreadable = 0
+    packed = str(path).endswith(".gz")
     try:
-        with open(path, "rb") as file:
+        with gzip.open(path) if packed else open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 cells = line.rstrip().split(b" ")
                 if number == 1 and len(cells) == 2 and all(cell.isdigit() for cell in cells):
                     continue
                 word = _word(path, number, cells, width)
-                if word in words:
+                unreadable += word is None
+                if word is not None and word in words:
                     found.setdefault(word, _vector(path, number, cells[-width:]))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"cannot read {path}: {reason}") from error
+    if unreadable:
+        print(f"{path}: {unreadable:,} words are not UTF-8 and are left out", file=sys.stderr)
     return found
 
 
-def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str:
-    """Return the text before the numbers; some of GloVe's "words" contain spaces."""
+def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str | None:
+    """Return the text before the numbers; None: not UTF-8. Some words contain spaces."""
     count = len(cells) - 1
     if count > width and not _is_number(cells[-width - 1]):
         count = width
@@ -49,7 +59,7 @@ def _word(path: Path | str, number: int, cells: list[bytes], width: int) -> str:
     try:
         return b" ".join(cells[:-width]).decode()
     except UnicodeDecodeError:
-        raise UserError(f"{path}, line {number}: not UTF-8") from None
+        return None
 
 
 def _vector(path: Path | str, number: int, cells: list[bytes]) -> np.ndarray:

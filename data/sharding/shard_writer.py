@@ -25,7 +25,7 @@ from data.common.files import atomic_write
 from data.sharding.datasets import preparable
 from data.sharding.work_items import Item, read_items
 from data.storage.dataset_info import Dataset
-from data.storage.fingerprints import file_state
+from data.storage.fingerprints import entry_state
 
 BATCH = 32  # examples that an encoder computes together
 NO_ITEM = -1  # the current item when there is none
@@ -136,7 +136,7 @@ def _loaded(
             raise UserError(f"cannot read {where} any more: {error.strerror}") from None
         finally:
             os.pwrite(current, b"%8d" % NO_ITEM, 0)
-            if item.file_state is not None and file_state(entry.path) != item.file_state:
+            if item.file_state is not None and entry_state(entry) != item.file_state:
                 raise UserError(f"{where} was changed while it was read: prepare again")
         skipped += [Problem(entry.file, remark, where, bad=False) for remark in found.remarks]
         yield found.example

@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from data.common.errors import UserError
 from data.common.files import atomic_write
+from data.media.packed import locality
 from data.sharding.work_items import DIGESTS, Item, write_items
 from data.storage.manifest import INFO, MANIFEST, read_json, read_manifest, wrong_sizes
 
@@ -53,13 +54,18 @@ def divide(items: Iterable[T], max_size: int, name: Callable[[T], str] = str) ->
     """Yield items in groups of at most `max_size`, by the first bits of the hashes of their names.
 
     A group that would be larger is halved by one more bit. So a new name changes only one group.
+    Names of which the part before a line feed is the same are neighbors.
 
     >>> list(divide("abcdef", 2))
     [['d'], ['f', 'c'], ['b', 'e'], ['a']]
     """
 
     def place(item: T) -> int:
-        return int.from_bytes(hashlib.sha256(name(item).encode()).digest())
+        common, _, own = name(item).rpartition("\n")
+        digest = hashlib.sha256(own.encode()).digest()
+        if common:
+            digest = hashlib.sha256(common.encode()).digest()[:16] + digest[:16]
+        return int.from_bytes(digest)
 
     def halves(group: list[T], low: int, high: int) -> Iterator[list[T]]:
         if len(group) <= max_size:
@@ -86,8 +92,15 @@ def plan_shards(
         Shard(_key(group, job), split, len(group)): group
         for split in order
         if split in by_split
-        for group in divide(by_split[split], max_size, lambda item: item.entry.image_id)
+        for group in divide(by_split[split], max_size, _shard_name)
     }
+
+
+def _shard_name(item: Item) -> str:
+    """Return the id, after what is best read together: the row groups of a table."""
+    entry, own = item.entry, item.entry.image_id.replace("\n", " ")
+    near = locality(entry.place)
+    return f"{entry.relative_path} {near}\n{own}" if near else own
 
 
 def _key(items: Iterable[Item], job: Mapping[str, Any]) -> str:

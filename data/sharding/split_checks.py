@@ -20,7 +20,7 @@ from data.media.words import tokenize
 from data.sharding.annotation_checks import FREQUENT_WORDS
 from data.sharding.findings import Example, Finding
 from data.storage.dataset_info import Dataset
-from data.storage.fingerprints import CHUNK, file_digest
+from data.storage.fingerprints import CHUNK, entry_digest
 
 SIDE = 128  # the longest side of the images that are compared, pixels
 TINY = 64  # the longest side of an image with few details, pixels
@@ -116,7 +116,7 @@ def read_images(
         height, width = pixels.shape[:2]
         found = None if features is None else features(pixels)
         if dataset.unit == "clips":  # one frame in common is not enough
-            encoded = f"{file_digest(entry.path)} {entry.start} {entry.end}".encode()
+            encoded = f"{entry_digest(entry)} {entry.start} {entry.end}".encode()
         digest = hashlib.sha256(encoded).digest()
         return Image(digest, perceptual_hash(pixels), (width, height), found)
 

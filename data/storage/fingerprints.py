@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from data.annotations.entries import Entry
+from data.common.errors import UserError
 from data.common.files import atomic_write
+from data.media.packed import read_content
 
 CHUNK = 1024  # files submitted at once: each submission takes a kilobyte
 STATE_BYTES, DIGEST_BYTES = 16, 32
@@ -37,6 +40,24 @@ def file_digest(path: Path) -> str | int | None:
         return error.errno
 
 
+def entry_state(entry: Entry) -> bytes:
+    """Return `file_state` of an entry's file, or of its place in a larger file."""
+    state = file_state(entry.path)
+    if not entry.place:
+        return state
+    return hashlib.blake2b(state + entry.place.encode(), digest_size=STATE_BYTES).digest()
+
+
+def entry_digest(entry: Entry) -> str | int | None:
+    """Return `file_digest` of an entry's file, or of the image in a larger file."""
+    if not entry.place:
+        return file_digest(entry.path)
+    try:
+        return hashlib.sha256(read_content(entry.path, entry.place)).hexdigest()
+    except (OSError, UserError) as error:
+        return getattr(error, "errno", None) or errno.EIO
+
+
 def hash_entries(
     entries: Sequence[Entry], known: Path | None
 ) -> list[tuple[bytes | int | None, bytes | None]]:
@@ -56,8 +77,8 @@ def hash_entries(
     def hashes(entry: Entry) -> tuple[bytes | int | None, bytes | None]:
         if not entry.relative_path:
             return None, None
-        state = file_state(entry.path)
-        digest = before.get(state) or file_digest(entry.path)
+        state = entry_state(entry)
+        digest = before.get(state) or entry_digest(entry)
         return bytes.fromhex(digest) if isinstance(digest, str) else digest, state
 
     found = list[tuple[bytes | int | None, bytes | None]]()

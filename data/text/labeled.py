@@ -1,8 +1,8 @@
 """Labeled texts: how their files are read, and what is refused.
 
 The header of a table names the column of texts (text, sentence, review, …), that of labels (label,
-class, …) and, optionally, one of splits; `data.annotations.headers` is for tables without a header.
-A line of JSON has the same names: {"text": "…", "label": "…"}.
+class, …) and, optionally, those of splits and groups; for tables without a header see
+`data.annotations.headers`. A line of JSON has the same names: {"text": "…", "label": "…"}.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from data.annotations.source_files import (
     require,
 )
 from data.annotations.splits import SPLITS
-from data.annotations.tables import LABEL, SPLIT, TEXT, Layout, require_rows
+from data.annotations.tables import GROUP, LABEL, SPLIT, TEXT, Layout, require_rows
 from data.common.errors import UserError
 
 SUFFIXES = tuple(f"{suffix}{gz}" for suffix in (".tsv", ".csv", ".jsonl") for gz in PACKED)
@@ -33,6 +33,7 @@ TEXTS = Layout(
         "text": replace(TEXT, required=True),
         "label": replace(LABEL, required=True, filled=True),
         "split": SPLIT,
+        "group": GROUP,
     },
     headerless=(".tsv", ".csv"),
     raw_tsv=True,
@@ -103,4 +104,5 @@ def _read_table(path: Path, split: str | None) -> Iterator[Entry | Problem]:
         label = one_line(row.get("label"))
         if not label:
             raise UserError(f"{path}, line {row.where.rpartition(':')[2]}: no label: give one")
-        yield text_entry(row.where, row.get("text"), label, row.split or split)
+        entry = text_entry(row.where, row.get("text"), label, row.split or split)
+        yield entry._replace(group=row.get("group"))

@@ -14,13 +14,14 @@ from data.annotations.entries import Entry, text_entry
 from data.annotations.headers import LANGUAGES
 from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
 from data.annotations.splits import SPLITS
-from data.annotations.tables import SPLIT, Column, Layout, require_rows
+from data.annotations.tables import GROUP, SPLIT, Column, Layout, require_rows
 from data.common.errors import UserError
 
 SUFFIXES = (".tsv", ".csv", ".jsonl")
 TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
 T = TypeVar("T")
 # Also what WMT's shared tasks on multi30k call their test files.
+FOLDERS = ("", "raw/", "task1/raw/")  # of multi30k/dataset
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
 
 
@@ -85,32 +86,37 @@ def _find_parallel(
     """Return the two parallel files of a name; None: neither is there."""
     if languages is None:
         return None
-    ends = [[f"{name}.{language}{gz}" for gz in PACKED] for language in languages]
+    ends = [
+        [f"{folder}{name}.{language}{gz}" for folder in FOLDERS for gz in PACKED]
+        for language in languages
+    ]
     text, translation = (find(source, names) for names in ends)
     if text and translation:
         return text, translation
     if present := text or translation:
-        missing = " or ".join(ends[1 if text else 0])
+        missing = " or ".join(ends[1 if text else 0][: len(PACKED)])
         raise UserError(f"{present} has no parallel file: no {missing} in {source}")
     return None
 
 
 def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Entry]:
-    text, translation = (_names(name) for name in languages or ("text", "translation"))
+    own, other = (_names(name) for name in languages or ("text", "translation"))
     layout = Layout(
         {
-            "text": Column(text, required=True, kind="text", others=("text", "source", "src")),
+            "text": Column(own, required=True, kind="text", others=("text", "source", "src")),
             "translation": Column(
-                translation, required=True, kind="text", others=("translation", "target", "tgt")
+                other, required=True, kind="text", others=("translation", "target", "tgt")
             ),
             "split": SPLIT,
+            "group": GROUP,
         },
         headerless=(".tsv", ".csv"),
         raw_tsv=True,
     )
     for row in require_rows(path, layout):
         text, target = row.get("text"), row.get("translation")
-        yield text_entry(row.where, text, target, row.split or split, paired=True)
+        entry = text_entry(row.where, text, target, row.split or split, paired=True)
+        yield entry._replace(group=row.get("group"))
 
 
 def _names(language: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
+from data.annotations.coco_json import read_coco_json
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder, scan
 from data.annotations.source_files import nothing_found, require
@@ -56,9 +57,10 @@ def read_clip_folder(source: Path) -> Annotations:
     """Read a user's own folder of clips."""
     root = require(source, "clip folder", CLIP_FOLDERS, folder=True)
     tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
-    if not tables:
+    rows = list(itertools.chain.from_iterable(read_rows(table, CLIPS) for table in tables))
+    rows = rows or read_coco_json(source)
+    if not tables and not rows:
         raise nothing_found(source, "caption or label file", CLIP_TABLES)
-    rows = itertools.chain.from_iterable(read_rows(table, CLIPS) for table in tables)
     return assemble(rows, scan_clips(root), held_out=("validation", "test"))
 
 

@@ -172,7 +172,7 @@ CLIP_DATASETS = (
         "clip-folder",
         "your own clips with labels, captions in any language, or both",
         "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); optional "
-        "columns are split, start and end in seconds, group",
+        "columns are split, start and end in seconds, group; or a JSON file in COCO's format",
         annotations=_BOTH,
         reader=read_clip_folder,
         license=OWN_LICENSE,

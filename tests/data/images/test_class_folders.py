@@ -73,6 +73,11 @@ def test_split_folders_are_kept_and_a_missing_validation_split_is_created(tmp_pa
     assert wrong(prepared) == {"train/tulip/": "class without an image"}
 
 
+def test_other_tables_among_class_folders_are_ignored(tmp_path: Path) -> None:
+    files = flowers() | {"notes.csv": "a,b\n1,2\n", "rose/list.csv": "image,label\nx.jpg,y\n"}
+    assert prepare(tmp_path, files).classes == ("daisy", "rose")
+
+
 def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     files = {name.replace("rose", "train"): data for name, data in flowers().items()}
     assert prepare(tmp_path, files).classes == ("daisy", "train")

@@ -118,6 +118,32 @@ def karpathy(dataset: str, *images: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": dataset, "images": list(images)}
 
 
+def test_karpathys_splits_are_used_where_flickr8k_has_no_lists(tmp_path: Path) -> None:
+    splits = {f"{n}.jpg": "train" if n < 6 else "val" if n < 8 else "test" for n in range(10)}
+    content = karpathy(
+        "flickr8k",
+        *(
+            {"filename": name, "split": split, "sentences": [{"raw": f"A {name} .", "sentid": 1}]}
+            for name, split in splits.items()
+        ),
+    )
+    tokens = "".join(f"{name}#0\tA {name} .\n" for name in splits)
+    fill(tmp_path, {"Flickr8k.token.txt": tokens, "dataset_flickr8k.json": content})
+    listing = read_flickr8k(fill(tmp_path, media("images", *splits)))
+    counts = Counter(entry.split for entry in listing.entries)
+    assert counts == {"train": 6, "validation": 2, "test": 2} and not listing.missing
+
+
+def test_the_split_lists_of_flickr30k_entities_are_used(tmp_path: Path) -> None:
+    lists = {"train.txt": range(6), "val.txt": range(6, 8), "test.txt": range(8, 10)}
+    fill(tmp_path, {name: "".join(f"{n}\n" for n in some) for name, some in lists.items()})
+    tokens = "".join(f"{n}.jpg#0\tA dog {n} .\n" for n in range(10))
+    fill(tmp_path, {"results_20130124.token": tokens})
+    listing = read_flickr30k(fill(tmp_path, media("images", *(f"{n}.jpg" for n in range(10)))))
+    counts = Counter(entry.split for entry in listing.entries)
+    assert counts == {"train": 6, "validation": 2, "test": 2} and not listing.problems
+
+
 def test_flickr30k_in_karpathys_splits(tmp_path: Path) -> None:
     content = karpathy(
         "flickr30k",

@@ -195,7 +195,7 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
     [
         ({}, "is empty"),
         (media("images", "a.jpg") | {"labels.csv": GOOD, "more.csv": GOOD},
-         "no caption file in .*: looked for captions.csv, .*captions.jsonl; found images/, labels"),
+         "no caption file in .*: looked for captions.csv, .*captions.json; found images/, labels"),
         ({"captions.csv": GOOD, "pics/a.jpg": b""},
          r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | media("images", "a.jpg"),
@@ -281,6 +281,8 @@ def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:
         ("photos.tsv", "Image Path\tDescription\n/x/images/a.jpg\tone\n/x/images/b.jpg\ttwo\n"),
         ("captions.jsonl", '{"file_name": "a.jpg", "text": "one"}\n'
          '{"id": "b", "caption_1": "two"}\n'),
+        ("data.json", '[{"image": "a.jpg", "caption": "one"},'
+         ' {"image": "b.jpg", "caption": "two"}]'),
         ("metadata.jsonl", '{"image_id": 1, "path": "a.jpg", "raw": ["one"]}\n'
          '{"filename": "b.jpg", "sentences": ["two"]}\n'),
     ],
@@ -288,3 +290,11 @@ def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:
 def test_tables_of_many_kinds_give_the_same_captions(tmp_path: Path, name: str, table: str) -> None:
     listing = folder(tmp_path, table, "a.jpg", "b.jpg", name=name)
     assert captions(listing) == {"a.jpg": ("one",), "b.jpg": ("two",)}
+
+
+def test_files_of_other_formats_are_named(tmp_path: Path) -> None:
+    listing = folder(tmp_path, GOOD, "a.jpg", "b.jpg", "c.HEIC", "d.psd", "notes.txt", "LICENSE")
+    assert {problem.file: problem.reason for problem in listing.problems} == {
+        "c.HEIC": "suffix of no image: .heic",
+        "d.psd": "suffix of no image: .psd",
+    }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from data.annotations.entries import Entry
 from data.common.errors import UserError
 from data.images.multi30k import read_multi30k
+from data.text.parallel import Languages, read_pairs
 from tests.support.source_files import by_split, captions, fill, media
 
 FILES = {
@@ -63,3 +67,27 @@ def test_real_photos_in_german(shared_data: Path, tmp_path: Path) -> None:
     assert captions(listing)["1000268201_693b08cb0e.jpg"] == (
         "Ein kleines Mädchen klettert in ein Spielhaus aus Holz.",
     )
+
+
+@pytest.mark.parametrize("root", ["", "dataset/task1/", "data/task1/"])
+def test_the_repository_of_multi30k_is_read_as_it_is(tmp_path: Path, root: str) -> None:
+    numbers = {
+        "train": range(100, 140),
+        "val": range(140, 144),
+        "test_2016_flickr": range(144, 148),
+    }
+    files = dict[str, Any]()
+    for name, some in numbers.items():
+        lines = "".join(f"Ein Hund {n}.\n" for n in some)
+        files[f"{root}raw/{name}.de.gz"] = gzip.compress(lines.encode())
+        files[f"{root}raw/{name}.en.gz"] = gzip.compress(lines.replace("Ein", "A").encode())
+        files[f"{root}image_splits/{name}.txt"] = "".join(f"{n}.jpg\n" for n in some)
+    source = fill(tmp_path, files | media("images", *(f"{n}_ab.jpg" for n in range(100, 148))))
+    listing = read_multi30k(source, "de")
+    assert {split: len(ids) for split, ids in by_split(listing).items()} == {
+        "train": 40,
+        "validation": 4,
+        "test": 4,
+    }
+    pairs = [each for each in read_pairs(source, Languages("en", "de")) if isinstance(each, Entry)]
+    assert Counter(each.split for each in pairs) == {"train": 40, "validation": 4, "test": 4}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.common.errors import UserError
-from data.media.images import MAX_SIDE, BadImage, load_image
+from data.media.images import MAX_SIDE, BadImage, lacks_end, load_image
 
 WIDTH, HEIGHT = 48, 32
 
@@ -306,3 +306,24 @@ def test_a_jpeg_that_only_tensorflow_reads_is_rejected(marker: bytes) -> None:
     assert tf.io.decode_jpeg(damaged).shape == (HEIGHT, WIDTH, 3)
     with pytest.raises(BadImage, match="damaged"):
         load_image(damaged)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}])
+def test_a_jpeg_without_its_end_marker_is_whole_and_any_other_cut_is_not(
+    options: dict[str, Any],
+) -> None:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    Image.fromarray(pixels).resize((120, 90)).save(buffer, "JPEG", **options)
+    whole = buffer.getvalue()
+    for missing in (1, 2):
+        assert lacks_end(whole[:-missing])
+        assert load_image(whole[:-missing]) == whole
+    for missing in (3, 4, 8, 50, 500):
+        with pytest.raises(BadImage, match="cut short"):
+            load_image(whole[:-missing])
+
+
+def test_a_pointer_of_git_lfs_is_named() -> None:
+    with pytest.raises(BadImage, match="a pointer of Git LFS"):
+        load_image(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n")

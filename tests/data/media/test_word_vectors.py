@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +38,24 @@ def test_glove_and_fasttext_give_the_same_vectors(tmp_path: Path) -> None:
         (b"", "line 2: 0 numbers"),
         (b"film 1 2 x", "line 2: 'x' is not a number"),
         (b"film 1 2 nan", "line 2: 'nan' is not a number"),
-        (b"\xe9t\xe9 1 2 3", "line 2: not UTF-8"),
     ],
 )
 def test_a_wrong_line_is_reported(tmp_path: Path, line: bytes, message: str) -> None:
     path = tmp_path / "vectors.txt"
     path.write_bytes(b"the 1 2 3\n" + line + b"\n")
     with pytest.raises(UserError, match=message):
+        read_vectors(path, {"film"}, 3)
+
+
+def test_a_word_that_is_not_utf_8_is_counted_and_the_file_may_be_compressed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cc.en.3.vec.gz"
+    path.write_bytes(gzip.compress(b"3 3\nthe 1 2 3\n\xe9t\xe9 1 2 3\nfilm 4 5 6\n"))
+    assert read_vectors(path, {"film", "the"}, 3)["film"].tolist() == [4, 5, 6]
+    assert "1 words are not UTF-8 and are left out" in capsys.readouterr().err
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"cannot read .*vec.gz: "):
         read_vectors(path, {"film"}, 3)
 
 

@@ -90,7 +90,7 @@ def test_a_label_of_one_text_stays_in_training(read: Any) -> None:
     rows = "".join(f"text number {n}\t{n // 2 if n < 20 else n}\n" for n in range(60))
     prepared = read({"texts.tsv": rows})
     assert len(prepared.classes) == 50
-    assert len(labeled(prepared, "validation")) == 10  # of labels with two texts, one each
+    assert len(labeled(prepared, "validation")) == len(labeled(prepared, "test")) == 5
 
 
 def test_empty_texts_and_texts_in_two_splits_are_left_out_and_reported(read: Any) -> None:

@@ -167,3 +167,17 @@ def test_a_pointer_of_git_lfs_is_named(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
     with pytest.raises(UserError, match="a pointer of Git LFS, not the file: run `git lfs pull`"):
         load(fill(tmp_path, {"texts.csv": pointer}))
+
+
+def test_texts_of_a_group_are_in_one_split(tmp_path: Path) -> None:
+    rows = "".join(f"{text},{label},{n // 6}\n" for n, (text, label) in enumerate(ROWS))
+    found = load(fill(tmp_path, {"texts.csv": f"text,label,group\n{rows}"}))
+    splits: dict[str, set[str]] = {}
+    for entry in found.entries:
+        splits.setdefault(entry.group, set()).add(entry.split)
+    assert len(splits) == 20 and all(len(each) == 1 for each in splits.values())
+    assert Counter(entry.split for entry in found.entries) == {
+        "train": 96,
+        "validation": 12,
+        "test": 12,
+    }

@@ -206,3 +206,37 @@ CHECKED_BY_HAND = {
     "Two aunts have looked for the red hat.": "Zwei Tanten haben den roten Hut gesucht.",
     "Two women pick the beautiful child up.": "Zwei Frauen heben das schöne Kind auf.",
 }
+
+
+def table(header: str, delimiter: str = "\t") -> str:
+    rows = [f"Der Hund läuft {n} mal .{delimiter}The dog runs {n} times ." for n in range(40)]
+    return "\n".join([*filter(None, [header]), *rows]) + "\n"
+
+
+@pytest.mark.parametrize("header", ["de\ten", "german\tenglish", "German\tEnglish", ""])
+def test_the_header_decides_the_direction_and_all_parts_are_there(read: Read, header: str) -> None:
+    languages = "en-de" if header else "de-en"
+    prepared = read({"train.tsv": table(header)}, languages)
+    found = {**pairs(prepared), **pairs(prepared, "validation"), **pairs(prepared, "test")}
+    german, english = "Der Hund läuft 3 mal .", "The dog runs 3 times ."
+    assert (english if header else german, german if header else english) in found.items()
+    assert len(found) == 40
+    assert prepared.splits == {"train": 32, "validation": 4, "test": 4}
+
+
+@pytest.mark.parametrize("languages", ["en-de", None])
+@pytest.mark.parametrize(
+    "header",
+    ["deutsch\tenglisch", "Quelle\tZiel", "de_text\ten_text", "German sentence\tEnglish sentence"],
+)
+def test_an_unknown_header_is_never_a_pair(read: Read, header: str, languages: str | None) -> None:
+    with pytest.raises(UserError) as caught:
+        read({"train.tsv": table(header)}, languages)
+    assert "train.tsv, line 1: no column text (name it " in str(caught.value)
+    assert str(header.split("\t")) in str(caught.value)
+
+
+def test_pairs_of_the_datasets_library_are_read(read: Read) -> None:
+    lines = [{"id": n, "translation": {"en": f"dog {n}", "de": f"Hund {n}"}} for n in range(10)]
+    prepared = read({"train.jsonl": "\n".join(map(json.dumps, lines))})
+    assert sum(prepared.splits.values()) == 10

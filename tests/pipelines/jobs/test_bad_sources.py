@@ -64,7 +64,7 @@ def test_an_unreadable_image_is_reported_and_used_once_it_is_readable(
 
     out, files = tmp_path / "out", sorted(source.rglob("*"))
     with monkeypatch.context() as patch:
-        patch.setattr(work_items, "file_digest", denied)
+        patch.setattr(fingerprints, "file_digest", denied)
         prepare("folder", str(source), out, options=OPTIONS, max_bad=0.2)
         assert skipped(out) == {"5.jpg": "unreadable: Permission denied"}
     prepare("folder", str(source), out, options=OPTIONS)
