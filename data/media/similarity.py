@@ -17,7 +17,7 @@ from data.media.sampling import Sampling
 from data.media.suffixes import CLIP_SUFFIXES
 from data.media.video import sample
 
-NEAR = 4  # of 64 bits: see `wordreel check-splits --help`
+NEAR = 4  # of 64 bits: see `wordreel check --help`
 _LEVEL = 2.0  # gray levels of contrast below which an image counts as empty
 _BLOCK = 1024  # hashes compared at once
 

@@ -1,21 +1,21 @@
-"""`wordreel caption EXPORT FILE…`: caption images or video clips."""
+"""`wordreel caption EXPORT INPUT…`: caption images or video clips."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from data.common.errors import UserError
 from pipelines.cli.predict import (
-    add_export,
+    add_inputs,
     add_sentence_options,
     attention_files,
+    check_inputs,
+    check_n_best,
     chosen_search,
-    files_in,
-    load_tensorflow_for,
-    print_sentences,
+    write_sentences,
 )
+from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import ABOVE_ZERO, add_number
 from pipelines.serving.client.subtitles import FORMATS, subtitle
 
@@ -25,9 +25,7 @@ WINDOW = 5.0  # seconds
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_export(parser)
-    text = "an image, a clip or a folder of them, whichever the model was trained on"
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help=text)
+    add_inputs(parser, "an image or a clip, whichever the model was trained on")
     add_sentence_options(parser, "captions", "the image or the frames")
     text = "caption one long clip window by window, to a .vtt or .srt file"
     parser.add_argument("--subtitles", type=Path, metavar="OUT", help=text)
@@ -36,31 +34,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Print captions; return 1 if a file is invalid, else 0."""
-    signature, inputs = chosen_search(given)
-    files = files_in(given.files)
-    plots = attention_files(given.attention, [file.stem for file in files], "images")
-    _check_subtitles(given, files)
-    load_tensorflow_for(given.export)
+    """Write captions; return 1 if an input is invalid, else 0."""
+    signature, search = chosen_search(given)
+    _check_subtitles(given)
+    info, inputs = check_inputs(given)
+    check_n_best(given, info)
+    stems = [Path(item).stem for item in inputs.items]
+    plots = attention_files(given.attention, stems, f"{inputs.kind}s")
+    if given.subtitles is not None and inputs.kind != "clip":
+        raise UserError(f"--subtitles requires a model for clips, this one is for {inputs.kind}s")
+    if given.subtitles is not None and len(inputs.items) > 1:
+        raise UserError(f"--subtitles takes one clip, not {len(inputs.items)}")
+    quiet_tensorflow()
     from pipelines.serving.client.predictors import Captioner
 
-    captioner = Captioner(given.export, signature, **inputs)
-    if given.subtitles is not None:
-        if captioner.input_name != "frame_bytes":
-            task = captioner.info["task"]
-            raise UserError(f"--subtitles requires a model for clips; this is an export of {task}")
-        count = subtitle(captioner, files[0], given.window or WINDOW, given.subtitles)
-        print(f"{files[0]}: {count:,} captions in {given.subtitles}")
-        return 0
-    return print_sentences(given, captioner, files, plots)
+    captioner = Captioner(given.export, signature, **search)
+    if given.subtitles is None:
+        return write_sentences(given, captioner, inputs, plots)
+    clip = Path(inputs.items[0])
+    count = subtitle(captioner, clip, given.window or WINDOW, given.subtitles)
+    print(f"{clip}: {count:,} captions in {given.subtitles}")
+    return 0
 
 
-def _check_subtitles(given: argparse.Namespace, files: Sequence[Path]) -> None:
+def _check_subtitles(given: argparse.Namespace) -> None:
     if given.subtitles is None:
         if given.window is not None:
             raise UserError("--window requires --subtitles")
-        return
-    if given.subtitles.suffix.lower() not in FORMATS:
+    elif given.subtitles.suffix.lower() not in FORMATS:
         raise UserError(f"--subtitles writes {' or '.join(FORMATS)}, not {given.subtitles.name}")
-    if len(files) > 1:
-        raise UserError(f"--subtitles takes one clip, not {len(files)}")

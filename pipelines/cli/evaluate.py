@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from data.common.errors import UserError, unknown
 from data.storage.dataset_info import find_dataset, is_known, source_folder
-from pipelines.cli.predict import EXPORT_HELP, load_tensorflow_for
+from pipelines.cli.predict import EXPORT_HELP
 from pipelines.config.config import Config
 from pipelines.config.renamed import DATASETS, current_fields, refuse_renamed
 from pipelines.config.task import TASKS, Task
+from pipelines.export.layout import find_version
 from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import ZERO_TO_ONE, add_number
 
@@ -65,7 +66,8 @@ def _trained_on(info: Mapping[str, Any]) -> dict[str, Any]:
 
 def _score_export(given: argparse.Namespace) -> int:
     """Score the outputs of an export for raw inputs."""
-    load_tensorflow_for(given.model)
+    find_version(given.model)
+    quiet_tensorflow()
     from pipelines.serving.client.exported_model import ExportedModel
     from pipelines.tasks.assembly import HEADS
 

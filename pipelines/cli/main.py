@@ -5,13 +5,14 @@ Heavy libraries are imported only after the command line has been parsed.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
 from data.common.errors import unknown
 from pipelines.cli import (
     caption,
-    check_splits,
+    check,
     classify,
     evaluate,
     gradient_flow,
@@ -21,12 +22,13 @@ from pipelines.cli import (
     translate,
     verify_export,
 )
-from pipelines.config.renamed import refuse_renamed_options
+from pipelines.config.renamed import COMMANDS as RENAMED
+from pipelines.config.renamed import refuse_renamed, refuse_renamed_options
 from pipelines.runtime.console import Parser, exit_code
 
 COMMANDS = {
     "caption": caption,
-    "check-splits": check_splits,
+    "check": check,
     "classify": classify,
     "evaluate": evaluate,
     "gradient-flow": gradient_flow,
@@ -40,6 +42,8 @@ COMMANDS = {
 
 def main() -> int:
     """Run the command line; the exit code is 0, 1 for invalid inputs, 2 for errors."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names that are not Unicode
     return exit_code(lambda: run(sys.argv[1:]))
 
 
@@ -51,6 +55,7 @@ def run(words: Sequence[str]) -> int:
         SystemExit: after `--help`.
     """
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        refuse_renamed("command", words[0], RENAMED)
         raise unknown("command", words[0], COMMANDS)
     refuse_renamed_options(words)
     if words[:1] == ["prepare"]:  # unknown options are Apache Beam's
@@ -65,7 +70,7 @@ def parser() -> Parser:
     """Return the parser of the whole command line."""
     whole = Parser(
         prog="wordreel",
-        description="Prepare datasets; evaluate, use and serve models trained by train.py.",
+        description="Check and prepare datasets; evaluate, use and serve trained models.",
     )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():

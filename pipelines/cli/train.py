@@ -31,6 +31,7 @@ from pipelines.config.renamed import (
     refuse_renamed,
     refuse_renamed_options,
 )
+from pipelines.config.small_data import is_small, note, with_preset
 from pipelines.config.task import TASKS, Task
 from pipelines.runtime.console import Parser
 from pipelines.runtime.numbers import number
@@ -73,13 +74,18 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     task, recipe = _choose_recipe(arguments)
     parser = _parser(task, recipe, all_options="--help-all" in arguments)
     values = vars(parser.parse(arguments))
-    del values["recipe"]
+    explicit = values.pop("recipe") is not None
     run_dir = values.pop("run_dir")
     values.setdefault("data", recipe.config.data)
     _check_names(values)
     if "beams" in values and "n_best" not in values:  # a smaller beam also limits the n-best list
         values["n_best"] = min(recipe.config.n_best, values["beams"])
-    return _with_absolute_paths(dataclasses.replace(recipe.config, **values)), run_dir
+    config = _with_absolute_paths(dataclasses.replace(recipe.config, **values))
+    automatic = "small_data" not in values and not explicit and recipe.name == task.recipe
+    if config.small_data or (automatic and is_small(config)):
+        config = with_preset(config, values)
+        print(f"note: {note(config)}", file=sys.stderr)
+    return config, run_dir
 
 
 def find_recipes() -> dict[str, Recipe]:
@@ -113,9 +119,14 @@ def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
     if given.data is None and given.source is not None:
         own = [name for name, info in task.datasets.items() if not info.generated]
         raise UserError(f"--source needs --data with the type of the dataset: {', '.join(own)}")
-    wanted = task.name, given.data or task.data
+    return task, recipe_of(task, given.data or task.data)
+
+
+def recipe_of(task: Task, data: str) -> Recipe:
+    """Return the recipe of a dataset, else the default of the task."""
+    known, wanted = find_recipes(), (task.name, data)
     fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
-    return task, next(fitting, known[task.recipe])
+    return next(fitting, known[task.recipe])
 
 
 def _first_pass(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -232,6 +232,11 @@ class Config:
         2e-5, "peak learning rate of self-critical training", ABOVE_ZERO, requires="captions"
     )
     patience: int = _training(3, "early stopping: epochs without a better score", POSITIVE)
+    small_data: bool = _training(
+        False,
+        "preset for fewer than 500 training examples, chosen automatically: every word is kept, "
+        "features are frozen, no SCST, more regularization",
+    )
     seed: int = _training(0, "random seed of weights, order, dropout and augmentation", SEED)
 
     beams: int = _search(5, "beam width; 1 is greedy search", POSITIVE)

@@ -52,6 +52,7 @@ RECIPES: Mapping[str, str] = {
     "pictures": "labeled-images",
     "scenes": "synthetic-scenes",
 }
+COMMANDS: Mapping[str, str] = {"check-splits": "check"}
 TASK_ALIASES: Mapping[str, str] = {"sentiment": "text-classification"}
 _VALUES: Mapping[str, Mapping[Any, str]] = {  # by the current name of the field
     "data": DATASETS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,14 @@ def read_info(folder: Path) -> dict[str, Any]:
             f"{folder} is a SavedModel, but not an export of Wordreel: {path} is missing"
         ) from None
     return info
+
+
+def input_kind(info: Mapping[str, Any]) -> str:
+    """Return the kind of the inputs of an export from its wordreel.json: image, clip or text.
+
+    >>> input_kind({"input": {"image_size": 224, "grid": [7, 7]}})
+    'image'
+    """
+    if "sampling" in info["input"]:
+        return "clip"
+    return "text" if "vocabulary" in info["input"] else "image"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data.media.words import tokenize
+from data.sharding.annotation_checks import Tally, TextOptions
 from data.sharding.datasets import preparable
+from data.sharding.findings import as_text
 from data.sharding.shards import WorkFolder
 from data.sharding.work_items import read_items
 from data.sharding.write_dataset import Plan
@@ -22,26 +22,11 @@ from pipelines.reports.gallery import Card, page
 from pipelines.reports.thumbnails import thumbnail
 
 SAMPLES, FRAMES = 12, 4  # samples per split, frames per clip
-LABELS, SHAPES = 30, 5  # the largest numbers of lines
-MIN_COUNT = 5  # the default of a run
-
-
-class _Counts:
-    """Word frequencies and lengths of the captions (or texts) of a split."""
-
-    def __init__(self, captions: Iterable[str] = ()) -> None:
-        self.words, self.lengths = Counter[str](), array("I")
-        for caption in captions:
-            self.add(caption)
-
-    def add(self, caption: str) -> None:
-        words = tokenize(caption)
-        self.words.update(words)
-        self.lengths.append(len(words))
+SHAPES = 5  # sizes of images in a line
 
 
 def describe(place: WorkFolder, plan: Plan) -> str:
-    """Return the summary: a line for each split, then for shapes, words and labels.
+    """Return the summary: a line for each split and for sizes, then what `wordreel check` counts.
 
     Args:
         place: the folder with the items of the shards.
@@ -49,29 +34,19 @@ def describe(place: WorkFolder, plan: Plan) -> str:
     """
     dataset, notes = preparable(plan.job["dataset"]), plan.notes
     left_out = {problem.file for problem in plan.problems if problem.bad}
+    tally = Tally(dataset.unit, dataset.texts, TextOptions())
     lines = [dataset.name]
-    splits = dict.fromkeys(shard.split for shard in plan.shards)
-    texts = {text: {split: _Counts() for split in splits} for text in dataset.texts}
-    labels = {split: Counter[str]() for split in splits}
-    for split in splits:
+    for split in dict.fromkeys(shard.split for shard in plan.shards):
         own = [note for note in notes if note["split"] == split]
         count = sum(note["examples"] for note in own)
         megabytes = sum(note["size"] for note in own) / 1e6
         lines.append(f"{split}: {count:,} {dataset.unit}, {megabytes:,.1f} MB, {len(own)} shards")
     for shard in plan.shards:
-        for entry in (item.entry for item in read_items(place.path(shard.key, ".items"))[1]):
-            if entry.file in left_out:
-                continue
-            for number, text in enumerate(dataset.texts):
-                for caption in entry.captions[number :: len(dataset.texts)]:
-                    texts[text][shard.split].add(caption)
-            if entry.label:
-                labels[shard.split][entry.label] += 1
+        for item in read_items(place.path(shard.key, ".items"))[1]:
+            if item.entry.file not in left_out:
+                tally.add(item.entry)
     lines += _shapes(notes)
-    for text, by_split in texts.items():
-        lines += _words(f"{text}s", by_split)
-    lines += _labels(labels)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + as_text(tally.findings())
 
 
 def _shapes(notes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
@@ -83,34 +58,6 @@ def _shapes(notes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     if frequent:
         others = len(shapes) - len(frequent)
         yield f"sizes: {', '.join(frequent)}{f' and {others:,} others' * bool(others)}"
-
-
-def _words(kind: str, counts: Mapping[str, _Counts]) -> Iterator[str]:
-    """Yield a line per split: the lengths of captions (or texts), the share of known words."""
-    train = counts.get("train", _Counts())
-    vocabulary = {word for word, count in train.words.items() if count >= MIN_COUNT}
-    for split, its in counts.items():
-        if not its.lengths:
-            continue
-        low, middle, high, top = np.percentile(its.lengths, [0, 50, 95, 100]).astype(int)
-        known = sum(count for word, count in its.words.items() if word in vocabulary)
-        yield (
-            f"words in {split}: {len(its.lengths):,} {kind} of {low} to {top} words, median "
-            f"{middle}, 95th percentile {high}; {known / max(1, its.words.total()):.1%} of the "
-            f"words are among the {len(vocabulary):,} that occur {MIN_COUNT} times in train"
-        )
-
-
-def _labels(labels: Mapping[str, Counter[str]]) -> Iterator[str]:
-    """Yield a line with a bar for the share of each label in each split."""
-    for split, counts in labels.items():
-        total = counts.total()
-        for number, (label, count) in enumerate(counts.most_common()):
-            if number == LABELS:
-                yield f"  and {len(counts) - LABELS:,} more labels"
-                break
-            bar = "█" * max(1, round(20 * count / counts.most_common(1)[0][1]))
-            yield f"{split} {label:20.40} {count:7,} {count / total:6.1%} {bar}"
 
 
 def samples_page(place: WorkFolder, plan: Plan, text: str) -> str:

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from data.common.files import atomic_write
+from pipelines.config import small_data
 from pipelines.config.config import Config, flag
 from pipelines.config.task import TASKS
 from pipelines.reports.templates import template_of
@@ -77,7 +78,7 @@ def write_report(
         history=history,
         columns=columns,
         splits=splits,
-        notes=notes,
+        notes=[*notes, *([small_data.note(config)] if config.small_data else [])],
         command=command,
         export=export,
     )

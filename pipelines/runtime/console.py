@@ -35,9 +35,11 @@ class Parser(argparse.ArgumentParser):
         found, extra = self.parse_known_args(words)
         for word in extra:
             name = word.partition("=")[0]
-            if name.startswith("-"):
+            if name.startswith("-") and word != "-":
                 raise self._unknown_option(name, words)
-        if extra:
+        if isinstance(several := getattr(found, "inputs", None), list):
+            several += extra  # argparse ends a list of arguments at the first option
+        elif extra:
             raise UserError(f"unexpected argument {extra[0]!r}; see {self.prog} --help")
         return found
 

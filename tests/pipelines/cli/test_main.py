@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import functools
 import json
 import os
@@ -147,17 +148,65 @@ def test_invalid_images_are_reported_and_do_not_affect_others(
     run_dir: Path, expected: dict[str, Any], tmp_path: Path, capsys: Printed
 ) -> None:
     fill(tmp_path, {"good.jpg": jpeg(4), "cut.jpg": jpeg(5)[:200], "empty.png": b""})
-    names = ["cut.jpg", "good.jpg", "empty.png", "gone.jpg"]
+    names = ["cut.jpg", "good.jpg", "empty.png"]
     images = [tmp_path / name for name in names]
     assert command("caption", run_dir, *images) == 1
     out, stderr = capsys.readouterr()
     assert out == f"{tmp_path / 'good.jpg'}: {expected['4.jpg'].sentences[0]}\n"
-    for name, reason in [("cut", "cut short"), ("empty", "empty file"), ("gone", "No such file")]:
+    for name, reason in [("cut", "cut short"), ("empty", "empty file")]:
         assert re.search(rf"^wordreel: .*{name}\.\w+: {reason}", stderr, re.MULTILINE), stderr
     assert command("caption", run_dir, *images, "--json") == 1
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [bool(record["problem"]) for record in records] == [True, False, True, True]
-    assert [len(record["captions"]) for record in records] == [0, 1, 0, 0]
+    assert [bool(record["problem"]) for record in records] == [True, False, True]
+    assert [len(record["captions"]) for record in records] == [0, 1, 0]
+
+
+def test_predictions_are_written_as_csv_and_to_files(
+    run_dir: Path, expected: dict[str, Any], tmp_path: Path, capsys: Printed
+) -> None:
+    files = {"b/4.jpg": jpeg(4), "a.HEIC": "x", "cut.jpg": jpeg(5)[:200]}
+    fill(tmp_path, {**files, "list.csv": "name\nb/4.jpg\ngone.jpg\n"})
+    answer, where = expected["4.jpg"], tmp_path / "b" / "4.jpg"
+    assert command("caption", run_dir, tmp_path, "--csv", "--n-best", "2") == 1
+    out, stderr = capsys.readouterr()
+    header, *rows = csv.reader(out.splitlines())
+    assert header == ["image", "caption_1", "score_1", "caption_2", "score_2", "problem"]
+    assert [row[0] for row in rows] == [str(where), str(tmp_path / "cut.jpg")]
+    assert [rows[0][1], rows[0][3], rows[0][5]] == [*answer.sentences, ""]
+    assert rows[1][1:] == ["", "", "", "", "cut short"]
+    assert "2 of 4 files are left out, 1 .heic, 1 .csv: a.HEIC, list.csv" in stderr
+    table: list[Path | str] = [tmp_path / "list.csv", "--column", "name"]
+    assert command("caption", run_dir, "--out", tmp_path / "o.jsonl", *table) == 1
+    records = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [record["picture"] for record in records] == [str(where), str(tmp_path / "gone.jpg")]
+    assert records[0]["captions"][0]["caption"] == answer.sentences[0]
+    assert command("caption", run_dir, where, "--out", tmp_path / "o.txt") == 0
+    assert (tmp_path / "o.txt").read_text() == f"{where}: {answer.sentences[0]}\n"
+
+
+def test_wrong_arguments_are_refused_before_tensorflow_is_loaded(
+    run_dir: Path, source: Path, tmp_path: Path
+) -> None:
+    image, other = (str(source / "images" / name) for name in ("0.jpg", "1.jpg"))
+    (tmp_path / "empty").mkdir()
+    for words, part in (
+        ([str(tmp_path / "gone.jpg")], "no such file or folder"),
+        ([image, str(tmp_path / "empty")], "no image in"),
+        ([image, other, "--attention", "x.png"], "name a folder"),
+        ([image, "--n-best", "3"], "--n-best must be from 1 to 2"),
+        ([image, "--subtitles", "x.vtt"], "requires a model for clips"),
+    ):
+        python = [sys.executable, "-X", "importtime", "-m", "pipelines.cli.main"]
+        done = subprocess.run(
+            [*python, "caption", str(run_dir), *words],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2 and part in done.stderr
+        assert not re.search(r"\| +(tensorflow|numpy|PIL)\b", done.stderr)
+    with pytest.raises(UserError, match="is an export of another task: use wordreel caption"):
+        command("classify", run_dir, image)
 
 
 def test_attention_is_plotted_for_each_image(
@@ -299,7 +348,7 @@ def test_evaluate_counts_fully_correct_captions_of_scenes(
     [
         ("captoin", "unknown command 'captoin': did you mean 'caption'"),
         ("", "required: COMMAND"),
-        ("caption", "required: EXPORT, FILE"),
+        ("caption", "required: EXPORT"),
         ("caption nowhere a.jpg", "there is no export at nowhere"),
         ("caption nowhere a.jpg --n-bst 2", "did you mean --n-best?"),
         ("caption nowhere a.jpg --n-best x", "--n-best takes a whole number"),
@@ -309,8 +358,9 @@ def test_evaluate_counts_fully_correct_captions_of_scenes(
         ("caption nowhere a.jpg --sample --top-k 3000000000", "must be 0 (no limit) to 2147483647"),
         ("caption nowhere a.jpg --sample --seed 99999999999999999999", "must be 0 to 2147483647"),
         ("caption nowhere a.jpg --sample --greedy", "not allowed with"),
-        ("caption nowhere {empty}", "no image or clip in"),
-        ("caption nowhere a.jpg b.jpg --attention x.png", "name a folder"),
+        ("caption nowhere a.jpg --out a.doc", "--out writes .txt, .csv, .jsonl, not a.doc"),
+        ("caption nowhere a.jpg --json --csv", "not allowed with"),
+        ("check-splits folder", "the command check-splits is now called check"),
         ("evaluate nowhere --vectors a", "--vectors is now called --word-vectors"),
         ("evaluate", "takes either"),
         ("evaluate nowhere --results a.json", "takes either"),
@@ -325,9 +375,8 @@ def test_evaluate_counts_fully_correct_captions_of_scenes(
 )
 def test_errors_are_one_line(words: str, part: str, tmp_path: Path) -> None:
     fill(tmp_path, {"file": "[]"})
-    (tmp_path / "empty").mkdir()
     with pytest.raises(UserError) as caught:
-        command(*words.format(empty=tmp_path / "empty", file=tmp_path / "file").split())
+        command(*words.format(file=tmp_path / "file").split())
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -8,8 +8,10 @@ import pytest
 
 from data.common.errors import UserError
 from models.search.hypotheses import SearchOptions
+from pipelines.cli.main import COMMANDS as CURRENT_COMMANDS
 from pipelines.config.config import Config
 from pipelines.config.renamed import (
+    COMMANDS,
     DATASETS,
     OPTIONS,
     TASK_ALIASES,
@@ -51,6 +53,7 @@ def test_every_new_name_exists() -> None:
     options = {name.removeprefix("--").replace("-", "_") for name in OPTIONS.values()}
     assert options <= FIELDS
     assert set(TASK_ALIASES.values()) <= TASKS.keys()
+    assert set(COMMANDS.values()) <= CURRENT_COMMANDS.keys()
     known = {name for task in TASKS.values() for name in task.datasets}
     assert set(DATASETS.values()) <= known
 
