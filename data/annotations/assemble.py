@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from data.annotations.entries import Annotations, Entry, Problem, Row, part_name
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import HALF_SURROGATE
-from data.annotations.splits import check_train_and_validation, hash_splits
+from data.annotations.splits import missing_splits, not_a_text
 from data.common.errors import UserError
 from data.media.words import tokenize
 
 MAX_WORDS = 200
+SUGGESTIONS, MANY_FILES = 3, 20_000  # similar names are slow to find
 
 
 @dataclass(slots=True)
@@ -35,32 +37,45 @@ class _Draft:
 
 
 def assemble(
-    rows: Iterable[Row | Problem], folder: MediaFolder, *, partial: bool = False
+    rows: Iterable[Row | Problem],
+    folder: MediaFolder,
+    *,
+    partial: bool = False,
+    held_out: Sequence[str] = (),
 ) -> Annotations:
     """Match rows with the files of a folder.
 
     An image stays in the split that its first row with a split names. Where no row names a split,
-    `hash_splits` chooses by group.
+    `complete_splits` chooses.
 
     Args:
         rows: in the order of the source; a problem for each line that gives no row.
         folder: the images or clips.
         partial: whether images in no split, and a test split without any file, give one note each
             instead of a problem per image: the folder may hold a part of the corpus.
+        held_out: of "validation" and "test", those to choose from the training split if no row
+            names them.
 
     Raises:
-        UserError: if there is no caption or label, or nothing to train on or to validate with.
+        UserError: if there is no caption or label.
     """
     drafts, found = _group_rows(rows, folder)
     notes = list[str]()
     if not any(draft.captions or draft.label for draft in drafts.values()):
-        first = f"; {found[0].where}: {found[0].reason}" if found else ""
-        raise UserError(f"every {folder.kind} in {folder.root} is {folder.unannotated}{first}")
+        every = f"every {folder.kind} in {folder.root} is {folder.unannotated}"
+        if found:
+            every = f"{found[0].where}: {found[0].reason}; with {len(found):,} such lines, {every}"
+        raise UserError(every)
     declared = any(draft.split for draft in drafts.values())
     used = _select_listed(drafts, folder, notes) if partial and declared else drafts
     kept = []
+    hints = SUGGESTIONS
     for name, draft in used.items():
         if reason := _entry_problem(draft, folder, declared):
+            if reason == "missing" and hints and len(folder.files) <= MANY_FILES:
+                hints -= 1
+                near = difflib.get_close_matches(draft.file, folder.files, n=1, cutoff=0.75)
+                reason += f": did you mean {near[0]!r}?" if near else ""
             found.append(Problem(name, reason, draft.where))
         else:
             kept.append(name)
@@ -76,26 +91,19 @@ def assemble(
             f"none of the {len(used):,} {folder.kind}s listed is in {folder.root}: "
             f"the first is {next(iter(used))!r}, the folder holds {names or 'no files'}"
         )
-    splits = {} if declared else hash_splits(used[name].group for name in kept)
-    if splits:
-        key = "ids" if all(used[name].image_id in splits for name in kept) else "groups"
-        notes.append(
-            f"no splits given: 80 % train, 10 % validation, 10 % test by a hash of the {key}"
-        )
+    named = {used[name].split or "" for name in kept}
     del drafts  # `pop` frees each draft once its entry exists
-    entries = (_entry(name, folder, used.pop(name), splits) for name in kept)
-    annotations = Annotations(tuple(entries), tuple(found), tuple(notes))
-    check_train_and_validation(annotations, folder.kind)
-    return annotations
+    entries = tuple(_entry(name, folder, used.pop(name)) for name in kept)
+    return Annotations(entries, tuple(found), tuple(notes), missing_splits(named, held_out))
 
 
-def _entry(name: str, folder: MediaFolder, draft: _Draft, splits: Mapping[str, str]) -> Entry:
+def _entry(name: str, folder: MediaFolder, draft: _Draft) -> Entry:
     return Entry(
         draft.image_id,
         name,
         folder.files[draft.file],
         draft.captions,
-        draft.split or splits[draft.group],
+        draft.split or "",
         draft.label,
         draft.group,
         str(folder.root),
@@ -120,6 +128,9 @@ def _group_rows(
             group = sys.intern(row.group or "") or row.image_id or file
             draft = _Draft(file, row.where, row.image_id or name, row.start, row.end, group)
             drafts[name] = draft
+            if PurePosixPath(file).name not in unicodedata.normalize("NFC", row.file):
+                found = f"found under another name: {row.file!r} is {file}"
+                problems += [Problem(name, found, row.where, bad=False)] * (file in folder.files)
         label = sys.intern(one_line(row.label or ""))
         problems += _row_conflicts(name, draft, row, label)
         draft.split, draft.label = draft.split or row.split, draft.label or label
@@ -156,6 +167,8 @@ def _caption_problem(caption: str, number: str | None, draft: _Draft) -> str:
     # Cheap checks first: a corpus has hundreds of thousands of captions.
     if not any(map(str.isalnum, caption)) and not tokenize(caption):
         return "caption without words"
+    if reason := not_a_text(caption):
+        return reason
     if len(caption) > MAX_WORDS and (words := len(tokenize(caption))) > MAX_WORDS:
         return f"caption too long: {words} words, at most {MAX_WORDS}"
     if caption not in draft.captions:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from data.annotations.entries import Annotations
 from data.common.errors import UserError
 
 
@@ -34,3 +37,28 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
                 f"{kind} has; known: {', '.join(sorted(counts)[:20])}"
             )
     return tuple(sorted(counts))
+
+
+def join_spellings(annotations: Annotations) -> Annotations:
+    """Make labels that differ only in case, spaces, "_", "-" or normal form one class.
+
+    The most frequent spelling stays. Labels of one character, such as those of letters, are kept.
+    """
+    counts = Counter(entry.label for entry in annotations.entries)
+    alike = defaultdict[str, list[str]](list)
+    for label in counts:
+        folded = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", label).casefold())
+        alike[folded if len(folded) > 1 and not folded.isnumeric() else label].append(label)
+    several = [labels for labels in alike.values() if len(labels) > 1]
+    if not several:
+        return annotations
+    kept, notes = dict[str, str](), list(annotations.notes)
+    for labels in several:
+        first, *others = sorted(labels, key=lambda label: (-counts[label], label))
+        kept |= dict.fromkeys(others, first)
+        notes.append(f"one class, {first!r}: also written {', '.join(map(repr, others))}")
+    entries = tuple(
+        entry._replace(label=kept[entry.label]) if entry.label in kept else entry
+        for entry in annotations.entries
+    )
+    return annotations._replace(entries=entries, notes=tuple(notes))

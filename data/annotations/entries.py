@@ -73,11 +73,19 @@ class Entry(NamedTuple):
 
 
 class Annotations(NamedTuple):
-    """The annotations of a source: the entries to use, the problems found, and notes to print."""
+    """The annotations of a source.
+
+    Attributes:
+        entries: those to use.
+        problems: what is wrong with others.
+        notes: to print.
+        missing: the splits that remain to be chosen: see `data.annotations.splits`.
+    """
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:

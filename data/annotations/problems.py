@@ -13,6 +13,8 @@ from data.annotations.entries import Entry, Problem
 from data.common.errors import UserError
 from data.common.files import atomic_write
 
+FEW_BAD = 2  # examples that a small set may lose whatever its share
+
 
 def duplicate_problem(entry: Entry, first: Entry, kind: str) -> Problem | None:
     """Return the problem of an entry with the same content as `first`; None if it is kept."""
@@ -61,7 +63,8 @@ def check_share(
         name: of the dataset.
         problems: all of them; an example with several counts once.
         total: the number of examples, bad ones included.
-        max_bad: the largest share allowed, 0 to 1.
+        max_bad: the largest share allowed, 0 to 1. Unless it is 0, one bad example of ten, or two
+            of twenty or more, are always allowed.
         report: the file that names every problem.
         kind: the noun for an example in the message.
 
@@ -70,11 +73,14 @@ def check_share(
     """
     serious = [problem for problem in problems if problem.bad]
     bad = len({problem.file for problem in serious})
-    if bad <= max_bad * total:
+    few = min(FEW_BAD, total // 10) if max_bad else 0
+    if bad <= max(max_bad * total, few):
         return
+    first = serious[0]
     enough = min(1.0, math.ceil(1000 * bad / total) / 1000)
     advice = f", or leave them out: --max-bad {enough:g}" if bad < total else ""
     raise UserError(
         f"{name}: {bad:,} of {total:,} {kind}s ({bad / total:.1%}) have problems, more than the "
-        f"{max_bad:.1%} allowed: {summary(serious)}. Each is named in {report}. Fix them{advice}"
+        f"{max_bad:.1%} allowed: {summary(serious)}. The first: {first.where or first.file}: "
+        f"{first.reason}. Each is named in {report}. Fix them{advice}"
     )

@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import unquote
 
+from data.annotations.source_files import HIDDEN
 from data.media.suffixes import IMAGE_SUFFIXES
 
 
@@ -21,6 +23,7 @@ class MediaFolder(NamedTuple):
         unannotated: the problem of a file that no row annotates.
         suffixes: of the files that must be annotated.
         by_stem: name without folder and suffix → name, where annotations use the former.
+        index: what `name_of` looks up, filled when it is needed; None: exact names only.
     """
 
     root: Path
@@ -29,20 +32,37 @@ class MediaFolder(NamedTuple):
     unannotated: str = "without captions"
     suffixes: frozenset[str] = IMAGE_SUFFIXES
     by_stem: Mapping[str, str] | None = None
+    index: dict[str, str] | None = None
 
     def name_of(self, file: str) -> str:
         """Return the name in `files` of a file that an annotation names, present or not."""
-        file = unicodedata.normalize("NFC", file)
+        if file not in self.files:
+            file = unicodedata.normalize("NFC", file)
         if self.by_stem is not None:
             return self.by_stem.get(file, f"{file}.mp4")
         if (path := self.files.get(file)) is not None:
             return path if path == file else file  # the string that is in memory already
         tidy = PurePosixPath(file.replace("\\", "/"))
-        inner = PurePosixPath(*tidy.parts[1:])
-        # Annotations may contain "images/a.jpg" as well as "a.jpg".
-        if tidy.parts[:1] == (self.root.name,) and str(inner) in self.files:
-            return str(inner)
-        return str(tidy)
+        return self._find(tidy) or self._find(PurePosixPath(unquote(str(tidy)))) or str(tidy)
+
+    def _find(self, path: PurePosixPath) -> str:
+        """Return the only file that may be meant by a path that is not there; "" if none is."""
+        parts = path.parts
+        if self.root.name in parts[:-1]:  # images/a.jpg, set/images/a.jpg, /home/me/images/a.jpg
+            parts = parts[parts.index(self.root.name) + 1 :]
+        elif path.is_absolute() or parts[:1] == ("..",) or parts[0].endswith(":"):
+            parts = parts[-1:]  # from another folder or machine
+        if (name := "/".join(parts)) in self.files:
+            return name
+        if self.index is None:
+            return ""
+        if not self.index:
+            for file in filter(self.has_suffix, self.files):
+                for key in _keys(file):
+                    self.index[key] = file if self.index.setdefault(key, file) == file else ""
+        # A path with folders means one file only, a bare name any file that is called so.
+        keys = _keys(name)[:3] if len(parts) == 1 else _keys(name)[:1]
+        return next(filter(None, (self.index.get(key, "") for key in keys)), "")
 
     def has_suffix(self, file: str) -> bool:
         """Return whether a file's suffix is that of an image (or clip)."""
@@ -57,8 +77,24 @@ def scan(root: Path, folders: Iterable[str] = ("",)) -> MediaFolder:
             # A name that is not Unicode is printable in this form, and matches no annotation.
             printable = path.encode("utf-8", "backslashreplace").decode()
             name = unicodedata.normalize("NFC", printable)
-            files[name] = name if name == path else path  # one string in memory, not two
-    return MediaFolder(root, files)
+            if name in files:  # names that differ in normal form only keep their own
+                other = files[name] if name == path else path
+                files[other] = other
+            if name not in files or name == path:
+                files[name] = name if name == path else path  # one string in memory, not two
+    return MediaFolder(root, files, index={})
+
+
+def _keys(file: str) -> tuple[str, ...]:
+    """Return what may stand for a file: path, name, number; the same without suffix.
+
+    >>> _keys("a/007.JPG")
+    ('a/007.jpg', '/007.jpg', '#7.jpg', 'a/007', '/007', '#7')
+    """
+    path = file.casefold()
+    forms = path, os.path.splitext(path)[0]
+    names = [(form, form.rpartition("/")[2]) for form in forms]
+    return tuple(key for form, name in names for key in (form, f"/{name}", f"#{name.lstrip('0')}"))
 
 
 def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[str]:
@@ -71,7 +107,7 @@ def _walk(root: Path, folder: str, above: frozenset[str]) -> Iterator[str]:
     while left:
         entry = left.pop()
         path = "/".join((*parts, entry.name))
-        if entry.name.startswith((".", "__MACOSX")):
+        if entry.name.startswith(HIDDEN):
             continue
         if entry.is_symlink() and not os.path.exists(entry.path):
             continue  # a broken link, or one to itself

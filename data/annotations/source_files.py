@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from data.common.errors import UserError
 
 PACKED = ("", ".gz")  # what may follow the name of a text file
 HALF_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a pair, UTF-8 cannot
+HIDDEN = (".", "__MACOSX")  # beginnings of the names of files that nobody made
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by "surrogateescape"
+_START = 4096  # bytes that decide about the encoding
 
 
 def check_folder(source: Path) -> None:
@@ -33,7 +39,8 @@ def find(source: Path, names: Sequence[str], *, folder: bool = False) -> Path | 
     """Return the first of `names` that is in `source` or in a folder of it; None: none is."""
     for name in names:
         for path in (source / name, *sorted(source.glob(f"*/{name}"))):
-            if path.is_dir() if folder else path.is_file():
+            hidden = path.parent != source and path.parent.name.startswith(HIDDEN)
+            if not hidden and (path.is_dir() if folder else path.is_file()):
                 return path
     return None
 
@@ -57,18 +64,32 @@ def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserErr
     )
 
 
-def find_one(source: Path, what: str, names: Sequence[str]) -> Path | None:
-    """Return the one of these files that is in `source`; None: none is.
+def find_table(source: Path, what: str, names: Sequence[str]) -> Path | None:
+    """Return the one of these tables that is in `source`, else its only table of another name.
+
+    Args:
+        source: the folder; if no table is in it, in a folder of it.
+        what: the noun for the table in messages.
+        names: of tables: "labels.csv".
 
     Raises:
         UserError: if there are several.
     """
-    found = [source / name for name in names if (source / name).is_file()]
-    if len(found) > 1:
-        raise UserError(
-            f"{source} has {' and '.join(path.name for path in found)}: keep one {what}"
-        )
-    return found[0] if found else None
+    suffixes = {Path(name).suffix for name in names} - {".txt"}
+    for folder in (source, *(path for path in _visible(source) if path.is_dir())):
+        found = [folder / name for name in names if (folder / name).is_file()]
+        others = [p for p in _visible(folder) if p.suffix.lower() in suffixes and p.is_file()]
+        found = found or others * (len(others) == 1)
+        if len(found) > 1:
+            listed = " and ".join(path.name for path in found)
+            raise UserError(f"{folder} has {listed}: keep one {what}")
+        if found:
+            return found[0]
+    return None
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(HIDDEN))
 
 
 def _content(folder: Path) -> str:
@@ -78,25 +99,72 @@ def _content(folder: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file, with or without byte order mark; a .gz is unpacked.
+    """Read a text file: see `open_text`.
 
     Raises:
-        UserError: naming the line, where a byte is not UTF-8; if a .gz is damaged.
+        UserError: naming the line, where a byte is not UTF-8; see `open_text`.
     """
-    data = path.read_bytes()
-    if path.suffix == ".gz":
-        try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path} cannot be unpacked: {error or 'it is cut short'}") from None
+    return "".join(_checked_lines(path, "\n"))
+
+
+@contextlib.contextmanager
+def open_text(path: Path, newline: str) -> Iterator[IO[str]]:
+    r"""Open a text file as a stream: UTF-8 or UTF-16, with or without byte order mark, or a .gz.
+
+    Args:
+        path: the file.
+        newline: "\n": lines end there only; "": also at \r, as the csv module wants it.
+
+    Yields:
+        The stream; bytes that are not UTF-8 become half surrogates: see `bad_byte`.
+
+    Raises:
+        UserError: if it is a pointer of Git LFS, or a damaged .gz.
+    """
+    packed = path.suffix == ".gz"
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "not UTF-8"
-        raise UserError(
-            f"{path}, line {line}: {kind} (byte 0x{data[error.start]:02x}); save it as UTF-8"
-        ) from None
+        with gzip.open(path) if packed else path.open("rb") as file:
+            start = file.peek(_START)[:_START]  # type: ignore[union-attr]
+            if start.startswith(LFS_POINTER):
+                raise UserError(f"{path} is a pointer of Git LFS, not the file: run `git lfs pull`")
+            with io.TextIOWrapper(
+                cast(IO[bytes], file), _encoding(start), "surrogateescape", newline
+            ) as stream:
+                yield stream
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path} cannot be unpacked: {error or 'it is cut short'}") from None
+    except UnicodeDecodeError as error:  # UTF-16 with half a character
+        raise UserError(f"{path}: not UTF-16 ({error.reason}); save it as UTF-8") from None
+
+
+def _encoding(start: bytes) -> str:
+    """Return the encoding of a file that starts with some bytes."""
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    # Most characters of a table are ASCII: in UTF-16 every other byte is zero.
+    if start[1::2].count(0) > len(start) // 5:
+        return "utf-16-le"
+    return "utf-16-be" if start[::2].count(0) > len(start) // 5 else "utf-8-sig"
+
+
+def bad_byte(text: str) -> str:
+    """Return what is wrong with text that is not UTF-8; "" if nothing is."""
+    if text.isascii() or not (found := _ESCAPED.search(text)):
+        return ""
+    return f"not UTF-8 (byte 0x{ord(found[0]) - 0xDC00:02x}); save it as UTF-8"
+
+
+def _checked_lines(path: Path, newline: str) -> Iterator[str]:
+    """Yield all lines with their ends.
+
+    Raises:
+        UserError: naming the line that is not UTF-8.
+    """
+    with open_text(path, newline) as stream:
+        for number, line in enumerate(stream, 1):
+            if wrong := bad_byte(line):
+                raise UserError(f"{path}, line {number}: {wrong}")
+            yield line
 
 
 def read_json(path: Path) -> Any:
@@ -116,10 +184,9 @@ def read_json(path: Path) -> Any:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers from 1."""
-    # str.splitlines would also split at U+2028.
-    for number, line in enumerate(read_text(path).split("\n"), 1):
+    for number, line in enumerate(_checked_lines(path, "\n"), 1):
         if line.strip():
-            yield number, line.rstrip("\r")
+            yield number, line.rstrip("\r\n")
 
 
 def matching_lines(

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
+from data.annotations.balance import KEY_BYTES, SHARES, Example, assign_splits, content_key
 from data.annotations.entries import Annotations, Entry, Problem, Row
 from data.annotations.source_files import HALF_SURROGATE
 from data.common.errors import UserError
-from data.media.words import is_blank
+from data.common.files import atomic_write
+from data.media.words import is_blank, tokenize
 
 # What distributors and users call the three splits.
 SPLITS: Mapping[str, str] = {
@@ -21,105 +25,152 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 FOLDS = 5
+# What programs write into cells without a value; a list as Python prints it.
+_NO_TEXT = {"nan", "null", "none", "<na>", "#n/a", "n/a", "#name?", "#value!", "#ref!"}
+_WRITTEN_LIST = re.compile(r"""\s*\[\s*(['"]).*\1\s*\]\s*""", re.DOTALL)
+_PLAIN = str.maketrans(dict.fromkeys("‘’ʼ‛`´", "'") | dict.fromkeys("‐‑–", "-"))
 _BINS = 2 * FOLDS
 
 
-def hash_splits(ids: Iterable[str]) -> dict[str, str]:
-    """Split ids 80 : 10 : 10 by a hash of each.
-
-    The split of an id does not depend on the other ids, except where train or validation would be
-    empty: the id with the nearest hash moves there.
-
-    >>> sorted(hash_splits(["a.jpg", "b.jpg"]).values())
-    ['train', 'validation']
-    """
-    fractions = {name: int.from_bytes(_digest(name)[:6]) / 2**48 for name in ids}
-    splits = {
-        name: "train" if fraction < 0.8 else "validation" if fraction < 0.9 else "test"
-        for name, fraction in fractions.items()
-    }
-    if len(splits) > 1 and not {"train", "validation"} <= set(splits.values()):
-        ordered = sorted(splits, key=fractions.__getitem__)
-        if "train" not in splits.values():
-            splits[ordered[0]] = "train"
-        if "validation" not in splits.values():
-            later = [name for name in ordered if splits[name] == "test"]
-            splits[(later or ordered[-1:])[0]] = "validation"
-    return splits
-
-
-def choose_splits(
-    examples: Iterable[tuple[str, str, str | None]], kind: str
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Choose the splits that a source does not name, stratified by label.
-
-    Where no example has a split, all get one, 80 : 10 : 10. Where only validation is missing, a
-    tenth of the training examples gets it. A label of a single example stays in training.
+def complete_splits(
+    annotations: Annotations, examples: Sequence[Example], kind: str, memory: Path | None
+) -> Annotations:
+    """Choose the splits that a source does not name: see `assign_splits`.
 
     Args:
-        examples: id, label and split (None: not named) of each.
-        kind: the noun for an example in the note: "image".
-
-    Returns:
-        id → chosen split, and the notes that say how it was chosen.
+        annotations: `missing` names the splits to choose; entries without a split, or in "train",
+            are divided.
+        examples: of the entries, in their order.
+        kind: the noun for an example in notes: "image".
+        memory: a file with the splits that were chosen before; it is updated. None: there are none.
     """
-    by_label, named = defaultdict[str, dict[str, None]](dict), set[str]()
-    for name, label, split in examples:
-        if split:
-            named.add(split)
-        if split in (None, "train"):
-            by_label[label][name] = None
-    if "validation" in named:
-        return {}, ()
-    chosen = dict[str, str]()
-    for ids in by_label.values():
-        chosen |= hash_splits(ids) if len(ids) > 1 else dict.fromkeys(ids, "train")
-    if not chosen:
-        return {}, ()
-    if not named:
-        return chosen, ("no splits given: 80 % train, 10 % validation, 10 % test, by a hash",)
-    # The source has a test split, or does without one.
-    chosen = {name: "train" if split == "test" else split for name, split in chosen.items()}
-    count = sum(split == "validation" for split in chosen.values())
-    note = f"no validation split given: {count:,} of the training {kind}s, by a hash"
-    return chosen, (note,)
+    if not annotations.missing:
+        return annotations
+    pool = [i for i, entry in enumerate(annotations.entries) if entry.split in ("", "train")]
+    earlier = _read_memory(memory)
+    divided = [examples[index] for index in pool]
+    held_out = [name for name in annotations.missing if name != "train"]
+    chosen = assign_splits(divided, held_out, earlier)
+    known = earlier | {each.key: split for each, split in zip(divided, chosen, strict=True)}
+    if memory and known != earlier:
+        names = tuple(SHARES)
+        with atomic_write(memory, "wb") as file:
+            file.writelines(key + bytes([names.index(split)]) for key, split in known.items())
+    entries = list(annotations.entries)
+    for index, split in zip(pool, chosen, strict=True):
+        entries[index] = entries[index]._replace(split=split)
+    if "train" in annotations.missing:
+        note = "no splits given: 80 % train, 10 % validation, 10 % test, by content"
+    else:
+        count = sum(split in held_out for split in chosen)
+        names = " and ".join(held_out)
+        note = f"no {names} split given: {count:,} of the training {kind}s, by content"
+    return annotations._replace(
+        entries=tuple(entries), notes=(*annotations.notes, note), missing=()
+    )
 
 
-def split_texts(entries: Iterable[Entry]) -> Annotations:
-    """Assign texts to splits by `choose_splits`, and order them by split and hash.
+def _read_memory(path: Path | None) -> dict[bytes, str]:
+    """Return what `complete_splits` has written: key → split."""
+    data, size = path.read_bytes() if path and path.exists() else b"", KEY_BYTES + 1
+    names = tuple(SHARES)
+    records = (data[start : start + size] for start in range(0, len(data), size))
+    return {record[:-1]: names[record[-1]] for record in records}
 
-    Texts with a problem are left out, and so are training texts that also occur in another split.
+
+def missing_splits(named: Iterable[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    """Return the splits to choose, given those that a source names.
+
+    >>> missing_splits([], []), missing_splits(["train", "test"], ["validation", "test"])
+    (('train', 'validation', 'test'), ('validation',))
     """
+    found = set(named) - {""}
+    return tuple(name for name in wanted if name not in found) if found else tuple(SHARES)
+
+
+def text_key(text: str) -> str:
+    """Return what two texts have in common that a model cannot tell apart, or hardly.
+
+    Case, white space, punctuation marks, normal forms and the width of letters do not count.
+
+    >>> text_key("It’s a ﬁsh .") == text_key("it's a fish")
+    True
+    """
+    plain = unicodedata.normalize("NFKC", text.translate(_PLAIN))
+    return " ".join(tokenize(plain)) or " ".join(plain.split())
+
+
+def text_examples(entries: Iterable[Entry]) -> list[Example]:
+    """Return what decides the splits of texts: their words."""
+    return [
+        Example(
+            content_key(text_key(entry.captions[0])),
+            entry.label,
+            (entry.group,) * bool(entry.group),
+        )
+        for entry in entries
+    ]
+
+
+def usable_texts(texts: Iterable[Entry | Problem], wanted: Sequence[str]) -> Annotations:
+    """Leave out the texts that cannot be used; `wanted` are splits to choose if none is named."""
     kept, problems = list[Entry](), list[Problem]()
-
-    def report(entry: Entry, reason: str, *, bad: bool = True) -> None:
-        problems.append(Problem(entry.file, reason, entry.file.partition(":")[0], bad))
-
-    for entry in entries:
-        if reason := _text_problem(entry):
-            report(entry, reason)
+    for entry in texts:
+        if isinstance(entry, Problem):
+            problems.append(entry)
+        elif reason := _text_problem(entry):
+            problems.append(Problem(entry.file, reason, entry.file.partition(":")[0]))
         else:
             kept.append(entry)
-    labeled = ((each.image_id, each.label, each.split or None) for each in kept)
-    chosen, notes = choose_splits(labeled, "text")
-    kept = [each._replace(split=chosen.get(each.image_id, each.split or "train")) for each in kept]
-    held_out = {each.captions[0]: each.file for each in kept if each.split != "train"}
+    missing = missing_splits({entry.split for entry in kept}, wanted)
+    return Annotations(tuple(kept), tuple(problems), (), missing)
+
+
+def order_texts(annotations: Annotations) -> Annotations:
+    """Order texts by split and content; leave out training texts that another split has as well."""
+    keys = [text_key(entry.captions[0]) for entry in annotations.entries]
+    held_out = {
+        key: entry.file
+        for key, entry in zip(keys, annotations.entries, strict=True)
+        if entry.split != "train"
+    }
     splits: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
-    for entry in sorted(kept, key=lambda entry: _digest(entry.image_id)):
-        if entry.split == "train" and (other := held_out.get(entry.captions[0])):
-            report(entry, f"in two splits: the same text as {other}, which is kept", bad=False)
+    problems = list(annotations.problems)
+    pairs = zip(keys, annotations.entries, strict=True)
+    for key, entry in sorted(pairs, key=lambda pair: _digest(pair[0])):
+        if entry.split == "train" and (other := held_out.get(key)):
+            reason = f"in two splits: the same text as {other}, which is kept"
+            where = entry.file.partition(":")[0]
+            problems.append(Problem(entry.file, reason, where, bad=False))
         else:
-            splits[entry.split].append(entry)
+            splits[entry.split or "train"].append(entry)
     ordered = itertools.chain.from_iterable(splits.values())
-    return Annotations(tuple(ordered), tuple(problems), notes)
+    return annotations._replace(entries=tuple(ordered), problems=tuple(problems))
 
 
 def _text_problem(entry: Entry) -> str:
     """Return why a text cannot be used; "" if it can."""
     if any(map(HALF_SURROGATE.search, entry.captions)):
         return "text is not Unicode: half a surrogate pair"
-    texts = zip(("text", "translation"), entry.captions, strict=False)
-    return next((f"empty {name}" for name, text in texts if is_blank(text)), "")
+    for name, text in zip(("text", "translation"), entry.captions, strict=False):
+        if is_blank(text):
+            return f"empty {name}"
+        if reason := not_a_text(text):
+            return reason
+    return ""
+
+
+def not_a_text(text: str) -> str:
+    """Return why a cell is no text that somebody wrote; "" if it may be one.
+
+    >>> not_a_text("NaN"), not_a_text("a dog")
+    ("no text: 'NaN'", '')
+    """
+    if text.strip().lower() in _NO_TEXT:
+        return f"no text: {text.strip()!r}"
+    if _WRITTEN_LIST.fullmatch(text):
+        return f"a list written as text: {text.strip()!r:.60}"
+    return ""
 
 
 def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
@@ -158,7 +209,7 @@ def assign_fold(annotations: Annotations, fold: int) -> Annotations:
         entry._replace(split=splits[bins[entry.group]]) for entry in annotations.entries
     )
     note = f"fold {fold} of {FOLDS}: split by {len(sizes):,} groups"
-    return annotations._replace(entries=entries, notes=(note,))
+    return annotations._replace(entries=entries, notes=(note,), missing=())
 
 
 def check_train_and_validation(annotations: Annotations, kind: str) -> None:

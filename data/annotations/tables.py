@@ -19,8 +19,6 @@ A `Layout` declares the columns of a table; `read_table` finds the header and th
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
 import math
@@ -31,12 +29,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from data.annotations.entries import Problem, Row
-from data.annotations.source_files import HALF_SURROGATE, read_lines, read_text
+from data.annotations.headers import SAMPLE, label_columns, pair_columns
+from data.annotations.records import read_csv, read_tabs, sniff, without_blank_end
+from data.annotations.source_files import HALF_SURROGATE, bad_byte, open_text
 from data.annotations.splits import SPLITS
 from data.common.errors import UserError
-
-# The csv module's own limit is 131,072 characters; readers limit the length of captions.
-csv.field_size_limit(2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -49,17 +46,22 @@ class Column:
         filled: whether every row must have a value in it.
         kind: "name": a short value, such as a file, label or number. "text": free text. "texts":
             free text in one or several columns (caption, caption_1, …), in JSON also a list.
+        others: names that are accepted where no column has one of `names`.
     """
 
     names: tuple[str, ...]
     required: bool = False
     filled: bool = False
     kind: Literal["name", "text", "texts"] = "name"
+    others: tuple[str, ...] = ()
 
-    def accepts(self, name: str) -> bool:
-        """Return whether a name in the header, in lower case, is that of this column."""
-        stem = re.sub(r"[ _-]?\d+$", "", name) if self.kind == "texts" else name
-        return stem in self.names
+    def find(self, header: Sequence[str]) -> list[int]:
+        """Return the indices of the names that are those of this column."""
+        tidy = [re.sub(r"[\s_-]+", "_", name.strip().lower()) for name in header]
+        if self.kind == "texts":
+            tidy = [re.sub(r"_?\d+$", "", name) for name in tidy]
+        found = [index for index, name in enumerate(tidy) if name in self.names]
+        return found or [index for index, name in enumerate(tidy) if name in self.others]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Layout:
     Attributes:
         columns: role → column; the roles of images and clips are fields of `Row`.
         any_of: roles of which the table must have at least one.
-        headerless: suffixes of tables that may lack a header: two columns, those declared first.
+        headerless: suffixes of tables that may lack a header; see `data.annotations.headers`.
         raw_tsv: whether quotes in a .tsv are part of the text.
         ragged: whether rows may have more or fewer fields than the header.
     """
@@ -80,13 +82,9 @@ class Layout:
     raw_tsv: bool = False
     ragged: bool = False
 
-    def locate(self, names: Iterable[str]) -> dict[str, list[int]]:
+    def locate(self, names: Sequence[str]) -> dict[str, list[int]]:
         """Return role → indices of its columns, for the names of a header or a JSON object."""
-        tidy = [name.strip().lower() for name in names]
-        return {
-            role: [index for index, name in enumerate(tidy) if column.accepts(name)]
-            for role, column in self.columns.items()
-        }
+        return {role: column.find(names) for role, column in self.columns.items()}
 
     def repeated(self, places: Mapping[str, Sequence[int]], names: Sequence[str]) -> str:
         """Return the error for two columns with one role; "" if there is none."""
@@ -101,16 +99,62 @@ class Layout:
         found = set(roles)
         wanted = [(role,) for role, column in self.columns.items() if column.required]
         return "; ".join(
-            f"no column {' or '.join(some)} "
-            f"(name it {', '.join(name for role in some for name in self.columns[role].names)})"
+            f"no column {' or '.join(some)} (name it {', '.join(map(self._accepted, some))})"
             for some in (*wanted, self.any_of)
             if some and found.isdisjoint(some)
         )
 
+    def _accepted(self, role: str) -> str:
+        column = self.columns[role]
+        return ", ".join(dict.fromkeys((*column.names, *column.others)))
 
+    def infer(self, rows: Sequence[Sequence[str]], suffix: str) -> dict[str, list[int]] | str:
+        """Return `locate`'s result for a table without a header, or why there is none."""
+        text, other, *_ = self.columns
+        same = [row for row in rows if len(row) == len(rows[0])]
+        labeled = self.columns[other].kind == "name"
+        found = label_columns(same, suffix == ".csv") if labeled else pair_columns(same)
+        return found if isinstance(found, str) else {text: [found[0]], other: [found[1]]}
+
+
+# The names of columns, the same for every reader.
 FILE_NAMES = ("file", "filename", "file_name")
-CAPTION = Column(("caption", "captions", "sentence", "text"), kind="texts")
-LABEL = Column(("label", "class", "action"))
+OTHER_FILE_NAMES = ("path", "filepath", "file_path", "name", "id")
+IMAGE = Column(
+    ("image", "image_name", "image_file", "image_path", "img", "photo", "picture", *FILE_NAMES),
+    required=True,
+    filled=True,
+    others=("image_id", "img_id", "image_filename", "img_name", "img_path", *OTHER_FILE_NAMES),
+)
+CAPTION = Column(
+    ("caption", "captions", "sentence", "sentences", "text"),
+    kind="texts",
+    others=("description", "descriptions", "comment", "raw", "alt_text", "txt"),
+)
+LABEL = Column(
+    ("label", "class", "action"),
+    others=(
+        *("labels", "class_name", "class_label", "class_index", "sentiment", "polarity"),
+        *("category", "tag", "target", "topic", "emotion", "intent", "stars", "rating", "v1"),
+    ),
+)
+TEXT = Column(
+    ("text", "sentence", "review"),
+    kind="text",
+    others=(
+        *(
+            "tweet",
+            "review_text",
+            "reviewtext",
+            "review_body",
+            "comment",
+            "comment_text",
+            "message",
+        ),
+        *("content", "body", "document", "phrase", "question", "utterance", "query"),
+        *("description", "headline", "v2"),
+    ),
+)
 SPLIT = Column(("split",))
 
 
@@ -193,20 +237,26 @@ def _suffix(path: Path) -> str:
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     raw = layout.raw_tsv and _suffix(path) == ".tsv"
-    delimiter, records = _read_tabs(path) if raw else _read_csv(path)
+    delimiter, skip = ("\t", 0) if raw else sniff(path)
+    records = read_tabs(path) if raw else read_csv(path, delimiter, skip)
     line, header = next(records, (1, [""]))
+    header = without_blank_end(header, 1)
     places = layout.locate(header)
-    wrong = layout.repeated(places, header)
+    wrong = bad_byte("".join(header)) or layout.repeated(places, header)
     wrong = wrong or layout.missing(role for role, found in places.items() if found)
-    headerless = _suffix(path) in layout.headerless
-    if wrong and headerless and len(header) == 2:
-        records = itertools.chain([(line, header)], records)
-        places = {role: [index] for index, role in zip(range(2), layout.columns, strict=False)}
-    elif wrong:
-        hint = "; without a header, give each line two fields" if headerless else ""
-        raise UserError(f"{path}, line {line}: {wrong}; the first line is {header!r:.200}{hint}")
+    known, why = any(places.values()), ""
+    if wrong and _suffix(path) in layout.headerless and len(header) > 1 and not known:
+        sample = [(line, header), *itertools.islice(records, SAMPLE)]
+        inferred = layout.infer([cells for _, cells in sample], _suffix(path))
+        if isinstance(inferred, str):
+            why = f", which is not taken for data because {inferred}"
+        else:
+            wrong, places, records = "", inferred, itertools.chain(sample, records)
+    if wrong:
+        raise UserError(f"{path}, line {line}: {wrong}; the first line is {header!r:.200}{why}")
     for line, cells in records:
         where = f"{path.name}:{line}"
+        cells = without_blank_end(cells, len(header))
         if len(cells) != len(header) and not layout.ragged:
             files = [cells[min(index, len(cells) - 1)] for index in places.get("file", ())]
             hint = "" if raw else f"; quote text that holds {delimiter!r}"
@@ -218,19 +268,22 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
 
 def _read_json_lines(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     roles = set[str]()
-    for number, line in read_lines(path):
-        try:
-            item = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}, line {number}: not JSON: {error}") from None
-        if not isinstance(item, dict):
-            raise UserError(f"{path}, line {number}: not a JSON object: {line!r:.80}")
-        names, cells = list(item), list(item.values())
-        places = layout.locate(names)
-        if wrong := layout.repeated(places, names):
-            raise UserError(f"{path}, line {number}: {wrong}")
-        roles.update(role for role, found in places.items() if found)
-        yield _make_row(layout, f"{path.name}:{number}", cells, places)
+    with open_text(path, "\n") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                item = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"{path}, line {number}: not JSON: {error}") from None
+            if not isinstance(item, dict):
+                raise UserError(f"{path}, line {number}: not a JSON object: {line.strip()!r:.80}")
+            names, cells = list(item), list(item.values())
+            places = layout.locate(names)
+            if wrong := layout.repeated(places, names):
+                raise UserError(f"{path}, line {number}: {wrong}")
+            roles.update(role for role, found in places.items() if found)
+            yield _make_row(layout, f"{path.name}:{number}", cells, places)
     if wrong := layout.missing(roles):
         raise UserError(f"{path}: {wrong} in any line")
 
@@ -267,6 +320,8 @@ def _check_value(role: str, column: Column, cell: object) -> str:
     if not isinstance(cell, str | None):
         raise _BadCellError(f"{role} is not a string: {cell!r:.80}")
     value = (cell or "").strip()
+    if wrong := bad_byte(value):
+        raise _BadCellError(wrong)
     if column.filled and not value:
         raise _BadCellError(f"no {role}: give one or remove the line")
     if column.kind == "name" and HALF_SURROGATE.search(value):
@@ -279,32 +334,6 @@ def _check_texts(role: str, cell: object) -> list[str]:
     texts = [text for text in several if isinstance(text, str)]
     if len(texts) < len(several):
         raise _BadCellError(f"{role} is not a string or a list of strings: {cell!r:.80}")
+    if wrong := next(filter(None, map(bad_byte, texts)), ""):
+        raise _BadCellError(wrong)
     return [text for text in texts if text.strip()]
-
-
-def _read_tabs(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    return "\t", ((number, line.split("\t")) for number, line in read_lines(path))
-
-
-def _read_csv(path: Path) -> tuple[str, Iterator[tuple[int, list[str]]]]:
-    """Return the delimiter (comma, semicolon or tab), and the rows with their first lines."""
-    text = read_text(path)
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
-    # io.StringIO would take four times the memory.
-    stream = io.TextIOWrapper(io.BytesIO(text.encode()), "utf-8", newline="")
-    reader = csv.reader(stream, delimiter=delimiter, strict=True)
-
-    def records() -> Iterator[tuple[int, list[str]]]:
-        end = 0
-        try:
-            for cells in reader:
-                number, end = end + 1, reader.line_num
-                if any(map(str.strip, cells)):
-                    yield number, cells
-        except csv.Error as error:
-            raise UserError(
-                f'{path}, line {reader.line_num}: {error}; inside a quoted field write " as ""'
-            ) from None
-
-    return delimiter, records()

@@ -4,7 +4,7 @@
     flowers/train/daisy/1.jpg, flowers/test/rose/7.jpg            the same, split
     flowers/images/1.jpg, flowers/labels.csv                      image,label[,split]
 
-Where nothing names a split, or only validation is missing, `choose_splits` makes it.
+Splits that nothing names are chosen: see `data.annotations.balance`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from pathlib import Path
 from data.annotations.assemble import assemble
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import scan
-from data.annotations.source_files import find, find_one, nothing_found
-from data.annotations.splits import SPLITS, choose_splits
-from data.annotations.tables import LABEL, SPLIT, Layout, read_rows
+from data.annotations.source_files import find, find_table, nothing_found
+from data.annotations.splits import SPLITS
+from data.annotations.tables import IMAGE, LABEL, SPLIT, Layout, read_rows
 from data.common.errors import UserError
-from data.images.image_folder import IMAGE
 
 LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
@@ -28,7 +27,7 @@ LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label"
 
 def read_labeled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout."""
-    table = find_one(source, "label file", LABEL_FILES)
+    table = find_table(source, "label file", LABEL_FILES)
     if table is None:
         return _read_class_folders(source)
     images = find(source, ["images", "Images"], folder=True) or source
@@ -74,21 +73,11 @@ def _folders(root: Path) -> list[Path]:
 def _assemble(rows: Sequence[Row | Problem], root: Path) -> Annotations:
     """Assemble the dataset; report the classes that have a single image."""
     images = scan(root)._replace(unannotated="without a label")
-    labeled = ((row.file, row.label or "", row.split) for row in rows if isinstance(row, Row))
-    chosen, notes = choose_splits(labeled, images.kind)
-    rows = [
-        row._replace(split=chosen.get(row.file, row.split))
-        if isinstance(row, Row) and row.split != "test"
-        else row
-        for row in rows
-    ]
-    annotations = assemble(rows, images)
+    annotations = assemble(rows, images, held_out=("validation", "test"))
     counts = Counter(entry.label for entry in annotations.entries)
     single = [
         Problem(entry.file, f"class with one image: {entry.label!r}", "", bad=False)
         for entry in annotations.entries
         if counts[entry.label] == 1
     ]
-    return annotations._replace(
-        problems=(*annotations.problems, *single), notes=(*annotations.notes, *notes)
-    )
+    return annotations._replace(problems=(*annotations.problems, *single))

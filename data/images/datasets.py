@@ -58,14 +58,17 @@ class ImageDataset(Dataset):
         return {"max_side": size, **plain}
 
     def read(self, source: Path, options: Options) -> Annotations:
-        """Return the images of a folder; labels must be learnable."""
+        """Return the images of a folder."""
         del options
         assert self.reader is not None
-        annotations = self.reader(source)
+        return self.reader(source)
+
+    def check(self, annotations: Annotations) -> Annotations:
+        """Check the splits; labels must be learnable."""
         if self.labeled:
             labels = ((each.split, each.image_id, each.label) for each in annotations.entries)
             classes_of(self.name, labels, "image")
-        return annotations
+        return super().check(annotations)
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return the image of an entry, and its captions or label."""

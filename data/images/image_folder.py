@@ -13,18 +13,17 @@ from pathlib import Path
 from data.annotations.assemble import assemble
 from data.annotations.entries import Annotations
 from data.annotations.scan import scan
-from data.annotations.source_files import find_one, nothing_found, require
-from data.annotations.tables import CAPTION, FILE_NAMES, SPLIT, Column, Layout, read_rows
+from data.annotations.source_files import find_table, nothing_found, require
+from data.annotations.tables import CAPTION, IMAGE, SPLIT, Layout, read_rows
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl")
-IMAGE = Column(("image", "image_name", *FILE_NAMES), required=True, filled=True)
 CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("caption",))
 
 
 def read_folder(source: Path) -> Annotations:
     """Read a user's own folder of captioned images."""
     images = require(source, "image folder", ["images", "Images"], folder=True)
-    table = find_one(source, "caption file", CAPTION_FILES)
+    table = find_table(source, "caption file", CAPTION_FILES)
     if table is None:
         raise nothing_found(source, "caption file", CAPTION_FILES)
-    return assemble(read_rows(table, CAPTIONS), scan(images))
+    return assemble(read_rows(table, CAPTIONS), scan(images), held_out=("validation", "test"))

@@ -31,14 +31,16 @@ def preparable(name: str) -> Dataset:
     return PREPARABLE[name]
 
 
-def load_annotations(name: str, source: str | Path | None, options: Options) -> Annotations:
-    """Return what the source of a dataset holds; print its notes.
+def load_annotations(
+    name: str, source: str | Path | None, options: Options, cache: Path | None = None
+) -> Annotations:
+    """Return what the source of a dataset holds; print its notes. `cache` keeps its splits.
 
     Raises:
         UserError: for a source that does not exist or does not have the expected layout.
     """
     dataset = preparable(name)
-    annotations = dataset.load_annotations(source_folder(dataset, source), options)
+    annotations = dataset.load_annotations(source_folder(dataset, source), options, cache)
     for note in annotations.notes:
         log(f"{name}: {note}")
     return annotations

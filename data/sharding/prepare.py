@@ -8,8 +8,6 @@ A dataset goes to `WORDREEL_DATA_DIR/<name>/<fingerprint>/`; an interrupted prep
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -23,7 +21,7 @@ from data.images.datasets import IMAGE_DATASETS
 from data.sharding.datasets import PREPARABLE
 from data.sharding.shards import Shard, WorkFolder
 from data.sharding.write_dataset import lock, new_job, plan_dataset, write_dataset
-from data.storage.cache import data_home, log, writing_to
+from data.storage.cache import data_home, log, source_cache, writing_to
 from data.storage.dataset_info import PREPARED, Dataset, datasets_with, find_dataset, source_folder
 from data.storage.prepared import StoredImages, open_prepared
 from data.video.datasets import CLIP_DATASETS
@@ -133,9 +131,7 @@ def _prepare(
     """Write a dataset unless it is there, and return its fields."""
     job = new_job(dataset.name, options)
     with writing_to(home):
-        key = json.dumps([dataset.name, str(source and source.absolute())])
-        digests = home / "digests" / hashlib.sha256(key.encode()).hexdigest()[:16]
-        plan = plan_dataset(source, job, digests)
+        plan = plan_dataset(source, job, source_cache(home, dataset.name, source))
         work = WorkFolder(home / dataset.name / plan.fingerprint)
         with lock(work):
             again = write_dataset(work, plan, max_bad=max_bad, make=_make_shards)

@@ -116,7 +116,7 @@ class WorkFolder:
         """
         self._check_job(job)
         self._withdraw()
-        keep = {"job.json", DIGESTS, "lock"}
+        keep = {"job.json", "lock", *(f"{DIGESTS}{end}" for end in ("", ".hashes", ".splits"))}
         suffixes = (".items", ".tfrecord", ".json")
         keep |= {f"{shard.key}{suffix}" for shard in planned for suffix in suffixes}
         for path in self.folder.iterdir():

@@ -1,8 +1,4 @@
-"""Overlaps between splits: files, near-duplicates, groups and sets of captions.
-
-Images are compared by a perceptual hash (pHash: the signs of the lowest frequencies of a small
-gray copy; Zauner 2010), which small changes of size, color or quality hardly change.
-"""
+"""Overlaps between splits: files, near-duplicates, groups and sets of captions."""
 
 from __future__ import annotations
 
@@ -12,20 +8,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
 from data.annotations.entries import Entry
+from data.annotations.splits import text_key
 from data.common.errors import UserError
-from data.media.images import load_image
-from data.media.sampling import Sampling
-from data.media.suffixes import CLIP_SUFFIXES
-from data.media.video import sample
+from data.media.similarity import NEAR, hash_file, near_pairs
 from data.storage.fingerprints import file_digest
-
-NEAR = 4  # of 64 bits: see `wordreel check-splits --help`
-_LEVEL = 2.0  # gray levels of contrast below which an image counts as empty
-_BLOCK = 1024  # hashes compared at once
 
 
 class Leak(NamedTuple):
@@ -74,7 +63,7 @@ def find_leaks(
         *_shared("same file", readable, lambda each: (readable[each][0], each.start, each.end)),
         *_near(list(readable), bits, near),
         *_shared("same group", entries, lambda each: each.group),
-        *_shared("same captions", entries, lambda each: frozenset(each.captions)),
+        *_shared("same captions", entries, lambda each: frozenset(map(text_key, each.captions))),
     ]
     pairs: dict[frozenset[str], Leak] = {}
     for leak in found:
@@ -88,7 +77,9 @@ def _hashes(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int |
 
     def hashes(entry: Entry) -> tuple[str | int | None, int] | None:
         try:
-            found = (file_digest(entry.path), _hash_of(entry)) if entry.relative_path else None
+            if not entry.relative_path:
+                return None
+            found = file_digest(entry.path), hash_file(entry.path, entry.start, entry.end)
         except (UserError, OSError):
             found = None
         if bar is not None:
@@ -97,34 +88,6 @@ def _hashes(entries: Sequence[Entry], bar: Any | None) -> list[tuple[str | int |
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         return list(pool.map(hashes, entries))
-
-
-def _hash_of(entry: Entry) -> int:
-    if entry.path.suffix.lower() in CLIP_SUFFIXES:
-        clip = sample(entry.path, Sampling(count=1), start=entry.start, end=entry.end)
-        middle = clip.frames[0]
-        return perceptual_hash(middle)
-    jpeg = load_image(entry.path.read_bytes(), max_side=128)
-    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert pixels is not None  # it was just encoded
-    return perceptual_hash(pixels)
-
-
-def perceptual_hash(image: np.ndarray) -> int:
-    """Return 64 bits of an upright image, uint8 `[height, width, 3]`; 0 if it is empty.
-
-    >>> blocks = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    >>> large, small = (cv2.resize(blocks, (side, side)) for side in (96, 60))
-    >>> (perceptual_hash(large) ^ perceptual_hash(small)).bit_count() <= NEAR
-    True
-    """
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA)
-    if small.std() < _LEVEL:
-        return 0
-    low = cv2.dct(small)[:8, :8].ravel()
-    bits = low > np.median(low[1:])  # the first is the brightness
-    return int.from_bytes(np.packbits(bits).tobytes())
 
 
 def _shared(
@@ -143,18 +106,11 @@ def _shared(
                 yield Leak(kind, first, entry, detail)
 
 
-def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> Iterable[Leak]:
+def _near(entries: Sequence[Entry], hashes: np.ndarray, near: int) -> list[Leak]:
     """Return pairs in different splits whose hashes differ in few bits, the nearest first."""
     splits = np.array([entry.split for entry in entries])
-    known = np.flatnonzero(hashes)
-    found = []
-    for start in range(0, len(known), _BLOCK):
-        rows = known[start : start + _BLOCK]
-        differ = np.bitwise_count(hashes[rows, None] ^ hashes[known])
-        close = (differ <= near) & (splits[rows, None] != splits[known]) & (rows[:, None] < known)
-        for row, column in zip(*np.nonzero(close), strict=True):
-            found.append((int(differ[row, column]), int(rows[row]), int(known[column])))
     return [
         Leak("near duplicate", entries[a], entries[b], f"{bits} of 64 bits differ")
-        for bits, a, b in sorted(found)
+        for bits, a, b in sorted(near_pairs(hashes, near))
+        if splits[a] != splits[b]
     ]

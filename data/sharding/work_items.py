@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +13,9 @@ import numpy as np
 from data.annotations.entries import Entry, Problem
 from data.annotations.problems import duplicate_problem
 from data.common.files import atomic_write
-from data.storage.fingerprints import file_digest, file_state
+from data.storage.fingerprints import hash_entries
 
-CHUNK = 1024  # files submitted at once: each submission takes a kilobyte
 DIGESTS = "digests"  # the file with states and digests of hashed files
-_STATE, _DIGEST = 16, 32  # bytes
 
 
 class Item(NamedTuple):
@@ -40,37 +37,11 @@ class Item(NamedTuple):
 
 
 def hash_files(entries: Sequence[Entry], known: Path) -> list[Item]:
-    """Hash the entries' files; files that have not changed since last time are not read.
-
-    Args:
-        entries: those without a file have no `relative_path`.
-        known: a file with the results of the last call; it is updated.
-    """
-    before = _read_digests(known) if known.exists() else {}
-
-    def item(entry: Entry) -> Item:
-        if not entry.relative_path:
-            return Item(entry, None, None)
-        state = file_state(entry.path)
-        digest = before.get(state) or file_digest(entry.path)
-        return Item(entry, bytes.fromhex(digest) if isinstance(digest, str) else digest, state)
-
-    items: list[Item] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # reading and hashing free Python's lock
-        for start in range(0, len(entries), CHUNK):
-            items += pool.map(item, entries[start : start + CHUNK])
-    found = {state: digest for _, digest, state in items if state and isinstance(digest, bytes)}
-    if found != before:
-        with atomic_write(known, "wb") as file:
-            file.writelines(state + digest for state, digest in found.items())
-    return items
-
-
-def _read_digests(known: Path) -> dict[bytes, bytes]:
-    """Return what `hash_files` has written: the state of a file → its digest."""
-    data, size = known.read_bytes(), _STATE + _DIGEST
-    records = (data[start : start + size] for start in range(0, len(data), size))
-    return {record[:_STATE]: record[_STATE:] for record in records}
+    """Return the work items of entries: see `hash_entries`."""
+    return [
+        Item(entry, *hashes)
+        for entry, hashes in zip(entries, hash_entries(entries, known), strict=True)
+    ]
 
 
 class _FirstItems(dict[Any, Item]):
@@ -85,12 +56,21 @@ class _FirstItems(dict[Any, Item]):
         return self.setdefault(key, item) if hash(key) in self._again else item
 
 
-def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], list[Problem]]:
+def remove_duplicates(
+    items: Iterable[Item], kind: str, is_usable: Callable[[Entry], bool] = lambda entry: True
+) -> tuple[list[Item], list[Problem]]:
     """Remove items with the same id, or with the same file if `duplicate_problem` gives a problem.
 
     A duplicate across splits stays in the test split, else in validation. Names that differ only in
-    case are kept and reported: many file systems treat them as one file. `kind` is a noun: "image".
+    case are kept and reported: many file systems treat them as one file.
+
+    Args:
+        items: of all splits.
+        kind: the noun for an example in messages: "image".
+        is_usable: whether an example can be decoded. If not, its duplicates are kept, so that each
+            is reported as undecodable.
     """
+    usable = functools.cache(is_usable)
     kept: list[Item] = []
     problems: list[Problem] = []
     rank = {"test": 0, "validation": 1}
@@ -107,7 +87,8 @@ def remove_duplicates(items: Iterable[Item], kind: str) -> tuple[list[Item], lis
             continue
         if found := _content(item):
             same = contents.first(found, item).entry
-            if problem := duplicate_problem(entry, same, kind):
+            problem = duplicate_problem(entry, same, kind)
+            if problem and usable(same):
                 problems.append(problem)
                 continue
         other = folded.first(entry.file.casefold(), item).entry.file

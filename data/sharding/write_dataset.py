@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from data.annotations.entries import Problem
+from data.annotations.entries import Entry, Problem
 from data.annotations.problems import check_share, encode_report
 from data.common.errors import UserError
 from data.sharding.datasets import load_annotations, preparable
@@ -95,9 +95,17 @@ def plan_dataset(source: str | Path | None, job: Job, digests: Path) -> Plan:
         UserError: for a source that does not have the expected layout, or has no example.
     """
     dataset = preparable(job["dataset"])
-    annotations = load_annotations(job["dataset"], source, job["options"])
+    annotations = load_annotations(job["dataset"], source, job["options"], digests)
     hashed = hash_files(annotations.entries, digests)
-    items, duplicates = remove_duplicates(hashed, dataset.unit[:-1])
+
+    def is_usable(entry: Entry) -> bool:
+        try:
+            dataset.load(entry, job["options"])
+        except (UserError, OSError):
+            return False
+        return True
+
+    items, duplicates = remove_duplicates(hashed, dataset.unit[:-1], is_usable)
     shards = plan_shards(items, job, dataset.shard_size)
     if not shards:
         raise UserError(f"{dataset.name}: no {dataset.unit} in {source}")

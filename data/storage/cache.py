@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -19,6 +21,12 @@ def data_home(data_dir: Path | str | None = None) -> Path:
         cache = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
         data_dir = Path(os.environ.get("XDG_CACHE_HOME") or cache) / "wordreel"
     return Path(data_dir).expanduser().absolute()
+
+
+def source_cache(home: Path, name: str, source: Path | None) -> Path:
+    """Return the beginning of the names of files about the source of a dataset."""
+    key = json.dumps([name, str(source and source.absolute())])
+    return home / "digests" / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager

@@ -27,8 +27,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from data.annotations.balance import Example
+from data.annotations.classes import join_spellings
 from data.annotations.entries import Annotations, Entry
 from data.annotations.source_files import check_folder
+from data.annotations.splits import check_train_and_validation, complete_splits
 from data.common.errors import UserError, unknown
 
 Options = Mapping[str, Any]  # JSON: everything that decides how an example is stored
@@ -148,8 +151,15 @@ class Dataset(abc.ABC):
         version = {} if generator.version is None else {"version": generator.version}
         return ({"seed": given.get("seed", 0)} if generator.seeded else {}) | version
 
-    def load_annotations(self, source: Path | None, options: Options) -> Annotations:
+    def load_annotations(
+        self, source: Path | None, options: Options, cache: Path | None = None
+    ) -> Annotations:
         """Return the entries of a source, its problems and notes.
+
+        Args:
+            source: the folder of the dataset; None if it is generated.
+            options: see `options`.
+            cache: the beginning of the names of files that keep automatic splits; None: none are.
 
         Raises:
             UserError: for a source that cannot be read or does not have the expected layout.
@@ -158,9 +168,34 @@ class Dataset(abc.ABC):
             return Annotations(tuple(self.generator().entries(options.get("seed", 0))), (), ())
         assert source is not None
         try:
-            return self.read(source, options)
+            annotations = self.read(source, options)
         except OSError as error:
             raise UserError(f"cannot read {error.filename or source}: {error.strerror}") from error
+        return self.complete(annotations, cache)
+
+    def complete(self, annotations: Annotations, cache: Path | None = None) -> Annotations:
+        """Join spellings of labels, choose the splits that are missing, and check the result."""
+        annotations = join_spellings(annotations)
+        if annotations.missing:
+            examples = self.examples(annotations.entries, cache)
+            memory = cache and cache.with_name(f"{cache.name}.splits")
+            annotations = complete_splits(annotations, examples, self.unit[:-1], memory)
+        return self.check(annotations)
+
+    def examples(self, entries: Sequence[Entry], cache: Path | None) -> list[Example]:
+        """Return what decides the splits of entries."""
+        from data.storage.content import media_examples
+
+        return media_examples(entries, self.unit, cache)
+
+    def check(self, annotations: Annotations) -> Annotations:
+        """Return the annotations, whose splits are complete, with further problems.
+
+        Raises:
+            UserError: if nothing can be learned from them.
+        """
+        check_train_and_validation(annotations, self.unit[:-1])
+        return annotations
 
     @abc.abstractmethod
     def file_options(self, given: Options) -> dict[str, Any]:

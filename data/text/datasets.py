@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from data.annotations.balance import Example
 from data.annotations.classes import classes_of
-from data.annotations.entries import Annotations, Entry, text_entry
-from data.annotations.splits import split_texts
+from data.annotations.entries import Annotations, Entry, Problem, text_entry
+from data.annotations.splits import order_texts, text_examples, usable_texts
 from data.builtin import parallel_corpus, reviews
 from data.storage.dataset_info import (
     GENERATED_LICENSE,
@@ -33,12 +34,14 @@ class TextDataset(Dataset):
         reader: reads texts with labels from a folder.
         pair_reader: the same for translations; the languages are None if nobody gives them.
         languages: of a dataset with translations, unless the user gives others.
+        held_out: the splits to choose from the training texts if the source does not have them.
     """
 
     annotations: tuple[str, ...] = ("labels",)
-    reader: Callable[[Path], Iterable[Entry]] | None = None
-    pair_reader: Callable[[Path, Languages | None], Iterable[Entry]] | None = None
+    reader: Callable[[Path], Iterable[Entry | Problem]] | None = None
+    pair_reader: Callable[[Path, Languages | None], Iterable[Entry | Problem]] | None = None
     languages: Languages | None = None
+    held_out: tuple[str, ...] = ("validation",)
 
     content: ClassVar[str] = ""
     id_feature: ClassVar[str] = "text_id"
@@ -78,11 +81,13 @@ class TextDataset(Dataset):
         return {"languages": languages}
 
     def read(self, source: Path, options: Options) -> Annotations:
-        """Return the texts of a folder; labels must be learnable."""
+        """Return the texts of a folder."""
         if self.pair_reader is not None:
-            return self._split(self.name, self.pair_reader(source, self._languages(options)))
-        assert self.reader is not None
-        return self._split(self.name, self.reader(source))
+            texts = self.pair_reader(source, self._languages(options))
+        else:
+            assert self.reader is not None
+            texts = self.reader(source)
+        return usable_texts(texts, self.held_out)
 
     def read_tfds(self, name: str, source: Path | None, options: Options) -> Annotations:
         """Return the texts of "tfds:" and TFDS's own name, downloaded if there is no source."""
@@ -90,18 +95,26 @@ class TextDataset(Dataset):
 
         own = name.removeprefix(TFDS)
         if self.paired:
-            return self._split(name, read_translated(own, source, self._languages(options)))
-        return self._split(name, read_labeled(own, source))
+            texts = read_translated(own, source, self._languages(options))
+        else:
+            texts = read_labeled(own, source)
+        return self.complete(usable_texts(texts, self.held_out))
 
     def _languages(self, options: Options) -> Languages | None:
         given = options.get("languages")
         return Languages.parse(given) if given else self.languages
 
-    def _split(self, name: str, examples: Iterable[Entry]) -> Annotations:
-        annotations = split_texts(examples)
+    def examples(self, entries: Sequence[Entry], cache: Path | None) -> list[Example]:
+        """Return what decides the splits of texts."""
+        del cache
+        return text_examples(entries)
+
+    def check(self, annotations: Annotations) -> Annotations:
+        """Order the texts; labels must be learnable."""
+        annotations = order_texts(annotations)
         if not self.paired:
             labels = ((each.split, each.image_id, each.label) for each in annotations.entries)
-            classes_of(name, labels, "text")
+            classes_of(self.name, labels, "text")
         return annotations
 
     def load(self, entry: Entry, options: Options) -> Loaded:
@@ -177,6 +190,7 @@ TEXT_DATASETS = (
         "split: train, dev, test",
         reader=read_tables,
         license=OWN_LICENSE,
+        held_out=("validation", "test"),
     ),
     TextDataset(PREPARED, "labeled texts that `wordreel prepare` has written", "its output folder"),
 )
@@ -216,6 +230,7 @@ PAIR_DATASETS = (
         annotations=_TRANSLATIONS,
         pair_reader=read_pairs,
         license=OWN_LICENSE,
+        held_out=("validation", "test"),
     ),
     TextDataset(
         PREPARED,

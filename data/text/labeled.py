@@ -1,8 +1,8 @@
 """Labeled texts: how their files are read, and what is refused.
 
-The header of a table names the column of texts (text, sentence or review), that of labels (label,
-class or action) and, optionally, one of splits; a .tsv without a header has the text first and the
-label second. A line of JSON has the same names: {"text": "…", "label": "…"}.
+The header of a table names the column of texts (text, sentence, review, …), that of labels (label,
+class, …) and, optionally, one of splits; `data.annotations.headers` is for tables without a header.
+A line of JSON has the same names: {"text": "…", "label": "…"}.
 """
 
 from __future__ import annotations
@@ -12,44 +12,61 @@ from dataclasses import replace
 from pathlib import Path
 
 from data.annotations.assemble import one_line
-from data.annotations.entries import Entry, text_entry
-from data.annotations.source_files import find, nothing_found, read_lines, read_text, require
+from data.annotations.entries import Entry, Problem, text_entry
+from data.annotations.source_files import (
+    PACKED,
+    find,
+    find_table,
+    nothing_found,
+    read_lines,
+    read_text,
+    require,
+)
 from data.annotations.splits import SPLITS
-from data.annotations.tables import LABEL, SPLIT, Column, Layout, require_rows
+from data.annotations.tables import LABEL, SPLIT, TEXT, Layout, require_rows
+from data.common.errors import UserError
 
-SUFFIXES = (".tsv", ".csv", ".jsonl")
+SUFFIXES = tuple(f"{suffix}{gz}" for suffix in (".tsv", ".csv", ".jsonl") for gz in PACKED)
 WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
 TEXTS = Layout(
     {
-        "text": Column(("text", "sentence", "review"), required=True, kind="text"),
+        "text": replace(TEXT, required=True),
         "label": replace(LABEL, required=True, filled=True),
         "split": SPLIT,
     },
-    headerless=(".tsv",),
+    headerless=(".tsv", ".csv"),
     raw_tsv=True,
 )
+TEST = replace(TEXTS, columns={**TEXTS.columns, "label": LABEL})
+NO_LABELS = ("", "-1")  # of test splits whose labels are secret
 POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
-def read_tables(source: Path) -> Iterator[Entry]:
-    """Read train, dev (or validation) and test tables, or one table named texts."""
+def read_tables(source: Path) -> Iterator[Entry | Problem]:
+    """Read train, dev (or validation) and test tables, or one table, named texts or as it likes."""
+    names = {name: [f"{name}{suffix}" for suffix in SUFFIXES] for name in SPLITS}
+    files = [(SPLITS[name], find(source, names[name])) for name in SPLITS]
+    present = {split: path for split, path in reversed(files) if path is not None}
     whole = find(source, WHOLE)
+    if whole is None and "train" not in present:
+        whole = None if present else find_table(source, "table of texts", WHOLE)
+        if whole is None:
+            raise nothing_found(source, "labeled texts", [*WHOLE, *names["train"]])
     if whole is not None:
         yield from _read_table(whole, None)
         return
-    files = [(name, find(source, [f"{name}{suffix}" for suffix in SUFFIXES])) for name in SPLITS]
-    present = [(name, path) for name, path in files if path is not None]
-    if "train" not in {SPLITS[name] for name, _ in present}:
-        raise nothing_found(source, "labeled texts", [*WHOLE, *(f"train{s}" for s in SUFFIXES)])
-    for name, path in present:
-        yield from _read_table(path, SPLITS[name])
+    for split in dict.fromkeys(split for split, _ in files):
+        if split in present:
+            yield from _read_table(present[split], split)
 
 
-def read_sst2(source: Path) -> Iterator[Entry]:
+def read_sst2(source: Path) -> Iterator[Entry | Problem]:
     """Read SST-2's train.tsv and dev.tsv, where 0 is negative and 1 positive."""
     names = {"0": "negative", "1": "positive"}
     for text in read_tables(source):
-        yield text._replace(label=names.get(text.label, text.label))
+        if isinstance(text, Entry):
+            text = text._replace(label=names.get(text.label, text.label))
+        yield text
 
 
 def read_polarity(source: Path) -> Iterator[Entry]:
@@ -73,7 +90,17 @@ def read_imdb(source: Path) -> Iterator[Entry]:
                 yield text_entry(name, read_text(path).replace("<br />", " ").strip(), label, split)
 
 
-def _read_table(path: Path, split: str | None) -> Iterator[Entry]:
-    for row in require_rows(path, TEXTS):
+def _read_table(path: Path, split: str | None) -> Iterator[Entry | Problem]:
+    rows = require_rows(path, TEST if split == "test" else TEXTS)
+    if split == "test":
+        listed = list(rows)
+        if all(row.get("label") in NO_LABELS for row in listed):
+            reason = f"test split without labels: left out with its {len(listed):,} texts"
+            yield Problem(path.name, reason, path.name, bad=False)
+            return
+        rows = iter(listed)
+    for row in rows:
         label = one_line(row.get("label"))
+        if not label:
+            raise UserError(f"{path}, line {row.where.rpartition(':')[2]}: no label: give one")
         yield text_entry(row.where, row.get("text"), label, row.split or split)

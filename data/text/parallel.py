@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from data.annotations.entries import Entry, text_entry
+from data.annotations.headers import LANGUAGES
 from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
 from data.annotations.splits import SPLITS
 from data.annotations.tables import SPLIT, Column, Layout, require_rows
@@ -95,11 +96,13 @@ def _find_parallel(
 
 
 def _read_table(path: Path, languages: Languages | None, split: str | None) -> Iterator[Entry]:
-    names = languages or Languages("text", "translation")
+    text, translation = (_names(name) for name in languages or ("text", "translation"))
     layout = Layout(
         {
-            "text": Column((names.text.lower(),), required=True, kind="text"),
-            "translation": Column((names.translation.lower(),), required=True, kind="text"),
+            "text": Column(text, required=True, kind="text", others=("text", "source", "src")),
+            "translation": Column(
+                translation, required=True, kind="text", others=("translation", "target", "tgt")
+            ),
             "split": SPLIT,
         },
         headerless=(".tsv", ".csv"),
@@ -108,3 +111,9 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
     for row in require_rows(path, layout):
         text, target = row.get("text"), row.get("translation")
         yield text_entry(row.where, text, target, row.split or split, paired=True)
+
+
+def _names(language: str) -> tuple[str, ...]:
+    """Return the names of a language in a header: "de", "german"."""
+    language = language.lower()
+    return tuple(filter(None, (language, LANGUAGES.get(language))))

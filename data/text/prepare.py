@@ -13,7 +13,7 @@ from pathlib import Path
 from data.annotations.entries import Entry, text_entry
 from data.annotations.problems import check_share, summary, write_report
 from data.common.errors import UserError
-from data.storage.cache import data_home, log, writing_to
+from data.storage.cache import data_home, log, source_cache, writing_to
 from data.storage.dataset_info import PREPARED, find_dataset, source_folder
 from data.storage.prepared import open_prepared
 from data.storage.tfds import read_in_order
@@ -57,9 +57,13 @@ def prepare_texts(
         return _open(folder, dataset)
     options = dataset.options({"seed": seed, "languages": languages})
     if dataset.source_optional:
-        entries, problems, notes = dataset.read_tfds(name, folder, options)
+        annotations = dataset.read_tfds(name, folder, options)
     else:
-        entries, problems, notes = dataset.load_annotations(folder, options)
+        home = data_home(data_dir)
+        with writing_to(home):
+            cache = source_cache(home, name, folder)
+            annotations = dataset.load_annotations(folder, options, cache)
+    entries, problems = annotations.entries, annotations.problems
     splits: dict[str, list[Entry]] = {}
     for entry in entries:
         splits.setdefault(entry.split, []).append(entry)
@@ -75,7 +79,7 @@ def prepare_texts(
     check_share(name, problems, total=total, max_bad=max_bad, report=report, kind="text")
     if not entries:
         raise UserError(f"{name}: no text can be used: {summary(problems)}; see {report}")
-    for note in notes:
+    for note in annotations.notes:
         log(f"{name}: {note}")
     prepared = Texts(name, digest, report, splits)
     listed = ", ".join(f"{split} {count:,}" for split, count in prepared.splits.items())

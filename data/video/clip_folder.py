@@ -4,7 +4,7 @@ The table has a header. One column names the clip (clip, file, video, …), one 
 several: caption_1, caption_2, …) or the label. Optional columns: `split` (train, validation, test);
 `start` and `end`, in seconds, where a row annotates a part of the clip; `group`: clips that belong
 together (one speaker, one scene) get the same split. Without splits, clips are split 80 : 10 : 10
-by a hash of their groups; the parts of a clip are one group.
+(see `data.annotations.balance`); the parts of a clip are one group.
 """
 
 from __future__ import annotations
@@ -59,14 +59,18 @@ def read_clip_folder(source: Path) -> Annotations:
     if not tables:
         raise nothing_found(source, "caption or label file", CLIP_TABLES)
     rows = itertools.chain.from_iterable(read_rows(table, CLIPS) for table in tables)
-    return assemble_clips(rows, scan_clips(root))
+    return assemble(rows, scan_clips(root), held_out=("validation", "test"))
 
 
 def assemble_clips(
     rows: Iterable[Row | Problem], clips: MediaFolder, *, partial: bool = False
 ) -> Annotations:
-    """Match rows and clips (see `assemble`), and report suspicious labels and groups."""
-    annotations = assemble(rows, clips, partial=partial)
+    """Match rows and clips: see `assemble`."""
+    return assemble(rows, clips, partial=partial)
+
+
+def report_labels_and_groups(annotations: Annotations) -> Annotations:
+    """Report suspicious labels and groups."""
     labels = Counter(entry.label for entry in annotations.entries if entry.label)
     learned = {entry.label for entry in annotations.entries if entry.split == "train"}
     splits = defaultdict[str, set[str]](set)

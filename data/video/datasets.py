@@ -20,7 +20,7 @@ from data.storage.dataset_info import (
     Options,
 )
 from data.video import corpora
-from data.video.clip_folder import read_clip_folder
+from data.video.clip_folder import read_clip_folder, report_labels_and_groups
 
 if TYPE_CHECKING:
     from data.media.sampling import Sampling
@@ -78,6 +78,10 @@ class ClipDataset(Dataset):
         assert self.reader is not None
         annotations = self.reader(source)
         return annotations if fold is None else assign_fold(annotations, fold)
+
+    def check(self, annotations: Annotations) -> Annotations:
+        """Check the splits, and report suspicious labels and groups."""
+        return report_labels_and_groups(super().check(annotations))
 
     def load(self, entry: Entry, options: Options) -> Loaded:
         """Return the chosen frames of a clip, and its annotations."""

@@ -11,7 +11,8 @@ from data.annotations.entries import Entry
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.sharding.datasets import PREPARABLE, load_annotations, preparable
-from data.storage.dataset_info import Dataset
+from data.storage.cache import data_home, source_cache
+from data.storage.dataset_info import Dataset, source_folder
 from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import Constraint, add_number
 
@@ -39,7 +40,9 @@ def run(given: argparse.Namespace) -> int:
     """Print the overlaps and write the page; return 1 if there are any, else 0."""
     dataset = preparable(given.dataset)
     options = dataset.options({})
-    entries = load_annotations(given.dataset, given.source, options).entries
+    source = source_folder(dataset, given.source)
+    cache = source_cache(data_home(), given.dataset, source)
+    entries = load_annotations(given.dataset, source, options, cache).entries
     from data.common.progress import progress
     from data.sharding.split_checks import find_leaks
 

@@ -29,12 +29,33 @@ def test_the_share_of_bad_images_is_limited(tmp_path: Path) -> None:
     }  # fmt: skip
     check_share("x", problems, total=100, max_bad=0.01, report=report, kind="image")
     with pytest.raises(UserError) as error:
-        check_share("x", problems, total=99, max_bad=0.01, report=report, kind="image")
-    assert "1 of 99 images (1.0%) have problems, more than the 1.0% allowed" in str(error.value)
+        check_share("x", problems, total=9, max_bad=0.01, report=report, kind="image")
+    assert "1 of 9 images (11.1%) have problems, more than the 1.0% allowed" in str(error.value)
     assert "1 missing, 1 without captions" in str(error.value)
     assert str(report) in str(error.value)
+    assert "The first: a:1: missing" in str(error.value)
     # The number it offers is enough.
     enough = float(str(error.value).rpartition("--max-bad ")[2])
-    check_share("x", problems, total=99, max_bad=enough, report=report, kind="image")
+    check_share("x", problems, total=9, max_bad=enough, report=report, kind="image")
     with pytest.raises(UserError, match=r"Fix them$"):  # without them nothing would be left
         check_share("x", problems, total=1, max_bad=0.01, report=report, kind="image")
+
+
+@pytest.mark.parametrize(("bad", "total", "fine"), [(1, 9, False), (1, 10, True), (2, 42, True),
+                                                     (3, 42, False), (3, 300, True)])  # fmt: skip
+def test_a_small_set_may_lose_a_file_or_two(
+    tmp_path: Path, bad: int, total: int, fine: bool
+) -> None:
+    problems = [Problem(f"{number}.jpg", "undecodable: cut short", "") for number in range(bad)]
+
+    def check(max_bad: float) -> None:
+        report = tmp_path / "problems.jsonl"
+        check_share("x", problems, total=total, max_bad=max_bad, report=report, kind="image")
+
+    if fine:
+        check(0.01)
+    else:
+        with pytest.raises(UserError, match=f"{bad} of {total} images"):
+            check(0.01)
+    with pytest.raises(UserError, match=r"The first: 0\.jpg: undecodable"):
+        check(0)

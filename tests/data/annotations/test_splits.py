@@ -1,60 +1,122 @@
-"""Splits by hash, by label and by fold."""
+"""Splits that a source names, by content and by fold."""
 
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from data.annotations.entries import Annotations, Entry, Row
+from data.annotations.entries import Annotations, Entry, Row, text_entry
 from data.annotations.splits import (
     FOLDS,
     assign_fold,
-    choose_splits,
-    hash_splits,
+    complete_splits,
     hold_out_groups,
+    order_texts,
+    text_examples,
+    usable_texts,
 )
 from data.common.errors import UserError
 
 
-@settings(deadline=None)
-@given(st.sets(st.text(max_size=8), min_size=2, max_size=60))
-def test_hash_splits_always_have_training_and_validation(image_ids: set[str]) -> None:
-    splits = hash_splits(image_ids)
-    assert set(splits) == image_ids
-    assert {"train", "validation"} <= set(splits.values()) <= {"train", "validation", "test"}
-    assert splits == hash_splits(sorted(image_ids, reverse=True))
+def entry(number: int, split: str = "", label: str = "a") -> Entry:
+    return text_entry(f"{number}.txt:1", f"text number {number}", label, split or None)
 
 
-def test_hash_splits_are_80_10_10_and_new_ids_do_not_move_old_ones() -> None:
-    image_ids = [f"{number}.jpg" for number in range(5000)]
-    splits = hash_splits(image_ids)
-    counts = Counter(splits.values())
-    assert 3900 < counts["train"] < 4100
-    assert 420 < counts["validation"] < 580
-    fewer = hash_splits(image_ids[:3000])
-    assert all(splits[image_id] == fewer[image_id] for image_id in fewer)
+def complete(entries: list[Entry], memory: Path | None = None) -> Annotations:
+    listed = usable_texts(entries, ["validation", "test"])
+    return complete_splits(listed, text_examples(listed.entries), "text", memory)
 
 
-def test_splits_are_stratified_by_label() -> None:
-    labels = {f"{number}.jpg": "ab"[number % 2] for number in range(2000)} | {"one.jpg": "c"}
-    chosen, notes = choose_splits(((name, label, None) for name, label in labels.items()), "image")
-    assert chosen["one.jpg"] == "train"
-    for label in "ab":
-        counts = Counter(chosen[name] for name in labels if labels[name] == label)
-        assert 750 < counts["train"] < 850 and counts["validation"] > 60 and counts["test"] > 60
-    assert notes == ("no splits given: 80 % train, 10 % validation, 10 % test, by a hash",)
+def test_splits_that_no_example_names_are_chosen() -> None:
+    found = complete([entry(number, label="ab"[number % 2]) for number in range(200)])
+    counts = Counter((each.split, each.label) for each in found.entries)
+    assert counts == {
+        (split, label): count
+        for split, count in (("train", 80), ("validation", 10), ("test", 10))
+        for label in "ab"
+    }
+    assert found.notes == ("no splits given: 80 % train, 10 % validation, 10 % test, by content",)
 
 
-def test_only_a_missing_validation_split_is_chosen() -> None:
-    train = [(f"{number}.jpg", "a", "train") for number in range(200)]
-    chosen, (note,) = choose_splits([*train, ("t.jpg", "a", "test")], "image")
-    counts = Counter(chosen.values())
-    assert set(counts) == {"train", "validation"} and "t.jpg" not in chosen
-    assert note.startswith(f"no validation split given: {counts['validation']} of the training")
-    assert choose_splits([*train, ("v.jpg", "a", "validation")], "image") == ({}, ())
+@pytest.mark.parametrize(
+    ("named", "counts"),
+    [
+        ("train", {"train": 160, "validation": 20, "test": 20}),
+        ("test", {"train": 180, "validation": 20, "test": 1}),
+        ("validation", {"train": 180, "validation": 1, "test": 20}),
+    ],
+)
+def test_a_missing_split_is_a_tenth_of_the_training_split(
+    named: str, counts: dict[str, int]
+) -> None:
+    train = [entry(number, "train") for number in range(200)]
+    others = [entry(1000, named)] if named != "train" else []
+    found = complete([*train, *others])
+    assert Counter(each.split for each in found.entries) == counts
+    missing = [name for name in ("validation", "test") if name != named]
+    assert found.notes[0].startswith(f"no {' and '.join(missing)} split given: ")
+
+
+def test_splits_named_in_full_are_kept() -> None:
+    named = [entry(n, split) for n, split in enumerate(("train", "validation", "test"))]
+    assert complete(named).notes == ()
+
+
+def test_an_added_text_moves_no_other(tmp_path: Path) -> None:
+    """Identity is the content: a line put at the top of a file changes the other lines' numbers."""
+    texts = [f"text number {number}" for number in range(400)]
+    before, memory = list[Entry](), tmp_path / "splits"
+    for added in ([], ["a new text"], [f"another {number}" for number in range(300)]):
+        texts = [*added, *texts]
+        entries = [text_entry(f"texts.csv:{n}", text, "a", None) for n, text in enumerate(texts)]
+        found = complete(entries, memory).entries
+        split_of = {each.captions[0]: each.split for each in found}
+        assert all(split_of[each.captions[0]] == each.split for each in before)
+        before = list(found)
+        counts = Counter(each.split for each in found)
+        assert abs(counts["test"] - len(texts) / 10) < 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "It’s a ﬁne DOG",
+        "it's  a fine dog .",
+        "“It's a fine dog!”",
+        "Ｉt's a fine dog",
+        "IT`S A FINE DOG",
+    ],
+)
+def test_the_same_text_in_two_splits_is_found_however_it_is_written(other: str) -> None:
+    entries = [
+        text_entry("train.csv:1", other, "a", "train"),
+        text_entry("train.csv:2", "a cat", "a", "train"),
+        text_entry("dev.csv:1", "It's a fine dog", "a", "validation"),
+    ]
+    found = order_texts(usable_texts(entries, []))
+    assert [each.captions[0] for each in found.entries] == ["a cat", "It's a fine dog"]
+    (problem,) = found.problems
+    assert problem.file == "train.csv:1" and "the same text as dev.csv:1" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("nan", "no text: 'nan'"),
+        ("NULL", "no text: 'NULL'"),
+        ("#N/A", "no text: '#N/A'"),
+        ("['a red square', 'b']", "a list written as text: "),
+        ('["a"]', "a list written as text: "),
+        ("nana", ""),
+        ("[sic] a dog", ""),
+    ],
+)
+def test_cells_that_nobody_wrote_are_left_out_and_named(text: str, reason: str) -> None:
+    found = usable_texts([text_entry("a.csv:2", text, "a", None)], [])
+    assert len(found.entries) == (not reason)
+    assert not reason or found.problems[0].reason.startswith(reason)
 
 
 def test_a_tenth_of_the_training_groups_is_held_out() -> None:
