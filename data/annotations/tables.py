@@ -46,7 +46,7 @@ class Column:
         filled: whether every row must have a value in it.
         kind: "name": a short value, such as a file, label or number. "text": free text. "texts":
             free text in one or several columns (caption, caption_1, …), in JSON also a list.
-        others: names that are accepted where no column has one of `names`.
+        others: names, the best first, of which one is accepted where no column has one of `names`.
     """
 
     names: tuple[str, ...]
@@ -61,7 +61,8 @@ class Column:
         if self.kind == "texts":
             tidy = [re.sub(r"_?\d+$", "", name) for name in tidy]
         found = [index for index, name in enumerate(tidy) if name in self.names]
-        return found or [index for index, name in enumerate(tidy) if name in self.others]
+        other = next((name for name in self.others if name in tidy), None)
+        return found or [index for index, name in enumerate(tidy) if name == other]
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,20 @@ def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
         yield row
 
 
+def parse_seconds(text: str) -> float:
+    """Return a time in seconds.
+
+    >>> parse_seconds("12.5"), parse_seconds("7s"), parse_seconds("1:02:03.5")
+    (12.5, 7.0, 3723.5)
+    """
+    seconds = 0.0
+    for part in text.strip().removesuffix("s").split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
 def _parse_part(start: str, end: str) -> tuple[float, float | None]:
-    first, last = float(start or 0), float(end) if end else None
+    first, last = parse_seconds(start or "0"), parse_seconds(end) if end else None
     if not 0 <= first < math.inf or (last is not None and not first < last < math.inf):
         until = "the end" if last is None else f"{last:g} s"
         raise ValueError(f"from {first:g} s to {until}")

@@ -11,17 +11,9 @@ import pytest
 from data.annotations.entries import Annotations
 from data.common.errors import UserError
 from data.sharding.datasets import load_annotations
+from data.video.captioned import read_grid, read_msrvtt, read_msvd, read_vatex
 from data.video.clip_folder import read_clip_folder
-from data.video.corpora import (
-    read_fight_surveillance,
-    read_grid,
-    read_hmdb51,
-    read_kinetics,
-    read_msrvtt,
-    read_msvd,
-    read_ucf101,
-    read_vatex,
-)
+from data.video.corpora import read_fight_surveillance, read_hmdb51, read_kinetics, read_ucf101
 from tests.support.source_files import by_split, captions, fill, media
 
 
