@@ -69,13 +69,12 @@ def assemble(
     declared = any(draft.split for draft in drafts.values())
     used = _select_listed(drafts, folder, notes) if partial and declared else drafts
     kept = []
-    hints = SUGGESTIONS
+    hints = SUGGESTIONS if len(folder.files) <= MANY_FILES else 0
     for name, draft in used.items():
         if reason := _entry_problem(draft, folder, declared):
-            if reason == "missing" and hints and len(folder.files) <= MANY_FILES:
+            if reason == "missing" and hints:
                 hints -= 1
-                near = difflib.get_close_matches(draft.file, folder.files, n=1, cutoff=0.75)
-                reason += f": did you mean {near[0]!r}?" if near else ""
+                reason += _suggestion(draft.file, folder)
             found.append(Problem(name, reason, draft.where))
         else:
             kept.append(name)
@@ -128,7 +127,9 @@ def _group_rows(
             group = sys.intern(row.group or "") or row.image_id or file
             draft = _Draft(file, row.where, row.image_id or name, row.start, row.end, group)
             drafts[name] = draft
-            if PurePosixPath(file).name not in unicodedata.normalize("NFC", row.file):
+            if folder.by_stem is None and PurePosixPath(file).name not in unicodedata.normalize(
+                "NFC", row.file
+            ):
                 found = f"found under another name: {row.file!r} is {file}"
                 problems += [Problem(name, found, row.where, bad=False)] * (file in folder.files)
         label = sys.intern(one_line(row.label or ""))
@@ -189,6 +190,13 @@ def _select_listed(
         notes.append(f"none of the {len(test):,} test {folder.kind}s is here: no test split")
         listed = {name: draft for name, draft in listed.items() if name not in test}
     return listed
+
+
+def _suggestion(file: str, folder: MediaFolder) -> str:
+    """Return a hint at a file with a similar name; "" if there is none."""
+    stems = {PurePosixPath(name).stem: name for name in folder.files}
+    near = difflib.get_close_matches(PurePosixPath(file).stem, stems, n=1, cutoff=0.8)
+    return f": did you mean {stems[near[0]]!r}?" if near else ""
 
 
 def _entry_problem(draft: _Draft, folder: MediaFolder, declared: bool) -> str:

@@ -50,8 +50,8 @@ class MediaFolder(NamedTuple):
         parts = path.parts
         if self.root.name in parts[:-1]:  # images/a.jpg, set/images/a.jpg, /home/me/images/a.jpg
             parts = parts[parts.index(self.root.name) + 1 :]
-        elif path.is_absolute() or parts[:1] == ("..",) or parts[0].endswith(":"):
-            parts = parts[-1:]  # from another folder or machine
+        elif path.is_absolute() or (parts and parts[0].endswith(":")):
+            parts = parts[-1:]  # of another machine
         if (name := "/".join(parts)) in self.files:
             return name
         if self.index is None:

@@ -25,6 +25,7 @@ SPLITS: Mapping[str, str] = {
     "test": "test", "testing": "test",
 }  # fmt: skip
 FOLDS = 5
+FEW = 10  # training examples of a source with splits, of which none becomes a test split
 # What programs write into cells without a value; a list as Python prints it.
 _NO_TEXT = {"nan", "null", "none", "<na>", "#n/a", "n/a", "#name?", "#value!", "#ref!"}
 _WRITTEN_LIST = re.compile(r"""\s*\[\s*(['"]).*\1\s*\]\s*""", re.DOTALL)
@@ -50,6 +51,10 @@ def complete_splits(
     earlier = _read_memory(memory)
     divided = [examples[index] for index in pool]
     held_out = [name for name in annotations.missing if name != "train"]
+    if "train" not in annotations.missing and len(pool) < FEW:
+        held_out = [name for name in held_out if name != "test"]
+        if not held_out:
+            return annotations._replace(missing=())
     chosen = assign_splits(divided, held_out, earlier)
     known = earlier | {each.key: split for each, split in zip(divided, chosen, strict=True)}
     if memory and known != earlier:

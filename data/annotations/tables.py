@@ -125,7 +125,7 @@ IMAGE = Column(
     ("image", "image_name", "image_file", "image_path", "img", "photo", "picture", *FILE_NAMES),
     required=True,
     filled=True,
-    others=("image_id", "img_id", "image_filename", "img_name", "img_path", *OTHER_FILE_NAMES),
+    others=("image_filename", "img_path", "img_name", *OTHER_FILE_NAMES, "image_id", "img_id"),
 )
 CAPTION = Column(
     ("caption", "captions", "sentence", "sentences", "text"),

@@ -238,8 +238,8 @@ CLIP_DATASETS = (
     ClipDataset(
         "msvd",
         "1,970 clips, about 40 English captions each; the CSV has further languages (--language)",
-        "YouTubeClips/ (clips named as in the descriptions, or vidN) with "
-        "AllVideoDescriptions.txt or the original CSV, and youtube_mapping.txt for the usual splits",
+        "YouTubeClips/ (names as in the descriptions, or vidN) with AllVideoDescriptions.txt or the "
+        "original CSV, and youtube_mapping.txt for the usual splits",
         language_reader=captioned.read_msvd,
     ),
     ClipDataset(

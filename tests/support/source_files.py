@@ -28,7 +28,7 @@ def fill(folder: Path, files: Mapping[str, Any]) -> Path:
 
 def media(folder: str, *names: str) -> dict[str, bytes]:
     """Return files for readers that use only the names."""
-    return {f"{folder}/{name}": b"picture" for name in names}
+    return {f"{folder}/{name}": name.encode() for name in names}
 
 
 def by_split(listing: Annotations) -> dict[str, list[str]]:

@@ -12,7 +12,6 @@ import pytest
 
 from data.annotations.entries import Problem
 from data.annotations.source_files import check_folder
-from data.annotations.splits import hash_splits
 from data.common.errors import UserError
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from tests.support.source_files import by_split, captions, fill, media
@@ -78,14 +77,14 @@ def test_each_problem_of_flickr8k_is_reported(tmp_path: Path) -> None:
     assert listing.total == 6
 
 
-def test_kaggles_flickr8k_is_split_by_hash(tmp_path: Path) -> None:
+def test_kaggles_flickr8k_has_no_splits(tmp_path: Path) -> None:
     names = [f"{number}.jpg" for number in range(40)]
     rows = "".join(f'{name},"A man , and ""gauges"" {name} ."\n' for name in names)
     fill(tmp_path, {"captions.txt": "image,caption\n" + rows} | media("Images", *names))
     listing = read_flickr8k(tmp_path)
     assert captions(listing)["7.jpg"] == ('A man , and "gauges" 7.jpg .',)
-    assert {entry.image_id: entry.split for entry in listing.entries} == hash_splits(names)
-    assert listing.notes[0].startswith("no splits given: 80 % train")
+    assert {entry.split for entry in listing.entries} == {""}
+    assert listing.missing == ("train", "validation", "test")
 
 
 def test_the_real_flickr8k(shared_data: Path) -> None:

@@ -13,7 +13,9 @@ import pytest
 from data.annotations.entries import Annotations, Problem
 from data.annotations.source_files import check_folder
 from data.common.errors import UserError
+from data.images.datasets import IMAGE_DATASETS
 from data.images.image_folder import read_folder
+from data.storage.dataset_info import find_dataset
 from tests.support.source_files import by_split, captions, fill, media
 
 
@@ -21,6 +23,11 @@ def folder(
     tmp_path: Path, table: str | bytes, *names: str, name: str = "captions.csv"
 ) -> Annotations:
     return read_folder(fill(tmp_path, {name: table} | media("images", *names)))
+
+
+def load(source: Path) -> Annotations:
+    datasets = {dataset.name: dataset for dataset in IMAGE_DATASETS}
+    return find_dataset("folder", datasets).load_annotations(source, {})
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -85,7 +92,7 @@ def test_names_in_folders_with_spaces_and_in_either_unicode_form(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../secret.jpg", "x/../../secret.jpg", "C:\\a.jpg"]
+    "name", ["/etc/passwd", "../secret.jpg", "x/../../secret.jpg", "C:\\secret.jpg"]
 )
 def test_images_outside_the_image_folder_are_refused(tmp_path: Path, name: str) -> None:
     fill(tmp_path, {"secret.jpg": b"image"})
@@ -187,22 +194,21 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
     ("files", "message"),
     [
         ({}, "is empty"),
-        (media("images", "a.jpg") | {"labels.csv": GOOD},
+        (media("images", "a.jpg") | {"labels.csv": GOOD, "more.csv": GOOD},
          "no caption file in .*: looked for captions.csv, .*captions.jsonl; found images/, labels"),
         ({"captions.csv": GOOD, "pics/a.jpg": b""},
          r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | media("images", "a.jpg"),
          r"captions.csv and captions.jsonl: keep one"),
-        ({"captions.csv": GOOD} | media("images", "A.JPG", "B.JPG"),
-         r"none of the 2 images listed is in .*: the first is 'a.jpg', the folder holds 'A.JPG'"),
+        ({"captions.csv": GOOD} | media("images", "C.JPG", "D.JPG"),
+         r"none of the 2 images listed is in .*: the first is 'a.jpg', the folder holds 'C.JPG'"),
         ({"captions.csv": "image,caption\n"} | media("images", "a.jpg"), "every image in"),
         ({"captions.csv": ""} | media("images", "a.jpg"),
          r"captions.csv, line 1: no column file \(name it image"),
         ({"captions.csv": "a.jpg,A dog\n"} | media("images", "a.jpg"),
          r"line 1: no column file .*; no column caption .*first line is \['a.jpg', 'A dog'\]"),
-        ({"captions.csv": b"image,caption\na.jpg,a\nb.jpg,caf\xe9\n"} | media("images", "a.jpg"),
-         r"captions.csv, line 3: not UTF-8 \(byte 0xe9\); save it as UTF-8"),
-        ({"captions.csv": GOOD.encode("utf-16")} | media("images", "a.jpg"), "line 1: UTF-16"),
+        ({"captions.csv": b"image,caption\na.jpg,caf\xe9\n"} | media("images", "a.jpg"),
+         r"captions.csv:2: not UTF-8 \(byte 0xe9\); save it as UTF-8"),
         ({"captions.csv": 'image,caption\na.jpg,"open\n'} | media("images", "a.jpg"),
          "line 2: unexpected end of data"),
         ({"captions.jsonl": '{"image": "a.jpg", "caption": "one"}\n\n{"image": }'}
@@ -212,12 +218,16 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
         ({"captions.csv": "image,caption,split,split\na.jpg,one,test,\n"}
          | media("images", "a.jpg"),
          r"captions.csv, line 1: 2 columns split \('split', 'split'\): keep one"),
-        ({"captions.jsonl": '{"picture": "a.jpg"}'} | media("images", "a.jpg"),
+        ({"captions.jsonl": '{"place": "a.jpg"}'} | media("images", "a.jpg"),
          r"captions.jsonl: no column file .* in any line"),
         ({"captions.csv": "image,caption\na.jpg,one\n"} | media("images", "a.jpg"),
          "at least two are needed"),
         ({"captions.csv": "image,caption,split\na.jpg,one,train\nb.jpg,two,test\n"}
-         | media("images", "a.jpg", "b.jpg"), "no usable image in the validation split"),
+         | media("images", "a.jpg", "b.jpg"), "at least two|no usable image in the validation"),
+        ({"captions.csv": "image,caption,split\na.jpg,one,0\nb.jpg,two,1\n"}
+         | media("images", "a.jpg", "b.jpg"), "^captions.csv:2: unknown split: '0' is not train"),
+        ({"captions.csv": "image,caption\na.jpg,one, and more\nb.jpg,two, and more\n"}
+         | media("images", "a.jpg", "b.jpg"), "^captions.csv:2: wrong number of fields: 3"),
     ],
 )  # fmt: skip
 def test_an_unreadable_folder_is_an_error_that_names_file_and_line(
@@ -226,4 +236,55 @@ def test_an_unreadable_folder_is_an_error_that_names_file_and_line(
     fill(tmp_path, files)
     with pytest.raises(UserError, match=message):
         check_folder(tmp_path)
-        read_folder(tmp_path)
+        load(tmp_path)
+
+
+def test_a_name_in_another_form_is_found_or_suggested(tmp_path: Path) -> None:
+    table = (
+        "image,caption\n3.jpg,three\n5,five\n/home/me/7.jpg,seven\n9.png,nine\nbeech.jpg,a beach\n"
+    )
+    names = ["3.JPG", "5.jpg", "007.jpg", "9.jpg", "beach.jpg"]
+    listing = folder(tmp_path, table, *names)
+    assert captions(listing) == {"3.JPG": ("three",), "5.jpg": ("five",), "007.jpg": ("seven",)}
+    found = {problem.file: problem.reason for problem in listing.problems}
+    assert found["9.png"] == "missing: did you mean '9.jpg'?"
+    assert found["beech.jpg"] == "missing: did you mean 'beach.jpg'?"
+    assert found["3.JPG"] == "found under another name: '3.jpg' is 3.JPG"
+
+
+def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        "a.jpg,nan",
+        "b.jpg,\"['a red square', 'b']\"",
+        "c.jpg,a dog",
+        "c.jpg,NULL",
+        "d.jpg,a cat",
+    ]
+    names = [row.partition(",")[0] for row in rows]
+    listing = folder(tmp_path, "image,caption\n" + "\n".join(rows), *names)
+    assert captions(listing) == {"c.jpg": ("a dog",), "d.jpg": ("a cat",)}
+    assert {(problem.where, problem.reason) for problem in listing.problems} >= {
+        ("captions.csv:2", "no text: 'nan'"),
+        ("captions.csv:3", "a list written as text: \"['a red square', 'b']\""),
+        ("captions.csv:5", "no text: 'NULL'"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("captions.csv", "image,caption,\na.jpg,one,\nb.jpg,two,\n"),
+        ("captions.csv", "image,caption\na.jpg,one,\nb.jpg,two,,\n"),
+        ("captions.csv", 'image, caption\na.jpg, "one"\nb.jpg, "two"\n'),
+        ("results.csv", "image_name| comment_number| comment\na.jpg| 0| one\nb.jpg| 0| two\n"),
+        ("captions.csv", "sep=;\nimage;caption\na.jpg;one\nb.jpg;two\n"),
+        ("photos.tsv", "Image Path\tDescription\n/x/images/a.jpg\tone\n/x/images/b.jpg\ttwo\n"),
+        ("captions.jsonl", '{"file_name": "a.jpg", "text": "one"}\n'
+         '{"id": "b", "caption_1": "two"}\n'),
+        ("metadata.jsonl", '{"image_id": 1, "path": "a.jpg", "raw": ["one"]}\n'
+         '{"filename": "b.jpg", "sentences": ["two"]}\n'),
+    ],
+)  # fmt: skip
+def test_tables_of_many_kinds_give_the_same_captions(tmp_path: Path, name: str, table: str) -> None:
+    listing = folder(tmp_path, table, "a.jpg", "b.jpg", name=name)
+    assert captions(listing) == {"a.jpg": ("one",), "b.jpg": ("two",)}

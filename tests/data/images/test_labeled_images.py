@@ -151,7 +151,7 @@ def test_problems_are_reported(tmp_path: Path) -> None:
         ({"cat/notes.txt": "x", "dog/a.txt": "x"}, "no image in the class folders .*: cat, dog"),
         ({"notes.txt": "x"}, r"no class folders in .*: looked for CLASS/, train/CLASS/"),
         ({"labels.csv": "image,caption\na.jpg,x\n", "images/a.jpg": jpeg(1)},
-         r"labels.csv, line 1: no column label \(name it label, class, action\)"),
+         r"labels.csv, line 1: no column label \(name it label, class, action, "),
         ({"labels.csv": "image,label\n", "labels.tsv": "image\tlabel\n"}, "keep one label file"),
         ({"labels.csv": "image,label\na.jpg,x\nb.jpg,y\n", "images/c.jpg": jpeg(1)},
          "none of the 2 images listed is in"),

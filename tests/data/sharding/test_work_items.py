@@ -74,7 +74,7 @@ def test_files_are_read_once_and_again_when_they_change(
         read.append(path.name)
         return content(path)
 
-    monkeypatch.setattr(work_items, "file_digest", counted)
+    monkeypatch.setattr(fingerprints, "file_digest", counted)
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_text(name)
     names = ("a.jpg", "b.jpg", "gone.jpg")

@@ -31,7 +31,7 @@ def wrong(listing: Annotations) -> set[tuple[str, str]]:
 def test_own_clips_with_labels(tmp_path: Path) -> None:
     table = "file,label,split\na.mp4,run,train\nclips/b.avi,jump,train\nc.gif,run,dev\nd.mp4,jump,"
     fill(tmp_path, {"labels.csv": table} | media("clips", "a.mp4", "b.avi", "c.gif", "d.mp4"))
-    listing = read_clip_folder(tmp_path)
+    listing = load_annotations("clip-folder", tmp_path, {})
     assert by_split(listing) == {"train": ["a.mp4", "b.avi"], "validation": ["c.gif"]}
     assert labels(listing) == {"a.mp4": "run", "b.avi": "jump", "c.gif": "run"}
     assert wrong(listing) == {
@@ -47,7 +47,7 @@ def test_own_clips_with_captions_and_with_labels(tmp_path: Path) -> None:
         "labels.tsv": "clip\tlabel\na.mp4\trun\nb.mp4\trun",
     }
     fill(tmp_path, files | media("clips", "a.mp4", "b.mp4", "notes.txt"))
-    listing = read_clip_folder(tmp_path)
+    listing = load_annotations("clip-folder", tmp_path, {})
     assert captions(listing) == {"a.mp4": ("One", "Two", "Three, four"), "b.mp4": ("Vier",)}
     assert labels(listing) == {"a.mp4": "run", "b.mp4": "run"}
     assert listing.problems == ()
@@ -86,13 +86,13 @@ def test_a_group_is_in_one_split(tmp_path: Path) -> None:
     rows = [f"{number}.mp4,run,g{number // 5}" for number in range(200)]
     fill(tmp_path, {"labels.csv": "\n".join(["file,label,group", *rows])})
     fill(tmp_path, media("clips", *(f"{number}.mp4" for number in range(200))))
-    listing = read_clip_folder(tmp_path)
+    listing = load_annotations("clip-folder", tmp_path, {})
     splits: dict[str, set[str]] = {}
     for entry in listing.entries:
         splits.setdefault(entry.group, set()).add(entry.split)
     assert len(splits) == 40 and all(len(each) == 1 for each in splits.values())
     assert set.union(*splits.values()) == {"train", "validation", "test"}
-    assert listing.notes[0].endswith("by a hash of the groups")
+    assert listing.notes == ("no splits given: 80 % train, 10 % validation, 10 % test, by content",)
 
 
 def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
     table = "\n".join(["file,label,split,group,start,end", *rows])
     names = [f"{letter}.mp4" for letter in "abcdefgh"]
     fill(tmp_path, {"labels.csv": table} | media("clips", *names, "stray.avi", "größe.mp4"))
-    listing = read_clip_folder(tmp_path)
+    listing = load_annotations("clip-folder", tmp_path, {})
     assert by_split(listing) == {"train": ["a.mp4", "b.mp4"], "validation": ["c.mp4"]}
     found = {(file, reason.partition(":")[0]) for file, reason in wrong(listing)}
     assert found >= {
@@ -151,7 +151,7 @@ def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
 )
 def test_a_missing_layout_is_an_error(tmp_path: Path, files: dict[str, str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        read_clip_folder(fill(tmp_path, files))
+        load_annotations("clip-folder", fill(tmp_path, files), {})
 
 
 # Distributors' layouts
