@@ -19,7 +19,7 @@ from data.annotations.assemble import assemble
 from data.annotations.class_folders import read_class_folders
 from data.annotations.entries import Annotations, Problem
 from data.annotations.scan import MediaFolder, scan
-from data.annotations.source_files import find, find_table
+from data.annotations.source_files import find, find_table, nothing_found
 from data.annotations.tables import (
     CAPTION,
     FILE_NAMES,
@@ -76,12 +76,17 @@ def read_clip_folder(source: Path) -> Annotations:
     tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
     if not tables and (other := find_table(source, "caption or label file", CLIP_TABLES)):
         tables = [other]
+    folder = find(source, CLIP_FOLDERS, folder=True)
     if not tables:
-        found = read_class_folders(source, scan_clips, [*CLIP_TABLES, "clips/"])
+        if folder and not any(path.is_dir() for path in folder.iterdir()):
+            raise nothing_found(source, "caption or label file", CLIP_TABLES)
+        found = read_class_folders(folder or source, scan_clips, [*CLIP_TABLES, "clips/"])
         return assemble(*found, held_out=("validation", "test"))
-    root = find(source, CLIP_FOLDERS, folder=True) or source
+    clips = scan_clips(folder or source)
+    if not any(map(clips.has_suffix, clips.files)):
+        raise nothing_found(source, "clips", [f"{name}/" for name in CLIP_FOLDERS])
     rows = itertools.chain.from_iterable(read_rows(table, CLIPS) for table in tables)
-    return assemble(rows, scan_clips(root), held_out=("validation", "test"))
+    return assemble(rows, clips, held_out=("validation", "test"))
 
 
 def report_labels_and_groups(annotations: Annotations) -> Annotations:

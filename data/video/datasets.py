@@ -238,7 +238,7 @@ CLIP_DATASETS = (
     ClipDataset(
         "msvd",
         "1,970 clips, about 40 English captions each; the CSV has further languages (--language)",
-        "YouTubeClips/ (names as in the descriptions, or vidN) with AllVideoDescriptions.txt or the "
+        "YouTubeClips/ (named as in the descriptions, or vidN), AllVideoDescriptions.txt or the "
         "original CSV, and youtube_mapping.txt for the usual splits",
         language_reader=captioned.read_msvd,
     ),
