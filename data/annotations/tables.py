@@ -143,16 +143,8 @@ TEXT = Column(
     ("text", "sentence", "review"),
     kind="text",
     others=(
-        *(
-            "tweet",
-            "review_text",
-            "reviewtext",
-            "review_body",
-            "comment",
-            "comment_text",
-            "message",
-        ),
-        *("content", "body", "document", "phrase", "question", "utterance", "query"),
+        *("tweet", "review_text", "reviewtext", "review_body", "comment", "comment_text"),
+        *("message", "content", "body", "document", "phrase", "question", "utterance", "query"),
         *("description", "headline", "v2"),
     ),
 )
