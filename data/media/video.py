@@ -34,7 +34,7 @@ _TOLERANCE = 2.0  # frames by which a header may be wrong without a remark
 _SQUARE = 0.02  # pixels that are so little longer than high are square: encoders round
 _USUAL_RATE = 25.0  # frames per second if a header gives none
 _CONVERT = "convert it, for example: ffmpeg -i OLD -c:v libx264 -pix_fmt yuv420p NEW.mp4"
-
+_IMAGES = Disposition.attached_pic | Disposition.timed_thumbnails
 Frames = npt.NDArray[np.uint8]
 
 
@@ -311,7 +311,7 @@ class _Reader:
 
 def _video_stream(streams: tuple[VideoStream, ...]) -> VideoStream:
     """Return the first stream that is a video and can be decoded."""
-    videos = [each for each in streams if not each.disposition & Disposition.attached_pic]
+    videos = [each for each in streams if not each.disposition & _IMAGES]
     if not videos:
         only = ", only a cover image" if streams else ""
         raise BadClip(f"not a clip: no video stream{only}")

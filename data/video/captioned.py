@@ -71,10 +71,9 @@ def read_grid(source: Path) -> Annotations:
     `sentences.csv` (id, split, sentence).
     """
     if table := find(source, ["sentences.csv"]):
-        rows = read_rows(table, CLIPS)
-        clips = find_clips(source, ["videos"])
-        labeled = (row if isinstance(row, Problem) else _with_verb(row) for row in rows)
-        return assemble(labeled, clips)
+        both = read_rows(table, CLIPS)
+        labeled = (row if isinstance(row, Problem) else _with_verb(row) for row in both)
+        return assemble(labeled, find_clips(source, ["videos"]))
     clips = scan_clips(source)
     aligned: dict[tuple[str, str], str] = {}
     for file in clips.files:
@@ -88,12 +87,11 @@ def read_grid(source: Path) -> Annotations:
     rows = list[Row]()
     for path in paths:
         speaker = _speaker(path)
-        file = aligned.get((speaker, path.stem)) or aligned.get(("", path.stem))
-        if file is not None:
-            text = " ".join(_aligned_words(clips.root / file))
-            rows.append(
-                _with_verb(Row(str(path), text, None, file, group=speaker if several else None))
-            )
+        where = aligned.get((speaker, path.stem)) or aligned.get(("", path.stem))
+        if where is not None:
+            text = " ".join(_aligned_words(clips.root / where))
+            row = Row(str(path), text, None, where, group=speaker if several else None)
+            rows.append(_with_verb(row))
     annotations = assemble(rows, clips)
     if several:
         return annotations
@@ -312,8 +310,8 @@ def _activitynet_rows(path: Path, split: str) -> Iterator[Row | Problem]:
         for time, text in zip(times, texts, strict=True):
             match time:
                 case [int() | float() as start, int() | float() as end] if 0 <= start < end:
-                    part = {"start": float(start), "end": float(end)}
-                    yield Row(name, str(text), split, path.name, group=name, **part)
+                    where, part = path.name, (float(start), float(end))
+                    yield Row(name, str(text), split, where, None, None, None, name, *part)
                 case _:
                     yield Problem(name, f"not a part of a clip, in seconds: {time}", path.name)
 
