@@ -205,16 +205,15 @@ def read_msvd(source: Path, language: str = "english") -> Annotations:
         for _, match in matching_lines(mapping, r"\s*(\S+)\s+vid(\d+)\s*", "-4wsuPCjDBc_5_15 vid1"):
             numbers[match[1]] = int(match[2])
     pairs = _msvd_csv(path, language) if path.suffix == ".csv" else _msvd_text(path)
-    rows = list[Row]()
+    rows, stems = list[Row](), clips.by_stem or {}
     for where, name, text in pairs:
         number = numbers.get(name) or _msvd_number(name)
-        stems = clips.by_stem or {}
         file = f"vid{number}" if name not in stems and f"vid{number}" in stems else name
-        split = number and _msvd_split(number)
-        rows.append(Row(file, text, split or None, where, name, group=name.rsplit("_", 2)[0]))
-    if not rows:
+        split = _msvd_split(number) if number and text else None
+        rows.append(Row(file, text, split, where, name, group=name.rsplit("_", 2)[0]))
+    if not any(row.caption for row in rows):
         raise UserError(f"{path}: no description in {language}")
-    if not mapping and any(re.fullmatch(r"vid\d+", stem) for stem in clips.by_stem or {}):
+    if any(map(_msvd_number, stems)) and not any(row.file in stems for row in rows):
         require(source, "list of clip names of MSVD", ["youtube_mapping.txt"])
     return assemble(rows, clips, partial=True)
 
@@ -230,18 +229,20 @@ def _msvd_split(number: int) -> str:
     return "validation" if number <= _MSVD_VALIDATION else "test"
 
 
-def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
+def _msvd_text(path: Path) -> Iterator[tuple[str, str, str | None]]:
     for number, line in read_lines(path):
         name, text = [*line.split(None, 1), ""][:2]
         if not name.startswith("#"):
             yield f"{path.name}:{number}", name, text.strip()
 
 
-def _msvd_csv(path: Path, language: str) -> Iterator[tuple[str, str, str]]:
+def _msvd_csv(path: Path, language: str) -> Iterator[tuple[str, str, str | None]]:
+    """Yield where, clip and description; None for those in other languages."""
+    wanted = english_name(language)
     for row in require_rows(path, MSVD):
-        if row.get("language").lower() == english_name(language) and row.get("description"):
-            name = f"{row.get('videoid')}_{row.get('start')}_{row.get('end')}"
-            yield row.where, name, row.get("description")
+        name = f"{row.get('videoid')}_{row.get('start')}_{row.get('end')}"
+        text = row.get("description") if row.get("language").lower() == wanted else ""
+        yield row.where, name, text or None
 
 
 def read_vatex(source: Path, language: str = "english") -> Annotations:
