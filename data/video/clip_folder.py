@@ -5,21 +5,23 @@ several: caption_1, caption_2, …) or the label. Optional columns: `split` (tra
 `start` and `end`, in seconds, where a row annotates a part of the clip; `group`: clips that belong
 together (one speaker, one scene) get the same split. Without splits, clips are split 80 : 10 : 10
 (see `data.annotations.balance`); the parts of a clip are one group. Without a table, the clips are
-in a folder for each class: see `data.annotations.class_folders`.
+in a folder for each class: see `data.annotations.class_folders`. Tables may also be one for each
+split: `train.csv`, `val.csv`, `test.csv`.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from data.annotations.assemble import assemble
 from data.annotations.class_folders import read_class_folders
-from data.annotations.entries import Annotations, Problem
+from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder, scan
 from data.annotations.source_files import find, find_table, nothing_found
+from data.annotations.splits import SPLITS
 from data.annotations.tables import (
     CAPTION,
     FILE_NAMES,
@@ -36,6 +38,7 @@ CLIP_FOLDERS = ("clips", "videos")
 CLIP_TABLES = tuple(
     f"{name}{suffix}" for name in ("captions", "labels") for suffix in (".csv", ".tsv", ".jsonl")
 )
+SPLIT_TABLES = tuple(f"{name}{suffix}" for name in SPLITS for suffix in (".csv", ".tsv", ".jsonl"))
 CLIPS = Layout(
     {
         "file": Column(
@@ -74,6 +77,7 @@ def scan_clips(root: Path, folders: Iterable[str] = ("",), *, by_stem: bool = Fa
 def read_clip_folder(source: Path) -> Annotations:
     """Read a user's own folder of clips."""
     tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
+    tables = tables or [source / name for name in SPLIT_TABLES if (source / name).is_file()]
     if not tables and (other := find_table(source, "caption or label file", CLIP_TABLES)):
         tables = [other]
     folder = find(source, CLIP_FOLDERS, folder=True)
@@ -85,8 +89,19 @@ def read_clip_folder(source: Path) -> Annotations:
     clips = scan_clips(folder or source)
     if not any(map(clips.has_suffix, clips.files)):
         raise nothing_found(source, "clips", [f"{name}/" for name in CLIP_FOLDERS])
-    rows = itertools.chain.from_iterable(read_rows(table, CLIPS) for table in tables)
+    rows = itertools.chain.from_iterable(_table_rows(table, clips) for table in tables)
     return assemble(rows, clips, held_out=("validation", "test"))
+
+
+def _table_rows(table: Path, clips: MediaFolder) -> Iterator[Row | Problem]:
+    """Yield the rows of a table; one that is named after a split gives it to them."""
+    split = SPLITS.get(table.stem)
+    for row in read_rows(table, CLIPS):
+        if isinstance(row, Row) and split:
+            own = f"{table.stem}/{row.file}"  # train.csv beside train/
+            file = own if own in clips.files else row.file
+            row = row._replace(file=file, split=row.split or split)
+        yield row
 
 
 def report_labels_and_groups(annotations: Annotations) -> Annotations:
