@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from data.media.limits import MAX_PIXELS
@@ -148,7 +149,7 @@ class _Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path, self.cv2, self.convert = path, _cv2(), VideoReformatter().reformat
         self.size: tuple[int, int] | None = None  # of all images: that of the first
         self._open()
         rate = self.stream.average_rate or self.stream.guessed_rate or 0
@@ -219,8 +220,7 @@ class _Reader:
                     self.damaged += 1
 
     def _next(self) -> bool:
-        frame = next(self.decoded, None)
-        if frame is not None:
+        if (frame := next(self.decoded, None)) is not None:
             self.frame = frame
         return frame is not None
 
@@ -296,16 +296,16 @@ class _Reader:
         size = max(1, round(width * scale)), max(1, round(height * scale))
         self.size, self.resized = self.size or size, self.resized or size != (self.size or size)
         try:
-            rgb = frame.to_ndarray(format="rgb24", interpolation="BICUBIC", threads=1)
+            rgb = self.convert(frame, format="rgb24", interpolation="BICUBIC", threads=1)
         except av.FFmpegError as error:
             raise BadClip(f"the frame at {self.time:,.2f} s cannot be converted: {error}") from None
-        pixels = np.array(rgb, np.uint8)
+        pixels = np.asarray(rgb.to_ndarray(), np.uint8)
         if frame.interlaced_frame:  # the odd lines are of another time: interpolate them
+            pixels = pixels.copy()
             above, below = pixels[:-2:2].astype(np.uint16), pixels[2::2]
             pixels[1:-1:2] = (above + below + 1) // 2
         if self.size != pixels.shape[1::-1]:
-            cv2 = _cv2()
-            pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
+            pixels = self.cv2.resize(pixels, self.size, interpolation=self.cv2.INTER_AREA)
         return _upright(frame, pixels)
 
 
