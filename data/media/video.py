@@ -85,9 +85,9 @@ def sample(
         if real_end is not None:  # the header is wrong: sample the real length
             if real_end < 0.5 * reader.header_end and (end is None or real_end < end):
                 raise BadClip(f"ends after {real_end:,.2f} of {reader.header_end:,.2f} s")
-            remarks.append(
-                f"wrong header: {reader.header_end:,.2f} s announced, {real_end:,.2f} s found"
-            )
+            if reader.count > 1:  # else the header gives no length, as in recordings of browsers
+                announced = f"{reader.header_end:,.2f} s announced"
+                remarks.append(f"wrong header: {announced}, {real_end:,.2f} s found")
             stop = real_end if end is None else min(end, real_end)
             reader.restart()
             taken, _ = _walk(reader, sampling, start, stop, check_end=False)
@@ -173,9 +173,8 @@ class _Reader:
 
     def _length(self) -> float:
         """Return the length in the header, in seconds; 0.0 if it gives none."""
-        if self.container.duration:
-            return self.container.duration / av.time_base
-        return float((self.stream.duration or 0) * (self.stream.time_base or 0))
+        own = (self.stream.duration or 0) * (self.stream.time_base or 0)
+        return (self.container.duration or 0) / av.time_base or float(own)
 
     def close(self) -> None:
         """Close the file."""

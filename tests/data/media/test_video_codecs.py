@@ -148,6 +148,32 @@ def test_frames_that_change_size_get_the_size_of_the_first(
     assert np.abs(clip.frames[-1].astype(int) - (200, 40, 40)).max() < 8
 
 
+@pytest.mark.parametrize("suffix, codec", [(".h264", "libx264"), (".webm", "libvpx")])
+def test_a_clip_without_a_length_in_its_header(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = encode(tmp_path / f"a{suffix}", codec, [plain((at, at, at)) for at in range(40, 80)])
+    data = path.read_bytes()
+    if suffix == ".webm":  # as browsers record: the element Duration becomes a void one
+        at = data.index(b"\x44\x89\x88")
+        path.write_bytes(data[:at] + b"\xec\x89" + data[at + 2 :])
+    clip = sample(path, Sampling(count=4))
+    assert clip.remarks == () and np.allclose(clip.times, [0.16, 0.56, 0.96, 1.36], atol=2e-3)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+def test_a_recording_that_starts_between_key_frames(tmp_path: Path, codec: str) -> None:
+    # Frames before the first key frame refer to frames that are not there.
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 256, (96, 128, 3), np.uint8).repeat(2, 1) for _ in range(60)]
+    options = {"g": "20", "x265-params": "keyint=20:log-level=none"}
+    path = encode(tmp_path / "a.ts", codec, noise, options)
+    whole = sample(path, Sampling(rate=25)).frames[:, ::4, ::4].astype(int)
+    data = path.read_bytes()
+    path.write_bytes(data[188 * (len(data) // 188 * 3 // 20) :])
+    found = sample(path, Sampling(rate=25)).frames[:, ::4, ::4].astype(int)
+    assert 30 <= len(found) < 60
+    np.testing.assert_array_equal(found, whole[-len(found) :])
+
+
 @pytest.mark.parametrize(
     "name, codec, options",
     [
