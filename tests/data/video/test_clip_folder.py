@@ -191,6 +191,17 @@ def test_a_folder_for_each_class(tmp_path: Path, folder: str, split: str) -> Non
     assert not split or len(by_split(listing)["train"]) == 60
 
 
+def test_the_formats_of_cameras_and_of_television(tmp_path: Path) -> None:
+    names = ["00001.MTS", "b.ts", "c.wmv", "d.flv", "e.m2ts", "f.vob", "g.3gp"]
+    rows = "".join(f"{Path(name).stem},run\n" for name in names)
+    fill(tmp_path, {"labels.csv": f"clip,label\n{rows}"} | media("clips", *names, "stray.MTS"))
+    listing = read_clip_folder(tmp_path)
+    assert [entry.file for entry in listing.entries] == names
+    assert {file for file, reason in wrong(listing) if reason.startswith("without")} == {
+        "stray.MTS"
+    }
+
+
 @pytest.mark.parametrize("third", ["val", "validation", ""])
 def test_a_table_for_each_split(tmp_path: Path, third: str) -> None:
     # As in the video classification example of keras.io: an index, video_name and tag.
