@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ def test_grid_of_one_speaker_has_all_splits(tmp_path: Path) -> None:
     assert [problem.file for problem in listing.problems if problem.bad] == ["s1/silent.mpg"]
 
 
-def msrvtt(numbers: dict[int, str | None], *, coco: bool = False) -> dict[str, object]:
+def msrvtt(numbers: Mapping[int, str | None], *, coco: bool = False) -> dict[str, object]:
     if coco:
         return {
             "images": [{"id": f"video{at}"} for at in numbers],
@@ -245,8 +246,11 @@ def test_msrvtt_in_its_variants(tmp_path: Path, name: str, content: dict[str, ob
 
 def test_msrvtt_without_the_test_captions(tmp_path: Path) -> None:
     both = {at: split for at, split in OFFICIAL.items() if split != "test"}
-    fill(tmp_path, {"train_val_videodatainfo.json": msrvtt(both)})
-    fill(tmp_path, media("TrainValVideo", *(f"video{at}.mp4" for at in both)))
+    fill(
+        tmp_path,
+        {"train_val_videodatainfo.json": msrvtt(both)}
+        | media("TrainValVideo", *(f"video{at}.mp4" for at in both)),
+    )
     expected = {split: names for split, names in EXPECTED.items() if split != "test"}
     assert by_split(read_msrvtt(tmp_path)) == expected
     test = {"videos": [{"video_id": "video7010", "split": "test"}]}
