@@ -1,10 +1,10 @@
-"""Clips per second on one core, compared with PyAV and decord on the same clips and frames.
+"""Clips per second on one core, compared with plain PyAV and decord on the same clips and frames.
 
     python -m benchmarks.video FOLDER [FOLDER …]
 
 reads 16 frames, the middles of equal segments, of every clip under each folder, as RGB at full
 size. Each reader reads all clips several times; the fastest pass counts. Readers that are not
-installed are skipped (`pip install av decord`).
+installed are skipped (`pip install decord`).
 """
 
 from __future__ import annotations

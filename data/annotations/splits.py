@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -179,11 +179,34 @@ def not_a_text(text: str) -> str:
 
 
 def hold_out_groups(rows: Iterable[Row]) -> list[Row]:
-    """Move a tenth of the training groups to validation, by a hash of their names."""
+    """Move about a tenth of the training examples of each label to validation, by groups.
+
+    A label with several groups keeps one or more in training and has one or more in validation,
+    unless labels share all their groups. Nothing moves if there is a validation split.
+    """
+    rows = list(rows)
+    if any(row.split == "validation" for row in rows):
+        return rows
+    labels = defaultdict[str, set[str]](set)  # of each group
+    sizes = defaultdict[str, Counter[str]](Counter)  # label → group → training examples
+    for row in rows:
+        if row.split == "train":
+            label, group = row.label or "", row.group or ""
+            labels[group].add(label)
+            sizes[label][group] += 1
+    held = set[str]()
+    for groups in sizes.values():
+        # Groups of one label first: the others change the share of several.
+        order = sorted(groups, key=lambda group: (len(labels[group]), _digest(group)))
+        wanted, count = groups.total() / 10, sum(groups[group] for group in held & set(order))
+        for group in order:
+            if group not in held and count + groups[group] / 2 <= wanted:
+                held.add(group)
+                count += groups[group]
+        if not count and len(order) > 1:
+            held.add(min(order, key=groups.__getitem__))
     return [
-        row._replace(split="validation")
-        if row.split == "train" and _digest(row.group or "")[0] < 26  # of 256
-        else row
+        row._replace(split="validation") if row.split == "train" and row.group in held else row
         for row in rows
     ]
 

@@ -52,7 +52,7 @@ class Column:
         filled: whether every row must have a value in it.
         kind: "name": a short value, such as a file, label or number. "text": free text. "texts":
             free text in one or several columns (caption, caption_1, …), in JSON also a list.
-        others: names that are accepted where no column has one of `names`.
+        others: names, the best first, of which one is accepted where no column has one of `names`.
     """
 
     names: tuple[str, ...]
@@ -67,9 +67,8 @@ class Column:
         if self.kind == "texts":
             tidy = [re.sub(r"_?\d+$", "", name) for name in tidy]
         found = [index for index, name in enumerate(tidy) if name in self.names]
-        found = found or [index for index, name in enumerate(tidy) if name in self.others]
-        # Beside a path, an id is only a number.
-        return [index for index in found if not tidy[index].endswith("id")] or found
+        other = next((name for name in self.others if name in tidy), None)
+        return found or [index for index, name in enumerate(tidy) if name == other]
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ IMAGE = Column(
     ("image", "image_name", "image_file", "image_path", "img", "photo", "picture", *FILE_NAMES),
     required=True,
     filled=True,
-    others=("image_id", "img_id", "image_filename", "img_name", "img_path", *OTHER_FILE_NAMES),
+    others=("image_filename", "img_path", "img_name", *OTHER_FILE_NAMES, "image_id", "img_id"),
 )
 CAPTION = Column(
     ("caption", "captions", "sentence", "sentences", "text"),
@@ -150,16 +149,8 @@ TEXT = Column(
     ("text", "sentence", "review"),
     kind="text",
     others=(
-        *(
-            "tweet",
-            "review_text",
-            "reviewtext",
-            "review_body",
-            "comment",
-            "comment_text",
-            "message",
-        ),
-        *("content", "body", "document", "phrase", "question", "utterance", "query"),
+        *("tweet", "review_text", "reviewtext", "review_body", "comment", "comment_text"),
+        *("message", "content", "body", "document", "phrase", "question", "utterance", "query"),
         *("description", "headline", "v2"),
     ),
 )
@@ -231,8 +222,20 @@ def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
         yield row
 
 
+def parse_seconds(text: str) -> float:
+    """Return a time in seconds.
+
+    >>> parse_seconds("12.5"), parse_seconds("7s"), parse_seconds("1:02:03.5")
+    (12.5, 7.0, 3723.5)
+    """
+    seconds = 0.0
+    for part in text.strip().removesuffix("s").split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
 def _parse_part(start: str, end: str) -> tuple[float, float | None]:
-    first, last = float(start or 0), float(end) if end else None
+    first, last = parse_seconds(start or "0"), parse_seconds(end) if end else None
     if not 0 <= first < math.inf or (last is not None and not first < last < math.inf):
         until = "the end" if last is None else f"{last:g} s"
         raise ValueError(f"from {first:g} s to {until}")

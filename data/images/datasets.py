@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 from data.annotations.classes import classes_of
 from data.annotations.entries import Annotations, Entry
 from data.common.errors import UserError
-from data.images.class_folders import read_labeled_images
 from data.images.corpora import read_coco, read_flickr8k, read_flickr30k
 from data.images.image_folder import read_folder
+from data.images.labeled_images import read_labeled_images
 from data.images.multi30k import read_multi30k
 from data.storage.dataset_info import (
     GENERATED_LICENSE,

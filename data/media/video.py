@@ -2,19 +2,27 @@
 
 Frames are chosen by time, so that a clip of variable frame rate is sampled as it is played. The
 length in the header is only an estimate: if it is wrong, the clip is sampled again over its real
-length. Unused frames are never converted; long gaps are skipped by seeking.
+length. Unused frames are never converted; long gaps are skipped by seeking. A frame is used only if
+FFmpeg decoded it without an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
-import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
+import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from data.media.limits import MAX_PIXELS
 from data.media.sampling import _ROUNDING, Array, BadClip, Sampling
@@ -24,8 +32,10 @@ MAX_BYTES = 2e9  # all frames of one clip together
 _SEEK_SECONDS = 20.0
 _LANDING_SECONDS = 2.0  # seek to this long before the time wanted
 _TOLERANCE = 2.0  # frames by which a header may be wrong without a remark
+_SQUARE = 0.02  # pixels that are so little longer than high are square: encoders round
 _USUAL_RATE = 25.0  # frames per second if a header gives none
-
+_CONVERT = "convert it, for example: ffmpeg -i OLD -c:v libx264 -pix_fmt yuv420p NEW.mp4"
+_IMAGES = Disposition.attached_pic | Disposition.timed_thumbnails
 Frames = npt.NDArray[np.uint8]
 
 
@@ -33,7 +43,8 @@ class Clip(NamedTuple):
     """The frames taken from a clip.
 
     Attributes:
-        frames: uint8 `[frames, height, width, 3]`, RGB, upright.
+        frames: uint8 `[frames, height, width, 3]`, RGB, upright, deinterlaced, with square pixels;
+            all of the size of the first.
         times: float64 `[frames]`, seconds from the first frame of the file, ascending.
         remarks: faults of the file and how they were handled.
     """
@@ -49,7 +60,7 @@ def sample(
     """Decode a clip, or a window of it, and return the frames that `sampling` chooses.
 
     Args:
-        path: an mp4, avi, mpg, webm, mkv, mov or gif file.
+        path: a file in any format and codec that FFmpeg decodes.
         sampling: which frames to take.
         start: seconds from the first frame of the clip.
         end: seconds; None for the end of the clip.
@@ -67,18 +78,19 @@ def sample(
     with path.open("rb") as file:
         if not file.read(1):
             raise BadClip("empty file (0 bytes)")
-    reader = _Reader(path)
-    stop = reader.header_end if end is None else min(end, reader.header_end)
-    taken, real_end = _walk(reader, sampling, start, stop, check_end=end is None or end > stop)
-    remarks = list[str]()
-    if real_end is not None:  # the header is wrong: sample the real length
-        if real_end < 0.5 * reader.header_end and (end is None or real_end < end):
-            raise BadClip(f"ends after {real_end:,.2f} of {reader.header_end:,.2f} s")
-        remarks.append(
-            f"wrong header: {reader.header_end:,.2f} s announced, {real_end:,.2f} s found"
-        )
-        stop = real_end if end is None else min(end, real_end)
-        taken, _ = _walk(_Reader(path), sampling, start, stop, check_end=False)
+    with contextlib.closing(_Reader(path)) as reader:
+        stop = reader.header_end if end is None else min(end, reader.header_end)
+        taken, real_end = _walk(reader, sampling, start, stop, check_end=end is None or end > stop)
+        remarks = list[str]()
+        if real_end is not None:  # the header is wrong: sample the real length
+            if real_end < 0.5 * reader.header_end and (end is None or real_end < end):
+                raise BadClip(f"ends after {real_end:,.2f} of {reader.header_end:,.2f} s")
+            if reader.count > 1:  # else the header gives no length, as in recordings of browsers
+                announced = f"{reader.header_end:,.2f} s announced"
+                remarks.append(f"wrong header: {announced}, {real_end:,.2f} s found")
+            stop = real_end if end is None else min(end, real_end)
+            reader.restart()
+            taken, _ = _walk(reader, sampling, start, stop, check_end=False)
     if not taken:
         raise BadClip(f"no frame in the window from {start:g} s: the clip ends at {stop:,.2f} s")
     if end is not None and stop < end - _TOLERANCE * reader.interval:
@@ -86,8 +98,7 @@ def sample(
     if sampling.count is not None and len(taken) < sampling.count:
         remarks.append(f"short clip: {len(taken)} of {sampling.count} frames")
     times, frames = zip(*taken, strict=True)
-    if len({frame.shape for frame in frames}) > 1:
-        raise BadClip("frames of different sizes")
+    remarks += reader.remarks()
     return Clip(np.stack(frames), np.array(times), tuple(remarks))
 
 
@@ -105,7 +116,7 @@ def _walk(
             break
         if not reader.advance(time) or reader.time >= stop - _ROUNDING:
             break
-        frame = reader.frame(sampling.max_side)
+        frame = reader.image(sampling.max_side)
         if (len(taken) + 1) * frame.nbytes > MAX_BYTES:
             raise BadClip(
                 f"too large: {len(times):,} frames of {frame.nbytes / 1e6:,.0f} MB, at most "
@@ -138,58 +149,107 @@ class _Reader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.cv2 = _cv2()
-        self.capture = self._open()
-        rate = self.capture.get(self.cv2.CAP_PROP_FPS)
-        self.interval = 1 / (rate if 0 < rate < math.inf else _USUAL_RATE)
-        count = self.capture.get(self.cv2.CAP_PROP_FRAME_COUNT)
-        self.count = count if 1 <= count < math.inf else 1.0
+        self.path, self.cv2, self.convert = path, _cv2(), VideoReformatter().reformat
+        self.size: tuple[int, int] | None = None  # of all images: that of the first
+        self._open()
+        rate = self.stream.average_rate or self.stream.guessed_rate or 0
+        self.interval = 1 / float(rate if 0 < rate < math.inf else _USUAL_RATE)
+        self.count = max(1.0, float(self.stream.frames or self._length() / self.interval))
         self.header_end = self.count * self.interval
-        pixels = self.capture.get(self.cv2.CAP_PROP_FRAME_WIDTH)
-        pixels *= self.capture.get(self.cv2.CAP_PROP_FRAME_HEIGHT)
-        if pixels > MAX_PIXELS:
-            limit = f"{MAX_PIXELS / 1e6:,.0f}"
-            raise BadClip(
-                f"too large: {pixels / 1e6:,.0f} million pixels per frame, at most {limit}"
-            )
-        self._restart()
+        _check_pixels(self.stream.codec_context.width, self.stream.codec_context.height)
+        self._start()
 
-    def _open(self) -> Any:
-        cv2 = self.cv2
-        # Clips are read in parallel: one thread each is fastest.
-        options = [cv2.CAP_PROP_N_THREADS, 1]
-        name = os.fspath(self.path)
-        if any("\ud800" <= character <= "\udfff" for character in name):
-            raise BadClip("cannot be opened: its name is not Unicode")  # OpenCV 5.0 would crash
-        capture = cv2.VideoCapture(name, cv2.CAP_FFMPEG, options)
-        if not capture.isOpened():
-            raise BadClip("not a clip: cut short, without images, or in an unknown format")
-        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1)
-        return capture
+    def _open(self) -> None:
+        try:
+            # A file that turns out to be a playlist must not reach the network.
+            self.container = av.open(str(self.path), options={"protocol_whitelist": "file"})
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            raise BadClip("not a clip: cut short, or in an unknown format") from None
+        self.stream = _video_stream(self.container.streams.video)
+        self.stream.codec_context.thread_count = 1  # clips are read in parallel
+        self.stream.codec_context.options = {"err_detect": "explode"}  # do not conceal errors
 
-    def _restart(self) -> None:
-        self.seeking = True
+    def _length(self) -> float:
+        """Return the length in the header, in seconds; 0.0 if it gives none."""
+        own = (self.stream.duration or 0) * (self.stream.time_base or 0)
+        return (self.container.duration or 0) / av.time_base or float(own)
+
+    def close(self) -> None:
+        """Close the file."""
+        self.container.close()
+
+    def restart(self) -> None:
+        """Go back to the first frame."""
+        self.close()
+        self._open()
+        self._start()
+
+    def _start(self) -> None:
+        # After a seek in an MPEG program stream, timestamps are wrong by a frame.
+        self.seeking = self.container.format.name != "mpeg"
+        self.resized, self.damaged, self.decoded = False, 0, self._decode()
         self.ended, self.time, self.first = False, -math.inf, 0.0
-        if not self.capture.grab():
-            raise BadClip("no frame can be decoded")
-        self.first, self.grabbed = self._stamp(), 1
+        if not self._next():
+            codec = self.stream.codec_context.name
+            raise BadClip(f"no frame can be decoded (codec {codec}): cut short, or {_CONVERT}")
+        self.first, self.grabbed = self._stamp(0.0), 1
         self.time, self.end, self.shortest = 0.0, self.interval, self.interval
 
-    def _stamp(self) -> float:
+    def _decode(self) -> Iterator[VideoFrame]:
+        """Yield the frames that are decoded without an error, and count the others."""
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                if (packet := next(packets, None)) is None:
+                    return
+                frames = packet.decode()
+            except MemoryError:
+                raise
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                self.damaged += 1
+                continue
+            for frame in frames:
+                if isinstance(frame, VideoFrame) and not frame.is_corrupt:
+                    yield frame
+                else:
+                    self.damaged += 1
+
+    def _next(self) -> bool:
+        if (frame := next(self.decoded, None)) is not None:
+            self.frame = frame
+        return frame is not None
+
+    def _stamp(self, default: float) -> float:
         """Return the timestamp of the latest frame, in seconds from the first frame's."""
-        return float(self.capture.get(self.cv2.CAP_PROP_POS_MSEC)) / 1000 - self.first
+        # Some frames of MPEG program streams have no timestamp.
+        return default if self.frame.time is None else self.frame.time - self.first
+
+    def remarks(self) -> list[str]:
+        """Return the faults of the frames that were read."""
+        remarks = []
+        if self.damaged:
+            remarks.append(f"damaged: {self.damaged:,} frames or parts of frames left out")
+        if self.resized:
+            remarks.append("frames of different sizes: resized to that of the first")
+        return remarks
 
     def grab(self) -> bool:
         """Go to the next frame without converting it; return whether there is one."""
-        if self.ended or not self.capture.grab():
+        if self.ended or not self._next():
             self.ended = True
             return False
-        stamp = self._stamp()
-        if stamp > self.time:
-            self.shortest = min(self.shortest, stamp - self.time)
-        # Some frames of MPEG program streams have no timestamp.
-        self.time = stamp if stamp > self.time else self.time + self.interval
+        stamp = self._stamp(self.time)
+        later = stamp - self.time
+        if later > _ROUNDING:
+            self.time, self.shortest = stamp, min(self.shortest, later)
+        elif self.frame.time is not None and later > -_ROUNDING:
+            self.time += 2 * _ROUNDING  # an estimated time was one frame ahead
+        else:
+            self.time += self.interval
         self.end, self.grabbed = self.time + self.interval, self.grabbed + 1
         return True
 
@@ -207,41 +267,83 @@ class _Reader:
         return True
 
     def _seek(self, time: float) -> None:
-        """Seek to shortly before a time; if that fails, restart without seeking."""
+        """Seek to a key frame before a time; if that fails, restart without seeking."""
         before = self.time
-        aim = (time - _LANDING_SECONDS + self.first) * 1000
-        if self.capture.set(self.cv2.CAP_PROP_POS_MSEC, aim) and self.capture.grab():
-            stamp = self._stamp()
-            if before < stamp <= time:
+        aim = (time - _LANDING_SECONDS + self.first) / (self.stream.time_base or 1)
+        try:
+            self.container.seek(round(aim), stream=self.stream)
+            self.decoded = self._decode()
+            if self._next() and before < (stamp := self._stamp(-math.inf)) <= time:
                 self.time, self.end = stamp, stamp + self.interval
                 return
-        self.capture.release()
-        self.capture = self._open()
-        self._restart()
+        except av.FFmpegError:
+            pass
+        self.restart()
         self.seeking = False
         while self.time < before and self.grab():
             pass
 
-    def frame(self, max_side: int | None) -> Frames:
-        """Return the latest frame, uint8 `[height, width, 3]`, RGB."""
-        cv2 = self.cv2
-        done, frame = self.capture.retrieve()
-        if not done:
-            raise BadClip(f"the frame at {self.time:,.2f} s cannot be decoded")
-        height, width = frame.shape[:2]
-        if max_side is not None and max(height, width) > max_side:
-            scale = max_side / max(height, width)
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    def image(self, max_side: int | None) -> Frames:
+        """Return the latest frame, uint8 `[height, width, 3]`, RGB, as a player shows it."""
+        frame, aspect = self.frame, float(self.stream.sample_aspect_ratio or 1)
+        if abs(aspect - 1) < _SQUARE:
+            aspect = 1.0
+        # Square pixels: enlarge the side on which pixels are longer.
+        width, height = frame.width * max(1.0, aspect), frame.height * max(1.0, 1 / aspect)
+        _check_pixels(width, height)
+        scale = min(1.0, (max_side or math.inf) / max(width, height))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        self.size, self.resized = self.size or size, self.resized or size != (self.size or size)
+        try:
+            rgb = self.convert(frame, format="rgb24", interpolation="BICUBIC", threads=1)
+        except av.FFmpegError as error:
+            raise BadClip(f"the frame at {self.time:,.2f} s cannot be converted: {error}") from None
+        pixels = np.asarray(rgb.to_ndarray(), np.uint8)
+        if frame.interlaced_frame:  # the odd lines are of another time: interpolate them
+            pixels = pixels.copy()
+            above, below = pixels[:-2:2].astype(np.uint16), pixels[2::2]
+            pixels[1:-1:2] = (above + below + 1) // 2
+        if self.size != pixels.shape[1::-1]:
+            pixels = self.cv2.resize(pixels, self.size, interpolation=self.cv2.INTER_AREA)
+        return _upright(frame, pixels)
+
+
+def _video_stream(streams: tuple[VideoStream, ...]) -> VideoStream:
+    """Return the first stream that is a video and can be decoded."""
+    videos = [each for each in streams if not each.disposition & _IMAGES]
+    if not videos:
+        only = ", only a cover image" if streams else ""
+        raise BadClip(f"not a clip: no video stream{only}")
+    # The stubs do not say that it is None without a decoder.
+    if (known := next((each for each in videos if each.codec_context), None)) is None:
+        raise BadClip(f"unknown codec: {_CONVERT}")
+    return known
+
+
+def _check_pixels(width: float, height: float) -> None:
+    if width * height > MAX_PIXELS:
+        raise BadClip(
+            f"too large: {width * height / 1e6:,.0f} million pixels per frame, at most "
+            f"{MAX_PIXELS / 1e6:,.0f}"
+        )
+
+
+def _upright(frame: VideoFrame, pixels: Frames) -> Frames:
+    """Turn and mirror pixels by the frame's display matrix, in quarter turns."""
+    side_data: Mapping[str, Any] = frame.side_data  # the stubs declare motion vectors only
+    if (stored := side_data.get("DISPLAYMATRIX")) is None:
+        return pixels
+    matrix = np.frombuffer(bytes(stored), np.int32)
+    (a, b), (c, d) = matrix.reshape(3, 3)[:2, :2]  # the pixel (x, y) goes to (ax + cy, bx + dy)
+    if abs(int(a)) < abs(int(b)):
+        pixels, a, d = pixels.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
 @functools.cache
-def _cv2() -> Any:
-    """Import OpenCV without its own threads and without messages of FFmpeg."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET; read at the first clip
+def _cv2() -> ModuleType:
+    """Import OpenCV without its own threads."""
     import cv2
 
     cv2.setNumThreads(1)
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     return cv2

@@ -71,6 +71,7 @@ def prepare_clips(
     frames: int | None = None,
     rate: float | None = None,
     fold: int | None = None,
+    language: str | None = None,
     data_dir: Path | str | None = None,
     max_bad: float = 0.01,
     seed: int = 0,
@@ -84,6 +85,7 @@ def prepare_clips(
         rate: frames per second instead.
         fold: one of the official folds if there are several, else which of five folds to test on,
             split by groups; None: the dataset's own splits, or the first official fold.
+        language: of the captions, where a dataset has several: "zh"; None: English.
         data_dir: see `data.storage.cache.data_home`.
         max_bad: the share of clips that may be unusable, 0 to 1.
         seed: of generated clips.
@@ -96,9 +98,11 @@ def prepare_clips(
     folder, home = source_folder(dataset, source), data_home(data_dir)
     if name == PREPARED:
         stored = StoredClips(**_opened(folder, "clip_id"))
+        if language is not None:
+            raise UserError("--language is for clips that are files: prepared ones have captions")
         _check_stored_frames(stored, frames, rate, fold)
         return stored
-    given = {"frames": frames, "rate": rate, "fold": fold, "seed": seed}
+    given = {"frames": frames, "rate": rate, "fold": fold, "language": language, "seed": seed}
     return StoredClips(**_prepare(dataset, folder, dataset.options(given), home, max_bad))
 
 

@@ -1,4 +1,4 @@
-"""Readers of corpora of clips in the layouts of their distributors.
+"""Readers of corpora of clips with labels, in the layouts of their distributors.
 
 Many corpora are distributed as links: a copy rarely has all clips; each missing one is reported.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from data.annotations.assemble import assemble
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import (
@@ -16,25 +18,21 @@ from data.annotations.source_files import (
     matching_lines,
     nothing_found,
     read_json,
-    read_lines,
     require,
 )
-from data.annotations.splits import SPLITS, hold_out_groups
-from data.annotations.tables import SPLIT, Column, Layout, read_rows, read_table, require_rows
+from data.annotations.splits import hold_out_groups
+from data.annotations.tables import SPLIT, Column, Layout, parse_seconds, read_rows, read_table
 from data.common.errors import UserError
-from data.video.clip_folder import CLIPS, assemble_clips, scan_clips
+from data.video.clip_folder import CLIPS, scan_clips
 
-VATEX_FILES: dict[str | None, tuple[str, ...]] = {
-    "train": ("vatex_training_v1.0.json",),
-    "validation": ("vatex_validation_v1.0.json",),
-    "test": ("vatex_public_test_english_v1.1.json", "vatex_test_v1.0.json"),
-    None: ("vatex_private_test_without_annotations.json",),  # their captions are secret
+SOMETHING_FILES = {
+    "train": ["something-something-v2-train.json", "train.json"],
+    "validation": ["something-something-v2-validation.json", "validation.json"],
+    "test": ["test-answers.csv"],
 }
-MSRVTT_FILES = (
-    ("videodatainfo.json",),
-    ("train_val_videodatainfo.json", "test_videodatainfo.json"),
-    ("MSRVTT_data.json",),
-)
+_NO_BRACKETS = str.maketrans("", "", "[]")
+T = TypeVar("T")
+
 KINETICS = Layout(
     {
         **{
@@ -46,28 +44,6 @@ KINETICS = Layout(
     },
     ragged=True,
 )
-MSVD = Layout(
-    {
-        name: Column((name,), required=True)
-        for name in ("videoid", "start", "end", "language", "description")
-    },
-    ragged=True,
-)
-
-
-def read_grid(source: Path) -> Annotations:
-    """Read GRID (Cooke et al. 2006): `videos/` and `sentences.csv` (id, split, sentence).
-
-    A clip's caption is its sentence, its label the sentence's verb: bin, lay, place or set.
-    """
-    table = require(source, "sentence file of GRID", ["sentences.csv"])
-    rows = (
-        row
-        if isinstance(row, Problem)
-        else row._replace(label=(row.caption or "").split(" ")[0] or None)
-        for row in read_rows(table, CLIPS)
-    )
-    return assemble_clips(rows, _clips(source, ["videos"]))
 
 
 def read_fight_surveillance(source: Path) -> Annotations:
@@ -76,7 +52,7 @@ def read_fight_surveillance(source: Path) -> Annotations:
     Clips of one group share a scene.
     """
     table = require(source, "clip list", ["clips.csv"])
-    return assemble_clips(read_rows(table, CLIPS), scan_clips(table.parent))
+    return assemble(read_rows(table, CLIPS), scan_clips(table.parent))
 
 
 def read_ucf101(source: Path, fold: int = 1) -> Annotations:
@@ -85,7 +61,7 @@ def read_ucf101(source: Path, fold: int = 1) -> Annotations:
     The official lists have no validation split: a tenth of the training groups becomes one. The
     clips of a group come from one video. `fold` is one of the three official splits.
     """
-    clips = _clips(source, ["UCF-101", "UCF101", "videos"])
+    clips = find_clips(source, ["UCF-101", "UCF101", "videos"])
     rows = list[Row]()
     pattern = r"\s*(\S+)/(v_\w+_g(\d+)_c\d+)\.avi(?:\s+\d+)?\s*"
     for split in ("train", "test"):
@@ -93,7 +69,7 @@ def read_ucf101(source: Path, fold: int = 1) -> Annotations:
         for where, match in matching_lines(path, pattern, "Class/v_Class_g01_c01.avi"):
             label, name, number = match.groups()
             rows.append(Row(name, None, split, where, label=label, group=f"{label} {number}"))
-    return assemble_clips(hold_out_groups(rows), clips, partial=True)
+    return assemble(hold_out_groups(rows), clips, partial=True)
 
 
 def read_hmdb51(source: Path, fold: int = 1) -> Annotations:
@@ -107,7 +83,7 @@ def read_hmdb51(source: Path, fold: int = 1) -> Annotations:
     lists = sorted({*source.glob(pattern), *source.glob(f"*/{pattern}")})
     if not lists:
         raise nothing_found(source, "split lists of HMDB51", [pattern])
-    clips = _clips(source, ["hmdb51_org", "hmdb51", "videos"], root=True)
+    clips = find_clips(source, ["hmdb51_org", "hmdb51", "videos"], root=True)
     rows = list[Row]()
     for path in lists:
         label = path.name.removesuffix(pattern[1:])
@@ -115,95 +91,34 @@ def read_hmdb51(source: Path, fold: int = 1) -> Annotations:
             split = {"1": "train", "2": "test"}.get(match[2])
             group = match[1].partition(f"_{label}_")[0]
             rows.append(Row(match[1], None, split, where, label=label, group=group))
-    return assemble_clips(hold_out_groups(rows), clips, partial=True)
+    return assemble(hold_out_groups(rows), clips, partial=True)
 
 
-def read_msrvtt(source: Path) -> Annotations:
-    """Read MSR-VTT (Xu et al. 2016): `videodatainfo.json`, whole or one of train/val and test."""
-    candidates = [[find(source, [name]) for name in names] for names in MSRVTT_FILES]
-    found = next((paths for paths in candidates if all(paths)), None)
-    if found is None:
-        raise nothing_found(
-            source, "caption file of MSR-VTT", [n for names in MSRVTT_FILES for n in names]
-        )
-    clips = _clips(source, ["videos", "TrainValVideo", "TestVideo", "all"], root=True)
-    rows = (row for path in found if path for row in _msrvtt_rows(path))
-    return assemble_clips(rows, clips, partial=True)
+def read_something(source: Path) -> Annotations:
+    """Read Something-Something v2 (Goyal et al. 2017): a JSON file for each split.
 
-
-def _msrvtt_rows(path: Path) -> Iterator[Row]:
-    content = read_json(path)
-    try:
-        for video in content["videos"]:
-            name = video["video_id"]
-            split = SPLITS.get(str(video["split"]).lower())
-            source = str(video.get("url") or name)  # the video that the clip was cut from
-            yield Row(name, None, split, path.name, name, group=source)
-        for sentence in content["sentences"]:
-            name, number = sentence["video_id"], str(sentence.get("sen_id"))
-            yield Row(name, sentence["caption"], None, path.name, name, number=number)
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: not MSR-VTT's layout: {error!r}") from None
-
-
-def read_msvd(source: Path) -> Annotations:
-    """Read MSVD (Chen & Dolan 2011): clips named `<video>_<start>_<end>` and their descriptions.
-
-    Descriptions from `AllVideoDescriptions.txt`, or from the original CSV, English only. With
-    `youtube_mapping.txt` the usual 1,200 : 100 : 670 by its order (Venugopalan et al. 2015); else
-    split by a hash of the videos.
+    A clip's label is its `template` without brackets, its caption the `label`, which names the
+    objects. Clips are named by their ids. Test clips have neither, unless `test-answers.csv` (id,
+    template) gives their labels.
     """
-    names = ("AllVideoDescriptions.txt", "MSR Video Description Corpus.csv")
-    path = require(source, "descriptions of MSVD", [*names, "video_corpus.csv"])
-    clips = _clips(source, ["YouTubeClips", "videos", "clips"])
-    pairs = _msvd_csv(path) if path.suffix == ".csv" else _msvd_text(path)
-    splits = dict[str, str]()
-    if mapping := find(source, ["youtube_mapping.txt"]):
-        for number, (_, line) in enumerate(read_lines(mapping)):
-            split = "train" if number < 1200 else "validation" if number < 1300 else "test"
-            splits[line.split()[0]] = split
-    rows = [
-        Row(name, text, splits.get(name), where, name, group=name.rsplit("_", 2)[0])
-        for where, name, text in pairs
-    ]
-    return assemble_clips(rows, clips, partial=True)
-
-
-def _msvd_text(path: Path) -> Iterator[tuple[str, str, str]]:
-    for number, line in read_lines(path):
-        name, _, text = line.strip().partition(" ")
-        if not name.startswith("#"):
-            yield f"{path.name}:{number}", name, text
-
-
-def _msvd_csv(path: Path) -> Iterator[tuple[str, str, str]]:
-    for row in require_rows(path, MSVD):
-        if row.get("language").lower() == "english" and row.get("description"):
-            name = f"{row.get('videoid')}_{row.get('start')}_{row.get('end')}"
-            yield row.where, name, row.get("description")
-
-
-def read_vatex(source: Path) -> Annotations:
-    """Read VATEX (Wang et al. 2019): `vatex_training_v1.0.json` and its siblings; English captions.
-
-    Clips are named by their `videoID`: eleven letters, the start and the end in the video.
-    """
-    clips = _clips(source, ["videos", "clips", "vatex"])
     rows = list[Row]()
-    for split, names in VATEX_FILES.items():
-        if split in ("test", None) and find(source, names) is None:
+    for split, names in SOMETHING_FILES.items():
+        if split == "test" and find(source, names) is None:
             continue
-        path = require(source, f"{split} file of VATEX", names)
-        try:
-            for video in read_json(path):
-                name = video["videoID"]
-                rows += [
-                    Row(name, text, split, path.name, name, str(at), group=name[:11])
-                    for at, text in enumerate(video["enCap"] if split else [None])
-                ]
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{path}: not VATEX's layout: {error!r}") from None
-    return assemble_clips(rows, clips, partial=True)
+        path = require(source, f"{split} file of Something-Something", names)
+        if path.suffix == ".csv":
+            for where, match in matching_lines(path, r"(\d+);(.*)", "1420;Pushing something"):
+                label = match[2].strip(' "').translate(_NO_BRACKETS)
+                rows.append(Row(match[1], None, split, where, label=label))
+            continue
+        content = read_json(path)
+        for clip in content if isinstance(content, list) else [content]:
+            name = str(read_field(clip, "id", object, path))
+            label = read_field(clip, "template", str, path).translate(_NO_BRACKETS)
+            text = read_field(clip, "label", str, path)
+            rows.append(Row(name, text, split, path.name, name, label=label))
+    clips = find_clips(source, ["20bn-something-something-v2", "videos"], root=True)
+    return assemble(rows, clips, partial=True)
 
 
 def read_kinetics(source: Path) -> Annotations:
@@ -220,30 +135,66 @@ def read_kinetics(source: Path) -> Annotations:
         raise nothing_found(source, "clip lists of Kinetics", names)
     clips = scan_clips(source, by_stem=True)
     rows = (row for path in dict.fromkeys(tables) for row in _kinetics_rows(path, clips))
-    return assemble_clips(rows, clips, partial=True)
+    return assemble(rows, clips, partial=True)
 
 
 def _kinetics_rows(path: Path, clips: MediaFolder) -> Iterator[Row | Problem]:
-    stems = clips.by_stem or {}
     for row in read_table(path, KINETICS):
         if isinstance(row, Problem):
             yield row
             continue
         video, label = row.get("youtube_id"), row.get("label") or None
         try:
-            name = f"{video}_{int(row.get('time_start')):06d}_{int(row.get('time_end')):06d}"
+            start, end = (parse_seconds(row.get(name)) for name in ("time_start", "time_end"))
         except ValueError as error:
-            yield Problem(row.where, f"start or end is not a whole second: {error}", row.where)
+            yield Problem(row.where, f"start or end is not a time in seconds: {error}", row.where)
             continue
-        file = video if name not in stems and video in stems else name
+        name = f"{video}_{start:06.0f}_{end:06.0f}"
+        file = segment_name(clips, video, row.get("time_start"), row.get("time_end")) or name
         split = row.split if label else None
         yield Row(file, None, split, row.where, name, label=label, group=video)
 
 
-def _clips(source: Path, names: Sequence[str], *, root: bool = False) -> MediaFolder:
-    """Return the clips of the one of these folders that is there, else (several) of the source."""
+def segment_name(clips: MediaFolder, video: str, *times: str) -> str:
+    """Return the stem of the clip that is a part of a video; "" if there is none.
+
+    Names are `<video>_<start>_<end>`, with six digits each or as given, or `<video>` alone.
+    """
+    try:
+        seconds = [parse_seconds(time) for time in times]
+    except ValueError:
+        return ""
+    names = [
+        "_".join([video, *(f"{each:{form}}" for each in seconds)]) for form in ("06.0f", ".0f")
+    ]
+    names += ["_".join([video, *times]), video]
+    return next((name for name in names if name in (clips.by_stem or {})), "")
+
+
+def find_clips(source: Path, names: Sequence[str], *, root: bool = False) -> MediaFolder:
+    """Return the clips of the one of these folders that is there, else (several) of the source.
+
+    Args:
+        source: the folder of the corpus.
+        names: of folders.
+        root: whether the clips may be in the source itself.
+    """
     folders = [folder for name in names if (folder := find(source, [name], folder=True))]
     if len(folders) > 1 or (root and not folders):
         return scan_clips(source, by_stem=True)
     folder = require(source, "clip folder", names, folder=True)
     return scan_clips(folder, by_stem=True)
+
+
+def read_field(item: object, name: str, kind: type[T], path: Path) -> T:
+    """Return a value of a JSON object.
+
+    Raises:
+        UserError: naming the file and the key, if it is missing or of another type.
+    """
+    if not isinstance(item, dict) or name not in item:
+        found = f"keys {', '.join(map(repr, list(item)[:8]))}" if isinstance(item, dict) else item
+        raise UserError(f"{path}: no key {name!r} where it is expected: found {found!s:.200}")
+    if not isinstance(value := item[name], kind):
+        raise UserError(f"{path}: {name!r} is not a {kind.__name__}: {value!r:.80}")
+    return value

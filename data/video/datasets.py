@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,11 +20,13 @@ from data.storage.dataset_info import (
     Loaded,
     Options,
 )
-from data.video import corpora
+from data.video import captioned, corpora
 from data.video.clip_folder import read_clip_folder, report_labels_and_groups
 
 if TYPE_CHECKING:
     from data.media.sampling import Sampling
+
+_CHOICES = ("fold", "language")  # options that select annotations, not frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class ClipDataset(Dataset):
     Attributes:
         reader: reads the annotations of a folder.
         fold_reader: the same for one of the official folds, 1 to 3, of a dataset that has them.
+        language_reader: the same for captions in one of several languages, English by default.
         rate: frames per second that are stored by default; None: `frames` of each clip.
         frames: the number of frames that are stored by default.
         max_side: the longest side of stored frames by default, pixels.
@@ -40,6 +44,7 @@ class ClipDataset(Dataset):
 
     reader: Callable[[Path], Annotations] | None = None
     fold_reader: Callable[[Path, int], Annotations] | None = None
+    language_reader: Callable[..., Annotations] | None = None
     rate: float | None = None
     frames: int = 16
     max_side: int = 256
@@ -48,24 +53,26 @@ class ClipDataset(Dataset):
     content: ClassVar[str] = "frames"
     id_feature: ClassVar[str] = "clip_id"
     shard_size: ClassVar[int] = 16
-    file_flags: ClassVar[frozenset[str]] = frozenset({"image_size", "frames", "rate"})
+    file_flags: ClassVar[frozenset[str]] = frozenset({"image_size", "frames", "rate", "language"})
 
     def options(self, given: Options) -> dict[str, Any]:
         """Return what decides how clips are stored: see `Dataset.options`."""
         if self.generated and given.get("fold") is not None:
             raise UserError(f"--fold is for clips that are files, not for {self.name}")
+        if self.language_reader is None and given.get("language") is not None:
+            raise UserError(f"--language is for msvd and vatex, not for {self.name}")
         return super().options(given)
 
     def file_options(self, given: Options) -> dict[str, Any]:
-        """Return the sampling and, if one is given, the fold."""
+        """Return the sampling and, if they are given, the fold and the language."""
         from data.media.sampling import Sampling
 
         frames, rate, max_side = (given.get(name) for name in ("frames", "rate", "image_size"))
         if frames is None and rate is None:
             frames, rate = (self.frames, None) if self.rate is None else (None, self.rate)
         sampling = Sampling(frames, rate, max_side=self.max_side if max_side is None else max_side)
-        fold = {"fold": given["fold"]} if given.get("fold") is not None else {}
-        return {**asdict(sampling), **fold}
+        chosen = {name: given[name] for name in _CHOICES if given.get(name) is not None}
+        return {**asdict(sampling), **chosen}
 
     def read(self, source: Path, options: Options) -> Annotations:
         """Return the clips of a folder.
@@ -75,8 +82,11 @@ class ClipDataset(Dataset):
         fold = options.get("fold")
         if self.fold_reader is not None:
             return self.fold_reader(source, fold or 1)
-        assert self.reader is not None
-        annotations = self.reader(source)
+        reader, language = self.reader, options.get("language")
+        if self.language_reader is not None:
+            reader = partial(self.language_reader, **{"language": language} if language else {})
+        assert reader is not None
+        annotations = reader(source)
         return annotations if fold is None else assign_fold(annotations, fold)
 
     def check(self, annotations: Annotations) -> Annotations:
@@ -141,7 +151,7 @@ class ClipDataset(Dataset):
             from data.builtin.clips import FRAMES
 
             return Sampling(count=FRAMES, placing="uniform")  # all of them
-        return Sampling(**{name: value for name, value in options.items() if name != "fold"})
+        return Sampling(**{name: value for name, value in options.items() if name not in _CHOICES})
 
 
 def _clips() -> Generator:
@@ -171,18 +181,20 @@ CLIP_DATASETS = (
     ClipDataset(
         "clip-folder",
         "your own clips with labels, captions in any language, or both",
-        "clips/ with labels.csv (columns file, label) or captions.csv (file, caption); optional "
-        "columns are split, start and end in seconds, group; or a JSON file in COCO's format",
+        "clips/ with labels.csv (columns file, label) or captions.csv (file, caption), optional "
+        "columns are split, start and end in seconds, group; or a folder for each class, or a JSON "
+        "file in COCO's format",
         annotations=_BOTH,
         reader=read_clip_folder,
         license=OWN_LICENSE,
     ),
     ClipDataset(
         "grid",
-        "videos of one speaker's sentences of six words",
-        "videos/ and sentences.csv (columns id, split, sentence)",
+        "videos of sentences of six words, up to 34 speakers",
+        "a folder for each speaker (s1/*.mpg) and align/*.align, as distributed; or videos/ and "
+        "sentences.csv (columns id, split, sentence)",
         annotations=_BOTH,
-        reader=corpora.read_grid,
+        reader=captioned.read_grid,
         rate=25,  # a letter takes a tenth of a second, by lips 60 pixels wide
         max_side=360,
     ),
@@ -219,23 +231,44 @@ CLIP_DATASETS = (
     ClipDataset(
         "msrvtt",
         "10,000 clips, 20 English captions each",
-        "videodatainfo.json, or train_val_videodatainfo.json and test_videodatainfo.json, "
-        "with TrainValVideo/ and TestVideo/ or videos/",
-        reader=corpora.read_msrvtt,
+        "videodatainfo.json, train_val_videodatainfo.json and test_videodatainfo.json, "
+        "MSRVTT_data.json or MSR_VTT.json, with TrainValVideo/ and TestVideo/ or videos/; "
+        "MSRVTT_JSFUSION_test.csv selects the splits of 1k-A",
+        reader=captioned.read_msrvtt,
     ),
     ClipDataset(
         "msvd",
-        "1,970 clips, about 40 English captions each",
-        "YouTubeClips/ with AllVideoDescriptions.txt or the original CSV, and "
-        "youtube_mapping.txt for the usual splits",
-        reader=corpora.read_msvd,
+        "1,970 clips, about 40 English captions each; the CSV has further languages (--language)",
+        "YouTubeClips/ (named as in the descriptions, or vidN), AllVideoDescriptions.txt or the "
+        "original CSV, and youtube_mapping.txt for the usual splits",
+        language_reader=captioned.read_msvd,
     ),
     ClipDataset(
         "vatex",
-        "35,000 clips, 10 English captions each",
+        "35,000 clips, 10 English and 10 Chinese captions each (--language zh)",
         "vatex_training_v1.0.json and vatex_validation_v1.0.json with videos/",
-        reader=corpora.read_vatex,
+        language_reader=captioned.read_vatex,
         license=f"captions CC BY 4.0; {_YOUTUBE}",
+    ),
+    ClipDataset(
+        "activitynet-captions",
+        "20,000 videos; each sentence describes a part of one",
+        "train.json, val_1.json and val_2.json with videos/",
+        reader=captioned.read_activitynet,
+    ),
+    ClipDataset(
+        "charades",
+        "9,848 clips of activities at home, with descriptions",
+        "Charades_v1_train.csv and Charades_v1_test.csv with Charades_v1_480/",
+        reader=captioned.read_charades,
+    ),
+    ClipDataset(
+        "something-something",
+        "220,847 clips of 174 actions with objects, with captions",
+        "something-something-v2-train.json and -validation.json, with "
+        "20bn-something-something-v2/ (.webm)",
+        annotations=_BOTH,
+        reader=corpora.read_something,
     ),
     ClipDataset(
         PREPARED,

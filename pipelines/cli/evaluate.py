@@ -147,7 +147,8 @@ def _prepare(
     own = trained if name == trained.get("data") else {}
     source = given.source or own.get("source")
     source_folder(find_dataset(name, task.datasets), source)
-    options = {key: own[key] for key in ("max_bad", "seed", "fold", "languages") if key in own}
+    chosen = ("max_bad", "seed", "fold", "language", "languages")
+    options = {key: own[key] for key in chosen if key in own}
     if given.max_bad is not None:
         options["max_bad"] = given.max_bad
     if sampling := info.get("input", {}).get("sampling"):  # the same frames as in training

@@ -17,7 +17,7 @@ SUMMARY = "write a dataset as sharded records, on all cores or on a cluster; res
 EPILOG = """\
 Options that are not listed here go to Apache Beam:
   --direct_num_workers=2 (default: all cores), --runner=FlinkRunner --flink_master=HOST:8081 …"""
-DATASET_OPTIONS = ("image_size", "frames", "rate", "languages", "seed")
+DATASET_OPTIONS = ("image_size", "frames", "rate", "language", "languages", "seed")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, "--image-size", int, None, "longest side of stored images, in pixels")
     add_number(parser, "--frames", int, None, "evenly spaced frames to store per clip")
     add_number(parser, "--rate", float, None, "frames to store per second, instead of --frames")
+    text = "language of the captions of vatex (en, zh) or msvd (en, de, …); default: English"
+    parser.add_argument("--language", metavar="NAME", help=text)
     text = "source and target language, as in the file names: en-de"
     parser.add_argument("--languages", metavar="A-B", help=text)
     add_number(parser, "--seed", int, None, "seed of generated datasets")

@@ -60,6 +60,11 @@ class Config:
         Constraint("1 to 5", lambda x: 1 <= x <= 5),
         requires="video",
     )
+    language: str | None = _data(
+        None,
+        "language of the captions of vatex (en, zh) or msvd (en, de, …); none: English",
+        requires="video",
+    )
     languages: str | None = _data(
         None, "source and target language, as in the file names: en-de", requires="pairs"
     )

@@ -66,6 +66,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
             frames=config.sample_frames,
             rate=config.sample_rate,
             fold=config.fold,
+            language=config.language,
             max_bad=config.max_bad,
             seed=config.seed,
         )

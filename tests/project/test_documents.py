@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from data.annotations.splits import SPLITS
-from data.images.class_folders import LABELS
 from data.images.image_folder import CAPTIONS
+from data.images.labeled_images import LABELS
 from data.video.clip_folder import CLIPS
 from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser

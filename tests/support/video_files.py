@@ -6,9 +6,11 @@ import io
 import os
 import struct
 import wave
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +62,39 @@ def write_clip(
         writer.write(cv2.resize(frame(number), size))
     writer.release()
     return target
+
+
+def encode(
+    path: Path,
+    codec: str,
+    frames: Iterable[Frames],
+    options: Mapping[str, str] | None = None,
+    *,
+    aspect: Fraction | None = None,
+    pixels: str = "yuv420p",
+) -> Path:
+    """Write a clip of 25 frames a second with an encoder and its options.
+
+    Args:
+        path: the suffix selects the format.
+        codec: an encoder of FFmpeg.
+        frames: uint8 `[height, width, 3]` each.
+        options: of the encoder: `{"flags": "+ilme+ildct"}` for an interlaced clip.
+        aspect: width of a pixel by its height.
+        pixels: the pixel format.
+    """
+    frames = list(frames)
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=25, options=dict(options or {}))
+        assert isinstance(stream, av.VideoStream)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pixels
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        for image in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    return path
 
 
 def _suffix(codec: str) -> str:

@@ -29,7 +29,7 @@ _IMAGES = {
     b"GIF8": GifImageFile,
     b"BM": BmpImageFile,
 }
-CLIP_FORMATS = "MP4, MOV, WebM, MKV, AVI, MPEG and GIF"
+CLIP_FORMATS = "MP4, MOV, WebM, MKV, AVI, MPEG, TS, WMV, FLV and GIF"
 CLIP_SECONDS = 20.0  # limit for decoding: a small file can hold hours of one still image
 _CLIP_MEMORY = 2048 * MIB  # limit for decoding
 
@@ -87,11 +87,17 @@ def is_clip(start: bytes) -> bool:
     """Return whether a file starts as one of `CLIP_FORMATS`.
 
     FFmpeg would read a text with names of other files or URLs as a playlist, and open them.
+
+    Args:
+        start: the first 200 bytes or more.
     """
     return (
         start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free")
         or start.startswith((b"\x1a\x45\xdf\xa3", b"GIF8", b"\0\0\1\xba", b"\0\0\1\xb3"))
         or (start.startswith(b"RIFF") and start[8:12] == b"AVI ")
+        or start.startswith((b"FLV\1", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"))
+        # Packets of a transport stream, of 188 bytes or (cameras) 192, start with this byte.
+        or any(start[at : at + size + 1 : size] == b"GG" for at, size in ((0, 188), (4, 192)))
     )
 
 
@@ -116,7 +122,7 @@ def sample_clip(
     sampling = info.get("input", {}).get("sampling")
     if sampling is None:
         raise RequestError(400, "This model does not take clips")
-    if not is_clip(clip[:12]):
+    if not is_clip(clip[:200]):
         raise RequestError(400, f"This is not a clip; supported formats: {CLIP_FORMATS}")
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from data.annotations.entries import Annotations, Entry, Row, text_entry
 from data.annotations.splits import (
@@ -129,6 +131,33 @@ def test_a_tenth_of_the_training_groups_is_held_out() -> None:
     validation = {row.group for row in moved if row.split == "validation"}
     assert not validation & {row.group for row in moved if row.split == "train"}
     assert 70 < len(validation) < 130
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.lists(st.integers(1, 40), min_size=2, max_size=30), min_size=1, max_size=40))
+def test_held_out_groups_have_every_label(sizes: list[list[int]]) -> None:
+    # Of each label the sizes of its groups; one more group is shared by all labels.
+    rows = [
+        Row(
+            f"{label}-{group}-{at}.avi",
+            None,
+            "train",
+            "",
+            label=str(label),
+            group=f"{label} {group}",
+        )
+        for label, groups in enumerate(sizes)
+        for group, size in enumerate(groups)
+        for at in range(size)
+    ]
+    rows += [Row(f"{label}.avi", None, "train", "", label=str(label), group="all")
+             for label in range(len(sizes))]  # fmt: skip
+    moved = hold_out_groups(rows)
+    found = {split: {row.label for row in moved if row.split == split}
+             for split in ("train", "validation")}  # fmt: skip
+    assert found["train"] == found["validation"] == {str(label) for label in range(len(sizes))}
+    assert len({(row.group, row.split) for row in moved}) == len({row.group for row in moved})
+    assert hold_out_groups(moved) == moved
 
 
 def listing(groups: int) -> Annotations:

@@ -219,7 +219,7 @@ def test_a_rotated_clip_becomes_upright(tmp_path: Path) -> None:
         (b"", r"empty file \(0 bytes\)"),
         (b"\0", "not a clip"),
         (b"<html>not found</html>", "not a clip"),
-        (audio(), "not a clip: .*without images"),
+        (audio(), "not a clip: no video stream$"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.mp4", "größe 犬 🐕.avi", "with:colon%03d.webm"])
@@ -267,11 +267,10 @@ def test_any_file_name_works(tmp_path: Path, name: str, monkeypatch: pytest.Monk
     assert numbers(sample(name, Sampling(count=1)).frames) == [4]
 
 
-def test_a_file_name_that_is_not_unicode_is_reported(tmp_path: Path) -> None:
+def test_a_file_name_that_is_not_unicode_works(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.avi"))
     path.write_bytes(write_clip(tmp_path / "a.avi", range(4)).read_bytes())
-    with pytest.raises(BadClip, match="its name is not Unicode"):
-        sample(path, Sampling(count=1))
+    assert numbers(sample(path, Sampling(count=1)).frames) == [1]
 
 
 def test_a_single_pixel(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -11,16 +10,13 @@ import pytest
 from data.annotations.entries import Annotations
 from data.common.errors import UserError
 from data.sharding.datasets import load_annotations
-from data.video.clip_folder import read_clip_folder
+from data.video.captioned import read_grid, read_msrvtt, read_msvd, read_vatex
 from data.video.corpora import (
     read_fight_surveillance,
-    read_grid,
     read_hmdb51,
     read_kinetics,
-    read_msrvtt,
-    read_msvd,
+    read_something,
     read_ucf101,
-    read_vatex,
 )
 from tests.support.source_files import by_split, captions, fill, media
 
@@ -31,148 +27,6 @@ def labels(listing: Annotations) -> dict[str, str]:
 
 def wrong(listing: Annotations) -> set[tuple[str, str]]:
     return {(problem.file, problem.reason) for problem in listing.problems}
-
-
-# A user's own folder
-
-
-def test_own_clips_with_labels(tmp_path: Path) -> None:
-    table = "file,label,split\na.mp4,run,train\nclips/b.avi,jump,train\nc.gif,run,dev\nd.mp4,jump,"
-    fill(tmp_path, {"labels.csv": table} | media("clips", "a.mp4", "b.avi", "c.gif", "d.mp4"))
-    listing = load_annotations("clip-folder", tmp_path, {})
-    assert by_split(listing) == {"train": ["a.mp4", "b.avi"], "validation": ["c.gif"]}
-    assert labels(listing) == {"a.mp4": "run", "b.avi": "jump", "c.gif": "run"}
-    assert wrong(listing) == {
-        ("d.mp4", "without a split, which others have"),
-        ("b.avi", "label with one clip: 'jump'"),
-    }
-    assert listing.total == 4
-
-
-def test_own_clips_with_captions_and_with_labels(tmp_path: Path) -> None:
-    files = {
-        "captions.csv": "clip;caption_1;caption_2\na.mp4;One; \na.mp4;Two;Three, four\nb.mp4;Vier;",
-        "labels.tsv": "clip\tlabel\na.mp4\trun\nb.mp4\trun",
-    }
-    fill(tmp_path, files | media("clips", "a.mp4", "b.mp4", "notes.txt"))
-    listing = load_annotations("clip-folder", tmp_path, {})
-    assert captions(listing) == {"a.mp4": ("One", "Two", "Three, four"), "b.mp4": ("Vier",)}
-    assert labels(listing) == {"a.mp4": "run", "b.mp4": "run"}
-    assert listing.problems == ()
-
-
-def test_a_part_of_a_clip_is_an_entry(tmp_path: Path) -> None:
-    rows = ["a.mp4,0,1.5,run", "a.mp4,1.5,4,run", "a.mp4,4,,run", "b.mp4,,,run"]
-    table = "\n".join(["video,start,end,label", *rows])
-    fill(tmp_path, {"labels.csv": table} | media("clips", "a.mp4", "b.mp4"))
-    listing = read_clip_folder(tmp_path)
-    assert {entry.image_id: (entry.start, entry.end) for entry in listing.entries} == {
-        "a.mp4#t=0,1.5": (0.0, 1.5),
-        "a.mp4#t=1.5,4": (1.5, 4.0),
-        "a.mp4#t=4": (4.0, None),
-        "b.mp4": (0.0, None),
-    }
-    assert {entry.path.name for entry in listing.entries} == {"a.mp4", "b.mp4"}
-    # Parts of a clip are in one split.
-    assert len({entry.split for entry in listing.entries if entry.path.name == "a.mp4"}) == 1
-    assert listing.problems == ()
-
-
-def test_own_clips_in_json_lines(tmp_path: Path) -> None:
-    rows = [
-        {"clip": "a.mp4", "captions": ["One", "Two"], "start": 0.5, "end": 2, "split": "train"},
-        {"clip": "b.mp4", "caption": "Three", "group": 7, "split": "dev"},
-    ]
-    fill(tmp_path, {"captions.jsonl": "\n".join(map(json.dumps, rows))})
-    listing = read_clip_folder(fill(tmp_path, media("clips", "a.mp4", "b.mp4")))
-    assert captions(listing) == {"a.mp4#t=0.5,2": ("One", "Two"), "b.mp4": ("Three",)}
-    assert [entry.group for entry in listing.entries] == ["a.mp4", "7"]
-    assert listing.problems == ()
-
-
-def test_a_group_is_in_one_split(tmp_path: Path) -> None:
-    rows = [f"{number}.mp4,run,g{number // 5}" for number in range(200)]
-    fill(tmp_path, {"labels.csv": "\n".join(["file,label,group", *rows])})
-    fill(tmp_path, media("clips", *(f"{number}.mp4" for number in range(200))))
-    listing = load_annotations("clip-folder", tmp_path, {})
-    splits: dict[str, set[str]] = {}
-    for entry in listing.entries:
-        splits.setdefault(entry.group, set()).add(entry.split)
-    assert len(splits) == 40 and all(len(each) == 1 for each in splits.values())
-    assert set.union(*splits.values()) == {"train", "validation", "test"}
-    assert listing.notes == ("no splits given: 80 % train, 10 % validation, 10 % test, by content",)
-
-
-def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
-    rows = [
-        "a.mp4,run,train,g,,",
-        "a.mp4,run,train,g,,",
-        "b.mp4,run,train,h,,",
-        "b.mp4,jump,train,h,,",
-        "c.mp4,run,dev,g,,",
-        "d.mp4,run,train,i,5,2",
-        "e.mp4,run,train,i,x,2",
-        "f.mp4,run,trian,i,,",
-        "gone.mp4,run,train,i,,",
-        "g.mp4,run,train",
-        ",run,train,i,,",
-        "h.mp4,,train,i,,",
-        "../a.mp4,run,train,i,,",
-    ]
-    table = "\n".join(["file,label,split,group,start,end", *rows])
-    names = [f"{letter}.mp4" for letter in "abcdefgh"]
-    fill(tmp_path, {"labels.csv": table} | media("clips", *names, "stray.avi", "größe.mp4"))
-    listing = load_annotations("clip-folder", tmp_path, {})
-    assert by_split(listing) == {"train": ["a.mp4", "b.mp4"], "validation": ["c.mp4"]}
-    found = {(file, reason.partition(":")[0]) for file, reason in wrong(listing)}
-    assert found >= {
-        ("a.mp4", "listed twice"),
-        ("b.mp4", "two labels"),
-        ("d.mp4", "not a part of a clip, in seconds"),
-        ("e.mp4", "not a part of a clip, in seconds"),
-        ("f.mp4", "unknown split"),
-        ("gone.mp4", "missing"),
-        ("g.mp4", "wrong number of fields"),
-        ("labels.csv:12", "no file"),
-        ("h.mp4", "without captions or a label"),
-        ("../a.mp4", "outside clips"),
-        ("stray.avi", "without captions or a label"),
-        ("größe.mp4", "without captions or a label"),
-    }
-    group = "group in two splits: 'g' is in train and validation"
-    assert {("a.mp4", group), ("c.mp4", group)} <= wrong(listing)
-
-
-@pytest.mark.parametrize(
-    "files, message",
-    [
-        ({"labels.csv": "file,label\n"}, "no clip folder in .*looked for clips/, videos/"),
-        ({"clips/a.mp4": b""}, "no caption or label file in .*found clips/"),
-        (
-            {"clips/a.mp4": b"", "labels.csv": "a,b\n"},
-            r"line 1: no column file \(name it clip",
-        ),
-        ({"clips/a.mp4": b"", "labels.csv": 'file,label\na.mp4,"x\n'}, "line 2: "),
-        ({"clips/a.mp4": b"", "labels.csv": "file,label\nx.mp4,run\n"}, "none of the 1 clips"),
-        ({"clips/a.mp4": b"", "labels.csv": "file,label\na.mp4,run\n"}, r"1 usable clip\(s\)"),
-    ],
-)
-def test_a_missing_layout_is_an_error(tmp_path: Path, files: dict[str, str], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        load_annotations("clip-folder", fill(tmp_path, files), {})
-
-
-# Distributors' layouts
-
-
-def test_grid(tmp_path: Path) -> None:
-    table = "id,split,sentence,frames,alignment_in_frames\n"
-    table += "bbaf2n,dev,bin blue at f two now,75,x\nlwae1s,train,lay white at e one soon,75,x\n"
-    fill(tmp_path, {"sentences.csv": table} | media("videos", "bbaf2n.mp4", "lwae1s.mpg"))
-    listing = read_grid(tmp_path)
-    assert by_split(listing) == {"validation": ["bbaf2n.mp4"], "train": ["lwae1s.mpg"]}
-    assert captions(listing)["bbaf2n.mp4"] == ("bin blue at f two now",)
-    assert labels(listing) == {"bbaf2n.mp4": "bin", "lwae1s.mpg": "lay"}
 
 
 @pytest.mark.parametrize("lists", ["", "ucfTrainTestlist/"])
@@ -218,88 +72,6 @@ def test_hmdb51(tmp_path: Path) -> None:
     assert listing.problems == () and "2 clips are in no split list" in listing.notes[0]
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_msrvtt(tmp_path: Path, whole: bool) -> None:
-    def content(*splits: str) -> dict[str, object]:
-        numbers = [("train", "validate", "test").index(split) for split in splits]
-        return {
-            "info": {"year": "2016", "version": "1.0"},
-            "videos": [
-                {
-                    "category": 9,
-                    "url": f"https://www.youtube.com/watch?v={number}",
-                    "video_id": f"video{number}",
-                    "start time": 137.72,
-                    "end time": 149.44,
-                    "split": split,
-                    "id": number,
-                }
-                for number, split in zip(numbers, splits, strict=True)
-            ],
-            "sentences": [
-                {"caption": f"caption {at}", "video_id": f"video{number}", "sen_id": at}
-                for number in numbers
-                for at in (number, number + 3)
-            ],
-        }
-
-    if whole:
-        fill(tmp_path, {"videodatainfo.json": content("train", "validate", "test")})
-    else:
-        fill(tmp_path, {"train_val_videodatainfo.json": content("train", "validate")})
-        fill(tmp_path, {"test_videodatainfo.json": content("test")})
-    fill(tmp_path, media("TrainValVideo", "video0.mp4", "video1.mp4"))
-    fill(tmp_path, media("TestVideo", "video2.mp4"))
-    listing = read_msrvtt(tmp_path)
-    assert by_split(listing) == {
-        "train": ["video0"],
-        "validation": ["video1"],
-        "test": ["video2"],
-    }
-    assert captions(listing)["video0"] == ("caption 0", "caption 3")
-
-
-@pytest.mark.parametrize("kind", ["text", "csv"])
-def test_msvd(tmp_path: Path, kind: str) -> None:
-    names = [f"-vid{at:07d}_{at}_{at + 9}" for at in range(1301)]
-    text = "# a comment\n" + "".join(f"{name} a man number {name}\n" for name in names)
-    header = "VideoID,Start,End,WorkerID,Source,AnnotationTime,Language,Description\n"
-    cells = [name.rsplit("_", 2) for name in names]
-    table = header + "".join(f"{v},{s},{e},1,clean,9,English,a man\n" for v, s, e in cells)
-    table += f"{cells[0][0]},{cells[0][1]},{cells[0][2]},1,clean,9,German,ein Mann\n"
-    mapping = "".join(f"{name} vid{at + 1}\n" for at, name in enumerate(names))
-    files = {"AllVideoDescriptions.txt": text}
-    if kind == "csv":
-        files = {"MSR Video Description Corpus.csv": table}
-    fill(tmp_path, files | {"youtube_mapping.txt": mapping})
-    fill(tmp_path, media("YouTubeClips", *(f"{name}.avi" for name in names)))
-    listing = read_msvd(tmp_path)
-    counts = Counter(entry.split for entry in listing.entries)
-    assert counts == {"train": 1200, "validation": 100, "test": 1}
-    assert listing.problems == ()
-    assert len(captions(listing)[names[0]]) == 1
-
-
-def test_vatex(tmp_path: Path) -> None:
-    def video(name: str) -> dict[str, object]:
-        return {"videoID": name, "enCap": ["A man sings.", "A song."], "chCap": ["一个男人"]}
-
-    first, second, third = "Ptf_2VRj-V0_000122_000132", "x" * 11 + "_0_10", "y" * 11 + "_0_10"
-    fill(tmp_path, {"vatex_training_v1.0.json": [video(first), video(third)]})
-    fill(tmp_path, {"vatex_validation_v1.0.json": [video(second)]})
-    last, secret = "z" * 11 + "_000000_000010", "w" * 11 + "_000000_000010"
-    test = {"videoID": last, "enCap": ["Rain falls."]}
-    fill(tmp_path, {"vatex_public_test_english_v1.1.json": [test]})
-    fill(tmp_path, {"vatex_private_test_without_annotations.json": [{"videoID": secret}]})
-    fill(tmp_path, media("videos", *(f"{name}.mp4" for name in (first, last, secret))))
-    fill(tmp_path, media("videos", f"{second}.webm"))
-    listing = read_vatex(tmp_path)
-    splits = {"train": [first], "validation": [second], "test": [last]}
-    assert by_split(listing) == splits
-    assert captions(listing)[first] == ("A man sings.", "A song.")
-    assert wrong(listing) == {(f"{third}.mp4", "missing")}
-
-
 @pytest.mark.parametrize("folder", ["", "annotations/"])
 def test_kinetics(tmp_path: Path, folder: str) -> None:
     header = "label,youtube_id,time_start,time_end,split\n"
@@ -318,6 +90,58 @@ def test_kinetics(tmp_path: Path, folder: str) -> None:
     assert set(labels(listing).values()) == {"air drumming"}
     assert listing.notes == ("1 clips are in no split list: left out",)
     assert {file for file, _ in wrong(listing)} == {"new_000001_000011.mp4", "validate.csv:3"}
+
+
+@pytest.mark.parametrize("start, end", [("7", "17"), ("7.0", "17.0"), ("7s", "17s")])
+@pytest.mark.parametrize("name", ["abc_000007_000017", "abc_7_17", "abc"])
+def test_the_times_of_kinetics(tmp_path: Path, start: str, end: str, name: str) -> None:
+    header = "label,youtube_id,time_start,time_end,split\n"
+    fill(tmp_path, {"train.csv": f"{header}dancing,abc,{start},{end},train\n"})
+    listing = read_kinetics(fill(tmp_path, media("train/dancing", f"{name}.mp4")))
+    assert by_split(listing) == {"train": ["abc_000007_000017"]} and listing.problems == ()
+
+
+def test_something_something(tmp_path: Path) -> None:
+    def clip(number: int, thing: str) -> dict[str, object]:
+        template = "Holding [something] next to [something]"
+        return {"id": str(number), "label": f"holding {thing} next to a cup", "template": template,
+                "placeholders": [thing, "a cup"]}  # fmt: skip
+
+    start = "labels/something-something-v2"
+    fill(tmp_path, {f"{start}-train.json": [clip(1, "a pen"), clip(2, "a box")]})
+    fill(tmp_path, {f"{start}-validation.json": [clip(3, "a key")], f"{start}-test.json": []})
+    fill(tmp_path, {"labels/test-answers.csv": "4;Holding something next to something\n"})
+    clips = media("20bn-something-something-v2", *(f"{number}.webm" for number in range(1, 5)))
+    listing = read_something(fill(tmp_path, clips))
+    splits = {entry.path.stem: entry.split for entry in listing.entries}
+    assert splits == {"1": "train", "2": "train", "3": "validation", "4": "test"}
+    assert set(labels(listing).values()) == {"Holding something next to something"}
+    assert captions(listing)["2"] == ("holding a box next to a cup",) and listing.problems == ()
+    fill(tmp_path, {f"{start}-train.json": [{"id": "1", "label": "holding a pen"}]})
+    with pytest.raises(
+        UserError, match=r"train\.json: no key 'template' .*found keys 'id', 'label'"
+    ):
+        read_something(tmp_path)
+
+
+def test_validation_has_every_class(tmp_path: Path) -> None:
+    # As in UCF101: 101 classes of 18 training groups with 4 to 7 clips each.
+    train = [
+        f"Class{label:03d}/v_Class{label:03d}_g{group:02d}_c{clip:02d}.avi"
+        for label in range(101)
+        for group in range(8, 26)
+        for clip in range(1, 5 + (label + group) % 4)
+    ]
+    test = [f"Class{label:03d}/v_Class{label:03d}_g01_c01.avi" for label in range(101)]
+    lists = {"trainlist01.txt": "\n".join(train), "testlist01.txt": "\n".join(test)}
+    listing = read_ucf101(fill(tmp_path, lists | media("UCF-101", *train, *test)))
+    found = {split: Counter(e.label for e in listing.entries if e.split == split)
+             for split in ("train", "validation", "test")}  # fmt: skip
+    assert all(len(counts) == 101 for counts in found.values())
+    shares = [n / (n + found["train"][label]) for label, n in found["validation"].items()]
+    assert min(shares) > 0.05 and max(shares) < 0.16
+    pairs = {(entry.group, entry.split) for entry in listing.entries}
+    assert len(pairs) == len({group for group, _ in pairs})
 
 
 def test_the_error_for_another_layout_names_the_file(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def source(tmp_path: Path) -> Path:
     (folder / "clips").mkdir(parents=True)
     for at, suffix in enumerate([".avi", ".mp4", ".webm", ".gif"] * 3):
         write_clip(folder / "clips" / f"{at}{suffix}", range(100 * at, 100 * at + 20))
-        split = "dev" if at % 4 == 3 else "train"
+        split = "dev" if at % 4 == 3 else "test" if at == 8 else "train"
         rows.append(f"{at}{suffix},{'run' if at % 2 else 'jump'},{split},,,g{at}")
     rows.append("1.mp4,jump,train,0.4,0.8,g1")
     return fill(folder, {"labels.csv": "\n".join(rows)})
@@ -51,7 +51,7 @@ def decoded(prepared: StoredClips, split: str) -> dict[str, list[int]]:
 
 def test_a_folder_of_clips_becomes_a_dataset(source: Path, tmp_path: Path) -> None:
     prepared = prepare_clips("clip-folder", source, frames=4, data_dir=tmp_path / "data")
-    assert prepared.splits == {"train": 10, "validation": 3}
+    assert prepared.splits == {"train": 9, "validation": 3, "test": 1}
     assert not [problem for problem in read_report(prepared.problems) if problem.bad]
     train = decoded(prepared, "train")
     assert train["0.avi"] == [2, 7, 12, 17] and train["1.mp4"] == [102, 107, 112, 117]
@@ -121,10 +121,10 @@ def test_bad_clips_are_reported_and_limited(
     (clips / "4.avi").write_bytes((clips / "3.gif").read_bytes())  # also in validation
     write_clip(clips / "6.webm", range(600, 603))
     with (source / "labels.csv").open("a") as file:
-        file.write("\n5.mp4,run,train,,,g5\n8.avi,run,train,30,40,g8\n10.webm,run,train,2,1,g10")
+        file.write("\n5.mp4,run,train,,,g5\n8.avi,run,test,30,40,g8\n10.webm,run,train,2,1,g10")
     expected = {
         ("0.avi", "undecodable: empty file (0 bytes)", True),
-        ("1.mp4", "undecodable: not a clip: cut short, without images, or in an unknown format"),
+        ("1.mp4", "undecodable: not a clip: cut short, or in an unknown format"),
         ("2.webm", "missing", True),
         ("4.avi", "in two splits: 3.gif in validation (kept) is the same clip", True),
         ("5.mp4", "listed twice", False),
@@ -243,3 +243,13 @@ def test_real_clips_end_to_end(shared_data: Path, tmp_path: Path) -> None:
     for _, frames in prepared.frames("validation"):
         assert len(frames) in (74, 75)
         assert tf.io.decode_jpeg(frames[0]).shape == (288, 360, 3)
+
+
+def test_the_language_selects_captions_not_frames() -> None:
+    datasets = {each.name: each for each in CLIP_DATASETS}
+    chosen = datasets["vatex"].options({"language": "zh", "frames": 3})
+    assert chosen["language"] == "zh" and "language" not in datasets["vatex"].options({})
+    assert datasets["vatex"].metadata(chosen)["sampling"]["count"] == 3
+    for name in ("ucf101", "synthetic-clips"):
+        with pytest.raises(UserError, match=f"--language is for msvd and vatex, not for {name}"):
+            datasets[name].options({"language": "zh"})

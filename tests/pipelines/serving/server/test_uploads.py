@@ -25,7 +25,7 @@ from pipelines.serving.server.uploads import (
     sample_clip,
 )
 from tests.support.tiny.captioner import png_header
-from tests.support.video_files import FORMATS, numbers, write_clip
+from tests.support.video_files import FORMATS, encode, frame, numbers, write_clip
 
 SAMPLING = {"count": 4, "rate": None, "placing": "centred", "max_side": 64}
 INFO = {"input": {"sampling": SAMPLING}}
@@ -101,6 +101,23 @@ def test_a_request_without_a_word_is_refused() -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_clip_format_of_training_is_accepted(tmp_path: Path, name: str) -> None:
     assert is_clip(write_clip(tmp_path / name, range(3)).read_bytes()[:12])
+
+
+@pytest.mark.parametrize(
+    "name, codec", [("a.ts", "libx264"), ("a.wmv", "wmv2"), ("a.flv", "flv"), ("a.mts", "libx264")]
+)
+def test_the_formats_of_cameras_are_accepted(tmp_path: Path, name: str, codec: str) -> None:
+    path = encode(tmp_path / name, codec, [frame(7)] * 3)
+    assert is_clip(path.read_bytes()[:200])
+    assert not is_clip(b"#EXTM3U\n" + b"G" * 200) and not is_clip(b"ffconcat version 1.0\n")
+
+
+def test_an_interlaced_clip_is_the_same_as_in_training(tmp_path: Path) -> None:
+    path = encode(tmp_path / "a.mp4", "libx264", [frame(21)] * 9, {"flags": "+ilme+ildct"})
+    (found,) = sample_clip(path.read_bytes(), {"input": {"sampling": SAMPLING | {"count": 1}}})[
+        "frames"
+    ]
+    assert numbers(np.asarray(Image.open(io.BytesIO(base64.b64decode(found))))[None]) == [21]
 
 
 def test_the_frames_are_those_of_training(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_split_folders_are_kept_and_a_missing_validation_split_is_created(tmp_pa
     assert found["test"] == {"daisy": 3, "rose": 3}
     assert found["train"] + found["validation"] == {"daisy": 20, "rose": 20}
     assert set(found["validation"]) == {"daisy", "rose"}
-    assert wrong(prepared) == {"train/tulip/": "class without an image"}
+    assert wrong(prepared) == {"train/tulip/": "class without images"}
 
 
 def test_other_tables_among_class_folders_are_ignored(tmp_path: Path) -> None:
