@@ -28,6 +28,7 @@ from data.storage.dataset_info import (
 # Without stored pixels, a plain JPEG may be this many times as large as a stored image: features
 # are then computed from what an export receives, and the JPEG need not be encoded again.
 _PLAIN_JPEG_SCALE = 2
+_VERSION = 2  # of the stored form of image files: raise it when `data.media.images` changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class ImageDataset(Dataset):
         if size < 1:
             raise UserError(f"--image-size is at least 1 pixel, not {size}")
         plain = {} if given.get("pixels", True) else {"plain_side": _PLAIN_JPEG_SCALE * size}
-        return {"max_side": size, **plain}
+        return {"max_side": size, **plain, "version": _VERSION}
 
     def read(self, source: Path, options: Options) -> Annotations:
         """Return the images of a folder; labels must be learnable."""
@@ -72,11 +73,12 @@ class ImageDataset(Dataset):
         from data.media.images import load_file
 
         if self.generator is not None and (render := self.generator().render):
-            image = render(entry.image_id)
+            image, remarks = render(entry.image_id), ()
         else:
-            image = load_file(entry.path, **options)
+            image, remarks = load_file(entry.path, options["max_side"], options.get("plain_side"))
         values = (image, entry.image_id, entry.captions, entry.label)
-        return Loaded(dict(zip(("image", "image_id", "captions", "label"), values, strict=True)))
+        names = ("image", "image_id", "captions", "label")
+        return Loaded(dict(zip(names, values, strict=True)), remarks)
 
     def features(self) -> dict[str, Any]:
         """Return the stored features. Labels are texts, so that a new class changes no shard."""
