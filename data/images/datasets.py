@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,8 +72,9 @@ class ImageDataset(Dataset):
         """Return the image of an entry, and its captions or label."""
         from data.media.images import load_file
 
+        remarks: Sequence[str] = ()
         if self.generator is not None and (render := self.generator().render):
-            image, remarks = render(entry.image_id), ()
+            image = render(entry.image_id)
         else:
             image, remarks = load_file(entry.path, options["max_side"], options.get("plain_side"))
         values = (image, entry.image_id, entry.captions, entry.label)

@@ -167,7 +167,7 @@ def _with_end(data: bytes) -> bytes | None:
             return None
         # Where pixels are missing, the decoder takes any further bytes for them.
         more = (b"", 64 * b"\x5a")
-        short, long = (tf.io.decode_jpeg(body + extra + _END, ratio=8) for extra in more)
+        short, long = (tf.io.decode_jpeg(body + extra + _END) for extra in more)
     except tf.errors.InvalidArgumentError:
         return None
     return body + _END if bool(tf.reduce_all(short == long)) else None

@@ -99,7 +99,11 @@ def test_the_interval_covers_the_true_mean_in_95_of_100_cases() -> None:
     hits = 0
     for _ in range(200):
         values = rng.normal(50, 10, 60)
-        low, high = bootstrap(60, lambda weights, v=values: {"x": weights @ v / 60})["x"]
+
+        def mean(weights: np.ndarray, values: np.ndarray = values) -> dict[str, np.ndarray]:
+            return {"mean": weights @ values / 60}
+
+        low, high = bootstrap(60, mean)["mean"]
         hits += low <= 50 <= high
     assert 180 <= hits <= 198
 
