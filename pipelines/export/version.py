@@ -81,8 +81,7 @@ def write_export(
     name = model_name(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for left in directory.glob(f"{SCRATCH}*"):  # by a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
+        remove_unpublished(directory)
         with tempfile.TemporaryDirectory(dir=directory, prefix=SCRATCH) as scratch:
             folder = Path(scratch, "export")
             assets = []
@@ -100,6 +99,12 @@ def write_export(
     except (OSError, tf.errors.OpError) as error:
         reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
         raise UserError(f"cannot write the export to {directory}: {reason}") from error
+
+
+def remove_unpublished(directory: Path) -> None:
+    """Remove what processes that were killed have left of versions they did not publish."""
+    for left in directory.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _save(

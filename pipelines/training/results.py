@@ -12,6 +12,7 @@ from data.common.files import atomic_write
 from data.sharding.datasets import license_of
 from pipelines.export.bundle.serving_files import write_serving_files
 from pipelines.export.layout import find_published
+from pipelines.export.version import remove_unpublished
 from pipelines.reports import page
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.protocols import Evaluation
@@ -34,6 +35,7 @@ def write_export(
     }
     trained = {name: info[name] for name in ("config", "metrics")}
     if (published := find_published(folder / "export", trained)) is not None:
+        remove_unpublished(published.parent)
         write_serving_files(published)
         return published
     return experiment.export(folder / "export", info)

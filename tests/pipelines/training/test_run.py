@@ -22,6 +22,7 @@ from pipelines.cli.train import parse
 from pipelines.config.config import Config
 from pipelines.config.run_directory import open_run
 from pipelines.evaluation.metrics.captions import evaluate_captions
+from pipelines.export.version import SCRATCH
 from pipelines.tasks.assembly import build, check_splits, load_run, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.protocols import PreparedDataset
@@ -129,8 +130,10 @@ def test_a_run_that_was_killed_after_publishing_publishes_nothing_new(
     metrics = (folder / "metrics.json").read_text()
     left_out = shutil.ignore_patterns("metrics.json", ".lock")  # this process holds the lock
     folder = shutil.copytree(folder, tmp_path / "killed", ignore=left_out)
+    (folder / "export" / f"{SCRATCH}x").mkdir()
     command = [sys.executable, "train.py", *words, "--run-dir", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True)
+    assert not (folder / "export" / f"{SCRATCH}x").exists()
     assert [path.name for path in (folder / "export").iterdir() if path.name.isdigit()] == ["1"]
     assert (folder / "metrics.json").read_text() == metrics
     scores = json.loads(metrics)["splits"]["test"]
