@@ -28,6 +28,7 @@ from data.storage.dataset_info import (
 # Without stored pixels, a plain JPEG may be this many times as large as a stored image: features
 # are then computed from what an export receives, and the JPEG need not be encoded again.
 _PLAIN_JPEG_SCALE = 2
+_VERSION = 2  # of the stored form of image files: raise it when `data.media.images` changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,7 @@ class ImageDataset(Dataset):
         if size < 1:
             raise UserError(f"--image-size is at least 1 pixel, not {size}")
         plain = {} if given.get("pixels", True) else {"plain_side": _PLAIN_JPEG_SCALE * size}
-        return {"max_side": size, **plain}
+        return {"max_side": size, **plain, "version": _VERSION}
 
     def read(self, source: Path, options: Options) -> Annotations:
         """Return the images of a folder."""
@@ -79,7 +80,9 @@ class ImageDataset(Dataset):
             image = render(entry.image_id)
         else:
             data = read_file(entry.path, entry.place)
-            image = load_image(data, **options)
+            image = load_image(
+                data, max_side=options["max_side"], plain_side=options.get("plain_side")
+            )
             remarks = ("JPEG without its end marker, used",) * lacks_end(data)
         values = (image, entry.image_id, entry.captions, entry.label)
         names = ("image", "image_id", "captions", "label")

@@ -170,13 +170,14 @@ def default_image_size(name: str) -> int:
     return VARIANTS[name].image_size if name in VARIANTS else IMAGE_SIZES.get(name, 224)
 
 
-def fingerprint(model: keras.Model) -> str:
-    """Return 16 hex digits that depend on a model's configuration and weights.
+def fingerprint(model: keras.Model, *, weights_only: bool = False) -> str:
+    """Return 16 hex digits that depend on a model's present weights and on its configuration.
 
     They do not depend on Keras's numbered layer names (`conv2d_7`) or on what is trainable: a model
-    that is rebuilt, or loaded from its file, has the same fingerprint.
+    that is rebuilt, or loaded from its file, has the same fingerprint. With `weights_only` they do
+    not depend on how a version of Keras describes the configuration either.
     """
-    config = json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
+    config = "" if weights_only else json.dumps(_canonical(model.get_config(), {}), sort_keys=True)
     digest = hashlib.sha256(config.encode())
     for variable in model.weights:
         value = variable.numpy()

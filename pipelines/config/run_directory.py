@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -53,9 +54,10 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
         )
     if chief:
         _lock(folder)
-    if differences:
+    if not (folder / DATA).exists():  # they may be of other options or other data
         for vocabulary in _vocabularies(folder):
             vocabulary.unlink()
+    if differences:
         with atomic_write(path) as out:
             out.write(config.to_json())
     return folder
@@ -71,29 +73,29 @@ def predictions_name(split: str) -> str:
     return "-".join(["predictions", *("to" if part == ":" else part for part in parts)])
 
 
-def check_data(folder: Path, fingerprint: str) -> None:
-    """Store fingerprints of a run's training data in `data.json`; later refuse other data.
+def check_data(folder: Path, pins: Mapping[str, str]) -> None:
+    """Store hashes of what a run depends on in `data.json`; later refuse anything else.
 
     Args:
         folder: of the run, with its vocabulary or labels.
-        fingerprint: of the dataset.
+        pins: hashes by name: of the dataset, pretrained weights, word vectors.
 
     Raises:
-        UserError: if the data have changed.
+        UserError: if one of them has changed, with its name.
     """
     path = folder / DATA
-    now = {"the dataset": fingerprint}
+    now = dict(pins)
     for file in _vocabularies(folder):
         now[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
     if not path.exists():
         with atomic_write(path) as out:
             json.dump(now, out, indent=2)
     before = _read(path)
-    changed = [name for name in before | now if before.get(name) != now.get(name)]
+    changed = [name for name in before if before[name] != now.get(name)]  # older runs pinned less
     if changed:
         raise UserError(
             f"{folder} holds a run with other training data: {' and '.join(changed)} changed since "
-            "it began. Restore the data to resume it, or choose another --run-dir."
+            "it began. Restore what changed to resume it, or choose another --run-dir."
         )
 
 

@@ -15,12 +15,20 @@ from models.encoder_head import EncoderHead
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.run_directory import predictions_name
+from pipelines.evaluation.intervals import (
+    COLLAPSIBLE,
+    FEW,
+    count_examples,
+    format_interval,
+    reliability_warnings,
+    wilson,
+)
 from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics, Scores
 from pipelines.inputs.batches import compile_by_rank
 from pipelines.inputs.tables import Table
 
 BATCH = 100
-COLLAPSED = 0.05  # share of distinct sentences below which a warning is given
+COLLAPSED = 0.05  # share of distinct sentences below which a warning is given; or a single one
 
 
 class Captioned(Protocol):
@@ -59,6 +67,11 @@ class Evaluation:
     metrics: Metrics = CAPTIONS  # what computed the scores
 
     @property
+    def examples(self) -> int:
+        """The number of examples that were scored."""
+        return len(self.predictions)
+
+    @property
     def percent_correct(self) -> float | None:
         """The percentage of fully correct captions."""
         correct = self.fully_correct
@@ -72,25 +85,47 @@ class Evaluation:
             values["fully_correct"] = self.percent_correct
         return values
 
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % confidence interval of each score; none of many examples."""
+        if self.examples >= FEW:
+            return {}
+        found = dict(self.scores.intervals())
+        if self.percent_correct is not None:
+            found["fully_correct"] = wilson(self.percent_correct, self.examples)
+        return found
+
     def __str__(self) -> str:
-        if self.percent_correct is None:
-            return str(self.scores)
-        return f"{self.scores}  fully correct {self.percent_correct:.1f} %"
+        return self._text({})
+
+    def _text(self, intervals: Mapping[str, tuple[float, float]]) -> str:
+        scores = [
+            f"{name} {value:.1f}{format_interval(intervals, name)}"
+            for name, value in self.scores.corpus.items()
+        ]
+        if self.percent_correct is not None:
+            interval = format_interval(intervals, "fully_correct")
+            scores.append(f"fully correct {self.percent_correct:.1f} %{interval}")
+        return f"{'  '.join(scores)}  ({count_examples(self.examples)})"
 
     def warnings(self) -> list[str]:
-        """Return a warning if most examples get the same sentence."""
+        """Return warnings if there are few examples, or most get the same sentence."""
+        found = reliability_warnings(self.split, self.examples)
         diversity = self.scores.diversity
-        if diversity.distinct_share >= COLLAPSED or diversity.captions < 20:
-            return []
+        collapsed = diversity.distinct_share < COLLAPSED or diversity.distinct == 1
+        several = len({tuple(sorted(texts)) for texts in self.references.values()}) > 1
+        if not (collapsed and several) or self.examples < COLLAPSIBLE:
+            return found
+        sentences = f"distinct sentence{'s' * (diversity.distinct != 1)}"
         return [
-            f"warning: only {diversity.distinct} distinct sentences for {diversity.captions} "
+            *found,
+            f"warning: only {diversity.distinct} {sentences} for {diversity.captions} "
             f"examples of {self.split}: the model hardly uses its inputs. Train longer, or check "
-            "that each sentence belongs to its input."
+            "that each sentence belongs to its input.",
         ]
 
     def lines(self) -> list[str]:
         """Return the summary that is printed at the end of a run."""
-        lines = [f"{self.split}: {self.scores}"]
+        lines = [f"{self.split}: {self._text(self.intervals())}"]
         if self.fully_correct is not None:
             counts = f"{sum(self.fully_correct.values())} of {len(self.fully_correct)}"
             lines.append(f"  fully correct captions: {counts} ({self.percent_correct:.1f} %)")

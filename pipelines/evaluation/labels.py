@@ -13,6 +13,15 @@ from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_
 
 from data.common.files import atomic_write
 from pipelines.config.run_directory import predictions_name
+from pipelines.evaluation.intervals import (
+    COLLAPSIBLE,
+    FEW,
+    bootstrap,
+    count_examples,
+    format_interval,
+    reliability_warnings,
+    wilson,
+)
 
 COLLAPSED = 0.99  # share of one predicted class above which a warning is given
 
@@ -36,6 +45,11 @@ class LabelEvaluation:
     ids: Sequence[str]
     truth: np.ndarray  # int `[examples]`, the class of each
     probabilities: np.ndarray  # float32 `[examples, classes]`
+
+    @property
+    def examples(self) -> int:
+        """The number of examples that were scored."""
+        return len(self.ids)
 
     @property
     def predicted(self) -> np.ndarray:
@@ -84,14 +98,42 @@ class LabelEvaluation:
         values["macro-F1"] = 100 * float(macro)
         return values
 
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Return the 95 % confidence interval of each score; none of many examples."""
+        if self.examples >= FEW:
+            return {}
+        summary = self.summary()
+        shares = {
+            name: wilson(summary[name], self.examples)
+            for name in ("accuracy", "top-5")
+            if name in summary
+        }
+        return shares | bootstrap(self.examples, self._resample)
+
+    def _resample(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the macro-F1 of samples of the examples, `[samples]`: see `bootstrap`."""
+        numbers = np.arange(len(self.classes))
+        true, predicted = (each[:, None] == numbers for each in (self.truth, self.predicted))
+        hits, counts = weights @ (true & predicted), weights @ true + weights @ predicted
+        f1 = 2 * hits / np.maximum(counts, 1)
+        return {"macro-F1": 100 * f1.sum(axis=1) / (counts > 0).sum(axis=1)}
+
     def __str__(self) -> str:
-        return ", ".join(f"{name} {value:.1f}" for name, value in self.summary().items())
+        return self._text({})
+
+    def _text(self, intervals: Mapping[str, tuple[float, float]]) -> str:
+        scores = [
+            f"{name} {value:.1f}{format_interval(intervals, name)}"
+            for name, value in self.summary().items()
+        ]
+        return f"{', '.join(scores)} ({count_examples(self.examples)})"
 
     def warnings(self) -> list[str]:
-        """Return warnings if nearly all predictions are equal or classes have no example."""
-        found = []
+        """Return warnings of few examples, equal predictions and classes without example."""
+        found = reliability_warnings(self.split, self.examples)
         counts = np.bincount(self.predicted, minlength=len(self.classes))
-        if counts.max() > COLLAPSED * len(self.ids) and len(set(self.truth.tolist())) > 1:
+        several = self.examples >= COLLAPSIBLE and len(set(self.truth.tolist())) > 1
+        if several and counts.max() > COLLAPSED * self.examples:
             name = self.classes[int(counts.argmax())]
             found.append(
                 f"warning: {counts.max():,} of {len(self.ids):,} examples of {self.split} are "
@@ -106,7 +148,7 @@ class LabelEvaluation:
 
     def lines(self) -> list[str]:
         """Return the summary that is printed at the end of a run."""
-        return [f"{self.split}: {self}", f"  {self.signature}"]
+        return [f"{self.split}: {self._text(self.intervals())}", f"  {self.signature}"]
 
     def worst(self, count: int) -> list[int]:
         """Return the indices of wrong predictions, the most confident first."""

@@ -51,6 +51,19 @@ def find_version(path: Path) -> Path:
     return found[max(found)]
 
 
+def find_published(folder: Path, info: Mapping[str, object]) -> Path | None:
+    """Return the newest version in a folder if its wordreel.json has these entries."""
+    found = versions(folder)
+    if not found:
+        return None
+    try:
+        own = read_info(found[max(found)])
+    except UserError:  # not of Wordreel
+        return None
+    same = all(own.get(name) == json.loads(json.dumps(value)) for name, value in info.items())
+    return found[max(found)] if same else None
+
+
 def model_name(folder: Path) -> str:
     """Return the name of the model on servers, from its folder of versions.
 

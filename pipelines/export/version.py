@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from pipelines.export.bundle.serving_files import write_serving_files
 from pipelines.export.bundle.verify import refuse_invalid
 from pipelines.export.layout import model_name
 from pipelines.runtime.version import own_version
+
+SCRATCH = ".unpublished-"  # begins the name of the folder in which a version is written
 
 # A batch → rows for the model, and bool `[batch]`, which of them are valid.
 Read = Callable[[tf.Tensor], tuple[Any, tf.Tensor]]
@@ -78,7 +81,8 @@ def write_export(
     name = model_name(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch:
+        remove_unpublished(directory)
+        with tempfile.TemporaryDirectory(dir=directory, prefix=SCRATCH) as scratch:
             folder = Path(scratch, "export")
             assets = []
             for file, write in {**getattr(source, "files", {}), **files}.items():
@@ -95,6 +99,12 @@ def write_export(
     except (OSError, tf.errors.OpError) as error:
         reason = error.message if isinstance(error, tf.errors.OpError) else error.strerror
         raise UserError(f"cannot write the export to {directory}: {reason}") from error
+
+
+def remove_unpublished(directory: Path) -> None:
+    """Remove what processes that were killed have left of versions they did not publish."""
+    for left in directory.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _save(

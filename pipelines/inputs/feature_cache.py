@@ -3,7 +3,8 @@
 Each image is decoded once and passes through a frozen backbone once; every later run reads the
 rows. The frames of clips are images like any other. The folder's name is a hash of all that the
 rows depend on (the dataset's content, the backbone's weights and preprocessing, the image size),
-so a changed encoder never reads a stale cache. An interrupted job resumes where it stopped.
+so a changed encoder never reads a stale cache. The hash is that of the weights which then compute
+the rows, whatever was loaded into the backbone before. An interrupted job resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.common.progress import progress
 from models.backbones.batch_norm_folding import freeze_for_inference
+from models.backbones.factory import fingerprint
 from models.encoder_head import apply_backbone
 from pipelines.config.crop import Box
-from pipelines.preprocessing.resize import decode_image
+from pipelines.preprocessing.images import decode_image
 
-VERSION = 1  # of the decoding and resizing below: raise it when they change
+VERSION = 1  # of features in prepared datasets: raise it when what computes them changes
+CACHE_VERSION = 2  # of all rows in the cache: raise it likewise, or when a key was wrong
 BATCH = 32
 
 Item = TypeVar("Item")  # of an index, such as an id: JSON values
@@ -66,7 +69,6 @@ def cached_rows(
     box: Box | None = None,
     flips: bool = False,
     backbone: keras.Model | None = None,
-    backbone_fingerprint: str = "",
     keep_grid: bool = False,
 ) -> tuple[list[Item], np.ndarray]:
     """Return the rows of images, computing those that are not cached yet.
@@ -79,7 +81,6 @@ def cached_rows(
         flips: whether to store the features of the mirrored image as well.
         backbone: a frozen model of float32 `[batch, size, size, 3]`, 6 channels for pairs; None
             for pixels.
-        backbone_fingerprint: see `models.backbones.factory.fingerprint`.
         keep_grid: whether to keep the rows and columns of its output.
 
     Returns:
@@ -89,7 +90,8 @@ def cached_rows(
         UserError: if the disk is full or the folder cannot be written.
     """
     mirrored = flips and backbone is not None  # pixels are mirrored when they are read
-    key = [VERSION, *images.key, size, mirrored, backbone_fingerprint, keep_grid, *(box or ())]
+    weights = "" if backbone is None else fingerprint(backbone)  # as they are now
+    key = [CACHE_VERSION, *images.key, size, mirrored, weights, keep_grid, *(box or ())]
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     folder = cache / f"{images.name}-{name}"
     try:

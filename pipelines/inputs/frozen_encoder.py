@@ -12,7 +12,7 @@ from data.common.errors import UserError
 from models.backbones.factory import add_pooling, build_backbone, default_image_size, fingerprint
 from models.backbones.names import starts_random
 from pipelines.inputs.feature_cache import VERSION, row_function
-from pipelines.preprocessing.resize import decode_image
+from pipelines.preprocessing.images import decode_image
 
 BATCH = 8  # images in a call: with one thread, activations then stay in the processor's cache
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import keras
+
 from data.common.errors import UserError
 from data.storage.cache import log
 from data.storage.prepared import Stored
+from models.backbones.factory import fingerprint
 from pipelines.inputs.feature_cache import VERSION
 
 
@@ -12,7 +15,7 @@ def can_use_stored_features(
     prepared: Stored,
     *,
     size: int,
-    fingerprint: str,
+    backbone: keras.Model,
     flips: bool,
     fine_tuned: bool,
     pooled: bool = False,
@@ -24,7 +27,7 @@ def can_use_stored_features(
     Args:
         prepared: the dataset.
         size: pixels per side that the backbone takes.
-        fingerprint: of the backbone, up to its grid.
+        backbone: up to its grid.
         flips: whether mirrored images are needed as well.
         fine_tuned: whether the backbone, or its top, is trained, which needs images.
         pooled: whether the mean of a grid is enough.
@@ -38,8 +41,9 @@ def can_use_stored_features(
     if encoder is None:
         return False
     made_by = [encoder[name] for name in ("version", "size", "fingerprint")]
+    now = [VERSION, size, fingerprint(backbone)]
     required = {
-        f"features of this backbone at {size} pixels": made_by != [VERSION, size, fingerprint],
+        f"features of this backbone at {size} pixels": made_by != now,
         "grid cells": encoder["pooled"] and not pooled,
         "mirrored images": flips and not encoder["flips"],
         "cropped frames": cropped,

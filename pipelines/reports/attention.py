@@ -43,7 +43,7 @@ def attention_figure(image: bytes, words: Sequence[str], attention: np.ndarray) 
     """
     expected = f"[words, rows, columns] with {len(words)} words"
     _check(attention, attention.ndim == 3 and len(attention) == len(words), expected)
-    whole = Image.open(io.BytesIO(load_image(image)))
+    whole = Image.open(io.BytesIO(load_image(image))).convert("RGB")
     tile_image = ImageOps.contain(whole, (TILE, TILE))
     tiles = [tile_image, *(_highlight(tile_image, weights) for weights in attention)]
     lines = math.ceil(len(tiles) / COLUMNS)

@@ -46,12 +46,15 @@ def caption_report(evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport
     }
     percent = evaluation.percent_correct
     checked = {} if percent is None else {"fully correct": percent}
+    intervals = {name.replace("_", " "): ends for name, ends in evaluation.intervals().items()}
     return SplitReport(
         evaluation.split,
         checked | dict(scores.corpus),
         evaluation.signature,
         "The best sentence compared with the references, on a scale of 0 to 100. Only scores with "
         "the same signature can be compared.",
+        evaluation.examples,
+        intervals,
         _remarks(evaluation),
         "captions.html",
         details,

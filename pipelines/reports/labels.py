@@ -44,6 +44,8 @@ def label_report(evaluation: LabelEvaluation, preview_of: PreviewOf) -> SplitRep
         evaluation.summary(),
         evaluation.signature,
         "The most probable class compared with the true one, on a scale of 0 to 100.",
+        evaluation.examples,
+        evaluation.intervals(),
         template="labels.html",
         details=details,
     )

@@ -33,6 +33,8 @@ class SplitReport:
     scores: Mapping[str, float]
     signature: str  # what must be equal for scores to be comparable
     hint: str  # what the scores mean
+    examples: int  # that were scored
+    intervals: Mapping[str, tuple[float, float]]  # 95 % confidence intervals, by score
     remarks: Sequence[str] = ()  # sentences below the scores
     # The file in `pipelines/reports/templates` with a macro `details(split)`; empty: scores only.
     template: str = ""

@@ -89,7 +89,7 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
 
     Raises:
         UserError: for a split without examples to score, a model that cannot be built, or the
-            folder of a run on other data.
+            folder of a run on other data or with other pretrained weights.
     """
     task = TASKS[config.task]
     test_splits = check_splits(
@@ -103,7 +103,7 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
                 f"{prepared.name}: no example of {split!r} has a {task.answer} that can be scored"
             )
     source = SOURCES[task.input](config, prepared, folder)
-    check_data(folder, prepared.fingerprint)
+    check_data(folder, {"the dataset": prepared.fingerprint, **source.pins})
     model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
     return Experiment(config, model, source, head, test_splits)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.sharding.prepare import prepare_images
 from data.storage.prepared import StoredImages
-from models.backbones.factory import fingerprint, split_backbone
+from models.backbones.factory import split_backbone
 from models.encoders.image import ImageEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
@@ -36,8 +36,6 @@ class ImageSource(MediaSource[StoredImages, bytes]):
         _, rows, columns, depth = self.backbone.compute_output_shape((1, self.size, self.size, 3))
         self.encoder.build(rows * columns, depth)
         self.preprocessing = ImagePreprocessing(self.size, (rows, columns))
-        self._fingerprint = fingerprint(self.backbone)
-        self._lower_fingerprint = "" if self._lower is None else fingerprint(self._lower)
 
     @staticmethod
     def prepare(config: Config) -> StoredImages:
@@ -59,12 +57,11 @@ class ImageSource(MediaSource[StoredImages, bytes]):
     def _table(self, split: str, fine_tuned: bool) -> ImageTable:
         prepared, flips = self.prepared, self._flips(split)
         frozen = self._lower if fine_tuned else self.backbone
-        frozen_fingerprint = self._lower_fingerprint if fine_tuned else self._fingerprint
         views = 1 + (flips and frozen is not None)
         stored = can_use_stored_features(
             prepared,
             size=self.size,
-            fingerprint=frozen_fingerprint,
+            backbone=self.backbone,
             flips=flips,
             fine_tuned=fine_tuned,
         )
@@ -84,7 +81,6 @@ class ImageSource(MediaSource[StoredImages, bytes]):
             size=self.size,
             flips=flips,
             backbone=frozen,
-            backbone_fingerprint=frozen_fingerprint,
             keep_grid=fine_tuned,
         )
         return ImageTable(tuple(ids), rows, flips, self.augmentation)

@@ -58,8 +58,9 @@ class LabelHead:
         for name in self.classes:
             if not counts[name]:
                 raise UserError(f"{config.train_split!r} has no example of the class {name!r}")
-        with atomic_write(run_dir / "labels.txt") as file:
-            file.write("\n".join(self.classes) + "\n")
+        if not (path := run_dir / "labels.txt").exists():
+            with atomic_write(path) as file:
+                file.write("\n".join(self.classes) + "\n")
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
         self.layer = Classifier(len(self.classes), weights, config.pooling)

@@ -14,7 +14,8 @@ from data.annotations.splits import whole_split
 from data.common.errors import UserError
 from data.storage.cache import data_home
 from data.storage.prepared import Stored
-from models.backbones.factory import build_backbone, default_image_size
+from models.backbones.factory import build_backbone, default_image_size, fingerprint
+from models.backbones.names import starts_random
 from models.layers.rnn import Recurrent
 from pipelines.config.config import Config
 from pipelines.inputs.tables import FrameTable
@@ -64,6 +65,16 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
     @abc.abstractmethod
     def _preview(self, encoded: Encoded) -> Preview:
         """Return the preview of an input for the report."""
+
+    @functools.cached_property
+    def pins(self) -> dict[str, str]:
+        """The weights that the backbone was built with; random ones depend on the seed alone."""
+        name, weights = self.config.backbone, self.config.weights
+        if starts_random(name, weights):
+            return {}
+        # Of a file the configuration counts as well; otherwise it depends on the version of Keras.
+        digest = fingerprint(self.backbone, weights_only=not name.endswith(".keras"))
+        return {f"the weights of the backbone ({name}, {weights})": digest}
 
     def table(self, split: str, epoch: int) -> FrameTable:
         """Return the rows of a whole split: features, or pixels if the backbone is fine-tuned."""

@@ -75,6 +75,10 @@ class Source(Protocol):
     @property
     def prepared(self) -> PreparedDataset: ...  # noqa: D102
     @property
+    def pins(self) -> Mapping[str, str]:
+        """Hashes of what the run reads besides the dataset, such as pretrained weights, by name."""
+
+    @property
     def preprocessing(self) -> Preprocessing: ...  # noqa: D102
 
     def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
@@ -107,8 +111,15 @@ class Evaluation(Protocol):
     def file_name(self) -> str:
         """The default name of the file that `write` writes, `predictions-<split>.*`."""
 
+    @property
+    def examples(self) -> int:
+        """The number of examples that were scored."""
+
     def summary(self) -> dict[str, float]:
         """Return the scores by name."""
+
+    def intervals(self) -> Mapping[str, tuple[float, float]]:
+        """Return the 95 % confidence intervals of scores by name; none of many examples."""
 
     def warnings(self) -> list[str]:
         """Return warnings about the predictions, one line each."""

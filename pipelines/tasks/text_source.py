@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -86,6 +87,7 @@ class TextSource:
         self.encoder.build()
         if affixes is not None:
             self.encoder.affix_numbers.assign(affixes)
+        self.pins: dict[str, str] = {}
         if config.word_vectors is not None:
             self._load_word_vectors(config.word_vectors)
         self.preprocessing = TextPreprocessing(self.vocabulary, config.max_words)
@@ -123,6 +125,10 @@ class TextSource:
         for word, vector in known.items():
             vectors[self.vocabulary.ids[word]] = vector
         self.encoder.embedding.assign(vectors)
+        digest = hashlib.sha256()  # of the vectors as they were read
+        for word in sorted(known):
+            digest.update(word.encode() + b"\n" + known[word].tobytes())
+        self.pins[f"the word vectors of {path}"] = digest.hexdigest()[:16]
         print(f"{path} has vectors of {len(known):,} of {len(self.vocabulary):,} words")
 
     def _table(self, split: str) -> TextTable:

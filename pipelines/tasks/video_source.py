@@ -10,7 +10,7 @@ import numpy as np
 
 from data.sharding.prepare import prepare_clips
 from data.video.prepared import StoredClips
-from models.backbones.factory import add_frame_differences, add_pooling, fingerprint, pool_grid
+from models.backbones.factory import add_frame_differences, add_pooling, pool_grid
 from models.encoders.video import VideoEncoder
 from pipelines.config.config import Config
 from pipelines.config.crop import crop_box
@@ -32,7 +32,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
         """Build the backbone and the encoder; no frame is read yet."""
         del run_dir
         super().__init__(config, prepared)
-        self._grid_fingerprint = fingerprint(self.backbone) if prepared.encoder else ""
+        self._to_grid = self.backbone
         if config.frame_pooling != "spatial+cells":
             self.backbone = add_pooling(self.backbone, spatial=config.frame_pooling == "spatial")
         self._pairs = config.motion == "pixels"
@@ -55,7 +55,6 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
             dropout=config.dropout,
         )
         self.encoder.build(depth, math.prod(cells) if cells else None)
-        self._fingerprint = fingerprint(self.backbone)
 
     @staticmethod
     def prepare(config: Config) -> StoredClips:
@@ -86,7 +85,7 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
         stored = can_use_stored_features(
             prepared,
             size=self.size,
-            fingerprint=self._grid_fingerprint,
+            backbone=self._to_grid,
             flips=flips,
             fine_tuned=fine_tuned,
             pooled=config.frame_pooling == "mean",
@@ -109,7 +108,6 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
             box=box,
             flips=flips,
             backbone=None if fine_tuned else self.backbone,
-            backbone_fingerprint="" if fine_tuned else self._fingerprint,
         )
         names = tuple(name for name, _ in clips)
         return ClipTable(

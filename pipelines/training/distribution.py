@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from pipelines.config.run_directory import DATA
 from pipelines.inputs.batches import Batch
 from pipelines.runtime import cluster
 
@@ -56,13 +57,13 @@ def scope(strategy: tf.distribute.Strategy) -> contextlib.AbstractContextManager
 def writable_folder(run_dir: Path) -> Iterator[Path]:
     """Yield the folder to write to: the run directory, or a temporary copy for all but the chief.
 
-    It has the vocabularies and labels that an earlier start has written.
+    It has the vocabularies, labels and hashes that an earlier start has written.
     """
     if cluster.read().chief:
         yield run_dir
         return
     with tempfile.TemporaryDirectory(prefix="wordreel-") as folder:
-        for path in run_dir.glob("*.txt"):
+        for path in [*run_dir.glob("*.txt"), *run_dir.glob(DATA)]:
             shutil.copy(path, folder)
         yield Path(folder)
 

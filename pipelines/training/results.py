@@ -10,23 +10,21 @@ from pathlib import Path
 from data.annotations.problems import read_report, summary
 from data.common.files import atomic_write
 from data.sharding.datasets import license_of
+from pipelines.export.bundle.serving_files import write_serving_files
+from pipelines.export.layout import find_published
+from pipelines.export.version import remove_unpublished
 from pipelines.reports import page
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.protocols import Evaluation
 
 
-def print_warnings(evaluations: Sequence[Evaluation]) -> list[str]:
-    """Print and return the warnings of evaluations."""
-    warnings = [text for evaluation in evaluations for text in evaluation.warnings()]
-    for text in warnings:
-        print(text)
-    return warnings
-
-
 def write_export(
     experiment: Experiment, folder: Path, evaluations: Sequence[Evaluation], command: str
 ) -> Path:
-    """Write the predictions and the export; return the version's folder."""
+    """Write the predictions and the export; return the version's folder.
+
+    A start that was killed after it had published the version published it for all later ones.
+    """
     for evaluation in evaluations:
         evaluation.write(folder / evaluation.file_name)
     info = {
@@ -35,6 +33,11 @@ def write_export(
         "command": command,
         "licence": license_of(experiment.config.data),
     }
+    trained = {name: info[name] for name in ("config", "metrics")}
+    if (published := find_published(folder / "export", trained)) is not None:
+        remove_unpublished(published.parent)
+        write_serving_files(published)
+        return published
     return experiment.export(folder / "export", info)
 
 
@@ -48,7 +51,10 @@ def write_report(
 ) -> None:
     """Write report.html, with all notes and warnings."""
     problems = experiment.source.prepared.problems
-    notes = [*print_warnings(evaluations), *experiment.source.notes, *experiment.head.notes]
+    warnings = [text for evaluation in evaluations for text in evaluation.warnings()]
+    for text in warnings:
+        print(text)
+    notes = [*warnings, *experiment.source.notes, *experiment.head.notes]
     if problems.exists() and (found := read_report(problems)):
         notes.append(f"Problems in the data: {summary(found)}; see {problems}")
     page.write_report(
@@ -81,6 +87,15 @@ def write_metrics(
     print(text, end="")
 
 
-def _scores(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, float | str]]:
+def _scores(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, object]]:
     """Return the scores of each split, as metrics.json and wordreel.json have them."""
-    return {each.split: {**each.summary(), "signature": each.signature} for each in evaluations}
+    return {
+        each.split: {
+            **each.summary(),
+            "examples": each.examples,
+            "intervals": {name: list(ends) for name, ends in each.intervals().items()},
+            "warnings": each.warnings(),
+            "signature": each.signature,
+        }
+        for each in evaluations
+    }

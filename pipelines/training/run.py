@@ -33,6 +33,8 @@ def run(config: Config, folder: Path, command: str = "") -> None:
     if (folder / "metrics.json").exists():
         print(f"This run is complete; remove {folder} to train it again.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
+        if cluster.read().chief:
+            _note_changes(config, folder)
         return
     strategy = _start(self_critical=config.scst_epochs > 0)
     prepared = prepare(config)
@@ -45,6 +47,14 @@ def run(config: Config, folder: Path, command: str = "") -> None:
     export = write_export(experiment, folder, evaluations, command)
     write_report(experiment, folder, evaluations, history, command, export)
     write_metrics(folder, evaluations, history, export)
+
+
+def _note_changes(config: Config, folder: Path) -> None:
+    """Print what has changed since a complete run began: its data, weights or word vectors."""
+    try:
+        build(config, prepare(config), folder)
+    except UserError as error:
+        print(f"note: the scores above are not of the present data: {error}")
 
 
 def _start(*, self_critical: bool) -> tf.distribute.Strategy:

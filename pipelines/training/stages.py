@@ -11,7 +11,6 @@ import tensorflow as tf
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.training.optimizer import compute_dtype
-from pipelines.training.results import print_warnings
 from pipelines.training.self_critical import SelfCritical
 from pipelines.training.trainer import Trainer, Validate
 
@@ -20,12 +19,16 @@ def train(
     experiment: Experiment, folder: Path, strategy: tf.distribute.Strategy
 ) -> list[dict[str, float]]:
     """Train all stages and load the best weights; return the history."""
+    warned = set[str]()
 
     def validate(epoch: int) -> Mapping[str, float]:
         evaluation = experiment.evaluate(experiment.config.validation_split, epoch)
         print(f"  validation: {evaluation}")
         if epoch:  # after one epoch a model may well predict the same for all
-            print_warnings([evaluation])
+            for text in evaluation.warnings():
+                if text not in warned:
+                    print(text)
+                warned.add(text)
         return evaluation.summary()
 
     steps = experiment.steps_per_epoch()

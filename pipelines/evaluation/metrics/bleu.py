@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
 from pipelines.evaluation.metrics.ngrams import NGram, Tokens, count_ngrams
@@ -39,18 +40,41 @@ def bleu(
         references: at least one tokenized caption per item, in the same order.
         max_order: the longest n-gram.
     """
+    return tuple(float(each) for each in bleu_of(_count(candidates, references, max_order)))
+
+
+def bleu_of(counts: np.ndarray) -> list[np.ndarray]:
+    """Compute BLEU-1 to BLEU-n from counts, `[..., 2 + 2 n]`: lengths, matches, totals."""
+    length, reference_length, *others = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    orders = len(others) // 2
+    ratio = (length + _TINY) / (reference_length + _SMALL)
+    brevity_penalty = np.exp(np.minimum(0.0, 1 - 1 / ratio))
+    scores, product = [], np.ones_like(length)
+    for n in range(1, orders + 1):
+        product = product * (others[n - 1] + _TINY) / (others[orders + n - 1] + _SMALL)
+        scores.append(brevity_penalty * product ** (1 / n))
+    return scores
+
+
+def count_items(
+    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> np.ndarray:
+    """Return the counts of each item for `bleu_of`, int `[items, 10]`; they can be added."""
+    pairs = zip(candidates, references, strict=True)
+    return np.stack([_count([candidate], [texts]) for candidate, texts in pairs])
+
+
+def _count(
+    candidates: Sequence[Sequence[str]],
+    references: Sequence[Sequence[Sequence[str]]],
+    max_order: int = 4,
+) -> np.ndarray:
     metric = BLEU(tokenize="none", smooth_method="none", max_ngram_order=max_order, force=True)
     texts = [[" ".join(tokens) for tokens in item] for item in references]
-    counted = metric.corpus_score(
+    found = metric.corpus_score(
         [" ".join(tokens) for tokens in candidates], reference_streams(texts)
     )
-    ratio = (counted.sys_len + _TINY) / (counted.ref_len + _SMALL)
-    brevity_penalty = math.exp(min(0.0, 1 - 1 / ratio))
-    scores, product = [], 1.0
-    for n, (matched, total) in enumerate(zip(counted.counts, counted.totals, strict=True), 1):
-        product *= (matched + _TINY) / (total + _SMALL)
-        scores.append(brevity_penalty * product ** (1 / n))
-    return tuple(scores)
+    return np.array([found.sys_len, found.ref_len, *found.counts, *found.totals])
 
 
 def reference_streams(references: Sequence[Sequence[str]]) -> list[list[Any]]:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from data.common.errors import UserError
+from pipelines.evaluation.intervals import Intervals, bootstrap
 from pipelines.evaluation.metrics import tokenizer
-from pipelines.evaluation.metrics.bleu import bleu
+from pipelines.evaluation.metrics.bleu import bleu, bleu_of, count_items
 from pipelines.evaluation.metrics.cider import CiderScorer
 from pipelines.evaluation.metrics.coco_results import write_results
 from pipelines.evaluation.metrics.ngrams import Tokens
 from pipelines.evaluation.metrics.rouge import rouge_l
-from pipelines.evaluation.metrics.word_errors import position_accuracies, word_error_rate
+from pipelines.evaluation.metrics.word_errors import (
+    position_accuracies,
+    word_error_rate,
+    word_errors,
+)
 from pipelines.runtime.version import own_version
 
 
@@ -42,6 +50,7 @@ class Scores:
     item_metric: str = "CIDEr-D"
     # Correct words at each position, if all references have one length.
     position_accuracies: Sequence[float] = ()
+    intervals: Callable[[], Intervals] = dict  # computes the 95 % confidence interval of each score
 
     def __str__(self) -> str:
         return "  ".join(f"{name} {value:.1f}" for name, value in self.corpus.items())
@@ -88,19 +97,33 @@ def evaluate_captions(
     cider = CiderScorer(truths)
     cider_d, per_item = cider.score(captions)
     fractions = {f"BLEU-{n}": score for n, score in enumerate(bleu(captions, truths), start=1)}
-    fractions["ROUGE-L"] = float(rouge_l(captions, truths).mean())
-    fractions["CIDEr"], _ = cider.score(captions, variant="CIDEr")
+    rouge = rouge_l(captions, truths)
+    fractions["ROUGE-L"] = float(rouge.mean())
+    fractions["CIDEr"], without_penalty = cider.score(captions, variant="CIDEr")
     fractions["CIDEr-D"] = cider_d
     positions = list[float]()
-    if all(len(texts) == 1 for texts in truths):
-        only = [texts[0] for texts in truths]
+    only = [texts[0] for texts in truths if len(texts) == 1]
+    has_wer = len(only) == len(truths)
+    if has_wer:
         fractions["WER"] = word_error_rate(captions, only)
         positions = position_accuracies(captions, only)
+
+    def resample(weights: np.ndarray) -> Mapping[str, np.ndarray]:
+        counts = weights @ count_items(captions, truths)
+        found = {f"BLEU-{n}": each for n, each in enumerate(bleu_of(counts), start=1)}
+        means = {"ROUGE-L": rouge, "CIDEr": without_penalty, "CIDEr-D": per_item}
+        found |= {name: weights @ each / len(captions) for name, each in means.items()}
+        if has_wer:
+            errors, words = (weights @ word_errors(captions, only)).T
+            found["WER"] = errors / np.maximum(1, words)
+        return {name: 100 * each for name, each in found.items()}
+
     return Scores(
         {name: 100 * value for name, value in fractions.items()},
         dict(zip(candidates, (100 * per_item).tolist(), strict=True)),
         diversity(captions),
         position_accuracies=[100 * value for value in positions],
+        intervals=functools.cache(lambda: bootstrap(len(captions), resample)),
     )
 
 

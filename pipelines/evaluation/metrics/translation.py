@@ -7,6 +7,7 @@ says so.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sacrebleu.metrics.chrf import CHRF
 
 from data.common.files import atomic_write
 from data.media.words import mostly_unspaced, tokenize
+from pipelines.evaluation.intervals import Intervals, wilson
 from pipelines.evaluation.metrics.bleu import reference_streams
 from pipelines.evaluation.metrics.captions import Metrics, Scores, check_ids, diversity
 
@@ -55,7 +57,16 @@ def evaluate_translations(
         name: chrf.sentence_score(text, list(references[name])).score
         for name, text in candidates.items()
     }
-    return Scores(corpus, per_item, diversity(list(words.values())), "chrF2")
+
+    @functools.cache
+    def intervals() -> Intervals:
+        found = {"exact": wilson(corpus["exact"], len(exact))}
+        for name, metric in (("BLEU", bleu), ("chrF2", chrf)):
+            score = metric.corpus_score(texts, streams, n_bootstrap=1000)
+            found[name] = max(0.0, score._mean - score._ci), min(100.0, score._mean + score._ci)
+        return found
+
+    return Scores(corpus, per_item, diversity(list(words.values())), "chrF2", intervals=intervals)
 
 
 def translation_signature(references: Mapping[str, Sequence[str]], search: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 from pipelines.evaluation.metrics.ngrams import Tokens
@@ -15,8 +16,14 @@ def word_error_rate(captions: Sequence[Tokens], references: Sequence[Tokens]) ->
     >>> word_error_rate([["bin", "blue", "at", "f"]], [["bin", "red", "at", "f", "two"]])
     0.4
     """
-    errors = sum(map(Levenshtein.distance, captions, references))
-    return errors / max(1, sum(map(len, references)))
+    errors, words = word_errors(captions, references).sum(axis=0).tolist()
+    return float(errors / max(1, words))
+
+
+def word_errors(captions: Sequence[Tokens], references: Sequence[Tokens]) -> np.ndarray:
+    """Return the errors and the reference words of each item, int `[items, 2]`."""
+    errors = map(Levenshtein.distance, captions, references)
+    return np.array(list(zip(errors, map(len, references), strict=True)))
 
 
 def position_accuracies(captions: Sequence[Tokens], references: Sequence[Tokens]) -> list[float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -62,17 +62,27 @@ def _scores(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a table of the scores of each split and their signatures."""
     if not metrics:
         return "None were recorded."
-    names = [key for key in next(iter(metrics.values())) if key != "signature"]
+    others = ("signature", "intervals", "warnings")
+    names = [key for key in next(iter(metrics.values())) if key not in others]
     rows = [["split", *names], ["---"] * (1 + len(names))]
     for split, scores in metrics.items():
-        values = [scores.get(key) for key in names]
-        rows.append([split, *(f"{v:.1f}" if isinstance(v, float) else str(v) for v in values)])
+        intervals = scores.get("intervals", {})
+        rows.append([split, *(_score(scores.get(key), intervals.get(key)) for key in names)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     signed = [f"`{split}`: `{scores.get('signature', '')}`" for split, scores in metrics.items()]
-    return (
-        f"Scores are on a scale of 0 to 100 (CIDEr: 0 to 1000).\n\n{table}\n\nSignatures: "
-        + "; ".join(signed)
-    )
+    notes = "Scores are on a scale of 0 to 100 (CIDEr: 0 to 1000)."
+    if any(scores.get("intervals") for scores in metrics.values()):
+        notes += " In brackets: 95 % confidence intervals."
+    warnings = [text for scores in metrics.values() for text in scores.get("warnings", ())]
+    notes += "".join(f"\n\n{text}" for text in warnings)
+    return f"{notes}\n\n{table}\n\nSignatures: " + "; ".join(signed)
+
+
+def _score(value: object, interval: Sequence[float] | None) -> str:
+    """Return a score with its confidence interval, if it has one."""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.1f}" + (f" [{interval[0]:.1f}, {interval[1]:.1f}]" if interval else "")
 
 
 def _signature(name: str, signature: Any, info: Mapping[str, Any]) -> str:

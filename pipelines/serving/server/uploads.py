@@ -80,7 +80,10 @@ def _image_problem(images: Iterable[bytes]) -> str:
             start = encoded.lstrip()[:20].lower()
             page = "a web page, " if start.startswith((b"<!doctype", b"<html")) else ""
             return f"this is {page}not an image; supported formats: {IMAGE_FORMATS}"
-    return "the image cannot be decoded: it is truncated or damaged"
+    return (
+        "the image cannot be decoded: it is truncated or damaged, or of a rare form, such as a BMP "
+        "with a color palette; save it as a JPEG or PNG"
+    )
 
 
 def is_clip(start: bytes) -> bool:

@@ -64,9 +64,9 @@ def test_every_dataset_can_be_prepared_or_is_prepared_by_tfds() -> None:
 @pytest.mark.parametrize(
     "words, options",
     [
-        ("", {"max_side": 512}),
-        ("--no-pixels", {"max_side": 512, "plain_side": 1024}),
-        ("--no-pixels --image-size 100", {"max_side": 100, "plain_side": 200}),
+        ("", {"max_side": 512, "version": 2}),
+        ("--no-pixels", {"max_side": 512, "plain_side": 1024, "version": 2}),
+        ("--no-pixels --image-size 100", {"max_side": 100, "plain_side": 200, "version": 2}),
     ],
 )
 def test_without_pixels_photos_may_stay_larger(

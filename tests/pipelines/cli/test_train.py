@@ -223,7 +223,7 @@ def test_a_mistake_is_reported_without_tensorflow(words: list[str]) -> None:
 
 def test_changed_options_of_a_run_are_refused_without_tensorflow(tmp_path: Path) -> None:
     open_run(config_of(), tmp_path)
-    check_data(tmp_path, "content")
+    check_data(tmp_path, {"the dataset": "content"})
     code, out, errors, imported = train("--run-dir", str(tmp_path), "--units", "7")
     assert (code, out) == (2, "")
     assert re.fullmatch(r"wordreel: error: [^\n]+--units was \d+, now 7[^\n]+\n", errors)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,7 @@ def test_options_may_change_until_training_starts(tmp_path: Path) -> None:
     assert open_run(Config(), tmp_path) == tmp_path
     assert Config.from_json((tmp_path / "config.json").read_text()) == Config()
     assert not (tmp_path / "vocabulary.txt").exists()
-    check_data(tmp_path, "content")
+    check_data(tmp_path, {"the dataset": "content"})
     with pytest.raises(UserError, match=r"other options \(--max-bad was 0\.01, now 0\.0\)"):
         open_run(Config(max_bad=0.0), tmp_path)
 
@@ -53,11 +54,37 @@ def test_options_may_change_until_training_starts(tmp_path: Path) -> None:
 def test_changed_data_or_vocabularies_are_refused_by_name(tmp_path: Path) -> None:
     for name in ("vocabulary.txt", "source-vocabulary.txt", "labels.txt"):
         (tmp_path / name).write_text("a\n")
-    check_data(tmp_path, "content")
-    check_data(tmp_path, "content")
+    check_data(tmp_path, {"the dataset": "content"})
+    check_data(tmp_path, {"the dataset": "content"})
     with pytest.raises(UserError, match="other training data: the dataset changed since"):
-        check_data(tmp_path, "other content")
+        check_data(tmp_path, {"the dataset": "other content"})
     (tmp_path / "labels.txt").write_text("b\n")
     (tmp_path / "source-vocabulary.txt").unlink()
     with pytest.raises(UserError, match=r"source-vocabulary\.txt and labels\.txt changed since"):
-        check_data(tmp_path, "content")
+        check_data(tmp_path, {"the dataset": "content"})
+
+
+def test_changed_weights_and_vectors_are_refused_by_name(tmp_path: Path) -> None:
+    pins = {"the dataset": "a", "the weights of the backbone (x)": "b", "the word vectors": "c"}
+    check_data(tmp_path, pins)
+    for name in list(pins)[1:]:
+        with pytest.raises(UserError, match=re.escape(f"training data: {name} changed since")):
+            check_data(tmp_path, {**pins, name: "other"})
+    with pytest.raises(UserError, match="the word vectors changed since"):
+        check_data(tmp_path, {name: pins[name] for name in list(pins)[:2]})
+
+
+def test_a_run_of_an_older_version_pinned_less(tmp_path: Path) -> None:
+    check_data(tmp_path, {"the dataset": "a"})
+    check_data(tmp_path, {"the dataset": "a", "the weights of the backbone": "b"})
+
+
+def test_a_vocabulary_of_a_start_without_training_is_built_again(tmp_path: Path) -> None:
+    open_run(Config(), tmp_path)
+    (tmp_path / "vocabulary.txt").write_text("words of data that were replaced\n")
+    open_run(Config(), tmp_path)
+    assert not (tmp_path / "vocabulary.txt").exists()
+    (tmp_path / "vocabulary.txt").write_text("words\n")
+    check_data(tmp_path, {"the dataset": "a"})
+    open_run(Config(), tmp_path)
+    assert (tmp_path / "vocabulary.txt").exists()

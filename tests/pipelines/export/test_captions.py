@@ -21,7 +21,8 @@ from models.search.beam_search import beam_search
 from models.search.hypotheses import Hypotheses
 from models.search.sampling import greedy
 from pipelines.export.captions import SIGNATURES, export
-from pipelines.preprocessing.resize import decode_image
+from pipelines.export.version import SCRATCH
+from pipelines.preprocessing.images import decode_image
 from tests.support.tiny.captioner import (
     GRID,
     OPTIONS,
@@ -267,6 +268,7 @@ def test_a_vocabulary_of_another_size_is_refused(models: Any, tmp_path: Path) ->
 
 
 def test_a_full_disk_leaves_no_version(models: Any, tmp_path: Path) -> None:
+    (tmp_path / f"{SCRATCH}x7" / "export").mkdir(parents=True)  # of a process that was killed
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:

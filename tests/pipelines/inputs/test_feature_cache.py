@@ -23,7 +23,7 @@ from models.heads.sequence_decoder import SequenceDecoder
 from pipelines.config.crop import Box
 from pipelines.inputs import feature_cache
 from pipelines.inputs.feature_cache import row_function
-from pipelines.preprocessing.resize import decode_image
+from pipelines.preprocessing.images import decode_image
 from tests.support.cached_images import image_table as table
 
 SIZE = 32
@@ -73,9 +73,7 @@ def test_pixels_are_what_decoding_gives(tmp_path: Path) -> None:
 
 def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) -> None:
     net = backbone()
-    found = table(
-        dataset(), tmp_path, size=SIZE, flips=True, backbone=net, backbone_fingerprint="a"
-    )
+    found = table(dataset(), tmp_path, size=SIZE, flips=True, backbone=net)
     assert found.rows.shape == (70, 2, 16, 5)
     image = tf.cast(decode_image(png(40), SIZE), tf.float32)
     for view, pixels in enumerate((image, image[:, ::-1])):
@@ -93,7 +91,6 @@ def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path)
         flips=True,
         backbone=lower,
         keep_grid=True,
-        backbone_fingerprint="a",
     )
     encoder = ImageEncoder(6, 0.0)
     encoder.build(4, 128)
@@ -116,15 +113,30 @@ def test_rows_are_computed_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"size": 16}, {"backbone_fingerprint": "b"}, {"flips": True}, {"prepared": "other"}],
+    [{"size": 16}, {"backbone": backbone(2)}, {"flips": True}, {"prepared": "other"}],
 )
 def test_what_changes_the_rows_changes_the_cache(tmp_path: Path, change: dict[str, Any]) -> None:
-    options: dict[str, Any] = {"size": SIZE, "backbone_fingerprint": "a", "backbone": backbone()}
+    options: dict[str, Any] = {"size": SIZE, "backbone": backbone()}
     table(dataset(), tmp_path, **options)
     prepared = dataset(fingerprint=change.pop("prepared", "f"))
     table(prepared, tmp_path, **{**options, **change})
     assert InMemory.read > 0
     assert len([path for path in tmp_path.iterdir() if path.is_dir()]) == 2
+
+
+def test_rows_have_the_key_of_the_weights_that_computed_them(tmp_path: Path) -> None:
+    """Also if a checkpoint replaces the weights after the backbone was built."""
+    first, second = backbone(1), backbone(2)
+    expected = {seed: net.get_weights() for seed, net in ((1, first), (2, second))}
+    first.set_weights(expected[2])  # as restoring a checkpoint does
+    poisoned = table(dataset(), tmp_path, size=SIZE, backbone=first)
+    right = table(dataset(), tmp_path / "alone", size=SIZE, backbone=second)
+    np.testing.assert_array_equal(poisoned.rows, right.rows)
+    first.set_weights(expected[1])
+    clean = table(dataset(), tmp_path, size=SIZE, backbone=first)
+    again = table(dataset(), tmp_path / "clean", size=SIZE, backbone=backbone(1))
+    np.testing.assert_array_equal(clean.rows, again.rows)
+    assert np.abs(clean.rows - right.rows).max() > 1
 
 
 def test_an_interrupted_job_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,6 @@ def test_stored_features_are_those_that_training_would_compute(
         size=32,
         flips=flips,
         backbone=own.backbone,
-        backbone_fingerprint="fresh",
     )
     assert sorted(stored.ids) == sorted(fresh.ids)
     assert stored.rows.shape == fresh.rows.shape == (len(fresh.ids), 1 + flips, 16, 5)

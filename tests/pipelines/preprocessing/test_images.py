@@ -15,10 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from data.media.image_headers import (
+    MAX_PARTS,
+    MAX_SCANS,
+    MAX_TEXTS,
+    apply_orientation,
+    orientation,
+)
 from data.media.images import _to_rgb
-from pipelines.preprocessing.image_headers import MAX_PARTS, MAX_SCANS, MAX_TEXTS, orientation
-from pipelines.preprocessing.images import decode_or_flag
-from pipelines.preprocessing.resize import apply_orientation, decode_image
+from pipelines.preprocessing.images import decode_image, decode_or_flag
 from tests.support.tiny.captioner import encode, png_chunk, smooth_image
 
 SIZE, FEW = 24, 400

@@ -110,9 +110,10 @@ def test_one_label_for_all_and_a_class_without_examples_are_reported() -> None:
     collapsed, absent = scored(["a", "b", "c"], [0, 1] * 50, [1] * 100).warnings()
     assert "100 of 100 examples of test are predicted as b" in collapsed
     assert absent == "warning: no example of c in test"
-    (absent,) = scored(list("abcdefghijklmn"), [0, 1], [0, 1]).warnings()
+    few, absent = scored(list("abcdefghijklmn"), [0, 1], [0, 1]).warnings()
+    assert few.startswith("warning: test has only 2 examples: its scores mean little")
     assert absent == "warning: no example of c, d, e, f, g, h, i, j, k, l and 2 more in test"
-    assert scored(["a", "b"], [0, 1], [0, 1]).warnings() == []
+    assert scored(["a", "b"], [0, 1] * 15, [0, 1] * 15).warnings() == []
 
 
 def test_the_worst_mistakes_are_the_most_confident() -> None:

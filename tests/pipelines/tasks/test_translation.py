@@ -213,7 +213,8 @@ def test_evaluate_repeats_the_scores_of_the_run(
     export = trained.experiment.export(tmp_path / "export", own)
     assert main.run(["evaluate", str(export), "--out", str(tmp_path / "said.tsv")]) == 0
     out = capsys.readouterr().out
-    assert f"pairs validation: {trained.evaluation.scores}\n{trained.evaluation.signature}\n" in out
+    scores = trained.evaluation.lines()[0]
+    assert f"pairs {scores}\n{trained.evaluation.signature}\n" in out
     rows = (tmp_path / "said.tsv").read_text(encoding="utf-8").splitlines()
     best = {name: found.captions[0] for name, found in trained.evaluation.predictions.items()}
     assert rows == [f"{name}\t{text}" for name, text in best.items()]

@@ -27,6 +27,8 @@ from pipelines.training.trainer import Trainer
 from tests.support.paths import ROOT
 from tests.support.tiny import trainer as tiny_trainer
 
+EPOCHS = 8  # of two workers against one: rounding errors grow with the steps
+
 
 def begin(run_dir: Path, **options: Any) -> Trainer:
     """Return a trainer of a model without dropout: where a row falls must not matter."""
@@ -50,7 +52,7 @@ def main(run_dir: str) -> None:
 
     pipelines.training.trainer.SAVE_EVERY = 0.0
     with distribution.restart_if_worker_lost():
-        it = begin(Path(run_dir))
+        it = begin(Path(run_dir), epochs=EPOCHS)
         it.fit(tiny_trainer.batches, lambda _: tiny_trainer.weight_sum(it), "score")
         print(json.dumps(it.history))
 
@@ -97,14 +99,15 @@ def test_two_processes_one_of_them_killed_learn_what_one_does(tmp_path: Path) ->
     other = start(together, ports, 1)
     histories = [json.loads(process.communicate()[0]) for process in (chief, other)]
     assert (chief.returncode, other.returncode) == (0, 0)
-    one = begin(tmp_path / "one")
+    one = begin(tmp_path / "one", epochs=EPOCHS)
     one.fit(tiny_trainer.batches, lambda _: tiny_trainer.weight_sum(one), "score")
     assert histories[0] == histories[1]
+    assert len(one.history) == EPOCHS
     for found, right in zip(histories[0], one.history, strict=True):
-        assert found["loss"] == pytest.approx(right["loss"], abs=1e-5)
-        assert found["score"] == pytest.approx(right["score"], abs=1e-3)
+        assert found["loss"] == pytest.approx(right["loss"], abs=1e-4)
+        assert found["score"] == pytest.approx(right["score"], abs=1e-2)
     # Whoever has more time may go on with what the two have learned, alone.
-    assert begin(together).history == histories[0]
+    assert begin(together, epochs=EPOCHS).history == histories[0]
 
 
 def test_parts_taken_one_after_the_other_learn_what_the_whole_does(tmp_path: Path) -> None:

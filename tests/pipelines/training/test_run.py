@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,16 +12,21 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import keras
 import pytest
 import tensorflow as tf
 
 from data.common.errors import UserError
+from models.backbones.factory import build_backbone
 from pipelines.cli.train import parse
 from pipelines.config.config import Config
 from pipelines.config.run_directory import open_run
 from pipelines.evaluation.metrics.captions import evaluate_captions
-from pipelines.tasks.assembly import build, check_splits, prepare
+from pipelines.export.version import SCRATCH
+from pipelines.tasks.assembly import build, check_splits, load_run, prepare
 from pipelines.tasks.caption_head import CaptionHead
+from pipelines.tasks.protocols import PreparedDataset
+from pipelines.training import run as training_run
 from pipelines.training.run import run
 from tests.support.paths import ROOT
 from tests.support.source_files import fill, jpeg
@@ -99,6 +105,45 @@ def test_a_complete_run_only_prints_its_result(
     assert not (folder / "export" / "2").exists()
 
 
+def test_a_complete_run_reports_that_its_data_have_changed(
+    folder: Path,
+    config: Config,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def changed(config: Config) -> PreparedDataset:
+        return dataclasses.replace(prepare(config), fingerprint="other")  # type: ignore[type-var]
+
+    run(config, open_run(config, folder))
+    assert "note:" not in capsys.readouterr().out
+    monkeypatch.setattr(training_run, "prepare", changed)
+    run(config, open_run(config, folder))
+    printed = capsys.readouterr().out
+    assert "This run is complete" in printed
+    assert "note: the scores above are not of the present data" in printed
+    assert "the dataset changed since" in printed
+
+
+def test_a_run_that_was_killed_after_publishing_publishes_nothing_new(
+    folder: Path, words: list[str], tmp_path: Path
+) -> None:
+    metrics = (folder / "metrics.json").read_text()
+    left_out = shutil.ignore_patterns("metrics.json", ".lock")  # this process holds the lock
+    folder = shutil.copytree(folder, tmp_path / "killed", ignore=left_out)
+    (folder / "export" / f"{SCRATCH}x").mkdir()
+    command = [sys.executable, "train.py", *words, "--run-dir", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert not (folder / "export" / f"{SCRATCH}x").exists()
+    assert [path.name for path in (folder / "export").iterdir() if path.name.isdigit()] == ["1"]
+    assert (folder / "metrics.json").read_text() == metrics
+    scores = json.loads(metrics)["splits"]["test"]
+    assert scores["examples"] == 4 and len(scores["intervals"]["BLEU-4"]) == 2
+    assert "test has only 4 examples" in scores["warnings"][0]
+    card = (folder / "export" / "README.md").read_text(encoding="utf-8")
+    for text in ((folder / "report.html").read_text(encoding="utf-8"), card):
+        assert "its scores mean little" in text and "95 % confidence intervals" in text
+
+
 def test_other_options_do_not_mix_into_a_run(folder: Path, config: Config) -> None:
     other = dataclasses.replace(config, units=32)
     with pytest.raises(UserError, match=r"--units was 16, now 32.*another --run-dir"):
@@ -145,6 +190,47 @@ def test_a_changed_vocabulary_is_refused(tmp_path: Path, config: Config) -> None
     words.write_text(words.read_text() + "another\n")
     with pytest.raises(UserError, match=r"other training data: vocabulary\.txt changed"):
         build(config, prepare(config), tmp_path)
+
+
+def save_backbone(path: Path, seed: int) -> None:
+    keras.utils.set_random_seed(seed)
+    layers = [keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 8, 8)]
+    keras.Sequential(layers).save(path)
+
+
+def test_other_weights_of_the_backbone_are_refused(tmp_path: Path, config: Config) -> None:
+    """Also where only a checkpoint would hide them: when a frozen run resumes or is opened."""
+    path, folder = tmp_path / "cur.keras", tmp_path / "run"
+    save_backbone(path, 1)
+    frozen = dataclasses.replace(config, backbone=str(path), fine_tune_from=None)
+    folder.mkdir()
+    (folder / "config.json").write_text(frozen.to_json())
+    experiment = build(frozen, prepare(frozen), folder)
+    save_backbone(path, 1)  # written again, the same weights
+    tf.train.Checkpoint(model=experiment.model).save(str(folder / "best" / "ckpt"))
+    load_run(folder)
+    save_backbone(path, 2)
+    refused = r"the weights of the backbone \(.*cur\.keras.*changed"
+    with pytest.raises(UserError, match=refused):
+        build(frozen, prepare(frozen), folder)
+    with pytest.raises(UserError, match=refused):
+        load_run(folder)
+    weights = dataclasses.replace(config, weights=str(tmp_path / "a.weights.h5"))
+    for seed in (1, 2):
+        keras.utils.set_random_seed(seed)
+        build_backbone("small-cnn", image_size=32).save_weights(tmp_path / "a.weights.h5")
+        if seed == 1:
+            build(weights, prepare(weights), tmp_path / "other")
+    with pytest.raises(UserError, match=r"weights of the backbone \(small-cnn, .*a\.weights\.h5"):
+        build(weights, prepare(weights), tmp_path / "other")
+
+
+def test_random_weights_are_not_pinned(tmp_path: Path, config: Config) -> None:
+    build(config, prepare(config), tmp_path)
+    assert set(json.loads((tmp_path / "data.json").read_text())) == {
+        "the dataset",
+        "vocabulary.txt",
+    }
 
 
 @pytest.mark.parametrize("count, monitor", [(1, "ROUGE-L"), (2, "CIDEr-D")])

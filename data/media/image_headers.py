@@ -1,4 +1,4 @@
-"""Read the header of an image in TensorFlow ops, before any decoding.
+"""Read and decode an image in TensorFlow ops: the one rule of datasets and exports.
 
 The markers of a JPEG are those of its standard (ITU-T T.81, annex B); the orientation tag is that
 of Exif 2.3, in TIFF 6.0's layout.
@@ -13,7 +13,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 _HEAD = 2048  # bytes; a BMP's header with its palette is the longest header read here
-_EXIF_HEAD = 1 << 17  # bytes; EXIF comes first, in a segment of at most 64 KB
 # Parts of a file that are skipped one by one; a malicious file can have millions of one byte each.
 MAX_PARTS = 4096
 MAX_SCANS = 64  # of a JPEG; each can visit all pixels again and takes only 80 bytes
@@ -25,7 +24,7 @@ _SOUGHT = [int.from_bytes(name) for name in (b"tRNS", b"IDAT")]
 _GRAPHIC_CONTROL = 0xF9  # a GIF's extension that names its transparent color
 _EXIF = b"Exif\0\0"
 _APP1, _SCAN = 0xE1, 0xDA  # JPEG markers: of EXIF, of the first scan
-_ORIENTATION, _SHORT = 0x0112, 3
+_ORIENTATION, _SHORT, _LONG = 0x0112, 3, 4
 
 
 class Header(NamedTuple):
@@ -69,9 +68,8 @@ def read_header(encoded: tf.Tensor) -> Header:
 
 def orientation(jpeg: tf.Tensor) -> tf.Tensor:
     """Return the EXIF orientation of a JPEG, int32 scalar; 1, upright, without valid EXIF."""
-    has_exif = tf.size(tf.strings.split(tf.strings.substr(jpeg, 0, _EXIF_HEAD), _EXIF)) > 1
     # Most JPEGs have none, and walking through their segments takes longer than decoding them.
-    return tf.cond(has_exif, lambda: _orientation(to_bytes(jpeg, _EXIF_HEAD)), lambda: 1)
+    return tf.cond(_count(jpeg, _EXIF) > 0, lambda: _orientation(to_bytes(jpeg)), lambda: 1)
 
 
 def to_bytes(encoded: tf.Tensor, limit: int = -1) -> tf.Tensor:
@@ -109,10 +107,11 @@ def _orientation(data: tf.Tensor) -> tf.Tensor:
     big = number(data, start, 1) == ord("M")  # "MM"; "II": the least significant byte first
     directory = start + number(data, start + 4, 4, big)
     entries = directory + 2 + 12 * tf.range(number(data, directory, 2, big))
-    found = (number(data, entries, 2, big) == _ORIENTATION) & (
-        number(data, entries + 2, 2, big) == _SHORT
-    )
-    value = tf.reduce_max(tf.where(found, number(data, entries + 8, 2, big), 0))
+    kind = number(data, entries + 2, 2, big)
+    short, long = (number(data, entries + 8, width, big) for width in (2, 4))
+    values = tf.where(kind == _SHORT, short, tf.where(kind == _LONG, long, 0))
+    found = number(data, entries, 2, big) == _ORIENTATION
+    value = tf.reduce_max(tf.where(found, values, 0))
     valid = (number(data, start + 2, 2, big) == 42) & (value >= 1) & (value <= 8)
     return tf.cast(tf.where(valid, value, 1), tf.int32)
 
@@ -128,9 +127,13 @@ def _exif_start(data: tf.Tensor) -> tf.Tensor:
         segment = (number(data, at, 1) == 0xFF) & (number(data, at + 1, 1) != _SCAN)
         return segment & ~is_exif(at)
 
+    def after(at: tf.Tensor) -> list[tf.Tensor]:
+        fill = number(data, at + 1, 1) == 0xFF  # any number of these may precede a marker
+        return [tf.where(fill, at + 1, at + 2 + number(data, at + 2, 2))]
+
     (at,) = tf.while_loop(
         is_other,
-        lambda at: [at + 2 + number(data, at + 2, 2)],
+        after,
         [tf.constant(2, tf.int64)],
         maximum_iterations=MAX_PARTS,
     )
@@ -166,19 +169,23 @@ def _chunk(png: tf.Tensor) -> tf.Tensor:
 
 
 def _bmp(encoded: tf.Tensor) -> Header:
-    """Read a BMP's header; TensorFlow decodes 8-bit ones as gray: a color palette is not valid."""
+    """Read a BMP's header; a compressed one, or one with a color palette, is not valid.
+
+    TensorFlow decodes 8 bits as gray, and compressed pixels as plain ones.
+    """
     head = to_bytes(encoded, _HEAD)
     sides = number(head, [18, 22], 4, big=False)
     width, height = tf.unstack(tf.minimum(sides, (1 << 32) - sides))  # negative: rows from the top
     palette = 14 + number(head, 14, 4, big=False)
     grays = tf.range(256, dtype=tf.int64)
     gray = tf.reduce_all(number(head, palette + 4 * grays, 3) == 0x010101 * grays)
-    valid = gray | (number(head, 28, 2, big=False) != 8)
+    plain = (number(head, 14, 4, big=False) >= 40) & (number(head, 30, 4, big=False) == 0)
+    valid = plain & (gray | (number(head, 28, 2, big=False) != 8))
     return Header(encoded, tf.where(valid, height * width, 0))
 
 
 def _gif(encoded: tf.Tensor) -> Header:
-    """Cut a GIF after its first frame; the size is that of the frame, not of the screen.
+    """Cut a GIF after its first frame; one that does not fill the screen is not valid.
 
     All loops share `left`, the number of parts that may still be skipped; at 0 they stop.
     """
@@ -196,7 +203,8 @@ def _gif(encoded: tf.Tensor) -> Header:
         skip_extension,
         [colors, none, tf.constant(MAX_PARTS)],
     )
-    width, height = tf.unstack(number(data, tf.stack([frame + 5, frame + 7]), 2, big=False))
+    place = number(data, frame + tf.constant([1, 3, 5, 7], tf.int64), 2, big=False)
+    width, height = place[2], place[3]
     own_colors = _palette(data, frame + 9)
     end, left = _after_blocks(data, frame + 10 + own_colors + 1, left)
     first = tf.strings.substr(encoded, tf.zeros_like(end), end) + ";"
@@ -209,7 +217,9 @@ def _gif(encoded: tf.Tensor) -> Header:
         lambda: _replace(_replace(first, control + 3, b"\0"), entry, b"\xff\xff\xff"),
         lambda: first,
     )
-    return Header(first, tf.where(left > 0, height * width, 0))
+    screen = tf.concat([[0, 0], number(data, [6, 8], 2, big=False)], axis=0)
+    fills = tf.reduce_all(place == screen)
+    return Header(first, tf.where(fills & (left > 0), height * width, 0))
 
 
 def _replace(text: tf.Tensor, at: tf.Tensor, new: bytes) -> tf.Tensor:
@@ -245,3 +255,45 @@ def _after_blocks(data: tf.Tensor, at: tf.Tensor, left: tf.Tensor) -> tuple[tf.T
 
 def _unknown(encoded: tf.Tensor) -> Header:
     return Header(encoded, tf.constant(0, tf.int64))
+
+
+def decode_pixels(encoded: tf.Tensor, transparent: tf.Tensor | bool = False) -> tf.Tensor:
+    """Decode an image, uint8 `[height, width, 3]`; transparent pixels become white.
+
+    Args:
+        encoded: scalar string: JPEG, PNG, GIF (first frame) or BMP.
+        transparent: whether it is a PNG with transparent pixels, bool scalar.
+    """
+    image = tf.cond(
+        tf.convert_to_tensor(transparent),
+        lambda: _on_white(tf.io.decode_png(encoded, channels=4)),
+        lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+    )
+    image.set_shape([None, None, 3])
+    return image
+
+
+def _on_white(image: tf.Tensor) -> tf.Tensor:
+    """Blend an RGBA image, uint8 `[height, width, 4]`, with white; return `[height, width, 3]`."""
+    # 16 bits suffice: 255 · 255 + 127. Floats would take twice the memory.
+    colors, alpha = tf.cast(image[..., :3], tf.uint16), tf.cast(image[..., 3:], tf.uint16)
+    return tf.cast((alpha * colors + (255 - alpha) * 255 + 127) // 255, tf.uint8)
+
+
+def apply_orientation(image: tf.Tensor, orientation: tf.Tensor | int) -> tf.Tensor:
+    """Apply the EXIF orientation, int32 scalar, 1 (upright) to 8, to `[height, width, channels]`.
+
+    It is cheaper after resizing to a square than before, with the same result.
+    """
+    orientation = tf.convert_to_tensor(orientation)
+    for needed, turn in (
+        (orientation >= 5, lambda image: tf.transpose(image, [1, 0, 2])),
+        (_is_any(orientation, 2, 3, 6, 7), lambda image: image[:, ::-1]),
+        (_is_any(orientation, 3, 4, 7, 8), lambda image: image[::-1]),
+    ):  # most images need none of it, and applying it takes longer than resizing
+        image = tf.cond(needed, functools.partial(turn, image), lambda same=image: same)
+    return image
+
+
+def _is_any(value: tf.Tensor, *values: int) -> tf.Tensor:
+    return tf.reduce_any(value == tf.constant(values, value.dtype))
