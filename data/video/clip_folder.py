@@ -82,8 +82,8 @@ def read_clip_folder(source: Path) -> Annotations:
     if not tables and (other := find_table(source, "caption or label file", CLIP_TABLES)):
         tables = [other]
     folder = find(source, CLIP_FOLDERS, folder=True)
-    if not tables and (rows := read_coco_json(source)):
-        return assemble(rows, scan_clips(folder or source), held_out=("validation", "test"))
+    if not tables and (found_json := read_coco_json(source)):
+        return assemble(found_json, scan_clips(folder or source), held_out=("validation", "test"))
     if not tables:
         if folder and not any(path.is_dir() for path in folder.iterdir()):
             raise nothing_found(source, "caption or label file", CLIP_TABLES)

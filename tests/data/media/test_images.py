@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -231,22 +230,6 @@ def test_a_truncated_image_is_rejected(form: str) -> None:
     for tenth in range(10):
         with pytest.raises(BadImage):
             load_image(data[: len(data) * tenth // 10])
-
-
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2}])
-def test_a_jpeg_without_its_end_marker_is_used(options: dict[str, Any], tmp_path: Path) -> None:
-    for seed in range(4):
-        data = encode(smooth(seed, 70 + seed, 50), **options)
-        for end in (len(data) - 2, len(data) - 1):
-            assert load_image(data[:end]) == data
-        for end in (len(data) // 2, len(data) - 9):
-            with pytest.raises(BadImage, match="cut short"):
-                load_image(data[:end])
-        (tmp_path / "whole.jpg").write_bytes(data)
-        (tmp_path / "cut.jpg").write_bytes(data[:-2])
-        assert load_file(tmp_path / "whole.jpg", 512) == (data, [])
-        stored, remarks = load_file(tmp_path / "cut.jpg", 512)
-        assert (stored, remarks) == (data, ["the end marker of the JPEG is missing"])
 
 
 @pytest.mark.parametrize(("side", "million"), [(30_000, "900"), (12_000, "144"), (9_000, "81")])
