@@ -224,7 +224,8 @@ class UpDownCell(_DecoderCell):
         projected += matmul(state.language.h, self.feedback_kernel)
         attend = self.attend.step(projected, state.attend)
         context, weights = self.attention(attend.h, cache.keys, cache.values, cache.mask)
-        language = self.language(tf.concat([context, attend.h], axis=-1), state.language)
+        inputs = self.language.project(tf.concat([context, attend.h], axis=-1))
+        language = self.language.step(inputs, state.language)
         return language.h, UpDownState(attend, language), weights
 
 

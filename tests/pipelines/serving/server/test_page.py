@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data.media.words import SPACING
 from tests.support.page_in_browser import (
     LIT,
     OVERLAY,
@@ -169,7 +170,9 @@ def test_a_translation_shows_the_attention_to_source_words(page: Any, server: Se
         "[...document.querySelectorAll('#source span')].map((each) => Number("
         "each.style.getPropertyValue('--share')))"
     )
-    attention = np.array(outputs["attention"][0][0][0])[: len(tokens)]
+    words = server.ask("/wordreel/models/pairs/words")[2]
+    shown = [words[token] not in SPACING for token in outputs["tokens"][0][0]]
+    attention = np.array(outputs["attention"][0][0][shown.index(True)])[: len(tokens)]
     np.testing.assert_allclose(shares, attention / attention.max(), atol=1e-4)
 
 
