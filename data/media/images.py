@@ -65,7 +65,7 @@ def load_image(
     if data.startswith(LFS_POINTER):
         raise BadImage("a pointer of Git LFS, not the image: run `git lfs pull`")
     found = _decode_as_export(data, max_side, plain_side or max_side)
-    if found is None and (whole := _with_end(data)) is not None:
+    if (found is None or lacks_end(data)) and (whole := _with_end(data)) is not None:
         found = _decode_as_export(whole, max_side, plain_side or max_side)
     if isinstance(found, bytes):
         return found
@@ -206,7 +206,11 @@ def read_file(path: Path, place: str = "") -> bytes:
 
 def lacks_end(data: bytes) -> bool:
     """Return whether a file is a JPEG without its end marker."""
-    return data.startswith(b"\xff\xd8") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
+    at = 2
+    while data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] != b"\xda":  # not the scan yet
+        fill = data[at + 1 : at + 2] == b"\xff"
+        at += 1 if fill else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return data.startswith(_JPEG) and _END not in data[at:]  # cameras may append other data
 
 
 def _has_orientation(image: Image.Image) -> bool:

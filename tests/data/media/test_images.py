@@ -313,6 +313,7 @@ def test_a_jpeg_without_its_end_marker_is_whole_and_any_other_cut_is_not(
     pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
     Image.fromarray(pixels).resize((120, 90)).save(buffer, "JPEG", **options)
     whole = buffer.getvalue()
+    assert not lacks_end(whole) and not lacks_end(whole + b"other data" * 99)
     for missing in (1, 2):
         assert lacks_end(whole[:-missing])
         assert load_image(whole[:-missing]) == whole

@@ -46,7 +46,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def run(cell: Any, inputs: np.ndarray, state: Any) -> Any:
     """Run a recurrent cell, which test_cells.py compares with its own equations."""
-    return cell(tf.constant(inputs, tf.float32), state)
+    return cell.step(cell.project(tf.constant(inputs, tf.float32)), state)
 
 
 def attend(attention: Any, query: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
