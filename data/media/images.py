@@ -153,11 +153,12 @@ def _with_end(data: bytes) -> bytes | None:
         if height * width > MAX_PIXELS:
             return None
         # Where pixels are missing, the decoder takes any further bytes for them.
-        more = (b"", 64 * b"\x5a")
-        short, long = (tf.io.decode_jpeg(body + extra + _END) for extra in more)
+        more = (b"", 64 * b"\x5a", 64 * b"\xa5")
+        first, *others = (tf.io.decode_jpeg(body + extra + _END) for extra in more)
     except tf.errors.InvalidArgumentError:
         return None
-    return body + _END if bool(tf.reduce_all(short == long)) else None
+    same = all(bool(tf.reduce_all(first == other)) for other in others)
+    return body + _END if same else None
 
 
 def _opens_with_pillow(jpeg: bytes) -> bool:
