@@ -20,8 +20,8 @@ from data.media.words import tokenize
 MAX_WORDS = 200
 # Suffixes of files that stand beside images and clips.
 NOT_MEDIA = frozenset(
-    ("", ".csv", ".gz", ".html", ".json", ".jsonl", ".md", ".parquet", ".tar", ".token", ".tsv",
-     ".txt", ".xml", ".yaml", ".yml", ".zip")
+    ("", ".align", ".csv", ".gz", ".html", ".json", ".jsonl", ".md", ".parquet", ".tar", ".token",
+     ".tsv", ".txt", ".xml", ".yaml", ".yml", ".zip")
 )  # fmt: skip
 SUGGESTIONS, MANY_FILES = 3, 20_000  # similar names are slow to find
 
