@@ -290,7 +290,7 @@ def test_translations_come_back_side_by_side(tmp_path: Path, made: None) -> None
         (source / f"{split}.en").write_text("\n".join(lines))
         (source / f"{split}.de").write_text("\n".join(f"{german[t.split()[0]]} 狗" for t in lines))
     summary = prepare("pairs", str(source), tmp_path / "out", options={"languages": "de-en"})
-    assert "3 texts of 2 to 2 words" in summary and "1 translations of 2 to 2 words" in summary
+    assert "train 3, validation 1 pairs" in summary
     stored = prepare_texts("prepared", tmp_path / "out", pairs=True)
     plain = prepare_texts("pairs", source, languages="de-en", data_dir=tmp_path / "home")
     for split in ("train", "validation"):
