@@ -35,7 +35,7 @@ def wilson(percent: float, examples: int) -> tuple[float, float]:
 
     >>> low, high = wilson(100.0, 3)
     >>> round(low, 1), round(high, 1)
-    (43.8, 100.0)
+    (43.9, 100.0)
     """
     share, z2 = percent / 100, _Z**2 / examples
     middle = (share + z2 / 2) / (1 + z2)
