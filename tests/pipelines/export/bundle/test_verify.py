@@ -195,7 +195,7 @@ def test_an_export_that_fails_a_check_is_not_published(tmp_path: Path) -> None:
         }
 
     model: Any = SimpleNamespace(weights=[])
-    source: Any = SimpleNamespace(write_assets=lambda folder: [], description=dict)
+    source: Any = SimpleNamespace(description=dict)
     functions = {"serving_default": label_with_batch_size}
     with pytest.raises(UserError, match=r"not published.*: outputs independent of the batch: "):
         write_export(tmp_path / "export", model, source, functions, {}, {})
