@@ -11,8 +11,10 @@ import pytest
 from tests.support.paths import SHARED_DATA
 from tests.support.shared_folder import build_once
 
-# A slow machine must not fail a test.
-hypothesis.settings.register_profile("wordreel", deadline=None)
+# The same examples in each run, on a slow machine too: only a change of the code fails a test.
+# `--hypothesis-profile=search` tries new ones.
+hypothesis.settings.register_profile("wordreel", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("wordreel")
 
 

@@ -19,7 +19,8 @@ WORDS = st.lists(st.text("abcdeéß'-", min_size=1, max_size=6), min_size=1, max
 def test_tokens_are_unchanged_by_tokenizing_them_again(text: str) -> None:
     tokens = tokenize(text)
     assert tokenize(" ".join(tokens)) == tokens
-    assert all(token and not set(token) & {*" \t\n", *".,;:!?"} for token in tokens)
+    for token in tokens:
+        assert token.split() == [token] and token.strip(".,;:!?")  # "0.0" is one word
 
 
 @given(st.text())
