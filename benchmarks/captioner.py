@@ -28,13 +28,13 @@ from data.media.words import tokenize
 from models.encoder_head import EncoderHead, apply_backbone
 from models.encoders.image import ImageEncoder
 from models.heads.sequence_decoder import SequenceDecoder
-from models.layers.linear import matmul_precision
+from models.layers.linear import ProductPolicy, use_policy
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.inputs.batches import Captions, caption_batches
 from pipelines.inputs.tables import ImageTable
-from pipelines.tasks.assembly import load_run
+from pipelines.tasks.assembly import load_experiment
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.training.trainer import Trainer
 
@@ -105,7 +105,7 @@ def synthetic_captions(lengths: np.ndarray) -> tuple[Captions, ImageTable]:
 def untrained_model(decoder: str) -> EncoderHead:
     """Return a captioner without a backbone: its inputs are features."""
     encoder = ImageEncoder(UNITS)
-    encoder.build(CELLS, FEATURES)
+    encoder.build((None, CELLS, FEATURES))
     head = SequenceDecoder(VOCABULARY, decoder=decoder, units=UNITS, embedding=UNITS)
     return EncoderHead(None, encoder, head)
 
@@ -132,7 +132,7 @@ def train_rate(decoder: str, precision: str, lengths: np.ndarray, tmp: Path) -> 
     return count / spent, flops / spent
 
 
-def search_rate(decoder: str) -> float:
+def search_rate(decoder: str, precision: str) -> float:
     """Return captions per second by beam search, every batch `LONGEST` words long."""
     model = untrained_model(decoder)
     bias = np.zeros(VOCABULARY, np.float32)
@@ -143,15 +143,16 @@ def search_rate(decoder: str) -> float:
 
     @tf.function
     def search() -> Any:
-        step, state, cache = model.head.prepare_search(model.encoder(features))
-        return beam_search(step, state, cache, 100, options)
+        with use_policy(model, ProductPolicy(precision)):
+            step, state, cache = model.head.prepare_search(model.encoder(features))
+            return beam_search(step, state, cache, 100, options)
 
     return 100 / seconds(lambda: search().tokens.numpy(), 5)
 
 
-def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
+def run_search_rate(run: Path, precision: str, n_best: int) -> tuple[float, float]:
     """Return the captions per second of a trained model, and their mean number of words."""
-    experiment = load_run(run)
+    experiment = load_experiment(run)
     config, model, head = experiment.config, experiment.model, experiment.head
     assert isinstance(head, CaptionHead)
     part: Any = model.top or model.backbone
@@ -160,8 +161,9 @@ def run_search_rate(run: Path, n_best: int) -> tuple[float, float]:
 
     @tf.function(reduce_retracing=True)
     def search(features: tf.Tensor) -> tf.Tensor:
-        step, state, cache = model.head.prepare_search(model.encoder(features))
-        return beam_search(step, state, cache, tf.shape(features)[0], options).tokens
+        with use_policy(model, ProductPolicy(precision)):
+            step, state, cache = model.head.prepare_search(model.encoder(features))
+            return beam_search(step, state, cache, tf.shape(features)[0], options).tokens
 
     batches = []
     for start in range(0, min(1000, len(table.ids)), 100):
@@ -189,17 +191,15 @@ def main() -> None:
         for precision in ("float32", "bfloat16"):
             with tempfile.TemporaryDirectory() as tmp:
                 rate, flops = train_rate(decoder, precision, lengths, Path(tmp))
-            with matmul_precision(tf.as_dtype(precision)):
-                found = search_rate(decoder)
+            found = search_rate(decoder, precision)
             print(f"| {decoder} | {precision} | {rate:.0f} | {flops / peak:.0%} | {found:.0f} |")
     for precision in ("float32", "bfloat16") if arguments.run else ():
-        with matmul_precision(tf.as_dtype(precision)):
-            for n_best in (1, BEAMS):
-                found, words = run_search_rate(arguments.run, n_best)
-                print(
-                    f"{arguments.run.name}, {precision}, {n_best} best: {found:.0f} images/s, "
-                    f"captions of {words:.1f} words"
-                )
+        for n_best in (1, BEAMS):
+            found, words = run_search_rate(arguments.run, precision, n_best)
+            print(
+                f"{arguments.run.name}, {precision}, {n_best} best: {found:.0f} images/s, "
+                f"captions of {words:.1f} words"
+            )
 
 
 if __name__ == "__main__":

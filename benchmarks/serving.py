@@ -34,7 +34,7 @@ from typing import Any
 import tensorflow as tf
 
 from models.search.beam_search import beam_search
-from pipelines.tasks.assembly import Experiment, load_run
+from pipelines.tasks.assembly import Experiment, load_experiment
 from pipelines.tasks.caption_head import CaptionHead
 
 BEAMS = 3
@@ -162,10 +162,10 @@ def main() -> None:
     arguments = parser.parse_args()
     paths = itertools.islice(sorted(arguments.images.rglob("*.jpg")), arguments.repeats)
     images = [path.read_bytes() for path in paths]
-    experiment = load_run(arguments.run, beams=BEAMS, n_best=BEAMS)
+    experiment = load_experiment(arguments.run, beams=BEAMS, n_best=BEAMS)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "bench"
-        version = experiment.export(folder, {})
+        version = experiment.model.export(folder, {})
         found = latency(experiment, version, images, arguments.repeats)
         for name, seconds in found.items():
             print(f"{name}: {1000 * seconds:.1f} ms")

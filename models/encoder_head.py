@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from models.backbones.batch_norm_folding import freeze_for_inference
-from models.memory import Memory, Tensors
+from models.memory import Memory, Tensors, memory_shape
 
 
-class EncoderHead(keras.layers.Layer):
+class EncoderHead(keras.Model):
     """A backbone (if any), an encoder and a head, applied in that order.
 
     The shape of the input selects the first layer:
@@ -33,15 +33,18 @@ class EncoderHead(keras.layers.Layer):
         encoder: keras.layers.Layer,
         head: keras.layers.Layer,
         top: keras.Model | None = None,
+        **model: Any,
     ) -> None:
         """Join a built encoder and a head, which is built here if it is not yet.
 
-        `backbone` maps pixels to a grid or vector of features; `top` is its trainable part.
+        `backbone` maps pixels to a grid or vector of features; `top` is its trainable part;
+        `model`: the arguments of `keras.Model`.
         """
-        super().__init__()
+        super().__init__(**model)
         self.backbone, self.encoder, self.head, self.top = backbone, encoder, head, top
         if not head.built:
-            head.build(encoder.depth)
+            head.build(memory_shape(encoder.depth))
+        self.built = True
 
     def encode(
         self, inputs: Tensors, *, training: bool = False, tune_backbone: bool = False
@@ -58,12 +61,29 @@ class EncoderHead(keras.layers.Layer):
                 features = tf.stop_gradient(features)
         return self.encoder(features, *mask, training=training)
 
+    def call(self, inputs: Tensors | Mapping[str, Tensors], training: bool = False) -> tf.Tensor:
+        """Return logits: of classes, or of the word after each token.
+
+        Args:
+            inputs: those of the model; for a decoder `{"inputs": …, "tokens": …}`, with the words
+                before those to predict, int32 `[batch, time]`.
+            training: whether to apply dropout, and to train a trainable backbone.
+
+        Returns:
+            `[batch, classes]` or `[batch, time, vocabulary]`.
+        """
+        given = inputs if isinstance(inputs, Mapping) else {"inputs": inputs}
+        tunes = bool(getattr(self.backbone, "trainable", False))
+        memory = self.encode(given["inputs"], training=training, tune_backbone=tunes)
+        tokens = [given["tokens"]] if "tokens" in given else []
+        return self.head(memory, *tokens, training=training)
+
     def optimize_for_inference(self) -> EncoderHead:
         """Return a faster model with the same outputs, for inference only."""
         backbone = None if self.backbone is None else freeze_for_inference(self.backbone)
         return EncoderHead(backbone, self.encoder, self.head.optimize_for_inference())
 
-    def loss(
+    def training_loss(
         self,
         inputs: Tensors,
         targets: Tensors,

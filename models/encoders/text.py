@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from models.layers.linear import Layer
 from models.layers.rnn import Recurrent
 from models.memory import Memory
 from models.tokens import PAD, UNKNOWN
 
 
-class TextEncoder(keras.layers.Layer):
+@keras.saving.register_keras_serializable("wordreel")
+class TextEncoder(Layer):
     """Word embeddings and recurrent layers: the items of the memory are h after each word.
 
     The embedding of a word is E[w]; with affixes it is x = E[w] + A[prefix of w] + A[suffix of w],
@@ -29,6 +33,7 @@ class TextEncoder(keras.layers.Layer):
         word_dropout: float = 0.0,
         variational: bool = False,
         affixes: int = 0,
+        **layer: Any,
     ) -> None:
         """Create an encoder.
 
@@ -42,20 +47,24 @@ class TextEncoder(keras.layers.Layer):
             variational: whether all outputs of a text share a mask (Gal & Ghahramani 2016).
             affixes: number of prefixes and suffixes, including id 0 for none; 0 disables them.
                 `affix_numbers`, int32 `[vocabulary, 2]`, holds the two ids of each word.
+            layer: the arguments of `keras.layers.Layer`.
         """
-        super().__init__()
+        super().__init__(**layer)
         self.vocabulary, self.embedding_depth, self.affixes = vocabulary, embedding, affixes
-        self.recurrent = recurrent
-        self.hide_words = keras.layers.Dropout(word_dropout)
+        self.recurrent, self.variational = recurrent, variational
+        self.hide_words = keras.layers.Dropout(word_dropout, dtype=self.dtype_policy)
         self.drop_words = keras.layers.Dropout(
-            dropout if embedding_dropout is None else embedding_dropout
+            dropout if embedding_dropout is None else embedding_dropout, dtype=self.dtype_policy
         )
         self.drop_outputs = keras.layers.Dropout(
-            dropout, noise_shape=(None, 1, None) if variational else None
+            dropout,
+            noise_shape=(None, 1, None) if variational else None,
+            dtype=self.dtype_policy,
         )
 
-    def build(self) -> None:
+    def build(self, input_shape: tuple[int | None, ...] | None = None) -> None:
         """Create E `[vocabulary, embedding]`, A `[affixes, embedding]`, and the cells' weights."""
+        del input_shape  # that of the tokens has no influence
         self.embedding = self.add_weight(
             shape=(self.vocabulary, self.embedding_depth),
             initializer=keras.initializers.RandomNormal(stddev=0.1),
@@ -74,7 +83,8 @@ class TextEncoder(keras.layers.Layer):
                 trainable=False,
                 name="affix_numbers",
             )
-        self.recurrent.build((None, None, self.embedding_depth))
+        if not self.recurrent.built:
+            self.recurrent.build((None, None, self.embedding_depth))
         self.depth = self.recurrent.depth
         self.built = True
 
@@ -91,10 +101,30 @@ class TextEncoder(keras.layers.Layer):
         return Memory(values, mask, summary)
 
     def _embed(self, tokens: tf.Tensor) -> tf.Tensor:
-        vectors = tf.gather(self.embedding, tokens)
+        vectors = self.cast(tf.gather(self.embedding, tokens))
         if not self.affixes:
             return vectors
         numbers = tf.gather(self.affix_numbers, tokens)
-        shared = tf.gather(self.affix_vectors, numbers)
-        present = tf.cast(numbers > 0, tf.float32)[..., tf.newaxis]
+        shared = self.cast(tf.gather(self.affix_vectors, numbers))
+        present = self.cast(numbers > 0)[..., tf.newaxis]
         return vectors + tf.reduce_sum(present * shared, axis=-2)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        own = {
+            "vocabulary": self.vocabulary,
+            "recurrent": keras.saving.serialize_keras_object(self.recurrent),
+            "embedding": self.embedding_depth,
+            "dropout": self.drop_outputs.rate,
+            "embedding_dropout": self.drop_words.rate,
+            "word_dropout": self.hide_words.rate,
+            "variational": self.variational,
+            "affixes": self.affixes,
+        }
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TextEncoder:
+        """Return the encoder of `get_config`."""
+        recurrent = keras.saving.deserialize_keras_object(config["recurrent"])
+        return cls(**{**config, "recurrent": recurrent})

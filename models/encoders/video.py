@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
-from models.layers.linear import Linear
+from models.layers.linear import Layer, Linear
 from models.layers.rnn import Recurrent
 from models.memory import Memory
 
 
-class VideoEncoder(keras.layers.Layer):
+@keras.saving.register_keras_serializable("wordreel")
+class VideoEncoder(Layer):
     """The frames become the items of a memory, each with its context in time.
 
     The features x_t of each frame are projected, v_t = ReLU(W x_t + b), and fed in order to a
@@ -37,6 +40,7 @@ class VideoEncoder(keras.layers.Layer):
         norm: bool = False,
         times: bool = False,
         dropout: float = 0.5,
+        **layer: Any,
     ) -> None:
         """Create an encoder.
 
@@ -46,44 +50,54 @@ class VideoEncoder(keras.layers.Layer):
             norm: whether features are normalized per clip, before `motion`.
             times: whether the time embeddings τ_t are added.
             dropout: dropout rate of the v_t and of the outputs.
+            layer: the arguments of `keras.layers.Layer`.
         """
-        super().__init__(autocast=False)  # features may be float16
+        super().__init__(**{"autocast": False, **layer})  # features may be float16
         self.units, self.motion, self.norm, self.times = recurrent.units, motion, norm, times
-        self.project = Linear(self.units, name="project")
+        self.project = Linear(self.units, name="project", dtype=self.dtype_policy)
         self.recurrent = recurrent
-        self.drop_frames = keras.layers.Dropout(dropout)
-        self.drop_outputs = keras.layers.Dropout(dropout)
+        self.drop_frames = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        self.drop_outputs = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
 
-    def build(self, features: int, cells: int | None = None) -> None:
-        """Create the weights for `features` dimensions of each frame, or of each of its cells."""
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the weights for `[batch, time, features]` or `[batch, time, cells, features]`."""
+        features: Any = input_shape[-1]
         self.project.build((None, None, features * (1 + self.motion)))
-        self.recurrent.build((None, None, self.units))
+        if not self.recurrent.built:
+            self.recurrent.build((None, None, self.units))
         self.depth = self.recurrent.depth
-        if cells is not None:
+        if len(input_shape) == 4:
+            cells: Any = input_shape[2]
             self.place = self.add_weight(
                 shape=(cells, self.units),
                 initializer=keras.initializers.RandomNormal(stddev=0.1),
                 name="place",
             )
-            self.whole = Linear(self.units, activation="relu", name="whole")
+            self.whole = Linear(
+                self.units, activation="relu", name="whole", dtype=self.dtype_policy
+            )
             self.whole.build((None, None, cells * self.units))
-            self.item = Linear(self.depth, name="item")
+            self.item = Linear(self.depth, name="item", dtype=self.dtype_policy)
             self.item.build((None, None, self.units))
         self.built = True
 
-    def call(self, frames: tf.Tensor, mask: tf.Tensor, training: bool = False) -> Memory:
+    def call(
+        self, frames: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False
+    ) -> Memory:
         """Encode a batch of clips.
 
         Args:
             frames: `[batch, time, features]` or `[batch, time, cells, features]`, any float type.
-            mask: bool `[batch, time]`, false for the padding.
+            mask: bool `[batch, time]`, false for the padding; None: no padding.
             training: whether to apply dropout.
 
         Returns:
             A Memory of `self.depth` with an item per frame, or per cell of a frame, in order of
             time; zero for padding.
         """
-        frames = tf.cast(frames, tf.float32)
+        frames = self.cast(frames)
+        if mask is None:
+            mask = tf.ones(tf.shape(frames)[:2], tf.bool)
         if self.norm:
             frames = _normalize(frames, mask)
         if self.motion:
@@ -92,19 +106,32 @@ class VideoEncoder(keras.layers.Layer):
         grid = frames.shape.rank == 4
         projected = self.project(frames)
         if grid:
-            projected += self.place
+            projected += self.cast(self.place)
         projected = self.drop_frames(tf.nn.relu(projected), training=training)
-        real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+        real = self.cast(mask)[..., tf.newaxis]
         whole = self.whole(_join_cells(projected)) if grid else projected
         values, summary = self.recurrent(whole * real, mask, training=training)
         if self.times:
-            values += _time_embeddings(tf.shape(values)[1], self.depth)
+            values += self.cast(_time_embeddings(tf.shape(values)[1], self.depth))
         if grid:
             values = _flatten_cells(self.item(projected) + values[:, :, tf.newaxis])
             mask = tf.repeat(mask, tf.shape(projected)[2], axis=1)
-            real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+            real = self.cast(mask)[..., tf.newaxis]
         values = self.drop_outputs(values, training=training) * real
         return Memory(values, mask, self.drop_outputs(summary, training=training))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        own = {name: getattr(self, name) for name in ("motion", "norm", "times")}
+        recurrent = keras.saving.serialize_keras_object(self.recurrent)
+        own |= {"recurrent": recurrent, "dropout": self.drop_outputs.rate}
+        return {**super().get_config(), **own}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> VideoEncoder:
+        """Return the encoder of `get_config`."""
+        recurrent = keras.saving.deserialize_keras_object(config["recurrent"])
+        return cls(**{**config, "recurrent": recurrent})
 
 
 def _join_cells(cells: tf.Tensor) -> tf.Tensor:
@@ -121,7 +148,7 @@ def _flatten_cells(cells: tf.Tensor) -> tf.Tensor:
 
 def _normalize(frames: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Return (x_t - x̄) / σ of each clip, `[batch, time, ...]`; 0 for padding."""
-    real = tf.cast(mask, tf.float32)
+    real = tf.cast(mask, frames.dtype)
     real = tf.reshape(real, tf.concat([tf.shape(real), [1] * (frames.shape.rank - 2)], axis=0))
     count = tf.maximum(tf.reduce_sum(real, axis=1, keepdims=True), 1.0)
     mean = tf.reduce_sum(real * frames, axis=1, keepdims=True) / count

@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from models.layers.attention import AdditiveAttention
 from models.layers.cells import CELLS, LSTMCell, fused_lstm
-from models.layers.linear import Linear, matmul
+from models.layers.linear import Layer, Linear
 from models.layers.unroll import unroll
 from models.memory import Memory, gather_rows
 
@@ -32,10 +31,10 @@ class Cache(NamedTuple):
     """The part of a decoding step that depends on the memory alone.
 
     Attributes, of width 0 if a cell does not use them:
-        keys: W_k m, float32 `[batch, items, units]`.
-        values: float32 `[batch, items, depth]`.
+        keys: W_k m, `[batch, items, units]`.
+        values: `[batch, items, depth]`.
         mask: bool `[batch, items]`.
-        summary: a projection of the memory's summary, float32 `[batch, width]`.
+        summary: a projection of the memory's summary, `[batch, width]`.
     """
 
     keys: tf.Tensor
@@ -44,15 +43,18 @@ class Cache(NamedTuple):
     summary: tf.Tensor
 
 
-class _DecoderCell(keras.layers.Layer):
+class _DecoderCell(Layer):
     """Base of the decoder cells: the number of units, and an initial state from the summary."""
 
-    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
-        super().__init__(name=name)
+    def __init__(self, units: int, cell: str = "lstm", **layer: Any) -> None:
+        super().__init__(**layer)
         self.units = units
         self.state = CELLS[cell].STATE
         self.first_state = Linear(
-            len(self.state._fields) * units, activation="tanh", name="first_state"
+            len(self.state._fields) * units,
+            activation="tanh",
+            name="first_state",
+            dtype=self.dtype_policy,
         )
 
     def unroll(self, embedded: tf.Tensor, memory: Memory, example_index: tf.Tensor) -> tf.Tensor:
@@ -79,10 +81,10 @@ class ShowTellCell(_DecoderCell):
     h_t, c_t = LSTM(x_t; h_{t-1}, c_{t-1})
     """
 
-    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
+    def __init__(self, units: int, cell: str = "lstm", **layer: Any) -> None:
         """Create a cell with `units` hidden units; `cell` is a key of `CELLS`."""
-        super().__init__(units, cell, name)
-        self.cell = CELLS[cell](units, name=cell)
+        super().__init__(units, cell, **layer)
+        self.cell = CELLS[cell](units, name=cell, dtype=self.dtype_policy)
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
@@ -123,22 +125,24 @@ class ShowAttendTellCell(_DecoderCell):
     and the gate has a value per dimension of z_t.
     """
 
-    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
-        super().__init__(units, cell, name)
-        self.cell = CELLS[cell](units, name=cell)
-        self.attention = AdditiveAttention(units // 2, name="attention")  # the costliest part
+    def __init__(self, units: int, cell: str = "lstm", **layer: Any) -> None:
+        super().__init__(units, cell, **layer)
+        self.cell = CELLS[cell](units, name=cell, dtype=self.dtype_policy)
+        self.attention = AdditiveAttention(  # the costliest part
+            units // 2, name="attention", dtype=self.dtype_policy
+        )
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights."""
         self.first_state.build((None, memory_depth))
         self.cell.build((None, embedding_depth))
-        self.attention.build(memory_depth, self.units)
-        self.gate = Linear(memory_depth, activation="sigmoid", name="gate")
+        self.attention.build((None, self.units), (None, None, memory_depth))
+        self.gate = Linear(memory_depth, activation="sigmoid", name="gate", dtype=self.dtype_policy)
         self.gate.build((None, self.units))
         self.context_kernel = self.add_weight(
             shape=(memory_depth, self.cell.width), initializer="glorot_uniform", name="context"
         )
-        self.ask = Linear(self.attention.units, use_bias=False, name="ask")
+        self.ask = Linear(self.attention.units, use_bias=False, name="ask", dtype=self.dtype_policy)
         self.ask.build((None, embedding_depth))
         self.output_depth = self.units + memory_depth
 
@@ -156,9 +160,11 @@ class ShowAttendTellCell(_DecoderCell):
         projected, word_query = tf.split(
             projected, [self.cell.width, self.attention.units], axis=-1
         )
-        context, weights = self.attention(state.h, cache.keys, cache.values, cache.mask, word_query)
+        context, weights = self.attention.attend(
+            state.h, cache.keys, cache.values, cache.mask, word_query
+        )
         context = self.gate(state.h) * context
-        state = self.cell.step(projected + matmul(context, self.context_kernel), state)
+        state = self.cell.step(projected + self.matmul(context, self.context_kernel), state)
         return tf.concat([state.h, context], axis=-1), state, weights
 
 
@@ -179,11 +185,11 @@ class UpDownCell(_DecoderCell):
     s is the memory's summary. The paper's initial states are zeros; here both are computed from s.
     """
 
-    def __init__(self, units: int, cell: str = "lstm", name: str | None = None) -> None:
-        super().__init__(units, cell, name)
-        self.attend = CELLS[cell](units, name="attend")
-        self.language = CELLS[cell](units, name="language")
-        self.attention = AdditiveAttention(units // 2, name="attention")
+    def __init__(self, units: int, cell: str = "lstm", **layer: Any) -> None:
+        super().__init__(units, cell, **layer)
+        self.attend = CELLS[cell](units, name="attend", dtype=self.dtype_policy)
+        self.language = CELLS[cell](units, name="language", dtype=self.dtype_policy)
+        self.attention = AdditiveAttention(units // 2, name="attention", dtype=self.dtype_policy)
 
     def build(self, embedding_depth: int, memory_depth: int) -> None:
         """Create the weights; those of x_t, s and h² are separate: W_x x and W_s s come first."""
@@ -191,7 +197,7 @@ class UpDownCell(_DecoderCell):
         self.first_state.build((None, memory_depth))
         self.attend.build((None, embedding_depth))
         self.language.build((None, memory_depth + units))
-        self.attention.build(memory_depth, units)
+        self.attention.build((None, units), (None, None, memory_depth))
         self.summary_kernel = self.add_weight(
             shape=(memory_depth, self.attend.width), initializer="glorot_uniform", name="summary"
         )
@@ -203,7 +209,7 @@ class UpDownCell(_DecoderCell):
     def prepare(self, memory: Memory) -> Cache:
         """Return the attention's keys, the memory and W_s s."""
         keys = self.attention.keys(memory.values)
-        summary = matmul(memory.summary, self.summary_kernel)
+        summary = self.matmul(memory.summary, self.summary_kernel)
         return Cache(keys, memory.values, memory.mask, summary)
 
     def initial_state(self, memory: Memory) -> UpDownState:
@@ -221,9 +227,9 @@ class UpDownCell(_DecoderCell):
         batch = tf.shape(summary)[0]
         projected = tf.reshape(projected, [batch, -1, self.attend.width]) + summary
         projected = tf.reshape(projected, [-1, self.attend.width])
-        projected += matmul(state.language.h, self.feedback_kernel)
+        projected += self.matmul(state.language.h, self.feedback_kernel)
         attend = self.attend.step(projected, state.attend)
-        context, weights = self.attention(attend.h, cache.keys, cache.values, cache.mask)
+        context, weights = self.attention.attend(attend.h, cache.keys, cache.values, cache.mask)
         inputs = self.language.project(tf.concat([context, attend.h], axis=-1))
         language = self.language.step(inputs, state.language)
         return language.h, UpDownState(attend, language), weights

@@ -10,16 +10,17 @@ import keras
 import tensorflow as tf
 
 from models.heads.decoder_cells import DECODERS, Cache
-from models.layers.linear import Linear, matmul, override_matmul, product, to_matmul_precision
+from models.layers.linear import Layer, Linear, override_product, product
 from models.layers.losses import cross_entropy
-from models.memory import Memory
+from models.memory import Memory, MemoryShape
 from models.search.hypotheses import Step
 from models.tokens import PAD
 
 MAX_TABLE = 1 << 27  # bytes of `TableDecoder`: about 14,000 words of 512 units
 
 
-class SequenceDecoder(keras.layers.Layer):
+@keras.saving.register_keras_serializable("wordreel")
+class SequenceDecoder(Layer):
     """Word embedding, a decoder cell, and a projection to the vocabulary.
 
     The projection is tied to the embedding E `[vocabulary, embedding]` (Press & Wolf 2017):
@@ -37,6 +38,7 @@ class SequenceDecoder(keras.layers.Layer):
         units: int = 512,
         embedding: int = 512,
         dropout: float = 0.5,
+        **layer: Any,
     ) -> None:
         """Create a decoder.
 
@@ -47,26 +49,44 @@ class SequenceDecoder(keras.layers.Layer):
             units: hidden units of the cells; the attention has half as many.
             embedding: dimension d of the word embeddings.
             dropout: dropout rate of word embeddings and outputs.
+            layer: the arguments of `keras.layers.Layer`.
         """
-        super().__init__()
+        super().__init__(**layer)
         self.vocabulary, self.depth = vocabulary, embedding
-        self.cell = DECODERS[decoder](units, cell, name=decoder.replace("-", "_"))
-        self.to_embedding = Linear(embedding, name="to_embedding")
-        self.drop_words = keras.layers.Dropout(dropout)
-        self.drop_outputs = keras.layers.Dropout(dropout)
+        self._config = {"decoder": decoder, "cell": cell, "units": units, "dropout": dropout}
+        policy = self.dtype_policy
+        self.cell = DECODERS[decoder](units, cell, name=decoder.replace("-", "_"), dtype=policy)
+        self.to_embedding = Linear(embedding, name="to_embedding", dtype=policy)
+        self.drop_words = keras.layers.Dropout(dropout, dtype=policy)
+        self.drop_outputs = keras.layers.Dropout(dropout, dtype=policy)
         self.sampler = keras.random.SeedGenerator()
 
-    def build(self, memory_depth: int) -> None:
-        """Create the weights for a memory of `memory_depth` dimensions."""
+    def build(self, memory_shape: MemoryShape) -> None:
+        """Create the weights for a memory of these shapes."""
         self.embedding = self.add_weight(
             shape=(self.vocabulary, self.depth),
             initializer=keras.initializers.RandomNormal(stddev=self.depth**-0.5),
             name="embedding",
         )
         self.bias = self.add_weight(shape=(self.vocabulary,), initializer="zeros", name="bias")
+        memory_depth: Any = memory_shape[-1][-1]
         self.cell.build(self.depth, memory_depth)
         self.to_embedding.build((None, self.cell.output_depth))
         self.built = True
+
+    def call(self, memory: Memory, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Return the logits of each next word, with one text per input.
+
+        Args:
+            memory: of `batch` inputs.
+            tokens: int32 `[batch, time]`, the word before each word to predict.
+            training: whether to apply dropout.
+
+        Returns:
+            `[batch, time, vocabulary]`.
+        """
+        outputs = self.teacher_force(memory, tokens, tf.range(tf.shape(tokens)[0]), training)
+        return self.compute_logits(outputs, training)
 
     def prepare_search(
         self, memory: Memory, project: Callable[[tf.Tensor], tf.Tensor] | None = None
@@ -76,7 +96,8 @@ class SequenceDecoder(keras.layers.Layer):
         `project` replaces the method of this name.
         """
         cache = self.cell.prepare(memory)
-        cache = cache._replace(values=to_matmul_precision(cache.values))  # once, not at every step
+        values = tf.cast(cache.values, self.product_dtype)  # once, not at every step
+        cache = cache._replace(values=values)
         step = functools.partial(self._step, project or self.project)
         return step, self.cell.initial_state(memory), cache
 
@@ -137,18 +158,23 @@ class SequenceDecoder(keras.layers.Layer):
             training: whether to apply dropout.
 
         Returns:
-            float32 `[rows, time, depth]`, for `compute_logits`.
+            `[rows, time, depth]`, for `compute_logits`.
         """
         embedded = self.drop_words(self._embed(tokens), training=training)
         return self.cell.unroll(embedded, memory, example_index)
 
     def compute_logits(self, outputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Return logits over the vocabulary: `[rows, cell.output_depth]` → `[rows, vocabulary]`."""
+        """Return logits over the vocabulary: `[..., cell.output_depth]` → `[..., vocabulary]`."""
         outputs = self.drop_outputs(self.to_embedding(outputs), training=training)
-        return matmul(outputs, tf.transpose(self.embedding)) + self.bias
+        return self.matmul(outputs, tf.transpose(self.embedding)) + self.cast(self.bias)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        own = {"vocabulary": self.vocabulary, "embedding": self.depth, **self._config}
+        return {**super().get_config(), **own}
 
     def _embed(self, tokens: tf.Tensor) -> tf.Tensor:
-        return tf.gather(self.embedding, tokens) * self.depth**0.5
+        return self.cast(tf.gather(self.embedding, tokens)) * self.depth**0.5
 
     def _step(
         self,
@@ -158,7 +184,8 @@ class SequenceDecoder(keras.layers.Layer):
         cache: Cache,
     ) -> tuple[tf.Tensor, Any, tf.Tensor]:
         output, state, attention = self.cell.step(project(tokens), state, cache)
-        return self.compute_logits(output), state, attention
+        logits = tf.cast(self.compute_logits(output), tf.float32)
+        return logits, state, tf.cast(attention, tf.float32)
 
     def _scheduled_sampling(
         self, memory: Memory, inputs: tf.Tensor, example_index: tf.Tensor, share: tf.Tensor
@@ -177,7 +204,7 @@ class SequenceDecoder(keras.layers.Layer):
         return tf.stop_gradient(tf.where(replace, words, inputs))
 
 
-class TableDecoder(keras.layers.Layer):
+class TableDecoder(Layer):
     """A `SequenceDecoder` for search only, with a table of W_x x, `[vocabulary, width]`.
 
     With few rows a step is bound by the reading of weights, and W_x is among the largest; from the
@@ -185,7 +212,7 @@ class TableDecoder(keras.layers.Layer):
     """
 
     def __init__(self, decoder: SequenceDecoder) -> None:
-        super().__init__()
+        super().__init__(dtype=decoder.dtype_policy)
         self.decoder = decoder
         table = decoder.project(tf.range(decoder.vocabulary))
         self.table = self.add_weight(shape=table.shape, trainable=False, name="table")
@@ -199,15 +226,14 @@ class TableDecoder(keras.layers.Layer):
         )
 
         def fast_step(*arguments: Any) -> tuple[tf.Tensor, Any, tf.Tensor]:
-            with override_matmul(_fast_product):
+            with override_product(_fast_product):
                 return step(*arguments)
 
         return fast_step, state, cache
 
 
-def _fast_product(x: tf.Tensor, kernel: Any) -> tf.Tensor:
-    """Return `matmul`'s product, with a batch of one as a plain product, which is faster."""
-    x, kernel = to_matmul_precision(x), to_matmul_precision(kernel)
+def _fast_product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Return `product`, with a batch of one as a plain product, which is faster."""
     if kernel.shape.rank == 2:
         return product(x, kernel)
     return tf.cond(

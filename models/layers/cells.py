@@ -17,23 +17,23 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 import tensorflow as tf
 
-from models.layers.linear import matmul
+from models.layers.linear import Layer
 
 
 class HiddenState(NamedTuple):
-    """The state of a vanilla RNN or a GRU, float32 `[batch, units]`."""
+    """The state of a vanilla RNN or a GRU, `[batch, units]`."""
 
     h: tf.Tensor
 
 
 class LSTMState(NamedTuple):
-    """The hidden and the cell state of an LSTM, float32 `[batch, units]`."""
+    """The hidden and the cell state of an LSTM, `[batch, units]` each."""
 
     h: tf.Tensor
     c: tf.Tensor
 
 
-class Cell(keras.layers.Layer):
+class Cell(Layer):
     """Base class of the cells. A subclass sets `GATES` and defines `step`.
 
     `call`, `state_size`, `output_size` and `get_initial_state` are what `keras.layers.RNN` needs.
@@ -69,12 +69,12 @@ class Cell(keras.layers.Layer):
 
     def initial_state(self, batch: int | tf.Tensor) -> Any:
         """Return the state before the first step: zeros, `[batch, units]` each."""
-        zeros = tf.zeros([batch, self.units])
+        zeros = tf.zeros([batch, self.units], self.compute_dtype)
         return self.STATE(*[zeros] * len(self.STATE._fields))
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b for any number of steps: `[..., depth]` → `[..., width]`."""
-        return matmul(inputs, self.kernel) + self.bias
+        return self.matmul(inputs, self.kernel) + self.cast(self.bias)
 
     def step(self, projected: tf.Tensor, state: Any) -> Any:
         """Return the state after one step, from `projected` `[batch, width]` and the state."""
@@ -119,7 +119,7 @@ class RNNCell(Cell):
 
     def step(self, projected: tf.Tensor, state: HiddenState) -> HiddenState:
         """Return h_t from `project`'s W_xh x_t + b and h_{t-1}."""
-        return HiddenState(tf.tanh(projected + matmul(state.h, self.recurrent_kernel)))
+        return HiddenState(tf.tanh(projected + self.matmul(state.h, self.recurrent_kernel)))
 
 
 @keras.saving.register_keras_serializable("wordreel")
@@ -142,11 +142,11 @@ class GRUCell(Cell):
 
     def project(self, inputs: tf.Tensor) -> tf.Tensor:
         """Return W_x x + b_x for any number of steps: `[..., depth]` → `[..., 3 * units]`."""
-        return matmul(inputs, self.kernel) + self.bias[0]
+        return self.matmul(inputs, self.kernel) + self.cast(self.bias)[0]
 
     def step(self, projected: tf.Tensor, state: HiddenState) -> HiddenState:
         """Return h_t from `project`'s W_x x_t + b_x and h_{t-1}."""
-        recurrent = matmul(state.h, self.recurrent_kernel) + self.bias[1]
+        recurrent = self.matmul(state.h, self.recurrent_kernel) + self.cast(self.bias)[1]
         x_z, x_r, x_g = tf.split(projected, 3, axis=-1)
         h_z, h_r, h_g = tf.split(recurrent, 3, axis=-1)
         z = tf.sigmoid(x_z + h_z)
@@ -184,7 +184,7 @@ class LSTMCell(Cell):
 
     def step(self, projected: tf.Tensor, state: LSTMState) -> LSTMState:
         """Return h_t and c_t from `project`'s W_x x_t + b, h_{t-1} and c_{t-1}."""
-        gates = projected + matmul(state.h, self.recurrent_kernel)
+        gates = projected + self.matmul(state.h, self.recurrent_kernel)
         i, f, g, o = tf.split(gates, 4, axis=-1)
         c = tf.sigmoid(f) * state.c + tf.sigmoid(i) * tf.tanh(g)
         return LSTMState(tf.sigmoid(o) * tf.tanh(c), c)
@@ -204,9 +204,9 @@ def fused_lstm(cell: LSTMCell, inputs: tf.Tensor, state: LSTMState) -> tf.Tensor
     Returns:
         h of each step, float32 `[batch, time, units]`.
     """
-    layer = keras.layers.LSTM(cell.units, return_sequences=True)
+    layer = keras.layers.LSTM(cell.units, return_sequences=True, dtype=cell.compute_dtype)
     layer.build(inputs.shape)
-    weights = [weight.value for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)]
+    weights = [cell.cast(weight) for weight in (cell.kernel, cell.recurrent_kernel, cell.bias)]
     outputs, _ = layer.stateless_call(
         weights, layer.non_trainable_variables, inputs, initial_state=list(state)
     )

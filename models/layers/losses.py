@@ -11,11 +11,15 @@ def cross_entropy(logits: tf.Tensor, targets: tf.Tensor, smoothing: float = 0.0)
     The target distribution has 1 - ε on the true word and ε / V on each of the V words:
     L = logΣexp(z) - (1 - ε) z_y - ε mean(z). The `[words, V]` targets are never built.
 
+    Computed in float32 at least.
+
     Args:
-        logits: float32 `[words, V]`.
+        logits: `[words, V]`.
         targets: int32 `[words]`.
         smoothing: ε in [0, 1).
     """
+    if logits.dtype.size < 4:
+        logits = tf.cast(logits, tf.float32)
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     if smoothing:
         # TensorFlow's loss is logΣexp(z) - z_y; smoothing adds ε (z_y - mean(z)).

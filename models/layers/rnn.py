@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from models.layers.cells import CELLS, Cell
+from models.layers.linear import Layer
 from models.layers.unroll import unroll
 
 
@@ -19,15 +20,15 @@ def run_cell(
 
     Args:
         cell: a built cell.
-        inputs: float32 `[batch, time, depth]`.
+        inputs: `[batch, time, depth]`.
         mask: bool `[batch, time]`, false for padding.
         backwards: whether to run from the last item to the first.
 
     Returns:
-        h after each item, in the order of the items, float32 `[batch, time, units]`. The final
+        h after each item, in the order of the items, `[batch, time, units]`. The final
         state is the last of them (backwards: the first), also with padding.
     """
-    real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+    real = cell.cast(mask)[..., tf.newaxis]
     elements = tf.concat([cell.project(inputs), real], axis=-1)
     if backwards:
         elements = tf.reverse(elements, axis=[1])
@@ -42,7 +43,8 @@ def run_cell(
     return tf.reverse(outputs, axis=[1]) if backwards else outputs
 
 
-class Recurrent(keras.layers.Layer):
+@keras.saving.register_keras_serializable("wordreel")
+class Recurrent(Layer):
     """Stacked recurrent layers, optionally bidirectional (Schuster & Paliwal 1997), with dropout.
 
     With 0 layers, a baseline that ignores the order, the items are returned unchanged and their
@@ -60,6 +62,7 @@ class Recurrent(keras.layers.Layer):
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
+        **layer: Any,
     ) -> None:
         """Create the cells.
 
@@ -69,17 +72,25 @@ class Recurrent(keras.layers.Layer):
             layers: number of stacked layers; 0 for the mean.
             bidirectional: whether each layer also runs backwards; both outputs are concatenated.
             dropout: dropout rate between layers.
+            layer: the arguments of `keras.layers.Layer`.
         """
-        super().__init__(name="recurrent")
-        self.units, self.bidirectional = units, bidirectional
+        super().__init__(**{"name": "recurrent", **layer})
+        self.cell, self.units, self.layers = cell, units, layers
+        self.bidirectional, self.dropout = bidirectional, dropout
+        self.supports_masking = True
         directions = ("forwards", "backwards") if bidirectional else ("forwards",)
         self.cells = [
-            [CELLS[cell](units, name=f"{direction}_{number}") for direction in directions]
+            [
+                CELLS[cell](units, name=f"{direction}_{number}", dtype=self.dtype_policy)
+                for direction in directions
+            ]
             for number in range(layers)
         ]
-        for layer in itertools.chain.from_iterable(self.cells):
-            setattr(self, layer.name, layer)  # checkpoints track attributes, not nested lists
-        self.dropouts = [keras.layers.Dropout(dropout) for _ in range(layers - 1)]
+        for each in itertools.chain.from_iterable(self.cells):
+            setattr(self, each.name, each)  # checkpoints track attributes, not nested lists
+        self.dropouts = [
+            keras.layers.Dropout(dropout, dtype=self.dtype_policy) for _ in range(layers - 1)
+        ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights for inputs `[batch, time, input_shape[-1]]`."""
@@ -92,20 +103,22 @@ class Recurrent(keras.layers.Layer):
         self.built = True
 
     def call(
-        self, inputs: tf.Tensor, mask: tf.Tensor, training: bool = False
+        self, inputs: tf.Tensor, mask: tf.Tensor | None = None, training: bool = False
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Run the layers over sequences.
 
         Args:
-            inputs: float32 `[batch, time, depth]`.
-            mask: bool `[batch, time]`, false for padding.
+            inputs: `[batch, time, depth]`.
+            mask: bool `[batch, time]`, false for padding; None: no padding.
             training: whether to apply dropout.
 
         Returns:
-            The last layer's h after each item, float32 `[batch, time, self.depth]`, and the final
+            The last layer's h after each item, `[batch, time, self.depth]`, and the final
             state of each direction, `[batch, self.depth]`.
         """
-        real = tf.cast(mask, tf.float32)[..., tf.newaxis]
+        if mask is None:
+            mask = tf.ones(tf.shape(inputs)[:2], tf.bool)
+        real = self.cast(mask)[..., tf.newaxis]
         final = tf.reduce_sum(real * inputs, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0)
         for number, cells in enumerate(self.cells):
             if number:
@@ -117,3 +130,15 @@ class Recurrent(keras.layers.Layer):
                 finals.append(outputs[1][:, 0])
             inputs, final = tf.concat(outputs, axis=-1), tf.concat(finals, axis=-1)
         return inputs, final
+
+    def compute_mask(
+        self, inputs: tf.Tensor, previous_mask: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor | None, None]:
+        """Return the mask of the outputs, that of the inputs; the final state has none."""
+        del inputs
+        return previous_mask, None
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments of the constructor."""
+        names = ("cell", "units", "layers", "bidirectional", "dropout")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

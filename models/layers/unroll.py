@@ -7,7 +7,7 @@ arithmetic. But z_t = x_t W gives
     ∂L/∂W = Σ_t x_tᵀ ∂L/∂z_t = Xᵀ ∂L/∂Z
 
 a single large product over all steps, if the loop stores X and exposes ∂L/∂Z. `unroll` does so for
-every `models.layers.linear.matmul` in the step; the step itself needs no change.
+every `Layer.matmul` in the step; the step itself needs no change.
 
 The gradients of the states, ∂L/∂s_t, are exposed in the same way: see `record_loops`.
 """
@@ -86,17 +86,17 @@ def unroll(step: Step, inputs: tf.Tensor, state: Any, name: str = "decoder") -> 
     """Run `step(input_t, state) -> (output_t, state)` over time with `tf.scan`.
 
     Args:
-        step: multiplies by weights only with `models.layers.linear.matmul`.
-        inputs: float32 `[batch, time, depth]`.
+        step: multiplies by weights only with `models.layers.linear.Layer.matmul`.
+        inputs: `[batch, time, depth]`, of any float dtype.
         state: the initial state, any nest of `[batch, ...]`.
         name: of the recorded loop.
 
     Returns:
-        float32 `[batch, time, width]`.
+        `[batch, time, width]`, of the dtype of the outputs.
     """
     inputs = tf.transpose(inputs, [1, 0, 2])
     products = _Products()
-    with linear.override_matmul(products.record):  # find the kernels and their inputs' shapes
+    with linear.override_product(products.record):  # find the kernels and their inputs' shapes
         output, _ = step(inputs[0], state)
     steps = tf.shape(inputs)[0]
     taps = products.make_taps(steps)
@@ -105,7 +105,7 @@ def unroll(step: Step, inputs: tf.Tensor, state: Any, name: str = "decoder") -> 
     def body(carry: Any, elements: Any) -> Any:
         input_t, taps_t, state_taps_t = elements
         state = tf.nest.map_structure(tf.add, carry[1], state_taps_t) if state_taps_t else carry[1]
-        with linear.override_matmul(products.replay(taps_t)):
+        with linear.override_product(products.replay(taps_t)):
             output, state = step(input_t, state)
         return output, state, products.step_inputs
 
@@ -122,7 +122,7 @@ def _make_state_taps(steps: tf.Tensor, state: Any) -> Any:
     assert _recording
 
     state_taps = tf.nest.map_structure(
-        lambda part: tf.zeros(tf.concat([[steps], tf.shape(part)], axis=0)), state
+        lambda part: tf.zeros(tf.concat([[steps], tf.shape(part)], axis=0), part.dtype), state
     )
     _recording[0].watch(tf.nest.flatten(state_taps))
     return state_taps
@@ -132,44 +132,44 @@ class _Products:
     """The products x W of one step, in the order of their computation.
 
     Attributes:
-        kernels: each W, `[depth, width]` or `[batch, depth, width]`.
-        constants: the same in the precision of products, without gradient.
+        kernels: each W, `[depth, width]` or `[batch, depth, width]`, in the dtype of products.
+        constants: the same without gradient.
         inputs: each x; after the loop with a leading time axis.
         step_inputs: each x of the step being traced.
     """
 
     def __init__(self) -> None:
-        self.kernels: list[Any] = []
+        self.kernels: list[tf.Tensor] = []
         self.constants: list[tf.Tensor] = []
         self.inputs: list[tf.Tensor] = []
         self.step_inputs: list[tf.Tensor] = []
 
-    def record(self, x: tf.Tensor, kernel: Any) -> tf.Tensor:
+    def record(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Compute a product and record its factors."""
-        constant = tf.stop_gradient(linear.to_matmul_precision(kernel))
+        constant = tf.stop_gradient(kernel)
         self.kernels.append(kernel)
         self.constants.append(constant)
-        self.inputs.append(linear.to_matmul_precision(x))
-        return linear.product(self.inputs[-1], constant)
+        self.inputs.append(x)
+        return linear.product(x, constant)
 
     def make_taps(self, steps: tf.Tensor) -> list[tf.Tensor]:
         """Return zeros to add to each product, `[time, ..., width]`, whose gradient is ∂L/∂Z."""
         return [self._make_tap(number, steps) for number in range(len(self.kernels))]
 
-    def replay(self, taps: list[tf.Tensor]) -> Callable[[tf.Tensor, Any], tf.Tensor]:
-        """Return the `matmul` for a step inside the loop."""
+    def replay(self, taps: list[tf.Tensor]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Return the product for a step inside the loop."""
         self.step_inputs = []
 
-        def matmul(x: tf.Tensor, kernel: Any) -> tf.Tensor:
+        def product(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
             del kernel  # the constant replaces it: the loop has no gradient to accumulate
             number = len(self.step_inputs)
-            self.step_inputs.append(linear.to_matmul_precision(x))
-            return linear.product(self.step_inputs[-1], self.constants[number]) + taps[number]
+            self.step_inputs.append(x)
+            return linear.product(x, self.constants[number]) + taps[number]
 
-        return matmul
+        return product
 
     def _make_tap(self, number: int, steps: tf.Tensor) -> tf.Tensor:
-        kernel = tf.convert_to_tensor(self.kernels[number])
+        kernel = self.kernels[number]
         rows = tf.shape(self.inputs[number])[:-1]
         shape = tf.concat([[steps], rows, [kernel.shape[-1]]], axis=0)
 
@@ -177,13 +177,12 @@ class _Products:
         def tap(kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
             def gradient(upstream: tf.Tensor) -> tf.Tensor:
                 x = self.inputs[number]
-                upstream = tf.cast(upstream, x.dtype)
                 if kernel.shape.rank == 2:
                     x, upstream = (tf.reshape(y, [-1, y.shape[-1]]) for y in (x, upstream))
                 else:  # [time, batch, 1, …] → [batch, time, …]
                     x, upstream = (tf.transpose(y[:, :, 0], [1, 0, 2]) for y in (x, upstream))
-                return tf.cast(tf.matmul(x, upstream, transpose_a=True), kernel.dtype)
+                return tf.matmul(x, upstream, transpose_a=True)
 
-            return tf.zeros(shape), gradient
+            return tf.zeros(shape, kernel.dtype), gradient
 
         return tap(kernel)

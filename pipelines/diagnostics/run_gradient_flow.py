@@ -15,7 +15,7 @@ from data.common.errors import UserError
 from models.layers.unroll import RecordedLoop, output_state, record_loops, state_gradients
 from pipelines.diagnostics.gradient_flow import GradientFlow, jacobian, mean_singular_values
 from pipelines.inputs.batches import Batch
-from pipelines.tasks.assembly import load_run
+from pipelines.tasks.assembly import load_experiment
 
 MAX_BATCHES = 50  # number of batches from which the one with the longest sequences is selected
 
@@ -32,10 +32,10 @@ def measure_run(folder: Path, examples: int) -> list[GradientFlow]:
     Raises:
         UserError: if the run has no weights, or no recurrent layer.
     """
-    experiment = load_run(folder, batch_size=examples)
+    experiment = load_experiment(folder, batch_size=examples)
     inputs, targets = _select_batch(experiment.batches(0))
     with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
-        loss = experiment.model.loss(inputs, targets)
+        loss = experiment.model.training_loss(inputs, targets)
     if not loops:
         raise UserError(f"the model of {folder} has no recurrent layer")
     found = state_gradients(tape, loss, loops)

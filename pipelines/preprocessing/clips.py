@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from pipelines.config.crop import Box
-from pipelines.preprocessing.images import decode_or_flag
+from pipelines.preprocessing.images import check_valid, decode_or_flag
 from pipelines.preprocessing.resize import resize
 
 Clips = tuple[tf.Tensor, tf.Tensor]  # uint8 frames, and the mask of valid ones
 Read = Callable[[tf.Tensor], tuple[Clips, tf.Tensor]]
 
 
+@keras.saving.register_keras_serializable("wordreel")
 @dataclasses.dataclass(frozen=True)
 class ClipPreprocessing:
     """The input of an export whose model takes a clip."""
@@ -70,6 +73,24 @@ class ClipPreprocessing:
         images = tf.reshape(images, tf.concat([shape[:2], [self.views, *pixels]], axis=0))
         return (self._stack_views(images), mask), tf.reduce_any(mask, axis=1)
 
+    def read(self, clips: tf.Tensor) -> Clips:
+        """Return the model's input for encoded frames, string `[batch, time]`, or for pixels.
+
+        Raises:
+            ValueError: for another shape or dtype.
+            tf.errors.InvalidArgumentError: for a clip without a valid frame.
+        """
+        if clips.dtype == tf.string and clips.shape.rank == 2:
+            inputs, valid = self.read_in_graph(clips)
+        elif clips.dtype == tf.uint8 and clips.shape.rank == 5 and clips.shape[-1] == 3:
+            inputs, valid = self.read_pixels(clips)
+        else:
+            raise ValueError(
+                "clips must be frames, uint8 [batch, time, height, width, 3], RGB, or encoded "
+                f"frames, string [batch, time]; got {clips.dtype.name} {clips.shape.as_list()}"
+            )
+        return check_valid(inputs, valid, "has no valid frame")
+
     def _stack_views(self, images: tf.Tensor) -> tf.Tensor:
         """Reshape `[..., views, size, size, 3]` to `[..., size, size, 3 * views]`."""
         views = [images[..., view, :, :, :] for view in range(self.views)]
@@ -106,6 +127,16 @@ class ClipPreprocessing:
             "sampling": dict(self.sampling),
             "cells": self.cells,
         }
+
+    def get_config(self) -> dict[str, object]:
+        """Return the arguments of the constructor."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ClipPreprocessing:
+        """Return the preprocessing of `get_config`."""
+        box = config["box"] and tuple(config["box"])
+        return cls(**{**config, "box": box})
 
 
 def _real_first(frames: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -7,15 +7,19 @@ memory is allocated for an image before its header is checked.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from data.media.image_headers import apply_orientation, decode_pixels, read_header
 from data.media.limits import MAX_PIXELS
+from models.memory import Tensors
 from pipelines.config.crop import Box
-from pipelines.preprocessing.resize import resize
+from pipelines.preprocessing.resize import read_pixels, resize
 
 
+@keras.saving.register_keras_serializable("wordreel")
 @dataclasses.dataclass(frozen=True)
 class ImagePreprocessing:
     """The input of an export whose model takes an image."""
@@ -29,9 +33,37 @@ class ImagePreprocessing:
         """Return the model's input and which rows are valid, see `decode_or_flag`."""
         return decode_or_flag(image_bytes, self.size)
 
+    def read(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the model's input for encoded images or pixels, see `read_pixels`.
+
+        Raises:
+            tf.errors.InvalidArgumentError: for an image that cannot be decoded.
+        """
+        if images.dtype != tf.string:
+            return read_pixels(images, self.size)
+        pixels, valid = self.read_in_graph(images)
+        return check_valid(pixels, valid, "is no complete JPEG, PNG, GIF or BMP")
+
     def description(self) -> dict[str, object]:
         """Return the `input` entry of an export's wordreel.json."""
         return {"image_size": self.size, "grid": list(self.grid)}
+
+    def get_config(self) -> dict[str, object]:
+        """Return the arguments of the constructor."""
+        return {"size": self.size, "grid": list(self.grid)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> ImagePreprocessing:
+        """Return the preprocessing of `get_config`."""
+        return cls(config["size"], tuple(config["grid"]))
+
+
+def check_valid(inputs: Tensors, valid: tf.Tensor, reason: str) -> Tensors:
+    """Return the inputs of a batch; an op fails if a row is not valid, bool `[batch]`."""
+    first = tf.argmin(tf.cast(valid, tf.int32))
+    failed = tf.debugging.Assert(tf.reduce_all(valid), ["row", first, "of a batch", reason])
+    with tf.control_dependencies([failed]):
+        return tf.nest.map_structure(tf.identity, inputs)
 
 
 def decode_or_flag(

@@ -30,6 +30,38 @@ def resize(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
     return tf.ensure_shape(resized, [*images.shape[:-3], size, size, 3])
 
 
+def read_pixels(images: tf.Tensor, size: int, box: Box | None = None) -> tf.Tensor:
+    """Resize RGB images.
+
+    Args:
+        images: of any integer or float type, 0..255, `[batch, height, width, 3]`.
+        size: pixels per side of the output.
+        box: crop; None: the whole image.
+
+    Returns:
+        uint8 `[batch, size, size, 3]`.
+
+    Raises:
+        ValueError: for another shape.
+        tf.errors.InvalidArgumentError: if values are not in 0..255, or if all are in 0..1.
+    """
+    if images.shape.rank != 4 or images.shape[-1] != 3:
+        raise ValueError(
+            "images must be [batch, height, width, 3], RGB in 0..255, or encoded images, string "
+            f"[batch]; got {images.dtype.name} {list(images.shape)}"
+        )
+    if images.dtype.is_floating:
+        low, high = tf.reduce_min(images), tf.reduce_max(images)
+        hint = "images must be in 0..255, RGB: undo a rescaling, for example multiply by 255"
+        scaled = (high > 0) & (high <= 1)
+        checks = [
+            tf.debugging.Assert((low >= 0) & (high <= 255) & ~scaled, [hint, "got", low, high])
+        ]
+        with tf.control_dependencies(checks):
+            images = tf.round(images)
+    return resize(tf.cast(images, tf.uint8), size, box)
+
+
 def _resize_to(images: tf.Tensor, size: int) -> tf.Tensor:
     images = tf.image.resize(images, [size, size], antialias=True)
     return tf.cast(tf.round(images), tf.uint8)  # weighted means stay within 0..255

@@ -9,17 +9,73 @@ linear in the length of a text.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from data.media.vocabulary import END, START, UNKNOWN, Vocabulary
+from data.media.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
 from data.media.words import JOIN, SPACE, SPACING, needs_space
+from pipelines.preprocessing.images import check_valid
 from pipelines.preprocessing.normalization import lowercase, normalize
 from pipelines.preprocessing.unicode_tables import SEPARATOR, Characters, search
 
+INPUT_VOCABULARY = "source-vocabulary.txt"  # in a run directory and in an export's assets
 _FIRST_MARK = 0x300  # a text of lower code points is already normalized
+
+
+@keras.saving.register_keras_serializable("wordreel")
+@dataclasses.dataclass(frozen=True)
+class TextPreprocessing:
+    """The input of an export whose model takes a text."""
+
+    vocabulary: Vocabulary  # the words of the training texts
+    max_words: int  # further words are truncated
+
+    signature = tf.TensorSpec([None], tf.string, "text")
+
+    @property
+    def files(self) -> Mapping[str, Callable[[Path], object]]:
+        """The vocabulary, an asset of the export."""
+        return {INPUT_VOCABULARY: self.vocabulary.save}
+
+    def read_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the word ids of texts, string `[batch]`, and which have a word: bool `[batch]`."""
+        ids = encode(texts, self.vocabulary, self.max_words)
+        return ids, tf.math.count_nonzero(ids, axis=1) > 2  # START and END are in every row
+
+    def description(self) -> dict[str, object]:
+        """Return the `input` entry of an export's wordreel.json."""
+        words = {"size": len(self.vocabulary), "hash": self.vocabulary.hash}
+        return {"vocabulary": words, "max_words": self.max_words}
+
+    def read(self, texts: tf.Tensor) -> tf.Tensor:
+        """Return the word ids of texts, string `[batch]`.
+
+        Raises:
+            ValueError: for another shape or dtype.
+            tf.errors.InvalidArgumentError: for a text without a word.
+        """
+        if texts.dtype != tf.string or texts.shape.rank != 1:
+            raise ValueError(
+                f"texts must be string [batch]; got {texts.dtype.name} {texts.shape.as_list()}"
+            )
+        ids = encode_outside_graph(texts, self.vocabulary, self.max_words)
+        return check_valid(ids, tf.math.count_nonzero(ids, axis=1) > 2, "has no word")
+
+    def get_config(self) -> dict[str, object]:
+        """Return what `from_config` needs."""
+        return {"words": list(self.vocabulary.words), "max_words": self.max_words}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TextPreprocessing:
+        """Return the preprocessing of `get_config`."""
+        return cls(Vocabulary(config["words"]), config["max_words"])
 
 
 def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tensor:
@@ -38,6 +94,17 @@ def encode(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tenso
     rows = ids.nrows()
     start, end = (tf.fill([rows, 1], tf.constant(token, tf.int32)) for token in (START, END))
     return tf.concat([start, ids, end], axis=1).to_tensor()
+
+
+def encode_outside_graph(texts: tf.Tensor, vocabulary: Vocabulary, max_words: int) -> tf.Tensor:
+    """Encode as `encode` does, in Python: a dataset starts sooner, but cannot be exported."""
+
+    def rows(batch: np.ndarray) -> np.ndarray:
+        ids = [vocabulary.encode(text.decode(errors="replace"), max_words) for text in batch]
+        longest = max(map(len, ids))
+        return np.array([row + [PAD] * (longest - len(row)) for row in ids], np.int32)
+
+    return tf.ensure_shape(tf.numpy_function(rows, [texts], tf.int32), [None, None])
 
 
 def decode(tokens: tf.Tensor, vocabulary: Vocabulary) -> tf.Tensor:

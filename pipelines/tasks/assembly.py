@@ -7,18 +7,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError, unknown
 from data.storage.prepared import StoredImages
 from data.text.prepared import Texts
 from data.video.prepared import StoredClips
-from models.encoder_head import EncoderHead
 from pipelines.config.config import Config, flag
 from pipelines.config.run_directory import check_data
 from pipelines.config.task import TASKS
 from pipelines.inputs.batches import Batch
+from pipelines.task_models import MODELS
+from pipelines.task_models.base import TaskModel
+from pipelines.task_models.parts import InputParts
+from pipelines.task_models.runs import MODEL, load_best, save_architecture
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
 from pipelines.tasks.label_head import LabelHead
@@ -43,7 +45,7 @@ class Experiment:
     """A model with the inputs it reads and the outputs it is trained for."""
 
     config: Config
-    model: EncoderHead
+    model: TaskModel
     source: Source
     head: Head
     test_splits: Sequence[str] = ()  # to score at the end
@@ -61,11 +63,6 @@ class Experiment:
         """Score a split with the model as it is after an epoch; None is the last."""
         epoch = self.config.epochs - 1 if epoch is None else epoch
         return self.head.evaluate(self.model, self.source.table(split, epoch), split)
-
-    def export(self, directory: Path, info: Mapping[str, object]) -> Path:
-        """Write the next version of an export; `info` goes into its wordreel.json."""
-        info = {"task": self.config.task, **info}
-        return self.head.export(self.model, self.source.preprocessing, directory, info)
 
 
 def prepare(config: Config) -> PreparedDataset:
@@ -104,12 +101,20 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
             )
     source = SOURCES[task.input](config, prepared, folder)
     check_data(folder, {"the dataset": prepared.fingerprint, **source.pins})
-    model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
+    model = join(config, source, head)
+    if not (path := folder / MODEL).exists():
+        save_architecture(model, path)
     return Experiment(config, model, source, head, test_splits)
 
 
-def load_run(folder: Path, **changes: int) -> Experiment:
-    """Return the experiment of a run, with the weights of its best epoch.
+def join(config: Config, source: Source, head: Head) -> TaskModel:
+    """Return the model of a source and a head."""
+    parts = InputParts(source.backbone, source.encoder, source.preprocessing)
+    return MODELS[config.task].of(parts, head.layer, head.preprocessing, config, source.top)
+
+
+def load_experiment(folder: Path, **changes: int) -> Experiment:
+    """Return the experiment of a run, with its dataset and the weights of its best epoch.
 
     Args:
         folder: of the run.
@@ -126,10 +131,7 @@ def load_run(folder: Path, **changes: int) -> Experiment:
         raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
     config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]  # by name
     experiment = build(config, prepare(config), folder)
-    best = tf.train.latest_checkpoint(str(folder / "best"))
-    if best is None:
-        raise UserError(f"{folder} has no weights yet: the first epoch of its run has not ended")
-    tf.train.Checkpoint(model=experiment.model).restore(best).expect_partial()
+    load_best(experiment.model, folder)
     return experiment
 
 

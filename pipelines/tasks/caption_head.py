@@ -9,7 +9,6 @@ from typing import Any, cast
 from data.common.errors import UserError
 from data.media.vocabulary import Vocabulary
 from models.encoder_head import EncoderHead
-from models.heads.sequence_decoder import SequenceDecoder
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.config.renamed import current_fields
@@ -18,13 +17,13 @@ from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.captions import Prediction, compile_search, decode, score, search_name
 from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
-from pipelines.export.captions import export
-from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, Captions, caption_batches, note_lengths
 from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
+from pipelines.task_models.parts import decoder, search_options
+from pipelines.task_models.preprocessor import Sentences
 from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict, PreparedDataset
 
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
@@ -45,14 +44,7 @@ class CaptionHead:
             UserError: if the training split has no captions.
         """
         self.config, self.prepared = config, prepared
-        self.options = SearchOptions(
-            beams=config.beams,
-            max_words=config.max_words,
-            min_words=config.min_words,
-            length_penalty=config.length_penalty,
-            no_repeat_ngram_size=config.no_repeat_ngram_size,
-            n_best=config.n_best,
-        )
+        self.options = search_options(config)
         self.metrics = METRICS[TASKS[config.task].answer]
         self.curves: Sequence[str] = self.metrics.curves
         self.notes: list[str] = []
@@ -65,14 +57,8 @@ class CaptionHead:
             built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
             built.save(path)
         self.vocabulary = Vocabulary.load(path)
-        self.layer = SequenceDecoder(
-            len(self.vocabulary),
-            decoder=config.decoder,
-            cell=config.cell,
-            units=config.units,
-            embedding=config.units,
-            dropout=config.dropout,
-        )
+        self.layer = decoder(config, self.vocabulary)
+        self.preprocessing = Sentences(self.vocabulary, config.max_words)
         self._examples: Captions | None = None
         self._search: Callable[[Any], Any] | None = None
 
@@ -131,17 +117,6 @@ class CaptionHead:
         }
         options = SearchOptions(**current_fields(info["search"]))
         return score(predictions, dataset, split, search_name(options), METRICS[answer])
-
-    def export(
-        self,
-        model: EncoderHead,
-        preprocessing: Preprocessing,
-        directory: Path,
-        info: Mapping[str, object],
-    ) -> Path:
-        """Write the next version of an export, with its search; return its folder."""
-        answer = TASKS[self.config.task].answer
-        return export(model, preprocessing, self.vocabulary, self.options, directory, info, answer)
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of a split: scores, samples, best and worst captions, attention."""

@@ -8,14 +8,13 @@ from pathlib import Path
 from data.sharding.prepare import prepare_images
 from data.storage.prepared import StoredImages
 from models.backbones.factory import split_backbone
-from models.encoders.image import ImageEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
 from pipelines.inputs.feature_cache import EncodedImages, cached_rows
 from pipelines.inputs.precomputed_features import can_use_stored_features
 from pipelines.inputs.tables import ImageTable
-from pipelines.preprocessing.images import ImagePreprocessing
 from pipelines.reports.thumbnails import Preview
+from pipelines.task_models.parts import image_parts, named_errors
 from pipelines.tasks.media_source import MediaSource
 
 
@@ -28,14 +27,9 @@ class ImageSource(MediaSource[StoredImages, bytes]):
         super().__init__(config, prepared)
         self._lower = None
         if config.fine_tune_from is not None and config.fine_tune_layers == "top":
-            with self._named_errors():
+            with named_errors(config):
                 self._lower, self.top = split_backbone(self.backbone)
-        self.encoder = ImageEncoder(
-            config.units, config.dropout, spread=0.5 if config.position_init else 0.1
-        )
-        _, rows, columns, depth = self.backbone.compute_output_shape((1, self.size, self.size, 3))
-        self.encoder.build(rows * columns, depth)
-        self.preprocessing = ImagePreprocessing(self.size, (rows, columns))
+        self.backbone, self.encoder, self.preprocessing = image_parts(config, self.backbone)
 
     @staticmethod
     def prepare(config: Config) -> StoredImages:

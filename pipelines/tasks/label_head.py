@@ -14,16 +14,15 @@ import tensorflow as tf
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from models.encoder_head import EncoderHead
-from models.heads.classifier import Classifier
 from pipelines.config.config import Config
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
-from pipelines.export.labels import export_labels
-from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
 from pipelines.inputs.tables import Table
 from pipelines.reports.labels import label_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
+from pipelines.task_models.parts import classifier
+from pipelines.task_models.preprocessor import Labels
 from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict, PreparedDataset
 
 BATCH = 100  # examples evaluated at once
@@ -63,7 +62,8 @@ class LabelHead:
                 file.write("\n".join(self.classes) + "\n")
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
-        self.layer = Classifier(len(self.classes), weights, config.pooling)
+        self.layer = classifier(config, self.classes, weights)
+        self.preprocessing = Labels(self.classes)
         self._predict: Callable[..., tf.Tensor] | None = None
 
     def has_references(self, split: str) -> bool:
@@ -128,16 +128,6 @@ class LabelHead:
         none = np.zeros(len(classes))
         probabilities = [none if isinstance(each, str) else each["probabilities"] for each in found]
         return evaluation_of(split, classes, labels, np.array(probabilities))
-
-    def export(
-        self,
-        model: EncoderHead,
-        preprocessing: Preprocessing,
-        directory: Path,
-        info: Mapping[str, object],
-    ) -> Path:
-        """Write the next version of an export; return its folder."""
-        return export_labels(model, preprocessing, self.classes, directory, info)
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of a split: scores per class, confusion matrix, samples, errors."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import abc
-import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 import keras
@@ -14,13 +13,13 @@ from data.annotations.splits import whole_split
 from data.common.errors import UserError
 from data.storage.cache import data_home
 from data.storage.prepared import Stored
-from models.backbones.factory import build_backbone, default_image_size, fingerprint
+from models.backbones.factory import fingerprint
 from models.backbones.names import starts_random
-from models.layers.rnn import Recurrent
 from pipelines.config.config import Config
 from pipelines.inputs.tables import FrameTable
 from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.reports.thumbnails import Preview
+from pipelines.task_models.parts import configured_backbone
 
 Dataset = TypeVar("Dataset", bound=Stored)
 Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the frames of a clip
@@ -46,11 +45,8 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
         self.cache = data_home() / "tables"  # all runs share them
         self.notes: list[str] = []
         self.augmentation = self._augmentation()
-        with self._named_errors():
-            self.size = config.image_size or default_image_size(config.backbone)
-            self.backbone = build_backbone(
-                config.backbone, weights=config.weights, image_size=self.size
-            )
+        self.backbone = configured_backbone(config)
+        self.size: int = self.backbone.input_shape[1]
         self._cached_table = functools.cache(self._table)
         self._encoded = functools.cache(lambda split: dict(self._inputs(split)))
 
@@ -103,22 +99,3 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
                 "them to 0"
             )
         return augmentation
-
-    @contextlib.contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        """Name the backbone in errors."""
-        try:
-            yield
-        except ValueError as error:
-            raise UserError(f"--backbone {self.config.backbone}: {error}") from error
-
-
-def recurrent_layers(config: Config) -> Recurrent:
-    """Return the recurrent layers of an encoder of clips or texts."""
-    return Recurrent(
-        config.cell,
-        config.units,
-        layers=config.layers,
-        bidirectional=config.bidirectional,
-        dropout=config.dropout,
-    )

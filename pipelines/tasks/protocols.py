@@ -15,11 +15,11 @@ import keras
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
 from pipelines.evaluation.captions import Captioned
-from pipelines.export.version import Preprocessing
 from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf
+from pipelines.task_models.preprocessor import InputPreprocessing, OutputPreprocessing
 
 
 class PreparedDataset(Protocol):
@@ -63,7 +63,7 @@ class Source(Protocol):
         backbone: pixels → features; None if the encoder reads the inputs itself.
         top: the part of the backbone that is fine-tuned, if not all of it.
         encoder: features or word ids → Memory.
-        preprocessing: of the inputs of an export.
+        preprocessing: of the inputs of the model.
         notes: lines for the report.
     """
 
@@ -79,7 +79,7 @@ class Source(Protocol):
         """Hashes of what the run reads besides the dataset, such as pretrained weights, by name."""
 
     @property
-    def preprocessing(self) -> Preprocessing: ...  # noqa: D102
+    def preprocessing(self) -> InputPreprocessing: ...  # noqa: D102
 
     def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
         """Build the backbone and the encoder for what `prepare` returned."""
@@ -141,6 +141,7 @@ class Head(Protocol):
 
     Attributes:
         layer: Memory → words or logits.
+        preprocessing: of the words or labels.
         monitor: the score that selects the best epoch.
         curves: the validation scores to plot in the report.
         notes: lines for the report.
@@ -150,6 +151,9 @@ class Head(Protocol):
     monitor: str
     curves: Sequence[str]
     notes: list[str]
+
+    @property
+    def preprocessing(self) -> OutputPreprocessing: ...  # noqa: D102
 
     def __init__(self, config: Config, prepared: PreparedDataset, run_dir: Path) -> None:
         """Build the layer for the words or classes of a dataset."""
@@ -171,15 +175,6 @@ class Head(Protocol):
         info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
     ) -> Evaluation:
         """Return the scores of an export; `info` is its wordreel.json."""
-
-    def export(
-        self,
-        model: EncoderHead,
-        preprocessing: Preprocessing,
-        directory: Path,
-        info: Mapping[str, object],
-    ) -> Path:
-        """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of what `evaluate` returned for a split."""

@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from data.media.vocabulary import END, SPECIAL, START, Vocabulary
 from data.media.word_vectors import read_vectors
 from data.media.words import tokenize_with_spaces
 from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
-from models.encoders.text import TextEncoder
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
 from pipelines.inputs.batches import note_lengths
 from pipelines.inputs.tables import TextTable
-from pipelines.preprocessing import text as text_graph
+from pipelines.preprocessing.text import INPUT_VOCABULARY as VOCABULARY
 from pipelines.reports.thumbnails import Preview
-from pipelines.tasks.media_source import recurrent_layers
-
-VOCABULARY = "source-vocabulary.txt"  # in a run directory and in an export's assets
-
-
-@dataclasses.dataclass(frozen=True)
-class TextPreprocessing:
-    """The input of an export whose model takes a text."""
-
-    vocabulary: Vocabulary  # the words of the training texts
-    max_words: int  # further words are truncated
-
-    signature = tf.TensorSpec([None], tf.string, "text")
-
-    @property
-    def files(self) -> Mapping[str, Callable[[Path], object]]:
-        """The vocabulary, an asset of the export."""
-        return {VOCABULARY: self.vocabulary.save}
-
-    def read_in_graph(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return the word ids of texts, string `[batch]`, and which have a word: bool `[batch]`."""
-        ids = text_graph.encode(texts, self.vocabulary, self.max_words)
-        return ids, tf.math.count_nonzero(ids, axis=1) > 2  # START and END are in every row
-
-    def description(self) -> dict[str, object]:
-        """Return the `input` entry of an export's wordreel.json."""
-        words = {"size": len(self.vocabulary), "hash": self.vocabulary.hash}
-        return {"vocabulary": words, "max_words": self.max_words}
+from pipelines.task_models.parts import text_parts
 
 
 class TextSource:
@@ -73,24 +42,10 @@ class TextSource:
             built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
             built.save(path)
         self.vocabulary = Vocabulary.load(path)
-        affixes = np.array(self.vocabulary.affixes()) if config.affix_embeddings else None
-        self.encoder = TextEncoder(
-            len(self.vocabulary),
-            recurrent_layers(config),
-            embedding=config.embedding_dim,
-            dropout=config.dropout,
-            embedding_dropout=config.embedding_dropout,
-            word_dropout=config.word_dropout,
-            variational=config.variational_dropout,
-            affixes=0 if affixes is None else 1 + int(affixes.max()),
-        )
-        self.encoder.build()
-        if affixes is not None:
-            self.encoder.affix_numbers.assign(affixes)
+        _, self.encoder, self.preprocessing = text_parts(config, self.vocabulary)
         self.pins: dict[str, str] = {}
         if config.word_vectors is not None:
             self._load_word_vectors(config.word_vectors)
-        self.preprocessing = TextPreprocessing(self.vocabulary, config.max_words)
         self.notes: list[str] = []
         self._cached_table = functools.cache(self._table)
         self._texts = functools.cache(lambda split: dict(prepared.texts(split)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -10,8 +9,7 @@ import numpy as np
 
 from data.sharding.prepare import prepare_clips
 from data.video.prepared import StoredClips
-from models.backbones.factory import add_frame_differences, add_pooling, pool_grid
-from models.encoders.video import VideoEncoder
+from models.backbones.factory import pool_grid
 from pipelines.config.config import Config
 from pipelines.config.crop import crop_box
 from pipelines.config.task import TASKS
@@ -19,10 +17,10 @@ from pipelines.inputs.feature_cache import EncodedImages, cached_rows
 from pipelines.inputs.precomputed_features import can_use_stored_features
 from pipelines.inputs.tables import ClipTable
 from pipelines.preprocessing.augmentation import mentions_side
-from pipelines.preprocessing.clips import ClipPreprocessing
 from pipelines.preprocessing.frame_selection import select_frames
 from pipelines.reports.thumbnails import Preview, strip
-from pipelines.tasks.media_source import MediaSource, recurrent_layers
+from pipelines.task_models.parts import clip_parts
+from pipelines.tasks.media_source import MediaSource
 
 
 class VideoSource(MediaSource[StoredClips, list[bytes]]):
@@ -33,28 +31,9 @@ class VideoSource(MediaSource[StoredClips, list[bytes]]):
         del run_dir
         super().__init__(config, prepared)
         self._to_grid = self.backbone
-        if config.frame_pooling != "spatial+cells":
-            self.backbone = add_pooling(self.backbone, spatial=config.frame_pooling == "spatial")
         self._pairs = config.motion == "pixels"
-        if self._pairs:
-            self.backbone = add_frame_differences(self.backbone)
-        *cells, depth = self.backbone.output_shape[1:]
-        self.preprocessing = ClipPreprocessing(
-            self.size,
-            crop_box(config.crop),
-            config.clip_frames,
-            prepared.sampling,
-            views=1 + self._pairs,
-            cells=math.prod(cells),
-        )
-        self.encoder = VideoEncoder(
-            recurrent_layers(config),
-            motion=config.motion == "features",
-            norm=config.frame_normalization,
-            times=config.frame_time_embedding,
-            dropout=config.dropout,
-        )
-        self.encoder.build(depth, math.prod(cells) if cells else None)
+        parts = clip_parts(config, self.backbone, prepared.sampling)
+        self.backbone, self.encoder, self.preprocessing = parts
 
     @staticmethod
     def prepare(config: Config) -> StoredClips:

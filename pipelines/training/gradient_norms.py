@@ -17,7 +17,7 @@ def gradient_flow_norms(model: EncoderHead, batch: Batch) -> dict[str, float]:
     """
     before = [(seed, tf.identity(seed)) for seed in generator_states(model)]
     with tf.GradientTape(watch_accessed_variables=False) as tape, record_loops(tape) as loops:
-        loss = model.loss(*batch)
+        loss = model.training_loss(*batch)
     gradients = state_gradients(tape, loss, loops)
     for seed, state in before:
         seed.assign(state)

@@ -8,15 +8,19 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from models.layers.linear import ProductPolicy
 
-def compute_dtype(precision: str) -> tf.DType:
-    """Return the type of matrix products in training; "auto": bfloat16 if the hardware has it.
+
+def training_policy(precision: str) -> keras.DTypePolicy:
+    """Return the policy of training: float32, with matrix products of this precision.
+
+    "auto" is bfloat16 if the hardware has it, else float32.
 
     It depends on what the processor supports, not on a measurement, so that an interrupted run
     resumes with the same numbers. Exports always compute in float32.
     """
     if precision != "auto":
-        return tf.as_dtype(precision)
+        return ProductPolicy(precision)
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         details = tf.config.experimental.get_device_details(gpus[0])
@@ -25,7 +29,7 @@ def compute_dtype(precision: str) -> tf.DType:
         cpuinfo = Path("/proc/cpuinfo")
         flags = cpuinfo.read_text() if cpuinfo.exists() else ""
         fast = "avx512_bf16" in flags or "amx_bf16" in flags
-    return tf.bfloat16 if fast else tf.float32
+    return ProductPolicy("bfloat16" if fast else "float32")
 
 
 def adamw(

@@ -38,7 +38,7 @@ def write_export(
         remove_unpublished(published.parent)
         write_serving_files(published)
         return published
-    return experiment.export(folder / "export", info)
+    return experiment.model.export(folder / "export", info)
 
 
 def write_report(

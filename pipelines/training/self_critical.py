@@ -16,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from data.media.vocabulary import PAD, START
 from models.encoder_head import EncoderHead
-from models.layers.linear import matmul_precision
+from models.layers.linear import use_policy
 from models.search.hypotheses import SearchOptions
 from models.search.sampling import sample
 from pipelines.evaluation.metrics.bleu import sentence_bleu
@@ -45,11 +46,11 @@ class SelfCritical:
         options: SearchOptions,
         *,
         seed: int,
-        dtype: tf.DType,
+        policy: keras.DTypePolicy,
     ) -> None:
         """Index the references, `captions` of the inputs of `table`.
 
-        `options` limit the lengths of captions; `dtype` is that of matrix products.
+        `options` limit the lengths of captions; `policy` is that of training.
         """
         self.model, self.table, self.seed = model, table, seed
         self.rows, items = np.unique(captions.rows, return_inverse=True)
@@ -62,7 +63,7 @@ class SelfCritical:
 
         @tf.function(reduce_retracing=True)
         def sample_captions(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-            with matmul_precision(dtype):
+            with use_policy(model, policy):
                 memory = model.encode(rows)
                 step, state, cache = model.head.prepare_search(memory)
                 batch = tf.shape(memory.summary)[0]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.caption_head import CaptionHead
-from pipelines.training.optimizer import compute_dtype
+from pipelines.training.optimizer import training_policy
 from pipelines.training.self_critical import SelfCritical
 from pipelines.training.trainer import Trainer, Validate
 
@@ -55,7 +55,7 @@ def _train_self_critical(
         table,
         head.options,
         seed=config.seed,
-        dtype=compute_dtype(config.precision),
+        policy=training_policy(config.precision),
     )
     stage_config = dataclasses.replace(
         config,
@@ -74,7 +74,7 @@ def _train_self_critical(
     if best[0] > best[1]:
         trainer.load_best()
     else:
-        trainer.best.save()  # `load_run` reads it
+        trainer.best.save()  # `load_best` reads it
     records = [{**record, "epoch": record["epoch"] + last + 1} for record in stage.history]
     for record in records:
         del record["loss"]  # the loss of advantages stays around 0

@@ -13,11 +13,11 @@ import keras
 import tensorflow as tf
 
 from models.encoder_head import EncoderHead
-from models.layers.linear import matmul_precision
+from models.layers.linear import use_policy
 from pipelines.config.config import Config
 from pipelines.inputs.batches import Batch
 from pipelines.training import distribution
-from pipelines.training.optimizer import MovingAverage, adamw, compute_dtype
+from pipelines.training.optimizer import MovingAverage, adamw, training_policy
 
 Part = tuple[tf.Tensor, tf.Tensor, tf.Tensor | None]  # inputs, targets, share of the batch
 Result = tuple[tf.Tensor, dict[str, tf.Tensor]]  # the loss, and norms by name
@@ -69,7 +69,7 @@ class Step:
         )
         self.count = tf.Variable(0, dtype=tf.int64)
         self.loss_sum = tf.Variable(0.0)
-        self.dtype = compute_dtype(config.precision)
+        self.policy = training_policy(config.precision)
         self._functions: dict[bool, tf.types.experimental.PolymorphicFunction] = {}
 
     def tracked(self) -> dict[str, tf.Module | tf.Variable | keras.optimizers.Optimizer]:
@@ -162,10 +162,10 @@ class Step:
             # One part after the other: in parallel they would need the memory of all.
             with (
                 tf.control_dependencies(total),
-                matmul_precision(self.dtype),
+                use_policy(self.model, self.policy),
                 tf.GradientTape() as tape,
             ):
-                loss = self.model.loss(
+                loss = self.model.training_loss(
                     inputs,
                     targets,
                     tune_backbone=fine_tune,

@@ -35,7 +35,7 @@ def backbone() -> keras.Model:
 
 def model(backbone: Any, top: Any = None) -> EncoderHead:
     encoder = ImageEncoder(6, dropout=0.0)
-    encoder.build(CELLS, DEPTH)
+    encoder.build((None, CELLS, DEPTH))
     return EncoderHead(backbone, encoder, Classifier(2), top)
 
 
@@ -78,7 +78,7 @@ def test_frames_of_clips_equal_images_and_padded_frames_are_zero(backbone: keras
 
 def test_clips_and_texts_reach_their_encoders(backbone: keras.Model) -> None:
     encoder = VideoEncoder(Recurrent("lstm", 3), dropout=0.0)
-    encoder.build(DEPTH, CELLS)
+    encoder.build((None, None, CELLS, DEPTH))
     clips = EncoderHead(backbone, encoder, Classifier(2))
     mask = tf.constant([[True, True, False], [True, False, False]])
     cells = np.repeat(mask, CELLS, axis=1)
@@ -96,7 +96,7 @@ def test_the_backbone_has_gradients_only_if_it_is_fine_tuned(
 ) -> None:
     layer = model(backbone)
     with tf.GradientTape() as tape:
-        loss = layer.loss(images(3), LABELS, tune_backbone=tuned)
+        loss = layer.training_loss(images(3), LABELS, tune_backbone=tuned)
     kernel = backbone.trainable_variables[0]
     own = [*layer.encoder.trainable_variables, *layer.head.trainable_variables]
     gradient, *others = tape.gradient(loss, [kernel, *own])

@@ -55,7 +55,7 @@ def server(captioner_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     def write(folder: Path) -> None:
         with unverified_exports():
             for name, tiny in makers.items():
-                tiny(new_folder(folder / "data" / name)).export(folder / name, {})
+                tiny(new_folder(folder / "data" / name)).model.export(folder / name, {})
 
     models = build_once(tmp_path_factory, "page", write)
     with serving(captioner_folder, *(models / name for name in makers)) as server:

@@ -63,7 +63,8 @@ def evaluate_translations(
         found = {"exact": wilson(corpus["exact"], len(exact))}
         for name, metric in (("BLEU", bleu), ("chrF2", chrf)):
             score = metric.corpus_score(texts, streams, n_bootstrap=1000)
-            found[name] = max(0.0, score._mean - score._ci), min(100.0, score._mean + score._ci)
+            mean, half = float(score._mean), float(score._ci)  # of NumPy, which JSON has no form of
+            found[name] = max(0.0, mean - half), min(100.0, mean + half)
         return found
 
     return Scores(corpus, per_item, diversity(list(words.values())), "chrF2", intervals=intervals)

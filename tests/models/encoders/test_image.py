@@ -13,7 +13,7 @@ BATCH, CELLS, FEATURES, DEPTH = 2, 4, 5, 3
 
 def encoder(**options: float) -> ImageEncoder:
     layer = ImageEncoder(DEPTH, **{"dropout": 0.0} | options)
-    layer.build(CELLS, FEATURES)
+    layer.build((None, CELLS, FEATURES))
     return layer
 
 
@@ -44,7 +44,7 @@ def test_position_embeddings_distinguish_equal_cells() -> None:
 @pytest.mark.parametrize("spread", [0.1, 0.5])
 def test_spread_is_the_deviation_of_the_initial_position_embeddings(spread: float) -> None:
     layer = ImageEncoder(64, spread=spread)
-    layer.build(100, 2)
+    layer.build((None, 100, 2))
     assert layer.place.numpy().std() == pytest.approx(spread, rel=0.05)
 
 

@@ -27,7 +27,7 @@ MASK = np.arange(5) < np.array(LENGTHS)[:, None]
 def encoder(kind: str, **options: Any) -> VideoEncoder:
     keras.utils.set_random_seed(0)
     layer = VideoEncoder(Recurrent("lstm", 8, **KINDS[kind]), **({"dropout": 0.0} | options))
-    layer.build(6)
+    layer.build((None, None, 6))
     return layer
 
 
@@ -145,7 +145,7 @@ def test_with_frame_differences_a_mean_of_frames_learns_the_direction() -> None:
 
     def model(backbone: Any) -> EncoderHead:
         encoder = VideoEncoder(Recurrent("lstm", 16, layers=0), dropout=0.0)
-        encoder.build(backbone.output_shape[-1])
+        encoder.build((None, None, backbone.output_shape[-1]))
         return EncoderHead(backbone, encoder, Classifier(2))
 
     keras.utils.set_random_seed(0)
@@ -156,7 +156,7 @@ def test_with_frame_differences_a_mean_of_frames_learns_the_direction() -> None:
     for _ in range(20):
         with tf.GradientTape() as tape:
             inputs, labels = (tf.constant(pairs), mask), tf.constant([0, 1])
-            loss = learner.loss(inputs, labels, tune_backbone=True)
+            loss = learner.training_loss(inputs, labels, tune_backbone=True)
         weights = learner.trainable_variables
         adam.apply(tape.gradient(loss, weights), weights)
     assert float(loss) < 0.1
@@ -165,7 +165,7 @@ def test_with_frame_differences_a_mean_of_frames_learns_the_direction() -> None:
 def on_cells(count: int = 4) -> VideoEncoder:
     keras.utils.set_random_seed(0)
     layer = VideoEncoder(Recurrent("lstm", 8, bidirectional=True), dropout=0.0)
-    layer.build(6, count)
+    layer.build((None, None, count, 6))
     return layer
 
 
@@ -197,19 +197,19 @@ def test_cells_of_padded_frames_change_nothing() -> None:
 @pytest.mark.parametrize("cells", [None, 4])
 def test_norm_removes_the_constant_part_of_a_clip(cells: int | None) -> None:
     layer = VideoEncoder(Recurrent("lstm", 8, layers=0), dropout=0.0, norm=True)
-    layer.build(6, cells)
+    shape = (None, None, 6) if cells is None else (None, None, cells, 6)
+    layer.build(shape)
     plain = VideoEncoder(Recurrent("lstm", 8, layers=0), dropout=0.0)
-    plain.build(6, cells)
+    plain.build(shape)
     plain.set_weights(layer.get_weights())
-    shape = (3, 5, 6) if cells is None else (3, 5, cells, 6)
-    frames = features(*shape)
+    frames = features(3, 5, *shape[2:])
     normed = np.zeros_like(frames)
     for row, length in enumerate(LENGTHS):
         real = frames[row, :length] - frames[row, :length].mean(0)
         normed[row, :length] = real / max(real.std(), 1e-3)  # a clip of one frame becomes zero
     mask = tf.constant(MASK)
     wanted = plain(tf.constant(normed), mask)
-    offset = 10 * features(*shape)[:, :1]  # the same in all frames
+    offset = 10 * features(*frames.shape)[:, :1]  # the same in all frames
     for shifted in (frames, 2 * frames + offset):
         memory = layer(tf.constant(shifted), mask)
         assert np.allclose(memory.values, wanted.values, atol=1e-4)

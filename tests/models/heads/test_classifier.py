@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models.heads.classifier import Classifier
-from models.memory import Memory
+from models.memory import Memory, memory_shape
 
 BATCH, DEPTH, CLASSES = 6, 5, 3
 TARGETS = np.array([0, 1, 2, 2, 1, 2], np.int32)
@@ -22,7 +22,7 @@ def memory() -> Memory:
 def head(**options: object) -> Classifier:
     keras.utils.set_random_seed(1)
     made = Classifier(CLASSES, **options)  # type: ignore[arg-type]
-    made.build(DEPTH)
+    made.build(memory_shape(DEPTH))
     return made
 
 

@@ -13,7 +13,7 @@ from models.heads import sequence_decoder
 from models.heads.decoder_cells import DECODERS
 from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.cells import CELLS
-from models.memory import Memory
+from models.memory import Memory, memory_shape
 from models.search.beam_search import beam_search
 from models.search.hypotheses import SearchOptions
 from models.search.sampling import greedy
@@ -39,7 +39,7 @@ def decoder(kind: tuple[str, str], dropout: float = 0.0) -> SequenceDecoder:
     layer = SequenceDecoder(
         VOCABULARY, decoder=name, cell=cell, units=6, embedding=5, dropout=dropout
     )
-    layer.build(DEPTH)
+    layer.build(memory_shape(DEPTH))
     return layer
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from models.layers.linear import Linear, matmul, matmul_precision
+from models.layers.linear import Layer, Linear, ProductPolicy, use_policy
+
+LAYER = Layer(dtype="float32")
 
 
 def random(*shape: int) -> np.ndarray:
@@ -14,12 +16,14 @@ def random(*shape: int) -> np.ndarray:
 
 def test_product_of_any_rank_equals_numpy() -> None:
     x, w = random(2, 3, 4, 5), random(5, 6)
-    np.testing.assert_allclose(matmul(tf.constant(x), tf.constant(w)), x @ w, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        LAYER.matmul(tf.constant(x), tf.constant(w)), x @ w, rtol=1e-5, atol=1e-5
+    )
 
 
 def test_half_precision_inputs_are_accepted() -> None:
     x, w = random(3, 5).astype(np.float16), random(5, 6)
-    result = matmul(tf.constant(x), tf.constant(w))
+    result = LAYER.matmul(tf.constant(x), tf.constant(w))
     assert result.dtype == tf.float32
     np.testing.assert_allclose(result, x.astype(np.float32) @ w, rtol=1e-5, atol=1e-5)
 
@@ -27,24 +31,28 @@ def test_half_precision_inputs_are_accepted() -> None:
 def test_bfloat16_rounds_only_the_factors() -> None:
     x, w = random(3, 64), random(64, 6)
 
-    def to_matmul_precision(a: np.ndarray) -> np.ndarray:
+    def rounded(a: np.ndarray) -> np.ndarray:
         return tf.cast(tf.cast(a, tf.bfloat16), tf.float32).numpy()
 
-    with matmul_precision(tf.bfloat16):
-        result = matmul(tf.constant(x), tf.constant(w)).numpy()
+    result = Layer(dtype=ProductPolicy("bfloat16")).matmul(tf.constant(x), tf.constant(w)).numpy()
     # The product is rounded to bfloat16: 8 bits, relative error 2**-8.
-    np.testing.assert_allclose(
-        result, to_matmul_precision(x) @ to_matmul_precision(w), rtol=2**-7, atol=1e-2
-    )
-    assert not np.array_equal(result, matmul(tf.constant(x), tf.constant(w)))
+    np.testing.assert_allclose(result, rounded(x) @ rounded(w), rtol=2**-7, atol=1e-2)
+    assert not np.array_equal(result, LAYER.matmul(tf.constant(x), tf.constant(w)))
 
 
-def test_precision_ends_with_its_context() -> None:
-    x, w = random(3, 64), random(64, 6)
-    before = matmul(tf.constant(x), tf.constant(w)).numpy()
-    with matmul_precision(tf.bfloat16):
-        pass
-    np.testing.assert_array_equal(matmul(tf.constant(x), tf.constant(w)), before)
+def test_a_layer_is_saved_without_its_precision_of_products() -> None:
+    layer = Linear(6, dtype=ProductPolicy("bfloat16"))
+    assert (layer.product_dtype, layer.compute_dtype) == ("bfloat16", "float32")
+    copy = Linear.from_config(layer.get_config())
+    assert (copy.product_dtype, copy.compute_dtype) == ("float32", "float32")
+
+
+def test_a_policy_ends_with_its_context() -> None:
+    layer, x = Linear(6), tf.constant(random(3, 64))
+    before = layer(x).numpy()
+    with use_policy(layer, ProductPolicy("bfloat16")):
+        assert not np.array_equal(layer(x), before)
+    np.testing.assert_array_equal(layer(x), before)
 
 
 def test_layer_equals_its_equation() -> None:

@@ -10,10 +10,11 @@ import pytest
 import tensorflow as tf
 
 from models.heads.decoder_cells import DECODERS
-from models.layers.linear import matmul, matmul_precision
+from models.layers.linear import Layer, ProductPolicy
 from models.layers.unroll import unroll
 from models.memory import Memory
 
+matmul = Layer(dtype="float32").matmul
 BATCH, TIME, ITEMS, DEPTH = 3, 5, 4, 6
 
 
@@ -79,8 +80,9 @@ def test_a_kernel_of_two_products_receives_both_gradients() -> None:
 def test_sums_stay_float32_with_rounded_products() -> None:
     """A thousand steps that each add 1: a bfloat16 sum would stop at 256."""
     kernel = tf.Variable([[0.0]])
-    with matmul_precision(tf.bfloat16), tf.GradientTape() as tape:
-        outputs = unroll(lambda x, s: (matmul(x, kernel), s), tf.ones([1, 1000, 1]), ())
+    rounded = Layer(dtype=ProductPolicy("bfloat16")).matmul
+    with tf.GradientTape() as tape:
+        outputs = unroll(lambda x, s: (rounded(x, kernel), s), tf.ones([1, 1000, 1]), ())
         loss = tf.reduce_sum(outputs)
     np.testing.assert_allclose(tape.gradient(loss, kernel), [[1000.0]])
 

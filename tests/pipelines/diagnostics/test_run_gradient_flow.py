@@ -15,7 +15,7 @@ from models.heads.sequence_decoder import SequenceDecoder
 from models.layers.cells import CELLS
 from models.layers.rnn import run_cell
 from models.layers.unroll import record_loops, state_gradients
-from models.memory import Memory
+from models.memory import Memory, memory_shape
 from pipelines.cli.main import run
 from pipelines.diagnostics import run_gradient_flow
 from pipelines.diagnostics.gradient_flow import build_cell, measure_gradient_flow
@@ -49,7 +49,7 @@ def test_recorded_gradients_equal_the_product_of_jacobians(name: str) -> None:
 def test_a_decoder_gradient_equals_finite_differences(decoder: str) -> None:
     """∂L/∂h_t · d against (L(h_t + ε d) - L(h_t - ε d)) / 2ε, with d added by hand."""
     head = SequenceDecoder(7, decoder=decoder, units=4, embedding=4, dropout=0.0)
-    head.build(4)
+    head.build(memory_shape(4))
     values = tf.random.stateless_normal((2, 3, 4), [3, 4])
     memory = Memory(values, tf.ones([2, 3], tf.bool), tf.reduce_mean(values, axis=1))
     tokens = tf.constant([[1, 4, 5, 6, 2], [1, 5, 5, 2, 0]])

@@ -93,7 +93,7 @@ def test_a_fine_tuned_top_continues_from_rows_of_the_frozen_part(tmp_path: Path)
         keep_grid=True,
     )
     encoder = ImageEncoder(6, 0.0)
-    encoder.build(4, 128)
+    encoder.build((None, 4, 128))
     model = EncoderHead(net, encoder, SequenceDecoder(9, units=6, embedding=6), top)
     rows = np.array([3, 40])
     seen = model.encode(tf.constant(np.stack([found.rows[3, 0], found.rows[40, 1]])))

@@ -161,7 +161,7 @@ def test_truncated_texts_are_counted(tmp_path: Path, capsys: Any) -> None:
 def test_the_export_runs_without_wordreel(tmp_path: Path) -> None:
     experiment = tiny(tmp_path)
     model, source, head = experiment.model, experiment.source, experiment.head
-    written = experiment.export(tmp_path / "export", {"note": "été"})
+    written = experiment.model.export(tmp_path / "export", {"note": "été"})
     assert written == tmp_path / "export" / "1"
     texts = [*(text for text, _ in TEXTS), "A FINE film " * 9, "ΟΔΟΣ e\u0301te\u0301 l'été"]
     (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
@@ -198,7 +198,7 @@ def test_an_export_returns_attention_weights(tmp_path: Path, pooling: str) -> No
     experiment = tiny(tmp_path, pooling=pooling)
     model, source, head = experiment.model, experiment.source, experiment.head
     with unverified_exports():
-        written = experiment.export(tmp_path / "export", {})
+        written = experiment.model.export(tmp_path / "export", {})
     answer = tf.saved_model.load(str(written)).signatures["serving_default"]
     found = answer(text=tf.constant(["the film's hero isn't fine", "so so", ""]))["attention"]
     for row, text in zip(found.numpy(), ("the film's hero isn't fine", "so so"), strict=False):
@@ -211,7 +211,7 @@ def test_an_export_returns_attention_weights(tmp_path: Path, pooling: str) -> No
 
 def test_an_export_of_labels_has_no_captions(tmp_path: Path) -> None:
     with unverified_exports():
-        tiny(tmp_path).export(tmp_path / "export", {})
+        tiny(tmp_path).model.export(tmp_path / "export", {})
     with pytest.raises(
         UserError, match="is an export of text-classification: its input is text, not image_bytes"
     ):

@@ -69,7 +69,7 @@ class Trained(NamedTuple):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("translator")
     experiment = tiny(folder)
-    experiment.export(folder / "export", {})
+    experiment.model.export(folder / "export", {})
     return Trained(folder, experiment, experiment.evaluate("validation"))
 
 
@@ -210,7 +210,7 @@ def test_evaluate_repeats_the_scores_of_the_run(
     config = dataclasses.asdict(trained.experiment.config)
     config |= {"source": str(trained.folder / "source"), "languages": "en-de"}
     own = {"config": config}
-    export = trained.experiment.export(tmp_path / "export", own)
+    export = trained.experiment.model.export(tmp_path / "export", own)
     assert main.run(["evaluate", str(export), "--out", str(tmp_path / "said.tsv")]) == 0
     out = capsys.readouterr().out
     scores = trained.evaluation.lines()[0]

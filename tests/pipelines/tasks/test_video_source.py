@@ -61,7 +61,7 @@ def test_a_frozen_backbone_has_features_a_fine_tuned_one_pixels(folder: Path, mo
     one, two = (model.encode(tuple(map(tf.constant, inputs))) for inputs in both)
     np.testing.assert_allclose(one.summary, two.summary, atol=2e-3)
     with tf.GradientTape() as tape:
-        loss = model.loss((frames, mask), labels, tune_backbone=True)
+        loss = model.training_loss((frames, mask), labels, tune_backbone=True)
     gradients = tape.gradient(loss, model.trainable_variables)
     assert all(gradient is not None for gradient in gradients)
 
@@ -83,7 +83,7 @@ def test_an_export_predicts_the_labels_of_the_model(
     own = {"pooling": "attention", "bidirectional": True, "motion": "pixels"}
     experiment = tiny("action-recognition", folder, **own)
     evaluation, head = experiment.evaluate("validation"), experiment.head
-    labeller = LabelPredictor(experiment.export(folder / "labels", {}))
+    labeller = LabelPredictor(experiment.model.export(folder / "labels", {}))
     assert labeller.info["input"]["sampling"]["count"] == 6
     clips = folder / "source" / "clips"
     paths = [clips / name for name in evaluation.ids]
@@ -116,7 +116,7 @@ def captioned(folder: Path) -> tuple[Any, Any, Path]:
     """Return a source of clips with attention over cells, its evaluation and its export."""
     experiment = tiny("video-captioning", folder, frame_pooling="spatial+cells", min_words=1)
     assert experiment.source.preprocessing.cells == 4
-    export = experiment.export(folder / "captions", {})
+    export = experiment.model.export(folder / "captions", {})
     return experiment.source, experiment.evaluate("validation"), export
 
 

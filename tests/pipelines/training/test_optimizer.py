@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.training.optimizer import MovingAverage, adamw, compute_dtype
+from pipelines.training.optimizer import MovingAverage, adamw, training_policy
 
 
 def test_rate_rises_then_falls_as_a_cosine() -> None:
@@ -57,7 +57,7 @@ def test_swapping_twice_changes_nothing() -> None:
     assert (float(variable.value[0]), float(average.averages[0][0])) == (5.0, 3.0)
 
 
-def test_compute_dtype_is_the_requested_one() -> None:
-    assert compute_dtype("float32") == tf.float32
-    assert compute_dtype("bfloat16") == tf.bfloat16
-    assert compute_dtype("auto") in (tf.float32, tf.bfloat16)
+def test_the_policy_has_the_requested_precision_of_products() -> None:
+    assert training_policy("float32").products == "float32"
+    assert training_policy("bfloat16").products == "bfloat16"
+    assert training_policy("auto").products in ("float32", "bfloat16")

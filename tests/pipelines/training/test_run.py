@@ -23,7 +23,7 @@ from pipelines.config.config import Config
 from pipelines.config.run_directory import open_run
 from pipelines.evaluation.metrics.captions import evaluate_captions
 from pipelines.export.version import SCRATCH
-from pipelines.tasks.assembly import build, check_splits, load_run, prepare
+from pipelines.tasks.assembly import build, check_splits, load_experiment, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.protocols import PreparedDataset
 from pipelines.training import run as training_run
@@ -208,13 +208,13 @@ def test_other_weights_of_the_backbone_are_refused(tmp_path: Path, config: Confi
     experiment = build(frozen, prepare(frozen), folder)
     save_backbone(path, 1)  # written again, the same weights
     tf.train.Checkpoint(model=experiment.model).save(str(folder / "best" / "ckpt"))
-    load_run(folder)
+    load_experiment(folder)
     save_backbone(path, 2)
     refused = r"the weights of the backbone \(.*cur\.keras.*changed"
     with pytest.raises(UserError, match=refused):
         build(frozen, prepare(frozen), folder)
     with pytest.raises(UserError, match=refused):
-        load_run(folder)
+        load_experiment(folder)
     weights = dataclasses.replace(config, weights=str(tmp_path / "a.weights.h5"))
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)

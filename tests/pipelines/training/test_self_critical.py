@@ -17,7 +17,7 @@ from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
 from pipelines.inputs.batches import Captions
 from pipelines.inputs.tables import ImageTable
-from pipelines.training.optimizer import compute_dtype
+from pipelines.training.optimizer import training_policy
 from pipelines.training.self_critical import SAMPLES, SelfCritical, advantages
 from pipelines.training.trainer import Trainer
 
@@ -31,7 +31,7 @@ def sampler() -> SelfCritical:
     """Return a sampler of three images with two captions each, and an untrained captioner."""
     keras.utils.set_random_seed(1)
     encoder = ImageEncoder(16, 0.0)
-    encoder.build(2, 3)
+    encoder.build((None, 2, 3))
     head = SequenceDecoder(12, units=16, embedding=16, dropout=0.0)
     model = EncoderHead(None, encoder, head)
     features = np.random.default_rng(0).normal(size=(3, 1, 2, 3)).astype(np.float16)
@@ -45,7 +45,7 @@ def sampler() -> SelfCritical:
         ImageTable(("a", "b", "c"), features),
         SearchOptions(max_words=4),
         seed=0,
-        dtype=compute_dtype("auto"),
+        policy=training_policy("auto"),
     )
 
 

@@ -35,7 +35,7 @@ def tiny_captioner(cell: str = "show-attend-tell") -> Any:
         ]
     )
     encoder = ImageEncoder(8)
-    encoder.build(GRID[0] * GRID[1], 8)
+    encoder.build((None, GRID[0] * GRID[1], 8))
     head = SequenceDecoder(len(VOCABULARY), decoder=cell, units=8, embedding=8)
     model = EncoderHead(backbone, encoder, head)
     for weight in model.weights:

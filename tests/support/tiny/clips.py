@@ -7,10 +7,9 @@ from typing import Any
 
 import keras
 
-from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
 from pipelines.config.task import TASKS
-from pipelines.tasks.assembly import HEADS, Experiment
+from pipelines.tasks.assembly import HEADS, Experiment, join
 from pipelines.tasks.video_source import VideoSource
 from tests.support.source_files import fill
 from tests.support.video_files import write_clip
@@ -55,7 +54,7 @@ def tiny(task: str, folder: Path, **options: Any) -> Any:
     (folder / "run").mkdir(exist_ok=True)
     head = HEADS[TASKS[task].head](config, prepared, folder / "run")
     source = VideoSource(config, prepared, folder / "run")
-    model = EncoderHead(source.backbone, source.encoder, head.layer)
+    model = join(config, source, head)
     for weight in [*model.encoder.weights, *model.head.weights]:
         weight.assign(3.0 * weight)
     return Experiment(config, model, source, head)

@@ -11,9 +11,8 @@ import numpy as np
 from data.media.vocabulary import END
 from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
-from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
-from pipelines.tasks.assembly import Experiment
+from pipelines.tasks.assembly import Experiment, join
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.text_source import TextSource
 from tests.support.source_files import fill
@@ -57,7 +56,7 @@ def tiny(folder: Path, **options: Any) -> Any:
     keras.utils.set_random_seed(3)
     source = TextSource(config, prepared, folder / "run")
     head = CaptionHead(config, prepared, folder / "run")
-    model = EncoderHead(None, source.encoder, head.layer)
+    model = join(config, source, head)
     for weight in model.weights:
         weight.assign(3.0 * weight)
     head.layer.bias.assign(np.where(np.arange(len(head.vocabulary)) == END, 2.0, 0.0))

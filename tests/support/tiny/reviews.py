@@ -9,9 +9,8 @@ import keras
 
 from data.text.prepare import prepare_texts
 from data.text.prepared import Texts
-from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
-from pipelines.tasks.assembly import Experiment
+from pipelines.tasks.assembly import Experiment, join
 from pipelines.tasks.label_head import LabelHead
 from pipelines.tasks.text_source import TextSource
 from tests.support.source_files import fill
@@ -43,7 +42,7 @@ def tiny(folder: Path, **options: Any) -> Any:
     keras.utils.set_random_seed(3)
     source = TextSource(config, prepared, folder / "run")
     head = LabelHead(config, prepared, folder / "run")
-    model = EncoderHead(None, source.encoder, head.layer)
+    model = join(config, source, head)
     for weight in model.weights:
         weight.assign(3.0 * weight)
     return Experiment(config, model, source, head)

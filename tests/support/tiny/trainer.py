@@ -54,7 +54,7 @@ def captioner(config: Config) -> EncoderHead:
         ]
     )
     encoder = ImageEncoder(8, config.dropout)
-    encoder.build(2 * 2, 4)
+    encoder.build((None, 2 * 2, 4))
     return EncoderHead(
         backbone,
         encoder,
