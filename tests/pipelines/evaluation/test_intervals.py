@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
@@ -56,6 +58,7 @@ def test_intervals_contain_the_score_and_shrink_with_the_examples(metrics: objec
         intervals, summary = evaluation.intervals(), evaluation.summary()
         for name, (low, high) in intervals.items():
             assert low <= summary[name] + 0.5 and summary[name] - 0.5 <= high, name
+        assert json.loads(json.dumps(intervals)) == {k: list(v) for k, v in intervals.items()}
         widths.append(np.mean([high - low for low, high in intervals.values()]))
     assert widths[1] < 0.75 * widths[0]
 
