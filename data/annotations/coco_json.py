@@ -9,14 +9,13 @@ out. The split comes from the entry of the image, else from the name of the file
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from data.annotations.entries import Problem, Row
 from data.annotations.source_files import HIDDEN, read_json
-from data.annotations.splits import SPLITS
+from data.annotations.splits import SPLITS, split_of_path
 
 _FILES = ("file_name", "filename", "file", "path", "video", "name")
 _IDS = ("id", "image_id", "video_id")
@@ -41,7 +40,7 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
     captions = content.get("annotations", content.get("sentences", []))
     if not isinstance(listed, list) or not isinstance(captions, list):
         return
-    where, split = path.name, _split_of(str(name))
+    where, split = path.name, split_of_path(str(name))
     if not any(isinstance(each, dict) and "caption" in each for each in captions):
         reason = f"no captions: its {len(listed):,} images or clips are left out"
         yield Problem(path.name, reason, where, bad=False)
@@ -69,12 +68,3 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
 
 def _first(record: dict[str, Any], names: tuple[str, ...]) -> Any:
     return next((record[name] for name in names if record.get(name) is not None), None)
-
-
-def _split_of(path: str) -> str | None:
-    """Return the split that is a word of a file's name, or of its folder's."""
-    for part in reversed(PurePosixPath(path).parts):
-        words = re.split(r"[\W\d_]+", part.lower())
-        if found := [SPLITS[word] for word in words if word in SPLITS]:
-            return found[-1]
-    return None

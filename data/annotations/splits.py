@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.annotations.balance import KEY_BYTES, SHARES, Example, assign_splits, content_key
 from data.annotations.entries import Annotations, Entry, Problem, Row
@@ -91,6 +91,19 @@ def missing_splits(named: Iterable[str], wanted: Sequence[str]) -> tuple[str, ..
     """
     found = set(named) - {""}
     return tuple(name for name in wanted if name not in found) if found else tuple(SHARES)
+
+
+def split_of_path(path: str) -> str | None:
+    """Return the split that is a word of a file's name, or of its folder's; None if none is.
+
+    >>> split_of_path("data/train-00000-of-00002.parquet"), split_of_path("val/cc3m.tar")
+    ('train', 'validation')
+    """
+    for part in reversed(PurePosixPath(path).parts):
+        words = re.split(r"[\W\d_]+", part.lower())
+        if found := [SPLITS[word] for word in words if word in SPLITS]:
+            return found[-1]
+    return None
 
 
 def text_key(text: str) -> str:

@@ -193,20 +193,24 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
     for row in read_table(path, layout):
         if isinstance(row, Problem):
             yield row
-            continue
-        file, label = row.get("file"), row.get("label") or None
-        try:
-            start, end = _parse_part(row.get("start"), row.get("end"))
-        except ValueError as error:
-            yield Problem(file, f"not a part of a clip, in seconds: {error}", row.where)
-            continue
-        # Without a label, an empty caption is a problem, which `assemble` reports.
-        empty = "" if "caption" in layout.columns and label is None else None
-        group = row.get("group") or None
-        for caption in row.texts or (empty,):
-            yield Row(
-                file, caption, row.split, row.where, label=label, group=group, start=start, end=end
-            )
+        else:
+            yield from annotations_of(row, layout, row.get("file"))
+
+
+def annotations_of(row: TableRow, layout: Layout, file: str) -> Iterator[Row | Problem]:
+    """Yield what a row of a table says about a file, one for each caption."""
+    label, group = row.get("label") or None, row.get("group") or None
+    try:
+        start, end = _parse_part(row.get("start"), row.get("end"))
+    except ValueError as error:
+        yield Problem(file, f"not a part of a clip, in seconds: {error}", row.where)
+        return
+    # Without a label, an empty caption is a problem, which `assemble` reports.
+    empty = "" if "caption" in layout.columns and label is None else None
+    for caption in row.texts or (empty,):
+        yield Row(
+            file, caption, row.split, row.where, label=label, group=group, start=start, end=end
+        )
 
 
 def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:

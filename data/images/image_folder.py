@@ -7,7 +7,7 @@ names: {"image": "a.jpg", "captions": ["…", "…"], "split": "train"}. Also re
 
 - images beside the table, and `metadata.jsonl` or `metadata.csv` beside the images of each split
   (Hugging Face's image folder),
-- Parquet tables with images, and .tar shards (see `data.images.packed`),
+- Parquet tables with images, and .tar shards (see `data.storage.packed`),
 - captions in COCO's JSON format (see `data.annotations.coco_json`).
 """
 
@@ -21,9 +21,10 @@ from data.annotations.coco_json import read_coco_json
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import MediaFolder, scan
 from data.annotations.source_files import find, find_table, nothing_found, require
+from data.annotations.splits import split_of_path
 from data.annotations.tables import CAPTION, IMAGE, SPLIT, Layout, read_rows
-from data.images.packed import read_packed, split_of
 from data.media.suffixes import IMAGE_SUFFIXES
+from data.storage.packed import read_packed
 
 CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl", "captions.json")
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -38,7 +39,7 @@ def read_folder(source: Path) -> Annotations:
     listed = read_coco_json(source) if table is None or table.suffix == ".json" else []
     if images is not None and table is not None and not listed:
         rows, folder = read_rows(table, CAPTIONS), scan(images)
-    elif found := read_metadata(source, CAPTIONS) or read_packed(source, labels=False):
+    elif found := read_metadata(source, CAPTIONS) or read_packed(source, CAPTIONS):
         rows, folder = found
     elif listed:
         rows, folder = listed, scan(images or source)
@@ -59,7 +60,7 @@ def read_metadata(source: Path, layout: Layout) -> tuple[list[Row | Problem], Me
         parent = PurePosixPath(table).parent
         for row in read_rows(source / table, layout):
             if isinstance(row, Row):
-                split = row.split or split_of(str(parent))
+                split = row.split or split_of_path(str(parent))
                 row = row._replace(file=str(parent / row.file), split=split)
             rows.append(row)
     return (rows, folder) if rows else None

@@ -17,7 +17,7 @@ from data.annotations.scan import MediaFolder, scan
 from data.annotations.source_files import find, find_table
 from data.annotations.tables import IMAGE, LABEL, SPLIT, Layout, read_rows
 from data.images.image_folder import METADATA, has_images, read_metadata
-from data.images.packed import read_packed
+from data.storage.packed import read_packed
 
 LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.json")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
@@ -30,7 +30,7 @@ def read_labeled_images(source: Path) -> Annotations:
     # Among class folders, a table of another name is not that of the labels.
     known = table is not None and (table.name in LABEL_FILES or images or has_images(source))
     if table is None or not known or table.name in METADATA:
-        found = read_metadata(source, LABELS) or read_packed(source, labels=True)
+        found = read_metadata(source, LABELS) or read_packed(source, LABELS)
         other = [*LABEL_FILES[:1], "images/"]
         return _assemble(*(found or read_class_folders(source, scan, other)))
     return _assemble(read_rows(table, LABELS), scan(images or source))

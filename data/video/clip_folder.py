@@ -6,7 +6,8 @@ several: caption_1, caption_2, …) or the label. Optional columns: `split` (tra
 together (one speaker, one scene) get the same split. Without splits, clips are split 80 : 10 : 10
 (see `data.annotations.balance`); the parts of a clip are one group. Without a table, the clips are
 in a folder for each class: see `data.annotations.class_folders`. Tables may also be one for each
-split: `train.csv`, `val.csv`, `test.csv`.
+split: `train.csv`, `val.csv`, `test.csv`; or the clips are in .tar shards or Parquet tables: see
+`data.storage.packed`.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from data.annotations.tables import (
     read_rows,
 )
 from data.media.suffixes import CLIP_SUFFIXES
+from data.storage.packed import read_packed
 
 CLIP_FOLDERS = ("clips", "videos")
 CLIP_TABLES = tuple(
@@ -82,6 +84,8 @@ def read_clip_folder(source: Path) -> Annotations:
     if not tables and (other := find_table(source, "caption or label file", CLIP_TABLES)):
         tables = [other]
     folder = find(source, CLIP_FOLDERS, folder=True)
+    if not tables and (packed := read_packed(source, CLIPS, scan_clips)):
+        return assemble(*packed, held_out=("validation", "test"))
     if not tables and (found_json := read_coco_json(source)):
         return assemble(found_json, scan_clips(folder or source), held_out=("validation", "test"))
     if not tables:
