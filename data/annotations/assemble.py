@@ -65,8 +65,8 @@ def assemble(
     Raises:
         UserError: if there is no caption or label.
     """
-    drafts, found = _group_rows(rows, folder)
     notes = list[str]()
+    drafts, found = _group_rows(rows, folder, notes)
     if not any(draft.captions or draft.label for draft in drafts.values()):
         every = f"every {folder.kind} in {folder.root} is {folder.unannotated}"
         if found:
@@ -81,7 +81,8 @@ def assemble(
             if reason == "missing" and hints:
                 hints -= 1
                 reason += _suggestion(draft.file, folder)
-            found.append(Problem(name, reason, draft.where))
+            secret = draft.split == "test" and reason == folder.unannotated
+            found.append(Problem(name, reason, draft.where, bad=not secret))
         else:
             kept.append(name)
     annotated = {folder.files.get(draft.file) for draft in drafts.values()}
@@ -126,10 +127,11 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft) -> Entry:
 
 
 def _group_rows(
-    rows: Iterable[Row | Problem], folder: MediaFolder
+    rows: Iterable[Row | Problem], folder: MediaFolder, notes: list[str]
 ) -> tuple[dict[str, _Draft], list[Problem]]:
     """Group the rows by image or part of a clip, and leave out unusable captions."""
     drafts, read, problems = dict[str, _Draft](), list[Problem](), list[Problem]()
+    renamed = list[str]()
     for row in rows:
         if isinstance(row, Problem):
             read.append(row)
@@ -141,11 +143,9 @@ def _group_rows(
             group = sys.intern(row.group or "") or row.image_id or file
             draft = _Draft(file, row.where, row.image_id or name, row.start, row.end, group)
             drafts[name] = draft
-            if folder.by_stem is None and PurePosixPath(file).name not in unicodedata.normalize(
-                "NFC", row.file
-            ):
-                found = f"found under another name: {row.file!r} is {file}"
-                problems += [Problem(name, found, row.where, bad=False)] * (file in folder.files)
+            known = PurePosixPath(file).name in unicodedata.normalize("NFC", row.file)
+            if folder.by_stem is None and not known and file in folder.files:
+                renamed.append(f"{row.where}: {row.file!r} is {file}")
         label = sys.intern(one_line(row.label or ""))
         problems += _row_conflicts(name, draft, row, label)
         draft.split, draft.label = draft.split or row.split, draft.label or label
@@ -157,6 +157,8 @@ def _group_rows(
         else:
             draft.captions += (caption,)
             draft.numbers += (row.number,)
+    if renamed:
+        notes.append(f"{len(renamed):,} {folder.kind}s found under another name: {renamed[0]}")
     return drafts, [*read, *problems]
 
 

@@ -31,7 +31,7 @@ WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
 TEXTS = Layout(
     {
         "text": replace(TEXT, required=True),
-        "label": replace(LABEL, required=True, filled=True),
+        "label": replace(LABEL, required=True),
         "split": SPLIT,
         "group": GROUP,
     },
@@ -39,7 +39,7 @@ TEXTS = Layout(
     raw_tsv=True,
 )
 TEST = replace(TEXTS, columns={**TEXTS.columns, "label": LABEL})
-NO_LABELS = ("", "-1")  # of test splits whose labels are secret
+NO_LABELS = {"", "-1"}  # of test splits whose labels are secret
 POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
@@ -92,17 +92,21 @@ def read_imdb(source: Path) -> Iterator[Entry]:
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Entry | Problem]:
-    rows = require_rows(path, TEST if split == "test" else TEXTS)
-    if split == "test":
-        listed = list(rows)
-        if all(row.get("label") in NO_LABELS for row in listed):
-            reason = f"test split without labels: left out with its {len(listed):,} texts"
-            yield Problem(path.name, reason, path.name, bad=False)
-            return
-        rows = iter(listed)
-    for row in rows:
-        label = one_line(row.get("label"))
-        if not label:
+    """Yield the texts of a table; those of its test part without a label are left out."""
+    test = list[Entry]()
+    for row in require_rows(path, TEST if split == "test" else TEXTS):
+        own, label = row.split or split, one_line(row.get("label"))
+        if not label and own != "test":
             raise UserError(f"{path}, line {row.where.rpartition(':')[2]}: no label: give one")
-        entry = text_entry(row.where, row.get("text"), label, row.split or split)
-        yield entry._replace(group=row.get("group"))
+        entry = text_entry(row.where, row.get("text"), label, own)._replace(group=row.get("group"))
+        if own == "test":
+            test.append(entry)
+        else:
+            yield entry
+    secret = {entry.label for entry in test} <= NO_LABELS
+    kept = [] if secret else [entry for entry in test if entry.label]
+    if len(kept) < len(test):
+        first = next(entry.file for entry in test if secret or not entry.label)
+        reason = f"test texts without labels: {len(test) - len(kept):,} left out, from {first}"
+        yield Problem(path.name, reason, path.name, bad=False)
+    yield from kept

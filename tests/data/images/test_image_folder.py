@@ -249,7 +249,14 @@ def test_a_name_in_another_form_is_found_or_suggested(tmp_path: Path) -> None:
     found = {problem.file: problem.reason for problem in listing.problems}
     assert found["9.png"] == "missing: did you mean '9.jpg'?"
     assert found["beech.jpg"] == "missing: did you mean 'beach.jpg'?"
-    assert found["3.JPG"] == "found under another name: '3.jpg' is 3.JPG"
+    assert listing.notes == ("3 images found under another name: captions.csv:2: '3.jpg' is 3.JPG",)
+
+
+def test_test_images_without_captions_are_left_out_but_not_bad(tmp_path: Path) -> None:
+    rows = "a.jpg,a,train\nb.jpg,b,val\nc.jpg,,test\nd.jpg,,train\n"
+    listing = folder(tmp_path, f"image,caption,split\n{rows}", *(f"{c}.jpg" for c in "abcd"))
+    found = {p.file: p.bad for p in listing.problems if p.reason == "without captions"}
+    assert found == {"c.jpg": False, "d.jpg": True}
 
 
 def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:

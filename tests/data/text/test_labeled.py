@@ -130,7 +130,20 @@ def test_glue_has_a_test_split_without_labels(tmp_path: Path, test: str) -> None
     assert Counter(entry.split for entry in found.entries) == {"train": 120, "validation": 2}
     (problem,) = found.problems
     assert not problem.bad
-    assert problem.reason == "test split without labels: left out with its 2 texts"
+    assert problem.reason == "test texts without labels: 2 left out, from test.tsv:2"
+
+
+def test_test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
+    rows = [f"text {n},{'yn'[n % 2]},{'test' if n > 15 else 'train'}" for n in range(20)]
+    rows += ["secret 1,,test", "secret 2, ,Test"]
+    found = load(fill(tmp_path, {"texts.csv": "text,label,split\n" + "\n".join(rows)}))
+    assert Counter(entry.split for entry in found.entries)["test"] == 4
+    (problem,) = found.problems
+    reason = "test texts without labels: 2 left out, from texts.csv:22"
+    assert (problem.reason, problem.bad) == (reason, False)
+    fill(tmp_path, {"texts.csv": "text,label,split\n" + "\n".join([*rows, "open,,train"])})
+    with pytest.raises(UserError, match=r"texts\.csv, line 24: no label: give one"):
+        load(tmp_path)
 
 
 def test_spellings_of_a_label_are_one_class(tmp_path: Path) -> None:
