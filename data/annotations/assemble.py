@@ -8,12 +8,13 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from data.annotations.entries import Annotations, Entry, Problem, Row, part_name
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import HALF_SURROGATE
 from data.annotations.splits import missing_splits, not_a_text
+from data.annotations.tables import Layout, read_rows
 from data.common.errors import UserError
 from data.media.words import tokenize
 
@@ -40,6 +41,19 @@ class _Draft:
     label: str = ""
     captions: tuple[str, ...] = ()
     numbers: tuple[str | None, ...] = ()  # of the captions
+
+
+def read_tables(
+    tables: Iterable[tuple[Path, str | None]], layout: Layout, folder: MediaFolder
+) -> Iterator[Row | Problem]:
+    """Yield the rows of tables (see `find_tables`) about the files of a folder."""
+    for table, split in tables:
+        for row in read_rows(table, layout):
+            if isinstance(row, Row) and split:
+                own = f"{table.name.partition('.')[0]}/{row.file}"  # train.csv beside train/
+                file = own if own in folder.files else row.file
+                row = row._replace(file=file, split=row.split or split)
+            yield row
 
 
 def assemble(

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from data.annotations.entries import Annotations
 from data.common.errors import UserError
 
+# Soft hyphen, marks of direction, joiners, byte order mark: copied with a text.
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
 
 def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
     """Return the labels of the training split, sorted.
@@ -46,15 +49,16 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
 
 
 def join_spellings(annotations: Annotations) -> Annotations:
-    """Make labels that differ only in case, spaces, "_", "-" or normal form one class.
+    """Make labels that differ only in case, spaces, "_", "-" or invisible marks one class.
 
     The most frequent spelling stays. Labels of one character, such as those of letters, are kept.
     """
     counts = Counter(entry.label for entry in annotations.entries)
     alike = defaultdict[str, list[str]](list)
     for label in counts:
-        folded = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", label).casefold())
-        alike[folded if len(folded) > 1 and not folded.isnumeric() else label].append(label)
+        plain = re.sub(r"^(\d+)\.0$", r"\1", _INVISIBLE.sub("", label))  # pandas writes 1 as 1.0
+        folded = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", plain).casefold())
+        alike[folded if len(folded) > 1 and not folded.isnumeric() else plain].append(label)
     several = [labels for labels in alike.values() if len(labels) > 1]
     if not several:
         return annotations

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data.annotations.entries import Problem, Row
+from data.annotations.records import has_json_lines
 from data.annotations.source_files import HIDDEN, read_json
 from data.annotations.splits import SPLITS, split_of_path
 
@@ -33,7 +34,7 @@ def read_coco_json(source: Path) -> list[Row | Problem]:
 
 
 def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
-    content = read_json(path)
+    content = None if has_json_lines(path) else read_json(path)
     if not isinstance(content, dict):
         return
     listed = content.get("images", content.get("videos"))

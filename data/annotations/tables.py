@@ -30,6 +30,7 @@ from typing import Any, Literal, NamedTuple
 from data.annotations.entries import Problem, Row
 from data.annotations.headers import SAMPLE, label_columns, pair_columns
 from data.annotations.records import (
+    JSON,
     read_csv,
     read_json_records,
     read_tabs,
@@ -79,7 +80,7 @@ class Layout:
         columns: role → column; the roles of images and clips are fields of `Row`.
         any_of: roles of which the table must have at least one.
         headerless: suffixes of tables that may lack a header; see `data.annotations.headers`.
-        raw_tsv: whether quotes in a .tsv are part of the text.
+        raw_tsv: whether a .tsv or .txt is divided at tabs only, and quotes are part of the text.
         ragged: whether rows may have more or fewer fields than the header.
     """
 
@@ -154,8 +155,10 @@ TEXT = Column(
         *("description", "headline", "v2"),
     ),
 )
-SPLIT = Column(("split",))
-GROUP = Column(("group",))
+SPLIT = Column(
+    ("split",), others=("splits", "data_split", "split_name", "partition", "subset", "set")
+)
+GROUP = Column(("group",), others=("groups", "group_id", "group_name"))
 
 
 class TableRow(NamedTuple):
@@ -184,7 +187,7 @@ def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     Raises:
         UserError: with file and line: not UTF-8, CSV or JSON; a column missing, or with two names.
     """
-    read = _read_json if suffix_of(path) in (".jsonl", ".json") else _read_delimited
+    read = _read_json if suffix_of(path) in JSON else _read_delimited
     return read(path, layout)
 
 
@@ -247,7 +250,7 @@ def _parse_part(start: str, end: str) -> tuple[float, float | None]:
 
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    raw = layout.raw_tsv and suffix_of(path) == ".tsv"
+    raw = layout.raw_tsv and suffix_of(path) in (".tsv", ".txt")
     delimiter, skip = ("\t", 0) if raw else sniff(path)
     records = read_tabs(path) if raw else read_csv(path, delimiter, skip)
     line, header = next(records, (1, [""]))
@@ -278,8 +281,8 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
 
 
 def _read_json(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    roles = set[str]()
-    for number, item in read_json_records(path):
+    roles, pair = set[str](), [column.names[0] for column in layout.columns.values()][:2]
+    for number, item in read_json_records(path, pair):
         if not isinstance(item, dict):
             raise UserError(f"{path}, line {number}: not a JSON object: {item!r:.80}")
         if isinstance(item.get("translation"), dict):  # as the datasets library writes pairs

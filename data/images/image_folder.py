@@ -16,17 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from data.annotations.assemble import assemble
+from data.annotations.assemble import assemble, read_tables
 from data.annotations.coco_json import read_coco_json
 from data.annotations.entries import Annotations, Problem, Row
+from data.annotations.records import SUFFIXES, find_tables, suffix_of
 from data.annotations.scan import MediaFolder, scan
-from data.annotations.source_files import find, find_table, nothing_found, require
+from data.annotations.source_files import find, nothing_found, require
 from data.annotations.splits import split_of_path
 from data.annotations.tables import CAPTION, IMAGE, SPLIT, Layout, read_rows
 from data.media.suffixes import IMAGE_SUFFIXES
 from data.storage.packed import read_packed
 
-CAPTION_FILES = ("captions.csv", "captions.tsv", "captions.txt", "captions.jsonl", "captions.json")
+CAPTION_FILES = tuple(f"captions{suffix}" for suffix in SUFFIXES)
 METADATA = ("metadata.csv", "metadata.jsonl")
 CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("caption",))
 
@@ -34,17 +35,20 @@ CAPTIONS = Layout({"file": IMAGE, "caption": CAPTION, "split": SPLIT}, any_of=("
 def read_folder(source: Path) -> Annotations:
     """Read a user's own folder of captioned images."""
     images = find(source, ["images", "Images"], folder=True)
-    table = find_table(source, "caption file", CAPTION_FILES)
+    tables = find_tables(source, "caption file", ["captions"])
+    table = tables[0][0] if tables else None
     rows: list[Row | Problem] | Iterator[Row | Problem]
-    listed = read_coco_json(source) if table is None or table.suffix == ".json" else []
+    listed = read_coco_json(source) if table is None or suffix_of(table) == ".json" else []
     if images is not None and table is not None and not listed:
-        rows, folder = read_rows(table, CAPTIONS), scan(images)
+        folder = scan(images)
+        rows = read_tables(tables, CAPTIONS, folder)
     elif found := read_metadata(source, CAPTIONS) or read_packed(source, CAPTIONS):
         rows, folder = found
     elif listed:
         rows, folder = listed, scan(images or source)
     elif table is not None and has_images(table.parent):
-        rows, folder = read_rows(table, CAPTIONS), scan(table.parent)
+        folder = scan(table.parent)
+        rows = read_tables(tables, CAPTIONS, folder)
     else:
         require(source, "image folder", ["images", "Images"], folder=True)
         raise nothing_found(source, "caption file", CAPTION_FILES)

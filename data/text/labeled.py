@@ -13,21 +13,17 @@ from pathlib import Path
 
 from data.annotations.assemble import one_line
 from data.annotations.entries import Entry, Problem, text_entry
+from data.annotations.records import SUFFIXES, find_tables
 from data.annotations.source_files import (
-    PACKED,
     find,
-    find_table,
     nothing_found,
     read_lines,
     read_text,
     require,
 )
-from data.annotations.splits import SPLITS
 from data.annotations.tables import GROUP, LABEL, SPLIT, TEXT, Layout, require_rows
 from data.common.errors import UserError
 
-SUFFIXES = tuple(f"{suffix}{gz}" for suffix in (".tsv", ".csv", ".jsonl") for gz in PACKED)
-WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
 TEXTS = Layout(
     {
         "text": replace(TEXT, required=True),
@@ -35,7 +31,7 @@ TEXTS = Layout(
         "split": SPLIT,
         "group": GROUP,
     },
-    headerless=(".tsv", ".csv"),
+    headerless=(".tsv", ".csv", ".txt"),
     raw_tsv=True,
 )
 TEST = replace(TEXTS, columns={**TEXTS.columns, "label": LABEL})
@@ -44,21 +40,13 @@ POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
 def read_tables(source: Path) -> Iterator[Entry | Problem]:
-    """Read train, dev (or validation) and test tables, or one table, named texts or as it likes."""
-    names = {name: [f"{name}{suffix}" for suffix in SUFFIXES] for name in SPLITS}
-    files = [(SPLITS[name], find(source, names[name])) for name in SPLITS]
-    present = {split: path for split, path in reversed(files) if path is not None}
-    whole = find(source, WHOLE)
-    if whole is None and "train" not in present:
-        whole = None if present else find_table(source, "table of texts", WHOLE)
-        if whole is None:
-            raise nothing_found(source, "labeled texts", [*WHOLE, *names["train"]])
-    if whole is not None:
-        yield from _read_table(whole, None)
-        return
-    for split in dict.fromkeys(split for split, _ in files):
-        if split in present:
-            yield from _read_table(present[split], split)
+    """Read the table named texts, or train, dev and test tables, or the only table."""
+    tables = find_tables(source, "table of texts", ["texts"])
+    if {split for _, split in tables}.isdisjoint({None, "train"}):
+        names = [f"{name}{suffix}" for name in ("texts", "train") for suffix in SUFFIXES]
+        raise nothing_found(source, "labeled texts", names)
+    for path, split in tables:
+        yield from _read_table(path, split)
 
 
 def read_sst2(source: Path) -> Iterator[Entry | Problem]:

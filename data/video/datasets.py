@@ -53,7 +53,9 @@ class ClipDataset(Dataset):
     content: ClassVar[str] = "frames"
     id_feature: ClassVar[str] = "clip_id"
     shard_size: ClassVar[int] = 16
-    file_flags: ClassVar[frozenset[str]] = frozenset({"image_size", "frames", "rate", "language"})
+    file_flags: ClassVar[frozenset[str]] = frozenset(
+        {"image_size", "frames", "rate", "fold", "language"}
+    )
 
     def options(self, given: Options) -> dict[str, Any]:
         """Return what decides how clips are stored: see `Dataset.options`."""

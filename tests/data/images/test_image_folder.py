@@ -259,6 +259,16 @@ def test_test_images_without_captions_are_left_out_but_not_bad(tmp_path: Path) -
     assert found == {"c.jpg": False, "d.jpg": True}
 
 
+def test_a_table_for_each_split_and_pairs_of_json(tmp_path: Path) -> None:
+    files = {"train.csv": "image,caption\na.jpg,one\n", "val.csv": "image,caption\na.jpg,two\n"}
+    names = ("train/a.jpg", "b.jpg", "val/a.jpg")
+    listing = read_folder(fill(tmp_path / "1", {**files, **media("images", *names)}))
+    assert by_split(listing) == {"train": ["train/a.jpg"], "validation": ["val/a.jpg"]}
+    pairs = {"a.jpg": ["one", "two"], "b.jpg": "three"}
+    found = read_folder(fill(tmp_path / "2", {"captions.json": pairs, **media("images", *pairs)}))
+    assert captions(found) == {"a.jpg": ("one", "two"), "b.jpg": ("three",)}
+
+
 def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:
     rows = [
         "a.jpg,nan",

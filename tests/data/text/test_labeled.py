@@ -146,6 +146,15 @@ def test_test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_other_names_of_tables_and_columns(tmp_path: Path) -> None:
+    rows = [f"text {n}\t{'yn'[n % 2]}\t{'test' if n > 15 else 'train'}" for n in range(20)]
+    excel = ("text\tlabel\tset\n" + "\n".join(rows)).encode("utf-16")
+    found = load(fill(tmp_path, {"texts.txt": excel}))  # Excel's "Unicode text"
+    assert Counter(entry.split for entry in found.entries)["test"] == 4
+    with pytest.raises(UserError, match=r"found a.xlsx; save a.xlsx as CSV \(UTF-8\)"):
+        load(fill(tmp_path / "sheet", {"a.xlsx": b"PK"}))
+
+
 def test_spellings_of_a_label_are_one_class(tmp_path: Path) -> None:
     spellings = [
         "Positive",
@@ -162,6 +171,10 @@ def test_spellings_of_a_label_are_one_class(tmp_path: Path) -> None:
     found = load(fill(tmp_path, {"texts.csv": table}))
     assert Counter(entry.label for entry in found.entries) == {"positive": 36, "negative": 20}
     assert "one class, 'positive': also written 'POSITIVE', 'Positive', 'ｐositive'" in found.notes
+    rows = ["1", "1.0", "1", "0", "0.0\u200f", "0", "\u202a0", "1"] * 4
+    table = "text,label\n" + "".join(f"text {n},{label}\n" for n, label in enumerate(rows))
+    found = load(fill(tmp_path, {"texts.csv": table}))
+    assert Counter(entry.label for entry in found.entries) == {"1": 16, "0": 16}
 
 
 def test_letters_and_numbers_are_not_spellings_of_one_class(tmp_path: Path) -> None:
