@@ -146,17 +146,15 @@ def usable_texts(texts: Iterable[Entry | Problem], wanted: Sequence[str]) -> Ann
 
 def order_texts(annotations: Annotations) -> Annotations:
     """Order texts by split and content; leave out training texts that another split has as well."""
-    keys = [text_key(entry.captions[0]) for entry in annotations.entries]
-    held_out = {
-        key: entry.file
-        for key, entry in zip(keys, annotations.entries, strict=True)
-        if entry.split != "train"
-    }
+    entries = annotations.entries
+    digests = [_digest(text_key(entry.captions[0])) for entry in entries]
+    pairs = zip(digests, entries, strict=True)
+    held_out = {digest: entry.file for digest, entry in pairs if entry.split != "train"}
     splits: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
     problems = list(annotations.problems)
-    pairs = zip(keys, annotations.entries, strict=True)
-    for key, entry in sorted(pairs, key=lambda pair: _digest(pair[0])):
-        if entry.split == "train" and (other := held_out.get(key)):
+    for index in sorted(range(len(entries)), key=digests.__getitem__):
+        entry = entries[index]
+        if entry.split == "train" and (other := held_out.get(digests[index])):
             reason = f"in two splits: the same text as {other}, which is kept"
             where = entry.file.partition(":")[0]
             problems.append(Problem(entry.file, reason, where, bad=False))

@@ -191,11 +191,14 @@ def _is_unspaced(token: str) -> bool:
 
 def _tokens(text: str, punctuation: bool) -> Iterator[tuple[str, int, int]]:
     """Yield the tokens of a normalized text and where they begin and end."""
-    for found in (_ASCII_SEGMENT if text.isascii() else _SEGMENT).finditer(text):
+    plain = text.isascii()
+    for found in (_ASCII_SEGMENT if plain else _SEGMENT).finditer(text):
         token = found[0]
-        word = token.isalnum() or _WORD_CHARACTER.search(token)
-        if (word or punctuation) and not _NO_TOKEN.match(token):
-            yield token, found.start(), found.end()
+        if not (plain and token.isalnum()):  # else it is a word: most are
+            word = punctuation or token.isalnum() or _WORD_CHARACTER.search(token)
+            if not word or _NO_TOKEN.match(token):
+                continue
+        yield token, found.start(), found.end()
 
 
 def is_blank(text: str) -> bool:
