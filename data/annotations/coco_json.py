@@ -3,8 +3,9 @@
     {"images": [{"id": 1, "file_name": "a.jpg"}],
      "annotations": [{"id": 1, "image_id": 1, "caption": "A dog."}]}
 
-Clips may be listed as "videos", with "video_id". Captions marked "is_rejected" (VizWiz) are left
-out. The split comes from the entry of the image, else from the name of the file or its folder.
+Clips may be listed as "videos", with "video_id"; captions may stand in the images, as "sentences"
+with "raw" (Karpathy & Fei-Fei 2015). Captions marked "is_rejected" (VizWiz) are left out. The split
+comes from the entry of the image, else from the name of the file or its folder.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from data.annotations.source_files import HIDDEN, read_json
 from data.annotations.splits import SPLITS, split_of_path
 
 _FILES = ("file_name", "filename", "file", "path", "video", "name")
-_IDS = ("id", "image_id", "video_id")
-_OWNERS = ("image_id", "video_id", "id")
+_IDS = ("id", "image_id", "video_id", "imgid")
+_OWNERS = ("image_id", "video_id", "imgid", "id")
+_TEXTS = ("caption", "raw")
 
 
 def read_coco_json(source: Path) -> list[Row | Problem]:
@@ -38,11 +40,16 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
     if not isinstance(content, dict):
         return
     listed = content.get("images", content.get("videos"))
-    captions = content.get("annotations", content.get("sentences", []))
-    if not isinstance(listed, list) or not isinstance(captions, list):
+    if not isinstance(listed, list):
+        return
+    nested = [
+        text for each in listed if isinstance(each, dict) for text in each.get("sentences", ())
+    ]
+    captions = content.get("annotations", content.get("sentences", nested))
+    if not isinstance(captions, list):
         return
     where, split = path.name, split_of_path(str(name))
-    if not any(isinstance(each, dict) and "caption" in each for each in captions):
+    if not any(isinstance(each, dict) and _first(each, _TEXTS) for each in captions):
         reason = f"no captions: its {len(listed):,} images or clips are left out"
         yield Problem(path.name, reason, where, bad=False)
         return
@@ -59,12 +66,13 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
     for each in captions:
         owner = str(_first(each, _OWNERS)) if isinstance(each, dict) else ""
         row = files.get(owner, Row(owner, None, split, where))
-        if not isinstance(each, dict) or not isinstance(each.get("caption"), str):
+        text = _first(each, _TEXTS) if isinstance(each, dict) else None
+        if not isinstance(text, str):
             yield Problem(row.file or where, f"no caption: {each!r:.60}", where)
         elif each.get("is_rejected"):
             yield Problem(row.file, "caption rejected by its corpus", where, bad=False)
         else:
-            yield row._replace(caption=each["caption"], number=str(each.get("id", "")))
+            yield row._replace(caption=text, number=str(each.get("id", "")))
 
 
 def _first(record: dict[str, Any], names: tuple[str, ...]) -> Any:
