@@ -7,7 +7,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from data.annotations.entries import Annotations, Entry, Problem, Row, part_name
@@ -48,7 +48,9 @@ def read_tables(
 ) -> Iterator[Row | Problem]:
     """Yield the rows of tables (see `find_tables`) about the files of a folder."""
     for table, split in tables:
-        for row in read_rows(table, layout):
+        # A test table may lack the column of captions or labels: its files are left out.
+        own_layout = replace(layout, any_of=()) if split == "test" else layout
+        for row in read_rows(table, own_layout):
             if isinstance(row, Row) and split:
                 own = f"{table.name.partition('.')[0]}/{row.file}"  # train.csv beside train/
                 file = own if own in folder.files else row.file

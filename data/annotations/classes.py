@@ -8,10 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from data.annotations.entries import Annotations
+from data.annotations.source_files import INVISIBLE
 from data.common.errors import UserError
-
-# Soft hyphen, marks of direction, joiners, byte order mark: copied with a text.
-_INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 
 
 def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) -> tuple[str, ...]:
@@ -56,7 +54,7 @@ def join_spellings(annotations: Annotations) -> Annotations:
     counts = Counter(entry.label for entry in annotations.entries)
     alike = defaultdict[str, list[str]](list)
     for label in counts:
-        plain = re.sub(r"^(\d+)\.0$", r"\1", _INVISIBLE.sub("", label))  # pandas writes 1 as 1.0
+        plain = re.sub(r"^(\d+)\.0$", r"\1", INVISIBLE.sub("", label))  # pandas writes 1 as 1.0
         folded = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", plain).casefold())
         alike[folded if len(folded) > 1 and not folded.isnumeric() else plain].append(label)
     several = [labels for labels in alike.values() if len(labels) > 1]

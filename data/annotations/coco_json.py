@@ -19,7 +19,7 @@ from data.annotations.records import has_json_lines
 from data.annotations.source_files import HIDDEN, read_json
 from data.annotations.splits import SPLITS, split_of_path
 
-_FILES = ("file_name", "filename", "file", "path", "video", "name")
+_FILES = ("file_name", "filename", "file", "path", "video", "name", "coco_url", "url")
 _IDS = ("id", "image_id", "video_id", "imgid")
 _OWNERS = ("image_id", "video_id", "imgid", "id")
 _TEXTS = ("caption", "raw")
@@ -43,7 +43,11 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
     if not isinstance(listed, list):
         return
     nested = [
-        text for each in listed if isinstance(each, dict) for text in each.get("sentences", ())
+        {**text, "image_id": _first(each, _IDS + _FILES)}
+        for each in listed
+        if isinstance(each, dict) and isinstance(each.get("sentences"), list)
+        for text in each["sentences"]
+        if isinstance(text, dict)
     ]
     captions = content.get("annotations", content.get("sentences", nested))
     if not isinstance(captions, list):
@@ -56,7 +60,7 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
     files = dict[Any, Row]()
     for number, each in enumerate(listed):
         found = each if isinstance(each, dict) else {}
-        file, own = _first(found, _FILES), _first(found, _IDS)
+        file, own = _first(found, _FILES), _first(found, _IDS + _FILES)
         if not isinstance(file, str) or own is None:
             yield Problem(f"{where}[{number}]", f"no file_name or id: {each!r:.60}", where)
             continue

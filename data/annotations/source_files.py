@@ -18,6 +18,8 @@ from data.media.limits import LFS_POINTER
 PACKED = ("", ".gz")  # what may follow the name of a text file
 HALF_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a pair, UTF-8 cannot
 HIDDEN = (".", "__MACOSX")  # beginnings of the names of files that nobody made
+# Soft hyphen, marks of direction, joiners, byte order mark: copied together with a name or label.
+INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by "surrogateescape"
 _SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 _START = 4096  # bytes that decide about the encoding

@@ -46,6 +46,10 @@ def test_captions_may_stand_in_the_images_as_karpathy_writes_them(tmp_path: Path
         for n, split in enumerate(("restval", "val", "test"))
     ]  # fmt: skip
     found = load(fill(tmp_path, {"own.json": {"images": listed, "dataset": "own"}}))
+    for each in listed:
+        del each["imgid"]
+        each["coco_url"] = f"http://images.example.org/x/{each.pop('filename')}"
+    assert load(fill(tmp_path, {"own.json": {"images": listed}})).entries == found.entries
     assert {entry.split: entry.captions for entry in found.entries} == {
         split: (f"a dog {n}", "it runs") for n, split in enumerate(("train", "validation", "test"))
     }

@@ -259,6 +259,12 @@ def test_test_images_without_captions_are_left_out_but_not_bad(tmp_path: Path) -
     assert found == {"c.jpg": False, "d.jpg": True}
 
 
+def test_names_with_invisible_marks_are_found(tmp_path: Path) -> None:
+    names = ["a.jpg", "Screenshot 1.02\u202fPM.png", " b.jpg", "c.jpg"]
+    rows = "\u202aa.jpg,one\nScreenshot 1.02 PM.png,two\nb.jpg,three\nc.jpg\u200e,x\n"
+    assert set(captions(folder(tmp_path, f"image,caption\n{rows}", *names))) == set(names)
+
+
 def test_a_table_for_each_split_and_pairs_of_json(tmp_path: Path) -> None:
     files = {"train.csv": "image,caption\na.jpg,one\n", "val.csv": "image,caption\na.jpg,two\n"}
     names = ("train/a.jpg", "b.jpg", "val/a.jpg")

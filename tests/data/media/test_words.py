@@ -82,6 +82,11 @@ def test_words_without_spaces_are_divided_and_sequences_are_not(text: str, count
     assert len(tokenize(text)) == count
 
 
+def test_marks_of_direction_are_no_part_of_a_word() -> None:
+    text = "\u200fכלב רץ\u200e, \ufeffdog\u202c. foot\u00adball"
+    assert tokenize(text) == ["כלב", "רץ", "dog", "foot\u00adball"]
+
+
 def test_scripts_without_spaces_are_recognized() -> None:
     assert mostly_unspaced(["สุนัขวิ่ง", "一只狗 runs"])
     assert not mostly_unspaced(["개가 달린다", "नमस्ते दुनिया", "a dog"])
