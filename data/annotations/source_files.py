@@ -21,7 +21,8 @@ HIDDEN = (".", "__MACOSX")  # beginnings of the names of files that nobody made
 # Soft hyphen, marks of direction, joiners, byte order mark: copied together with a name or label.
 INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by "surrogateescape"
-_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_ADVICE = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save {} as CSV (UTF-8)")
+_ADVICE |= dict.fromkeys((".zip", ".gz", ".tgz", ".7z", ".rar"), "unpack {}")
 _START = 4096  # bytes that decide about the encoding
 
 
@@ -31,7 +32,9 @@ def check_folder(source: Path) -> None:
         above = next(folder for folder in source.absolute().parents if folder.exists())
         raise UserError(f"no such folder: {source} ({above} holds {_content(above)})")
     if not source.is_dir():
-        packed = source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        packed = (
+            _ADVICE.get(source.suffix.lower(), "").startswith("unpack") or source.suffix == ".tar"
+        )
         advice = "unpack it first" if packed else "name the folder that holds it"
         raise UserError(f"{source} is a file, not a folder: {advice}")
     if not any(source.iterdir()):
@@ -63,8 +66,10 @@ def require(source: Path, what: str, names: Sequence[str], *, folder: bool = Fal
 def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserError:
     """Return the error for a file or folder that is missing."""
     text = f"no {what} in {source}: looked for {', '.join(looked_for)}; found {_content(source)}"
-    sheets = [path.name for path in visible(source) if path.suffix.lower() in _SHEETS]
-    return UserError(text + f"; save {sheets[0]} as CSV (UTF-8)" if sheets else text)
+    for path in visible(source):
+        if path.suffix.lower() in _ADVICE:
+            text += f"; {_ADVICE[path.suffix.lower()].format(path.name)}"
+    return UserError(text)
 
 
 def visible(folder: Path) -> list[Path]:

@@ -187,8 +187,7 @@ def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     Raises:
         UserError: with file and line: not UTF-8, CSV or JSON; a column missing, or with two names.
     """
-    read = _read_json if suffix_of(path) in JSON else _read_delimited
-    return read(path, layout)
+    return (_read_json if suffix_of(path) in JSON else _read_delimited)(path, layout)
 
 
 def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
@@ -232,11 +231,11 @@ def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
 def parse_seconds(text: str) -> float:
     """Return a time in seconds.
 
-    >>> parse_seconds("12.5"), parse_seconds("7s"), parse_seconds("1:02:03.5")
+    >>> parse_seconds("12.5"), parse_seconds("7s"), parse_seconds("1:02:03,5")
     (12.5, 7.0, 3723.5)
     """
     seconds = 0.0
-    for part in text.strip().removesuffix("s").split(":"):
+    for part in text.strip().removesuffix("s").replace(",", ".").split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
 
@@ -281,7 +280,10 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
 
 
 def _read_json(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    roles, pair = set[str](), [column.names[0] for column in layout.columns.values()][:2]
+    first, second, *_ = layout.columns
+    if path.name.startswith("label") and "label" in layout.columns:
+        second = "label"
+    roles, pair = set[str](), [layout.columns[role].names[0] for role in (first, second)]
     for number, item in read_json_records(path, pair):
         if not isinstance(item, dict):
             raise UserError(f"{path}, line {number}: not a JSON object: {item!r:.80}")

@@ -5,7 +5,8 @@ caption_1, caption_2, …) and, optionally, the split (train, validation, test).
 belong to one image. The delimiter is a comma, semicolon, tab or bar. A line of JSON has the same
 names: {"image": "a.jpg", "captions": ["…", "…"], "split": "train"}. Also read are
 
-- images beside the table, and `metadata.jsonl` or `metadata.csv` beside the images of each split
+- images in any folder beside the table, or a text file beside each image: a.txt of a.jpg,
+- `metadata.jsonl` or `metadata.csv` beside the images of each split
   (Hugging Face's image folder),
 - Parquet tables with images, and .tar shards (see `data.storage.packed`),
 - captions in COCO's JSON format (see `data.annotations.coco_json`).
@@ -21,7 +22,7 @@ from data.annotations.coco_json import read_coco_json
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.records import SUFFIXES, find_tables, suffix_of
 from data.annotations.scan import MediaFolder, scan
-from data.annotations.source_files import find, nothing_found, require
+from data.annotations.source_files import find, nothing_found, read_lines, require
 from data.annotations.splits import split_of_path
 from data.annotations.tables import CAPTION, IMAGE, SPLIT, Layout, read_rows
 from data.media.suffixes import IMAGE_SUFFIXES
@@ -46,13 +47,23 @@ def read_folder(source: Path) -> Annotations:
         rows, folder = found
     elif listed:
         rows, folder = listed, scan(images or source)
-    elif table is not None and has_images(table.parent):
-        folder = scan(table.parent)
-        rows = read_tables(tables, CAPTIONS, folder)
     else:
+        folder = scan(table.parent if table else source)
+        rows = read_tables(tables, CAPTIONS, folder) if tables else list(_beside_images(folder))
+        if any(map(folder.has_suffix, folder.files)) and (tables or rows):
+            return assemble(rows, folder, held_out=("validation", "test"))
         require(source, "image folder", ["images", "Images"], folder=True)
         raise nothing_found(source, "caption file", CAPTION_FILES)
     return assemble(rows, folder, held_out=("validation", "test"))
+
+
+def _beside_images(folder: MediaFolder) -> Iterator[Row]:
+    """Yield the lines of the text file beside each image: a.txt of a.jpg."""
+    for file in filter(folder.has_suffix, folder.files):
+        path = PurePosixPath(file)
+        if texts := folder.files.get(str(path.with_suffix(".txt"))):
+            for number, line in read_lines(folder.root / texts):
+                yield Row(file, line, split_of_path(str(path.parent)), f"{texts}:{number}")
 
 
 def read_metadata(source: Path, layout: Layout) -> tuple[list[Row | Problem], MediaFolder] | None:

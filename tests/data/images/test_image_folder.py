@@ -196,7 +196,7 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
         ({}, "is empty"),
         (media("images", "a.jpg") | {"labels.csv": GOOD, "more.csv": GOOD},
          "no caption file in .*: looked for captions.csv, .*captions.json; found images/, labels"),
-        ({"captions.csv": GOOD, "pics/a.jpg": b""},
+        ({"captions.csv": GOOD, "pics/a.md": b""},
          r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | media("images", "a.jpg"),
          r"captions.csv and captions.jsonl: keep one"),
@@ -257,6 +257,17 @@ def test_test_images_without_captions_are_left_out_but_not_bad(tmp_path: Path) -
     listing = folder(tmp_path, f"image,caption,split\n{rows}", *(f"{c}.jpg" for c in "abcd"))
     found = {p.file: p.bad for p in listing.problems if p.reason == "without captions"}
     assert found == {"c.jpg": False, "d.jpg": True}
+
+
+def test_images_in_a_folder_of_any_name_with_a_table_or_a_text_beside_each(tmp_path: Path) -> None:
+    table = {"captions.csv": "image,caption\na.jpg,one\npics/b.jpg,two\n"}
+    found = read_folder(fill(tmp_path / "1", {**table, **media("pics", "a.jpg", "b.jpg")}))
+    assert captions(found) == {"pics/a.jpg": ("one",), "pics/b.jpg": ("two",)}
+    texts = {"train/test 1.txt": "one\ntwo\n", "val/b.txt": "three"}
+    files = {**texts, **media("train", "test 1.jpg"), **media("val", "b.jpg")}
+    found = read_folder(fill(tmp_path / "2", files))
+    assert captions(found) == {"train/test 1.jpg": ("one", "two"), "val/b.jpg": ("three",)}
+    assert by_split(found) == {"train": ["train/test 1.jpg"], "validation": ["val/b.jpg"]}
 
 
 def test_names_with_invisible_marks_are_found(tmp_path: Path) -> None:

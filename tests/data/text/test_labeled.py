@@ -153,6 +153,8 @@ def test_other_names_of_tables_and_columns(tmp_path: Path) -> None:
     assert Counter(entry.split for entry in found.entries)["test"] == 4
     with pytest.raises(UserError, match=r"found a.xlsx; save a.xlsx as CSV \(UTF-8\)"):
         load(fill(tmp_path / "sheet", {"a.xlsx": b"PK"}))
+    with pytest.raises(UserError, match=r"found a\.zip; unpack a\.zip"):
+        load(fill(tmp_path / "archive", {"a.zip": b"PK"}))
 
 
 def test_spellings_of_a_label_are_one_class(tmp_path: Path) -> None:
