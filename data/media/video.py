@@ -9,15 +9,14 @@ FFmpeg decoded it without an error.
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from av.stream import Disposition
@@ -158,7 +157,8 @@ class _Reader:
     """
 
     def __init__(self, file: str | bytes) -> None:  # its path, or its content
-        self.file, self.cv2, self.convert = file, _cv2(), VideoReformatter().reformat
+        cv2.setNumThreads(1)  # clips are read in parallel
+        self.file, self.convert = file, VideoReformatter().reformat
         self.size: tuple[int, int] | None = None  # of all images: that of the first
         self._open()
         rate = self.stream.average_rate or self.stream.guessed_rate or 0
@@ -314,7 +314,7 @@ class _Reader:
             above, below = pixels[:-2:2].astype(np.uint16), pixels[2::2]
             pixels[1:-1:2] = (above + below + 1) // 2
         if self.size != pixels.shape[1::-1]:
-            pixels = self.cv2.resize(pixels, self.size, interpolation=self.cv2.INTER_AREA)
+            pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
         return _upright(frame, pixels)
 
 
@@ -348,12 +348,3 @@ def _upright(frame: VideoFrame, pixels: Frames) -> Frames:
     if abs(int(a)) < abs(int(b)):
         pixels, a, d = pixels.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
-
-
-@functools.cache
-def _cv2() -> ModuleType:
-    """Import OpenCV without its own threads."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    return cv2
