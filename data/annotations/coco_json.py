@@ -31,11 +31,18 @@ def read_coco_json(source: Path) -> list[Row | Problem]:
     rows = list[Row | Problem]()
     for path in paths:
         if not any(part.startswith(HIDDEN) for part in path.relative_to(source).parts):
-            rows += _read_file(path, path.relative_to(source))
+            rows += read_coco_file(path, path.relative_to(source))
     return rows
 
 
-def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
+def read_coco_file(path: Path, name: Path, folder: str = "") -> Iterator[Row | Problem]:
+    """Yield the rows of a JSON file; none if it is of another format.
+
+    Args:
+        path: the file.
+        name: its name, which may contain a split.
+        folder: of the images, with "/" at its end: their ids are COCO's numbers; "": names of files.
+    """
     content = None if has_json_lines(path) else read_json(path)
     if not isinstance(content, dict):
         return
@@ -65,11 +72,11 @@ def _read_file(path: Path, name: Path) -> Iterator[Row | Problem]:
             yield Problem(f"{where}[{number}]", f"no file_name or id: {each!r:.60}", where)
             continue
         part = SPLITS.get(str(found.get("split", "")).lower(), split)
-        files[str(own)] = Row(file, None, part, where)
+        files[str(own)] = Row(folder + file, None, part, where, str(own) if folder else None)
         yield files[str(own)]
     for each in captions:
         owner = str(_first(each, _OWNERS)) if isinstance(each, dict) else ""
-        row = files.get(owner, Row(owner, None, split, where))
+        row = files.get(owner, Row(folder + owner, None, split, where))
         text = _first(each, _TEXTS) if isinstance(each, dict) else None
         if not isinstance(text, str):
             yield Problem(row.file or where, f"no caption: {each!r:.60}", where)
