@@ -41,7 +41,7 @@ def read_coco_file(path: Path, name: Path, folder: str = "") -> Iterator[Row | P
     Args:
         path: the file.
         name: its name, which may contain a split.
-        folder: of the images, with "/" at its end: their ids are COCO's numbers; "": names of files.
+        folder: of the images, with "/" at its end: COCO's numbers are the ids; "": file names are.
     """
     content = None if has_json_lines(path) else read_json(path)
     if not isinstance(content, dict):
