@@ -83,7 +83,7 @@ def read_json_records(path: Path, pair: Sequence[str]) -> Iterator[tuple[int, An
             numbers = dict.fromkeys(number for each in content.values() for number in each)
             content = [{key: content[key].get(number) for key in content} for number in numbers]
         elif isinstance(content, dict):
-            content = [dict(zip(pair, item, strict=True)) for item in content.items()]
+            content = [dict(zip(pair, item, strict=False)) for item in content.items()]
         if not isinstance(content, list):
             raise UserError(f"{path}: not a list of JSON objects")
         yield from enumerate(content, 1)
@@ -141,18 +141,20 @@ def find_tables(
         found = [(path, None) for name in names for path in tables.get(name, [])]
         if found:
             return found
-        by_split = {splits[name]: tables[name][0] for name in reversed(splits) if name in tables}
-        if by_split:
-            return [(path, split) for split, path in by_split.items()]
-        only = [path for paths in tables.values() for path in paths if not _is_prose(path)]
-        if len(only) == 1:
-            return [(only[0], None)]
+        others = [(name, path) for name, same in tables.items() for path in same if _is_table(path)]
+        known = [name for name in splits if name in dict(others)]
+        if known:
+            first = {splits[name]: dict(reversed(others))[name] for name in reversed(known)}
+            return [(first[split], split) for split in dict.fromkeys(splits[n] for n in known)]
+        if len(others) == 1:
+            return [(others[0][1], None)]
     return []
 
 
-def _is_prose(path: Path) -> bool:
-    """Return whether a file is a .txt without a tab in its first line, such as a readme."""
-    if suffix_of(path) != ".txt":
-        return False
+def _is_table(path: Path) -> bool:
+    """Return whether a file of another name is a table: no readme, no other JSON."""
+    if suffix_of(path) not in (".txt", ".json"):
+        return True
     with open_text(path, "\n") as stream:
-        return "\t" not in stream.readline()
+        first = stream.readline()
+    return "\t" in first if suffix_of(path) == ".txt" else first[:1] == "[" or has_json_lines(path)

@@ -280,10 +280,10 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
 
 
 def _read_json(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    first, second, *_ = layout.columns
-    if path.name.startswith("label") and "label" in layout.columns:
-        second = "label"
-    roles, pair = set[str](), [layout.columns[role].names[0] for role in (first, second)]
+    roles, used = set[str](), list(layout.columns)
+    if path.name.startswith("label") and "label" in used:
+        used[1] = "label"
+    pair = [layout.columns[role].names[0] for role in used[:2]]
     for number, item in read_json_records(path, pair):
         if not isinstance(item, dict):
             raise UserError(f"{path}, line {number}: not a JSON object: {item!r:.80}")

@@ -26,8 +26,10 @@ def test_tables_are_those_of_a_name_or_of_splits_or_the_only_one(tmp_path: Path)
     assert found(tmp_path) == [("My labels.CSV", None)]
     fill(tmp_path, {"fra.txt": "a\tb"})
     assert found(tmp_path) == []  # two of other names
+    fill(tmp_path, {"meta/train.txt": "a list", "meta/test.json": {"a": ["b"]}})  # of Food-101
+    assert found(tmp_path) == []
     fill(tmp_path, {"set/train.ndjson": "x", "set/Dev.csv.gz": "x", "set/val.tsv": "x"})
-    assert found(tmp_path) == [("set/val.tsv", "validation"), ("set/train.ndjson", "train")]
+    assert found(tmp_path) == [("set/train.ndjson", "train"), ("set/val.tsv", "validation")]
     fill(tmp_path, {"captions.txt": "x", "labels.tsv": "x"})
     assert found(tmp_path) == [("labels.tsv", None), ("captions.txt", None)]
     fill(tmp_path, {"labels.csv": "x"})
