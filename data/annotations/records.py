@@ -138,9 +138,8 @@ def find_tables(
             if len(same) > 1:
                 listed = " and ".join(path.name for path in same)
                 raise UserError(f"{folder} has {listed}: keep one {what}")
-        found = [(path, None) for name in names for path in tables.get(name, [])]
-        if found:
-            return found
+        if named := [path for name in names for path in tables.get(name, [])]:
+            return [(path, None) for path in named]
         others = [(name, path) for name, same in tables.items() for path in same if _is_table(path)]
         known = [name for name in splits if name in dict(others)]
         if known:

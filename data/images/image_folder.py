@@ -57,7 +57,7 @@ def read_folder(source: Path) -> Annotations:
     return assemble(rows, folder, held_out=("validation", "test"))
 
 
-def _beside_images(folder: MediaFolder) -> Iterator[Row]:
+def _beside_images(folder: MediaFolder) -> Iterator[Row | Problem]:
     """Yield the lines of the text file beside each image: a.txt of a.jpg."""
     for file in filter(folder.has_suffix, folder.files):
         path = PurePosixPath(file)

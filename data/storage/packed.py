@@ -73,7 +73,7 @@ def _read_parquet(folder: MediaFolder, path: str, layout: Layout) -> Iterator[_P
             if wrong := layout.missing(places):
                 raise UserError(f"{folder.root / path}: {wrong}: {names}")
             used = [names[index] for found in places.values() for index in found]
-            label = used and names[places["label"][0]] if "label" in places else ""
+            label = names[places["label"][0]] if "label" in places else ""
             classes = _class_names(schema.metadata or {}, label)
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=used).to_pylist()

@@ -108,8 +108,8 @@ class ClipDataset(Dataset):
             times = [number / RATE for number in range(len(frames))]
         else:
             sampling = self._sampling(options)
-            part = {"start": entry.start, "end": entry.end}
-            clip = sample(entry.path, sampling, **part, place=entry.place)
+            start, end = entry.start, entry.end
+            clip = sample(entry.path, sampling, start=start, end=end, place=entry.place)
             frames, remarks = [encode_jpeg(frame) for frame in clip.frames], clip.remarks
             times = clip.times.tolist()
         example = {
