@@ -78,8 +78,9 @@ def _read_parquet(folder: MediaFolder, path: str, layout: Layout) -> Iterator[_P
             for group in range(file.num_row_groups):
                 table = file.read_row_group(group, columns=used).to_pylist()
                 for number, cells in enumerate(table):
-                    if classes and isinstance(cells[label], int) and cells[label] >= 0:
-                        cells[label] = classes[cells[label]]
+                    if classes:  # -1: the label of the test split is secret
+                        known = cells[label] in range(len(classes))
+                        cells[label] = classes[int(cells[label])] if known else None
                     place = f"{PARQUET} {group} {number} {content}"
                     yield from _packed(f"{path}#{group}.{number}", place, cells, layout)
     except (pa.ArrowException, OSError) as error:
