@@ -5,6 +5,7 @@ They raise a UserError for what is missing or cannot be read: what was looked fo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,9 @@ def read_coco(source: Path) -> Annotations:
         if all(files.values()):
             folders = [f"train{year}", f"val{year}"]
             paths = zip(filter(None, files.values()), folders, strict=True)
-            rows = [
-                row
-                for path, folder in paths
-                for row in read_coco_file(path, Path(path.name), f"{folder}/")
-            ]
-            return assemble(rows, scan(_coco_root(source, folders), folders))
+            found = (read_coco_file(path, Path(path.name), f"{at}/") for path, at in paths)
+            rows_of_both = itertools.chain.from_iterable(found)
+            return assemble(rows_of_both, scan(_coco_root(source, folders), folders))
         looked_for += [f"annotations/{name}" for name in names.values()]
     raise nothing_found(source, "caption file of COCO", looked_for)
 

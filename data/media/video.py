@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 from av.stream import Disposition
@@ -157,8 +156,10 @@ class _Reader:
     """
 
     def __init__(self, file: str | bytes) -> None:  # its path, or its content
+        import cv2  # not with the module: the sampler needs none
+
         cv2.setNumThreads(1)  # clips are read in parallel
-        self.file, self.convert = file, VideoReformatter().reformat
+        self.file, self.cv2, self.convert = file, cv2, VideoReformatter().reformat
         self.size: tuple[int, int] | None = None  # of all images: that of the first
         self._open()
         rate = self.stream.average_rate or self.stream.guessed_rate or 0
@@ -314,7 +315,7 @@ class _Reader:
             above, below = pixels[:-2:2].astype(np.uint16), pixels[2::2]
             pixels[1:-1:2] = (above + below + 1) // 2
         if self.size != pixels.shape[1::-1]:
-            pixels = cv2.resize(pixels, self.size, interpolation=cv2.INTER_AREA)
+            pixels = self.cv2.resize(pixels, self.size, interpolation=self.cv2.INTER_AREA)
         return _upright(frame, pixels)
 
 
@@ -331,11 +332,9 @@ def _video_stream(streams: tuple[VideoStream, ...]) -> VideoStream:
 
 
 def _check_pixels(width: float, height: float) -> None:
-    if width * height > MAX_PIXELS:
-        raise BadClip(
-            f"too large: {width * height / 1e6:,.0f} million pixels per frame, at most "
-            f"{MAX_PIXELS / 1e6:,.0f}"
-        )
+    million, most = width * height / 1e6, MAX_PIXELS / 1e6
+    if million > most:
+        raise BadClip(f"too large: {million:,.0f} million pixels per frame, at most {most:,.0f}")
 
 
 def _upright(frame: VideoFrame, pixels: Frames) -> Frames:
