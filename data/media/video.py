@@ -173,7 +173,7 @@ class _Reader:
         file = io.BytesIO(self.file) if isinstance(self.file, bytes) else self.file
         try:
             # A file that turns out to be a playlist must not reach the network.
-            self.container = av.open(file, options={"protocol_whitelist": "file"})
+            self.container = av.open(file, "r", options={"protocol_whitelist": "file"})
         except MemoryError:
             raise
         except av.FFmpegError:

@@ -18,8 +18,8 @@ from data.annotations.splits import split_of_path
 from data.common.errors import UserError
 from data.images.datasets import IMAGE_DATASETS
 from data.media.packed import read_content
-from data.media.sampling import Sampling
-from data.media.video import BadClip, sample
+from data.media.sampling import BadClip, Sampling
+from data.media.video import sample
 from data.sharding.prepare import prepare_images
 from data.storage.dataset_info import find_dataset
 from data.video.datasets import CLIP_DATASETS

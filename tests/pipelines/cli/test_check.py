@@ -152,8 +152,8 @@ def test_clips_are_checked_in_the_language_and_fold_given(
     by_name = {each["name"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
     assert by_name["languages"]["languages"] == {"Chinese": 10}
     assert by_name["encoding"]["images"] == 160
-    rows = "".join(f"v{n}.avi,{'ab'[n % 2]}\n" for n in range(10))
-    fill(tmp_path / "own", {"labels.csv": f"clip,label\n{rows}"})
+    labels = "".join(f"v{n}.avi,{'ab'[n % 2]}\n" for n in range(10))
+    fill(tmp_path / "own", {"labels.csv": f"clip,label\n{labels}"})
     (tmp_path / "videos").rename(tmp_path / "own/clips")
     run(["check", "clip-folder", "--source", str(tmp_path / "own"), "--json", "--fold", "2"])
     by_name = {each["name"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
