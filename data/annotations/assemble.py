@@ -7,13 +7,14 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
 from data.annotations.entries import Annotations, Entry, Problem, Row, part_name
 from data.annotations.scan import MediaFolder
 from data.annotations.source_files import HALF_SURROGATE
 from data.annotations.splits import missing_splits, not_a_text
+from data.annotations.tables import Layout, read_rows
 from data.common.errors import UserError
 from data.media.words import tokenize
 
@@ -42,6 +43,21 @@ class _Draft:
     numbers: tuple[str | None, ...] = ()  # of the captions
 
 
+def read_tables(
+    tables: Iterable[tuple[Path, str | None]], layout: Layout, folder: MediaFolder
+) -> Iterator[Row | Problem]:
+    """Yield the rows of tables (see `find_tables`) about the files of a folder."""
+    for table, split in tables:
+        # A test table may lack the column of captions or labels: its files are left out.
+        own_layout = replace(layout, any_of=()) if split == "test" else layout
+        for row in read_rows(table, own_layout):
+            if isinstance(row, Row) and split:
+                own = f"{table.name.partition('.')[0]}/{row.file}"  # train.csv beside train/
+                file = own if own in folder.files else row.file
+                row = row._replace(file=file, split=row.split or split)
+            yield row
+
+
 def assemble(
     rows: Iterable[Row | Problem],
     folder: MediaFolder,
@@ -65,8 +81,8 @@ def assemble(
     Raises:
         UserError: if there is no caption or label.
     """
-    drafts, found = _group_rows(rows, folder)
     notes = list[str]()
+    drafts, found = _group_rows(rows, folder, notes)
     if not any(draft.captions or draft.label for draft in drafts.values()):
         every = f"every {folder.kind} in {folder.root} is {folder.unannotated}"
         if found:
@@ -81,7 +97,8 @@ def assemble(
             if reason == "missing" and hints:
                 hints -= 1
                 reason += _suggestion(draft.file, folder)
-            found.append(Problem(name, reason, draft.where))
+            secret = draft.split == "test" and reason == folder.unannotated
+            found.append(Problem(name, reason, draft.where, bad=not secret))
         else:
             kept.append(name)
     annotated = {folder.files.get(draft.file) for draft in drafts.values()}
@@ -126,10 +143,11 @@ def _entry(name: str, folder: MediaFolder, draft: _Draft) -> Entry:
 
 
 def _group_rows(
-    rows: Iterable[Row | Problem], folder: MediaFolder
+    rows: Iterable[Row | Problem], folder: MediaFolder, notes: list[str]
 ) -> tuple[dict[str, _Draft], list[Problem]]:
     """Group the rows by image or part of a clip, and leave out unusable captions."""
     drafts, read, problems = dict[str, _Draft](), list[Problem](), list[Problem]()
+    renamed = list[str]()
     for row in rows:
         if isinstance(row, Problem):
             read.append(row)
@@ -141,11 +159,9 @@ def _group_rows(
             group = sys.intern(row.group or "") or row.image_id or file
             draft = _Draft(file, row.where, row.image_id or name, row.start, row.end, group)
             drafts[name] = draft
-            if folder.by_stem is None and PurePosixPath(file).name not in unicodedata.normalize(
-                "NFC", row.file
-            ):
-                found = f"found under another name: {row.file!r} is {file}"
-                problems += [Problem(name, found, row.where, bad=False)] * (file in folder.files)
+            known = PurePosixPath(file).name in unicodedata.normalize("NFC", row.file)
+            if folder.by_stem is None and not known and file in folder.files:
+                renamed.append(f"{row.where}: {row.file!r} is {file}")
         label = sys.intern(one_line(row.label or ""))
         problems += _row_conflicts(name, draft, row, label)
         draft.split, draft.label = draft.split or row.split, draft.label or label
@@ -157,6 +173,8 @@ def _group_rows(
         else:
             draft.captions += (caption,)
             draft.numbers += (row.number,)
+    if renamed:
+        notes.append(f"{len(renamed):,} {folder.kind}s found under another name: {renamed[0]}")
     return drafts, [*read, *problems]
 
 

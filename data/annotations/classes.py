@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from data.annotations.entries import Annotations
+from data.annotations.source_files import INVISIBLE
 from data.common.errors import UserError
 
 
@@ -46,15 +47,16 @@ def classes_of(name: str, labeled: Iterable[tuple[str, str, str]], kind: str) ->
 
 
 def join_spellings(annotations: Annotations) -> Annotations:
-    """Make labels that differ only in case, spaces, "_", "-" or normal form one class.
+    """Make labels that differ only in case, spaces, "_", "-" or invisible marks one class.
 
     The most frequent spelling stays. Labels of one character, such as those of letters, are kept.
     """
     counts = Counter(entry.label for entry in annotations.entries)
     alike = defaultdict[str, list[str]](list)
     for label in counts:
-        folded = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", label).casefold())
-        alike[folded if len(folded) > 1 and not folded.isnumeric() else label].append(label)
+        plain = re.sub(r"^(\d+)\.0$", r"\1", INVISIBLE.sub("", label))  # pandas writes 1 as 1.0
+        folded = re.sub(r"[\s_-]+", "", unicodedata.normalize("NFKC", plain).casefold())
+        alike[folded if len(folded) > 1 and not folded.isnumeric() else plain].append(label)
     several = [labels for labels in alike.values() if len(labels) > 1]
     if not several:
         return annotations

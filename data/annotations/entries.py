@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -126,7 +127,7 @@ def text_entry(
         split: "train", "validation" or "test"; None where the source names none.
         paired: whether the target is a translation.
     """
-    captions, label = ((text, target), "") if paired else ((text,), target)
+    captions, label = ((text, target), "") if paired else ((text,), sys.intern(target))
     return Entry(text_id, text_id, "", captions, split or "", label)
 
 

@@ -72,6 +72,8 @@ def pair_columns(rows: Sequence[Sequence[str]]) -> tuple[int, int] | str:
         The indices, or why there are none.
     """
     first, *others = rows
+    if len(first) == 3 and all(row[2].startswith("CC-BY ") for row in rows):  # of Tatoeba
+        first, *others = [row[:2] for row in rows]
     if len(first) != 2:
         return "which of its columns are text and translation is not clear"
     single = sum(all(map(_NAME.fullmatch, row)) for row in others)

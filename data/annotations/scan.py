@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from data.annotations.source_files import HIDDEN
+from data.annotations.source_files import HIDDEN, INVISIBLE
 from data.media.suffixes import IMAGE_SUFFIXES
 
 
@@ -44,7 +44,7 @@ class MediaFolder(NamedTuple):
             return self.by_stem.get(file, f"{file}.mp4")
         if (path := self.files.get(file)) is not None:
             return path if path == file else file  # the string that is in memory already
-        tidy = PurePosixPath(file.replace("\\", "/"))
+        tidy = PurePosixPath(INVISIBLE.sub("", file).replace("\\", "/"))
         return self._find(tidy) or self._find(PurePosixPath(unquote(str(tidy)))) or str(tidy)
 
     def _find(self, path: PurePosixPath) -> str:
@@ -93,9 +93,9 @@ def _keys(file: str) -> tuple[str, ...]:
     >>> _keys("a/007.JPG")
     ('a/007.jpg', '/007.jpg', '#7.jpg', 'a/007', '/007', '#7')
     """
-    path = file.casefold()
+    path = " ".join(INVISIBLE.sub("", file).split()).casefold()  # macOS writes U+202F before PM
     forms = path, os.path.splitext(path)[0]
-    names = [(form, form.rpartition("/")[2]) for form in forms]
+    names = [(form, form.rpartition("/")[2].strip()) for form in forms]
     return tuple(key for form, name in names for key in (form, f"/{name}", f"#{name.lstrip('0')}"))
 
 

@@ -18,7 +18,11 @@ from data.media.limits import LFS_POINTER
 PACKED = ("", ".gz")  # what may follow the name of a text file
 HALF_SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can spell half a pair, UTF-8 cannot
 HIDDEN = (".", "__MACOSX")  # beginnings of the names of files that nobody made
+# Soft hyphen, marks of direction, joiners, byte order mark: copied together with a name or label.
+INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 _ESCAPED = re.compile("[\udc80-\udcff]")  # a byte that is not UTF-8, by "surrogateescape"
+_ADVICE = dict.fromkeys((".xlsx", ".xls", ".ods", ".numbers"), "save {} as CSV (UTF-8)")
+_ADVICE |= dict.fromkeys((".zip", ".gz", ".tgz", ".7z", ".rar"), "unpack {}")
 _START = 4096  # bytes that decide about the encoding
 
 
@@ -28,7 +32,9 @@ def check_folder(source: Path) -> None:
         above = next(folder for folder in source.absolute().parents if folder.exists())
         raise UserError(f"no such folder: {source} ({above} holds {_content(above)})")
     if not source.is_dir():
-        packed = source.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+        packed = (
+            _ADVICE.get(source.suffix.lower(), "").startswith("unpack") or source.suffix == ".tar"
+        )
         advice = "unpack it first" if packed else "name the folder that holds it"
         raise UserError(f"{source} is a file, not a folder: {advice}")
     if not any(source.iterdir()):
@@ -59,36 +65,15 @@ def require(source: Path, what: str, names: Sequence[str], *, folder: bool = Fal
 
 def nothing_found(source: Path, what: str, looked_for: Sequence[str]) -> UserError:
     """Return the error for a file or folder that is missing."""
-    return UserError(
-        f"no {what} in {source}: looked for {', '.join(looked_for)}; found {_content(source)}"
-    )
+    text = f"no {what} in {source}: looked for {', '.join(looked_for)}; found {_content(source)}"
+    for path in visible(source):
+        if path.suffix.lower() in _ADVICE:
+            text += f"; {_ADVICE[path.suffix.lower()].format(path.name)}"
+    return UserError(text)
 
 
-def find_table(source: Path, what: str, names: Sequence[str]) -> Path | None:
-    """Return the one of these tables that is in `source`, else its only table of another name.
-
-    Args:
-        source: the folder; if no table is in it, in a folder of it.
-        what: the noun for the table in messages.
-        names: of tables: "labels.csv".
-
-    Raises:
-        UserError: if there are several.
-    """
-    suffixes = {Path(name).suffix for name in names} - {".txt"}
-    for folder in (source, *(path for path in _visible(source) if path.is_dir())):
-        found = [folder / name for name in names if (folder / name).is_file()]
-        others = [p for p in _visible(folder) if p.suffix.lower() in suffixes and p.is_file()]
-        found = found or others * (len(others) == 1)
-        if len(found) > 1:
-            listed = " and ".join(path.name for path in found)
-            raise UserError(f"{folder} has {listed}: keep one {what}")
-        if found:
-            return found[0]
-    return None
-
-
-def _visible(folder: Path) -> list[Path]:
+def visible(folder: Path) -> list[Path]:
+    """Return what is in a folder, hidden files aside."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(HIDDEN))
 
 

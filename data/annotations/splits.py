@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from data.annotations.balance import KEY_BYTES, SHARES, Example, assign_splits, content_key
 from data.annotations.entries import Annotations, Entry, Problem, Row
@@ -93,6 +93,19 @@ def missing_splits(named: Iterable[str], wanted: Sequence[str]) -> tuple[str, ..
     return tuple(name for name in wanted if name not in found) if found else tuple(SHARES)
 
 
+def split_of_path(path: str) -> str | None:
+    """Return the split that is a word of a file's name, or of its folder's; None if none is.
+
+    >>> split_of_path("data/train-00000-of-00002.parquet"), split_of_path("val/cc3m.tar")
+    ('train', 'validation')
+    """
+    for part in reversed(PurePosixPath(path).parts):
+        words = re.split(r"[\W\d_]+", part.lower())
+        if found := [SPLITS[word] for word in words if word in SPLITS]:
+            return found[-1]
+    return None
+
+
 def text_key(text: str) -> str:
     """Return what two texts have in common that a model cannot tell apart, or hardly.
 
@@ -133,17 +146,15 @@ def usable_texts(texts: Iterable[Entry | Problem], wanted: Sequence[str]) -> Ann
 
 def order_texts(annotations: Annotations) -> Annotations:
     """Order texts by split and content; leave out training texts that another split has as well."""
-    keys = [text_key(entry.captions[0]) for entry in annotations.entries]
-    held_out = {
-        key: entry.file
-        for key, entry in zip(keys, annotations.entries, strict=True)
-        if entry.split != "train"
-    }
+    entries = annotations.entries
+    digests = [_digest(text_key(entry.captions[0])) for entry in entries]
+    pairs = zip(digests, entries, strict=True)
+    held_out = {digest: entry.file for digest, entry in pairs if entry.split != "train"}
     splits: dict[str, list[Entry]] = {"train": [], "validation": [], "test": []}
     problems = list(annotations.problems)
-    pairs = zip(keys, annotations.entries, strict=True)
-    for key, entry in sorted(pairs, key=lambda pair: _digest(pair[0])):
-        if entry.split == "train" and (other := held_out.get(key)):
+    for index in sorted(range(len(entries)), key=digests.__getitem__):
+        entry = entries[index]
+        if entry.split == "train" and (other := held_out.get(digests[index])):
             reason = f"in two splits: the same text as {other}, which is kept"
             where = entry.file.partition(":")[0]
             problems.append(Problem(entry.file, reason, where, bad=False))

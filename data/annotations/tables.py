@@ -30,6 +30,7 @@ from typing import Any, Literal, NamedTuple
 from data.annotations.entries import Problem, Row
 from data.annotations.headers import SAMPLE, label_columns, pair_columns
 from data.annotations.records import (
+    JSON,
     read_csv,
     read_json_records,
     read_tabs,
@@ -79,7 +80,7 @@ class Layout:
         columns: role → column; the roles of images and clips are fields of `Row`.
         any_of: roles of which the table must have at least one.
         headerless: suffixes of tables that may lack a header; see `data.annotations.headers`.
-        raw_tsv: whether quotes in a .tsv are part of the text.
+        raw_tsv: whether a .tsv or .txt is divided at tabs only, and quotes are part of the text.
         ragged: whether rows may have more or fewer fields than the header.
     """
 
@@ -154,8 +155,10 @@ TEXT = Column(
         *("description", "headline", "v2"),
     ),
 )
-SPLIT = Column(("split",))
-GROUP = Column(("group",))
+SPLIT = Column(
+    ("split",), others=("splits", "data_split", "split_name", "partition", "subset", "set")
+)
+GROUP = Column(("group",), others=("groups", "group_id", "group_name"))
 
 
 class TableRow(NamedTuple):
@@ -184,8 +187,7 @@ def read_table(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
     Raises:
         UserError: with file and line: not UTF-8, CSV or JSON; a column missing, or with two names.
     """
-    read = _read_json if suffix_of(path) in (".jsonl", ".json") else _read_delimited
-    return read(path, layout)
+    return (_read_json if suffix_of(path) in JSON else _read_delimited)(path, layout)
 
 
 def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
@@ -193,20 +195,24 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row | Problem]:
     for row in read_table(path, layout):
         if isinstance(row, Problem):
             yield row
-            continue
-        file, label = row.get("file"), row.get("label") or None
-        try:
-            start, end = _parse_part(row.get("start"), row.get("end"))
-        except ValueError as error:
-            yield Problem(file, f"not a part of a clip, in seconds: {error}", row.where)
-            continue
-        # Without a label, an empty caption is a problem, which `assemble` reports.
-        empty = "" if "caption" in layout.columns and label is None else None
-        group = row.get("group") or None
-        for caption in row.texts or (empty,):
-            yield Row(
-                file, caption, row.split, row.where, label=label, group=group, start=start, end=end
-            )
+        else:
+            yield from annotations_of(row, layout, row.get("file"))
+
+
+def annotations_of(row: TableRow, layout: Layout, file: str) -> Iterator[Row | Problem]:
+    """Yield what a row of a table says about a file, one for each caption."""
+    label, group = row.get("label") or None, row.get("group") or None
+    try:
+        start, end = _parse_part(row.get("start"), row.get("end"))
+    except ValueError as error:
+        yield Problem(file, f"not a part of a clip, in seconds: {error}", row.where)
+        return
+    # Without a label, an empty caption is a problem, which `assemble` reports.
+    empty = "" if "caption" in layout.columns and label is None else None
+    for caption in row.texts or (empty,):
+        yield Row(
+            file, caption, row.split, row.where, label=label, group=group, start=start, end=end
+        )
 
 
 def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
@@ -225,11 +231,11 @@ def require_rows(path: Path, layout: Layout) -> Iterator[TableRow]:
 def parse_seconds(text: str) -> float:
     """Return a time in seconds.
 
-    >>> parse_seconds("12.5"), parse_seconds("7s"), parse_seconds("1:02:03.5")
+    >>> parse_seconds("12.5"), parse_seconds("7s"), parse_seconds("1:02:03,5")
     (12.5, 7.0, 3723.5)
     """
     seconds = 0.0
-    for part in text.strip().removesuffix("s").split(":"):
+    for part in text.strip().removesuffix("s").replace(",", ".").split(":"):
         seconds = 60 * seconds + float(part)
     return seconds
 
@@ -243,7 +249,7 @@ def _parse_part(start: str, end: str) -> tuple[float, float | None]:
 
 
 def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    raw = layout.raw_tsv and suffix_of(path) == ".tsv"
+    raw = layout.raw_tsv and suffix_of(path) in (".tsv", ".txt")
     delimiter, skip = ("\t", 0) if raw else sniff(path)
     records = read_tabs(path) if raw else read_csv(path, delimiter, skip)
     line, header = next(records, (1, [""]))
@@ -274,8 +280,11 @@ def _read_delimited(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
 
 
 def _read_json(path: Path, layout: Layout) -> Iterator[TableRow | Problem]:
-    roles = set[str]()
-    for number, item in read_json_records(path):
+    roles, used = set[str](), list(layout.columns)
+    if path.name.startswith("label") and "label" in used:
+        used[1] = "label"
+    pair = [layout.columns[role].names[0] for role in used[:2]]
+    for number, item in read_json_records(path, pair):
         if not isinstance(item, dict):
             raise UserError(f"{path}, line {number}: not a JSON object: {item!r:.80}")
         if isinstance(item.get("translation"), dict):  # as the datasets library writes pairs

@@ -5,11 +5,13 @@ They raise a UserError for what is missing or cannot be read: what was looked fo
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data.annotations.assemble import assemble
+from data.annotations.coco_json import read_coco_file
 from data.annotations.entries import Annotations, Problem, Row
 from data.annotations.scan import scan
 from data.annotations.source_files import (
@@ -82,8 +84,10 @@ def read_coco(source: Path) -> Annotations:
         files = {split: find(source, [name]) for split, name in names.items()}
         if all(files.values()):
             folders = [f"train{year}", f"val{year}"]
-            rows = [row for split, path in files.items() if path for row in _coco_rows(path, split)]
-            return assemble(rows, scan(_coco_root(source, folders), folders))
+            paths = zip(filter(None, files.values()), folders, strict=True)
+            found = (read_coco_file(path, Path(path.name), f"{at}/") for path, at in paths)
+            rows_of_both = itertools.chain.from_iterable(found)
+            return assemble(rows_of_both, scan(_coco_root(source, folders), folders))
         looked_for += [f"annotations/{name}" for name in names.values()]
     raise nothing_found(source, "caption file of COCO", looked_for)
 
@@ -153,25 +157,6 @@ def _karpathy_rows(path: Path, *, folders: bool) -> Iterator[Row]:
         yield Row(file, None, split, path.name, image_id)
         for caption, number in captions:
             yield Row(file, caption, split, path.name, image_id, number)
-
-
-def _coco_rows(path: Path, split: str) -> Iterator[Row]:
-    """Read COCO's own annotations of one split."""
-    folder = path.stem.removeprefix("captions_")
-    try:
-        files = {
-            image["id"]: f"{folder}/{image['file_name']}" for image in _json_list(path, "images")
-        }
-        for image_id, file in files.items():
-            yield Row(file, None, SPLITS[split], path.name, str(image_id))
-        for annotation in _json_list(path, "annotations"):
-            image_id, number = annotation["image_id"], str(annotation["id"])
-            # An image that is not in "images" is reported as missing.
-            file = files.get(image_id, f"{folder}/{image_id}")
-            caption = _caption(annotation["caption"])
-            yield Row(file, caption, SPLITS[split], path.name, str(image_id), number)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: not COCO's layout: {error!r}") from None
 
 
 def _caption(value: Any) -> str:

@@ -10,30 +10,31 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.annotations.assemble import assemble
+from data.annotations.assemble import assemble, read_tables
 from data.annotations.class_folders import read_class_folders
 from data.annotations.entries import Annotations, Problem, Row
+from data.annotations.records import find_tables
 from data.annotations.scan import MediaFolder, scan
-from data.annotations.source_files import find, find_table
-from data.annotations.tables import IMAGE, LABEL, SPLIT, Layout, read_rows
+from data.annotations.source_files import find
+from data.annotations.tables import IMAGE, LABEL, SPLIT, Layout
 from data.images.image_folder import METADATA, has_images, read_metadata
-from data.images.packed import read_packed
+from data.storage.packed import read_packed
 
-LABEL_FILES = ("labels.csv", "labels.tsv", "labels.jsonl", "labels.json")
 LABELS = Layout({"file": IMAGE, "label": LABEL, "split": SPLIT}, any_of=("label",))
 
 
 def read_labeled_images(source: Path) -> Annotations:
     """Read a user's own labeled images, in either layout."""
-    table = find_table(source, "label file", LABEL_FILES)
+    tables = find_tables(source, "label file", ["labels"])
     images = find(source, ["images", "Images"], folder=True)
     # Among class folders, a table of another name is not that of the labels.
-    known = table is not None and (table.name in LABEL_FILES or images or has_images(source))
-    if table is None or not known or table.name in METADATA:
-        found = read_metadata(source, LABELS) or read_packed(source, labels=True)
-        other = [*LABEL_FILES[:1], "images/"]
-        return _assemble(*(found or read_class_folders(source, scan, other)))
-    return _assemble(read_rows(table, LABELS), scan(images or source))
+    names = {table.name for table, _ in tables}
+    known = tables and (min(names).startswith("labels.") or images or has_images(source))
+    if not known or names & {*METADATA}:
+        found = read_metadata(source, LABELS) or read_packed(source, LABELS)
+        return _assemble(*(found or read_class_folders(source, scan, ["labels.csv", "images/"])))
+    media = scan(images or source)
+    return _assemble(read_tables(tables, LABELS, media), media)
 
 
 def _assemble(rows: Iterable[Row | Problem], media: MediaFolder) -> Annotations:

@@ -185,7 +185,9 @@ def _decode_with_pillow(data: bytes) -> tuple[Image.Image, bool]:
     except BadImage:
         raise
     except UnidentifiedImageError:
-        raise BadImage("not an image") from None
+        heic = data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1", b"ftyphevc")
+        text = "HEIC, which is not read: convert it to JPEG" if heic else "not an image"
+        raise BadImage(text) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         pixels = re.findall(r"\d+", str(error))[0]  # only Pillow has read the header
         raise _too_large(int(pixels)) from None

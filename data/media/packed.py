@@ -1,4 +1,4 @@
-"""Images inside larger files: tar shards and Parquet tables, read without unpacking them."""
+"""Images and clips in larger files, tar shards and Parquet tables, read without unpacking them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 from data.common.errors import UserError
 
-# The place of an image in its file: "tar OFFSET SIZE", "parquet ROW-GROUP ROW COLUMN".
+# The place of an image or clip in its file: "tar OFFSET SIZE", "parquet ROW-GROUP ROW COLUMN".
 TAR, PARQUET = "tar", "parquet"
 _LOCK = threading.Lock()  # threads that want the same row group wait for the first
 
 
 def read_content(path: Path, place: str) -> bytes:
-    """Return the bytes of a file, or of the image at a place in it.
+    """Return the bytes of a file, or of the image or clip at a place in it.
 
     Raises:
-        UserError: if the file ends before, or the place holds no image.
+        UserError: if the file ends before, or the place holds none.
         OSError: if it cannot be read.
     """
     if not place:
@@ -32,7 +32,7 @@ def read_content(path: Path, place: str) -> bytes:
         cell = _row_group(path, int(first), column[0], path.stat().st_mtime_ns)[int(second)].as_py()
     data = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(data, bytes):
-        raise UserError("no image in this row")
+        raise UserError("no image or clip in this row")
     return data
 
 

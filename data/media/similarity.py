@@ -14,7 +14,6 @@ import numpy as np
 from data.media.images import load_image
 from data.media.packed import read_content
 from data.media.sampling import Sampling
-from data.media.suffixes import CLIP_SUFFIXES
 from data.media.video import sample
 
 NEAR = 4  # of 64 bits: see `wordreel check --help`
@@ -22,17 +21,18 @@ _LEVEL = 2.0  # gray levels of contrast below which an image counts as empty
 _BLOCK = 1024  # hashes compared at once
 
 
-def hash_file(path: Path, start: float = 0.0, end: float | None = None, place: str = "") -> int:
+def hash_file(path: Path, start: float, end: float | None, place: str, *, clip: bool) -> int:
     """Return the hash of an image, or of the middle frame of a clip or a part of it (in seconds).
 
-    `place` is that of an image in a larger file.
+    `place` is that of an image or clip in a larger file.
 
     Raises:
         UserError: if it cannot be decoded.
         OSError: if it cannot be read.
     """
-    if path.suffix.lower() in CLIP_SUFFIXES:
-        return perceptual_hash(sample(path, Sampling(count=1), start=start, end=end).frames[0])
+    if clip:
+        middle = sample(path, Sampling(count=1), start=start, end=end, place=place)
+        return perceptual_hash(middle.frames[0])
     jpeg = load_image(read_content(path, place), max_side=128)
     pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert pixels is not None  # it was just encoded

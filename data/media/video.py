@@ -9,11 +9,10 @@ FFmpeg decoded it without an error.
 from __future__ import annotations
 
 import contextlib
-import functools
+import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import av
@@ -25,6 +24,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from data.media.limits import MAX_PIXELS
+from data.media.packed import read_content
 from data.media.sampling import _ROUNDING, Array, BadClip, Sampling
 
 MAX_BYTES = 2e9  # all frames of one clip together
@@ -55,7 +55,12 @@ class Clip(NamedTuple):
 
 
 def sample(
-    path: Path | str, sampling: Sampling, *, start: float = 0.0, end: float | None = None
+    path: Path | str,
+    sampling: Sampling,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    place: str = "",
 ) -> Clip:
     """Decode a clip, or a window of it, and return the frames that `sampling` chooses.
 
@@ -64,6 +69,7 @@ def sample(
         sampling: which frames to take.
         start: seconds from the first frame of the clip.
         end: seconds; None for the end of the clip.
+        place: of a clip in a larger file: see `data.media.packed`.
 
     Raises:
         BadClip: if the file is empty or not a clip, ends before half of the length in its header,
@@ -76,9 +82,10 @@ def sample(
         )
     path = Path(path).absolute()  # FFmpeg would read "a:b.mp4" as a protocol
     with path.open("rb") as file:
-        if not file.read(1):
-            raise BadClip("empty file (0 bytes)")
-    with contextlib.closing(_Reader(path)) as reader:
+        content = read_content(path, place) if place else file.read(1)
+    if not content:
+        raise BadClip("empty file (0 bytes)")
+    with contextlib.closing(_Reader(content if place else str(path))) as reader:
         stop = reader.header_end if end is None else min(end, reader.header_end)
         taken, real_end = _walk(reader, sampling, start, stop, check_end=end is None or end > stop)
         remarks = list[str]()
@@ -148,8 +155,11 @@ class _Reader:
         grabbed: number of frames read, without those skipped by seeking.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.cv2, self.convert = path, _cv2(), VideoReformatter().reformat
+    def __init__(self, file: str | bytes) -> None:  # its path, or its content
+        import cv2  # not with the module: the sampler needs none
+
+        cv2.setNumThreads(1)  # clips are read in parallel
+        self.file, self.cv2, self.convert = file, cv2, VideoReformatter().reformat
         self.size: tuple[int, int] | None = None  # of all images: that of the first
         self._open()
         rate = self.stream.average_rate or self.stream.guessed_rate or 0
@@ -160,9 +170,10 @@ class _Reader:
         self._start()
 
     def _open(self) -> None:
+        file = io.BytesIO(self.file) if isinstance(self.file, bytes) else self.file
         try:
             # A file that turns out to be a playlist must not reach the network.
-            self.container = av.open(str(self.path), options={"protocol_whitelist": "file"})
+            self.container = av.open(file, "r", options={"protocol_whitelist": "file"})
         except MemoryError:
             raise
         except av.FFmpegError:
@@ -321,11 +332,9 @@ def _video_stream(streams: tuple[VideoStream, ...]) -> VideoStream:
 
 
 def _check_pixels(width: float, height: float) -> None:
-    if width * height > MAX_PIXELS:
-        raise BadClip(
-            f"too large: {width * height / 1e6:,.0f} million pixels per frame, at most "
-            f"{MAX_PIXELS / 1e6:,.0f}"
-        )
+    million, most = width * height / 1e6, MAX_PIXELS / 1e6
+    if million > most:
+        raise BadClip(f"too large: {million:,.0f} million pixels per frame, at most {most:,.0f}")
 
 
 def _upright(frame: VideoFrame, pixels: Frames) -> Frames:
@@ -338,12 +347,3 @@ def _upright(frame: VideoFrame, pixels: Frames) -> Frames:
     if abs(int(a)) < abs(int(b)):
         pixels, a, d = pixels.transpose(1, 0, 2), c, b
     return np.ascontiguousarray(pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
-
-
-@functools.cache
-def _cv2() -> ModuleType:
-    """Import OpenCV without its own threads."""
-    import cv2
-
-    cv2.setNumThreads(1)
-    return cv2

@@ -9,8 +9,8 @@ these rules:
    stay together; in scripts without spaces (Chinese, Japanese, Thai, Khmer, …) each character is
    a word, with its marks.
 3. Different from the annex: hyphens and apostrophes join letters and digits (t-shirt, 1990's),
-   `.` `,` `:` `/` join digits (9:30, 1,000, 24/7), each character of Katakana is a word, U+200B
-   and U+202F are spaces.
+   `.` `,` `:` `/` join digits (9:30, 1,000, 24/7), each character of Katakana is a word, U+200B,
+   U+202F and marks of direction (U+200E, U+200F, …) are spaces.
 
 https://www.unicode.org/reports/tr29/ and https://www.unicode.org/reports/tr15/
 """
@@ -23,12 +23,14 @@ from collections.abc import Iterable, Iterator
 
 import regex
 
+_DIRECTION = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"  # and the byte order mark
 # Expressions for one character; its class is the first that matches.
 CLASSES = {
-    "space": r"[\s\x1c-\x1f\u200b]",
+    "space": rf"[\s\x1c-\x1f\u200b{_DIRECTION}]",
     "skipped": r"[\p{Cc}\p{Cs}\ufffd￭␣]",  # never part of a token
     "joiner": r"\u200d",
-    "mark": r"[\p{WB=Extend}\p{WB=Format}]",  # with the joiner: part of the character before
+    # With the joiner: part of the character before.
+    "mark": rf"[[\p{{WB=Extend}}\p{{WB=Format}}]--[{_DIRECTION}]]",
     "regional": r"\p{WB=Regional_Indicator}",
     "hebrew": r"\p{WB=Hebrew_Letter}",
     "letter": r"\p{WB=ALetter}",
@@ -191,11 +193,14 @@ def _is_unspaced(token: str) -> bool:
 
 def _tokens(text: str, punctuation: bool) -> Iterator[tuple[str, int, int]]:
     """Yield the tokens of a normalized text and where they begin and end."""
-    for found in (_ASCII_SEGMENT if text.isascii() else _SEGMENT).finditer(text):
+    plain = text.isascii()
+    for found in (_ASCII_SEGMENT if plain else _SEGMENT).finditer(text):
         token = found[0]
-        word = token.isalnum() or _WORD_CHARACTER.search(token)
-        if (word or punctuation) and not _NO_TOKEN.match(token):
-            yield token, found.start(), found.end()
+        if not (plain and token.isalnum()):  # else it is a word: most are
+            word = punctuation or token.isalnum() or _WORD_CHARACTER.search(token)
+            if not word or _NO_TOKEN.match(token):
+                continue
+        yield token, found.start(), found.end()
 
 
 def is_blank(text: str) -> bool:

@@ -229,7 +229,8 @@ def _text_findings(
         ):  # fmt: skip
             if found:
                 yield Finding(section, name, text, warning=True)
-    text = f"{len(known):,} words occur {options.min_count} times or more in train"
+    often = "" if options.min_count == 1 else f" {options.min_count} times or more"
+    text = f"{len(known):,} words occur{often} in train"
     values = {"vocabulary": len(known), "min_count": options.min_count}
     yield Finding(section, "vocabulary", text, not known, values)
     yield _language_finding(section, sum((each.languages for each in by_split.values()), Counter()))

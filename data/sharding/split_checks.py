@@ -15,7 +15,7 @@ import numpy as np
 from data.annotations.entries import Entry
 from data.annotations.splits import text_key
 from data.common.errors import UserError
-from data.media.similarity import NEAR, perceptual_hash
+from data.media.similarity import NEAR, near_pairs, perceptual_hash
 from data.media.words import tokenize
 from data.sharding.annotation_checks import FREQUENT_WORDS
 from data.sharding.findings import Example, Finding
@@ -25,7 +25,6 @@ from data.storage.fingerprints import CHUNK, entry_digest
 SIDE = 128  # the longest side of the images that are compared, pixels
 TINY = 64  # the longest side of an image with few details, pixels
 NARROW = 10  # the longer side by the shorter
-_BLOCK = 2**25  # pairs of hashes compared at once
 MANY_COPIED = 0.1  # the share of captions
 _SAME_CONTENT = ("same image", "same clip", "near-duplicate", "same text")
 
@@ -268,25 +267,11 @@ def _shared(
             yield Pair(kind, other, entry, detail)
 
 
-def _near(entries: Sequence[Entry], hashes: Sequence[int], near: int) -> Iterable[Pair]:
-    """Return each entry with the most similar one before it, in its split and in others."""
-    bits = np.array(hashes, np.uint64)
-    known = np.flatnonzero(bits)
-    splits = np.unique([entry.split for entry in entries], return_inverse=True)[1]
-    bits, splits = bits[known], splits[known]
-    found = []
-    block = max(1, _BLOCK // max(1, len(known)))
-    for start in range(0, len(known), block):
-        later = np.arange(start, min(start + block, len(known)))
-        differ = np.bitwise_count(bits[later, None] ^ bits)
-        before, same = np.arange(len(known)) < later[:, None], splits[later, None] == splits
-        for wanted in (before & same, before & ~same):
-            distances = np.where(wanted, differ, 65)
-            nearest = distances.argmin(axis=1)
-            for row, column in enumerate(nearest):
-                if distances[row, column] <= near:
-                    found.append((int(distances[row, column]), int(column), int(later[row])))
-    return [
-        Pair("near-duplicate", entries[known[a]], entries[known[b]], f"{n} of 64 bits differ")
-        for n, a, b in sorted(found)
-    ]
+def _near(entries: Sequence[Entry], hashes: Sequence[int], near: int) -> Iterator[Pair]:
+    """Yield each entry with the most similar one before it, in its split and in others."""
+    best: dict[tuple[int, bool], tuple[int, int, int]] = {}
+    for differ, first, second in near_pairs(np.array(hashes, np.uint64), near):
+        key = second, entries[first].split == entries[second].split
+        best[key] = min(best.get(key, (differ, first, second)), (differ, first, second))
+    for differ, first, second in sorted(best.values()):
+        yield Pair("near-duplicate", entries[first], entries[second], f"{differ} of 64 bits differ")

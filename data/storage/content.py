@@ -50,7 +50,8 @@ def _near_ties(
 
     def hashed(entry: Entry) -> bytes:
         try:
-            found = hash_file(entry.path, entry.start, entry.end, entry.place)
+            part = entry.start, entry.end, entry.place
+            found = hash_file(entry.path, *part, clip=unit == "clips")
         except (UserError, OSError):
             found = 0  # reported when the example is stored
         return found.to_bytes(_HASH)

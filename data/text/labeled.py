@@ -13,52 +13,40 @@ from pathlib import Path
 
 from data.annotations.assemble import one_line
 from data.annotations.entries import Entry, Problem, text_entry
+from data.annotations.records import SUFFIXES, find_tables
 from data.annotations.source_files import (
-    PACKED,
     find,
-    find_table,
     nothing_found,
     read_lines,
     read_text,
     require,
 )
-from data.annotations.splits import SPLITS
 from data.annotations.tables import GROUP, LABEL, SPLIT, TEXT, Layout, require_rows
 from data.common.errors import UserError
 
-SUFFIXES = tuple(f"{suffix}{gz}" for suffix in (".tsv", ".csv", ".jsonl") for gz in PACKED)
-WHOLE = tuple(f"texts{suffix}" for suffix in SUFFIXES)
 TEXTS = Layout(
     {
         "text": replace(TEXT, required=True),
-        "label": replace(LABEL, required=True, filled=True),
+        "label": replace(LABEL, required=True),
         "split": SPLIT,
         "group": GROUP,
     },
-    headerless=(".tsv", ".csv"),
+    headerless=(".tsv", ".csv", ".txt"),
     raw_tsv=True,
 )
 TEST = replace(TEXTS, columns={**TEXTS.columns, "label": LABEL})
-NO_LABELS = ("", "-1")  # of test splits whose labels are secret
+NO_LABELS = {"", "-1"}  # of test splits whose labels are secret
 POLARITY = {"rt-polarity.neg": "negative", "rt-polarity.pos": "positive"}
 
 
 def read_tables(source: Path) -> Iterator[Entry | Problem]:
-    """Read train, dev (or validation) and test tables, or one table, named texts or as it likes."""
-    names = {name: [f"{name}{suffix}" for suffix in SUFFIXES] for name in SPLITS}
-    files = [(SPLITS[name], find(source, names[name])) for name in SPLITS]
-    present = {split: path for split, path in reversed(files) if path is not None}
-    whole = find(source, WHOLE)
-    if whole is None and "train" not in present:
-        whole = None if present else find_table(source, "table of texts", WHOLE)
-        if whole is None:
-            raise nothing_found(source, "labeled texts", [*WHOLE, *names["train"]])
-    if whole is not None:
-        yield from _read_table(whole, None)
-        return
-    for split in dict.fromkeys(split for split, _ in files):
-        if split in present:
-            yield from _read_table(present[split], split)
+    """Read the table named texts, or train, dev and test tables, or the only table."""
+    tables = find_tables(source, "table of texts", ["texts"])
+    if {split for _, split in tables}.isdisjoint({None, "train"}):
+        names = [f"{name}{suffix}" for name in ("texts", "train") for suffix in SUFFIXES]
+        raise nothing_found(source, "labeled texts", names)
+    for path, split in tables:
+        yield from _read_table(path, split)
 
 
 def read_sst2(source: Path) -> Iterator[Entry | Problem]:
@@ -92,17 +80,21 @@ def read_imdb(source: Path) -> Iterator[Entry]:
 
 
 def _read_table(path: Path, split: str | None) -> Iterator[Entry | Problem]:
-    rows = require_rows(path, TEST if split == "test" else TEXTS)
-    if split == "test":
-        listed = list(rows)
-        if all(row.get("label") in NO_LABELS for row in listed):
-            reason = f"test split without labels: left out with its {len(listed):,} texts"
-            yield Problem(path.name, reason, path.name, bad=False)
-            return
-        rows = iter(listed)
-    for row in rows:
-        label = one_line(row.get("label"))
-        if not label:
+    """Yield the texts of a table; those of its test part without a label are left out."""
+    test = list[Entry]()
+    for row in require_rows(path, TEST if split == "test" else TEXTS):
+        own, label = row.split or split, one_line(row.get("label"))
+        if not label and own != "test":
             raise UserError(f"{path}, line {row.where.rpartition(':')[2]}: no label: give one")
-        entry = text_entry(row.where, row.get("text"), label, row.split or split)
-        yield entry._replace(group=row.get("group"))
+        entry = text_entry(row.where, row.get("text"), label, own)._replace(group=row.get("group"))
+        if own == "test":
+            test.append(entry)
+        else:
+            yield entry
+    secret = {entry.label for entry in test} <= NO_LABELS
+    kept = [] if secret else [entry for entry in test if entry.label]
+    if len(kept) < len(test):
+        first = next(entry.file for entry in test if secret or not entry.label)
+        reason = f"test texts without labels: {len(test) - len(kept):,} left out, from {first}"
+        yield Problem(path.name, reason, path.name, bad=False)
+    yield from kept

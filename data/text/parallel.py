@@ -6,20 +6,18 @@ line of JSON, names the two languages, or text and translation; without a header
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from data.annotations.entries import Entry, text_entry
 from data.annotations.headers import LANGUAGES
-from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines
+from data.annotations.records import SUFFIXES, find_tables
+from data.annotations.source_files import PACKED, find, nothing_found, parallel_lines, visible
 from data.annotations.splits import SPLITS
 from data.annotations.tables import GROUP, SPLIT, Column, Layout, require_rows
 from data.common.errors import UserError
 
-SUFFIXES = (".tsv", ".csv", ".jsonl")
-TABLES = tuple(f"{suffix}{gz}" for suffix in SUFFIXES for gz in PACKED)
-T = TypeVar("T")
 # Also what WMT's shared tasks on multi30k call their test files.
 FOLDERS = ("", "raw/", "task1/raw/")  # of multi30k/dataset
 NAMES: Mapping[str, str] = {**SPLITS, "test_2016_flickr": "test", "test2016": "test"}
@@ -48,44 +46,43 @@ class Languages(NamedTuple):
 
 def read_pairs(source: Path, languages: Languages | None) -> Iterator[Entry]:
     """Read the parallel files, or the table, of each split: train, dev (or validation) and test."""
-    files = _by_split(NAMES, lambda name: _find_parallel(source, languages, name))
-    tables: Mapping[str, Path] = {}
-    if not files:
-        names = {"pairs": "pairs", **NAMES}
-        tables = _by_split(names, lambda name: find(source, [name + suffix for suffix in TABLES]))
-    if not {"train", "pairs"} & {*files, *tables}:
-        looked_for = [f"train{suffix}" for suffix in TABLES]
-        if languages is None:
-            looked_for.append("or, with --languages en-de, train.en and train.de (or .gz)")
-        else:
-            looked_for.insert(
-                0, f"train.{languages.text} and train.{languages.translation} (or .gz)"
-            )
+    files = _parallel_files(source, languages) if languages else {}
+    tables = [] if files else find_tables(source, "table of pairs", ["pairs"], NAMES)
+    if {*files, *(split for _, split in tables)}.isdisjoint({None, "train"}):
+        looked_for = [f"train{suffix}" for suffix in SUFFIXES]
+        ends = languages or ("en", "de")
+        hint = "" if languages else "or, with --languages en-de, "
+        looked_for.append(f"{hint}train.{ends[0]} and train.{ends[1]} (or .gz)")
         raise nothing_found(source, "pairs of texts", looked_for)
     for split, (texts, translations) in files.items():
         rows = parallel_lines(texts, translations, "they must correspond")
         for number, text, translation in rows:
             text_id, target = f"{texts.name}:{number}", translation.strip()
             yield text_entry(text_id, text.strip(), target, split, paired=True)
-    for name, path in tables.items():
-        yield from _read_table(path, languages, None if name == "pairs" else name)
+    for path, split in tables:
+        yield from _read_table(path, languages, split)
 
 
-def _by_split(names: Mapping[str, str], find_name: Callable[[str], T | None]) -> dict[str, T]:
-    """Return split → what is found under the first of its names that is there."""
-    found: dict[str, T] = {}
-    for name, split in names.items():
-        if split not in found and (files := find_name(name)) is not None:
+def _parallel_files(source: Path, languages: Languages) -> dict[str | None, tuple[Path, Path]]:
+    """Return split → two parallel files; None → the only two, of another name."""
+    found: dict[str | None, tuple[Path, Path]] = {}
+    for name, split in NAMES.items():
+        if split not in found and (files := _find_parallel(source, languages, name)):
             found[split] = files
+    if not found:
+        texts = (p.name.removesuffix(".gz") for p in visible(source))
+        names = {
+            name[: -len(languages.text) - 1]
+            for name in texts
+            if name.endswith(f".{languages.text}")
+        }
+        if len(names) == 1 and (files := _find_parallel(source, languages, names.pop())):
+            found[None] = files
     return found
 
 
-def _find_parallel(
-    source: Path, languages: Languages | None, name: str
-) -> tuple[Path, Path] | None:
+def _find_parallel(source: Path, languages: Languages, name: str) -> tuple[Path, Path] | None:
     """Return the two parallel files of a name; None: neither is there."""
-    if languages is None:
-        return None
     ends = [
         [f"{folder}{name}.{language}{gz}" for folder in FOLDERS for gz in PACKED]
         for language in languages
@@ -110,7 +107,7 @@ def _read_table(path: Path, languages: Languages | None, split: str | None) -> I
             "split": SPLIT,
             "group": GROUP,
         },
-        headerless=(".tsv", ".csv"),
+        headerless=(".tsv", ".csv", ".txt"),
         raw_tsv=True,
     )
     for row in require_rows(path, layout):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data.annotations.entries import Entry, text_entry
 from data.annotations.problems import check_share, summary, write_report
 from data.common.errors import UserError
 from data.storage.cache import data_home, log, source_cache, writing_to
-from data.storage.dataset_info import PREPARED, find_dataset, source_folder
+from data.storage.dataset_info import PREPARED, Options, find_dataset, source_folder
 from data.storage.prepared import open_prepared
 from data.storage.tfds import read_in_order
 from data.text.datasets import PAIR_DATASETS, TEXT_DATASETS, TextDataset
@@ -67,11 +68,7 @@ def prepare_texts(
     splits: dict[str, list[Entry]] = {}
     for entry in entries:
         splits.setdefault(entry.split, []).append(entry)
-    rows = {
-        split: [[*dataset.load(entry, options).example.values(), split] for entry in texts]
-        for split, texts in splits.items()
-    }
-    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    digest = _fingerprint(dataset, options, splits)
     report = data_home(data_dir) / name.replace("/", "-") / digest / "problems.jsonl"
     with writing_to(report.parent):
         write_report(report, problems)
@@ -88,6 +85,22 @@ def prepare_texts(
     if problems:
         log(f"{name}: {summary(problems)}; each is named in {report}")
     return prepared
+
+
+def _fingerprint(
+    dataset: TextDataset, options: Options, splits: Mapping[str, Sequence[Entry]]
+) -> str:
+    """Return 16 hex digits of all texts: the hash of their JSON, which is never in memory."""
+    digest, between = hashlib.sha256(b"{"), ""
+    for split, entries in splits.items():
+        digest.update(f"{between}{json.dumps(split)}: [".encode())
+        for number, entry in enumerate(entries):
+            row = [*dataset.load(entry, options).example.values(), split]
+            digest.update((", " * (number > 0) + json.dumps(row)).encode())
+        digest.update(b"]")
+        between = ", "
+    digest.update(b"}")
+    return digest.hexdigest()[:16]
 
 
 def _open(folder: Path, dataset: TextDataset) -> Texts:

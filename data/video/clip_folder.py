@@ -6,40 +6,38 @@ several: caption_1, caption_2, …) or the label. Optional columns: `split` (tra
 together (one speaker, one scene) get the same split. Without splits, clips are split 80 : 10 : 10
 (see `data.annotations.balance`); the parts of a clip are one group. Without a table, the clips are
 in a folder for each class: see `data.annotations.class_folders`. Tables may also be one for each
-split: `train.csv`, `val.csv`, `test.csv`.
+split: `train.csv`, `val.csv`, `test.csv`; or the clips are in .tar shards or Parquet tables: see
+`data.storage.packed`.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from data.annotations.assemble import assemble
+from data.annotations.assemble import assemble, read_tables
 from data.annotations.class_folders import read_class_folders
 from data.annotations.coco_json import read_coco_json
-from data.annotations.entries import Annotations, Problem, Row
+from data.annotations.entries import Annotations, Problem
+from data.annotations.records import find_tables, suffix_of
 from data.annotations.scan import MediaFolder, scan
-from data.annotations.source_files import find, find_table, nothing_found
-from data.annotations.splits import SPLITS
+from data.annotations.source_files import find, nothing_found
 from data.annotations.tables import (
     CAPTION,
     FILE_NAMES,
+    GROUP,
     LABEL,
     OTHER_FILE_NAMES,
     SPLIT,
     Column,
     Layout,
-    read_rows,
 )
 from data.media.suffixes import CLIP_SUFFIXES
+from data.storage.packed import read_packed
 
 CLIP_FOLDERS = ("clips", "videos")
-CLIP_TABLES = tuple(
-    f"{name}{suffix}" for name in ("captions", "labels") for suffix in (".csv", ".tsv", ".jsonl")
-)
-SPLIT_TABLES = tuple(f"{name}{suffix}" for name in SPLITS for suffix in (".csv", ".tsv", ".jsonl"))
+CLIP_TABLES = ("captions.csv", "labels.csv")
 CLIPS = Layout(
     {
         "file": Column(
@@ -54,7 +52,7 @@ CLIPS = Layout(
         "caption": CAPTION,
         "label": LABEL,
         "split": SPLIT,
-        "group": Column(("group",)),
+        "group": GROUP,
         "start": Column(("start", "start_seconds"), others=("start_time", "time_start", "begin")),
         "end": Column(("end", "end_seconds"), others=("end_time", "time_end")),
     },
@@ -77,13 +75,13 @@ def scan_clips(root: Path, folders: Iterable[str] = ("",), *, by_stem: bool = Fa
 
 def read_clip_folder(source: Path) -> Annotations:
     """Read a user's own folder of clips."""
-    tables = [source / name for name in CLIP_TABLES if (source / name).is_file()]
-    tables = tables or [source / name for name in SPLIT_TABLES if (source / name).is_file()]
-    if not tables and (other := find_table(source, "caption or label file", CLIP_TABLES)):
-        tables = [other]
+    tables = find_tables(source, "caption or label file", ["captions", "labels"])
+    listed = read_coco_json(source) if not tables or suffix_of(tables[0][0]) == ".json" else []
     folder = find(source, CLIP_FOLDERS, folder=True)
-    if not tables and (found_json := read_coco_json(source)):
-        return assemble(found_json, scan_clips(folder or source), held_out=("validation", "test"))
+    if not tables and (packed := read_packed(source, CLIPS, scan_clips)):
+        return assemble(*packed, held_out=("validation", "test"))
+    if listed:
+        return assemble(listed, scan_clips(folder or source), held_out=("validation", "test"))
     if not tables:
         if folder and not any(path.is_dir() for path in folder.iterdir()):
             raise nothing_found(source, "caption or label file", CLIP_TABLES)
@@ -92,19 +90,7 @@ def read_clip_folder(source: Path) -> Annotations:
     clips = scan_clips(folder or source)
     if not any(map(clips.has_suffix, clips.files)):
         raise nothing_found(source, "clips", [f"{name}/" for name in CLIP_FOLDERS])
-    rows = itertools.chain.from_iterable(_table_rows(table, clips) for table in tables)
-    return assemble(rows, clips, held_out=("validation", "test"))
-
-
-def _table_rows(table: Path, clips: MediaFolder) -> Iterator[Row | Problem]:
-    """Yield the rows of a table; one that is named after a split gives it to them."""
-    split = SPLITS.get(table.stem)
-    for row in read_rows(table, CLIPS):
-        if isinstance(row, Row) and split:
-            own = f"{table.stem}/{row.file}"  # train.csv beside train/
-            file = own if own in clips.files else row.file
-            row = row._replace(file=file, split=row.split or split)
-        yield row
+    return assemble(read_tables(tables, CLIPS, clips), clips, held_out=("validation", "test"))
 
 
 def report_labels_and_groups(annotations: Annotations) -> Annotations:

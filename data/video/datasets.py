@@ -53,7 +53,9 @@ class ClipDataset(Dataset):
     content: ClassVar[str] = "frames"
     id_feature: ClassVar[str] = "clip_id"
     shard_size: ClassVar[int] = 16
-    file_flags: ClassVar[frozenset[str]] = frozenset({"image_size", "frames", "rate", "language"})
+    file_flags: ClassVar[frozenset[str]] = frozenset(
+        {"image_size", "frames", "rate", "fold", "language"}
+    )
 
     def options(self, given: Options) -> dict[str, Any]:
         """Return what decides how clips are stored: see `Dataset.options`."""
@@ -106,7 +108,8 @@ class ClipDataset(Dataset):
             times = [number / RATE for number in range(len(frames))]
         else:
             sampling = self._sampling(options)
-            clip = sample(entry.path, sampling, start=entry.start, end=entry.end)
+            start, end = entry.start, entry.end
+            clip = sample(entry.path, sampling, start=start, end=end, place=entry.place)
             frames, remarks = [encode_jpeg(frame) for frame in clip.frames], clip.remarks
             times = clip.times.tolist()
         example = {
@@ -182,8 +185,8 @@ CLIP_DATASETS = (
         "clip-folder",
         "your own clips with labels, captions in any language, or both",
         "clips/ with labels.csv (columns file, label) or captions.csv (file, caption), optional "
-        "columns are split, start and end in seconds, group; or a folder for each class, or a JSON "
-        "file in COCO's format",
+        "columns are split, start and end in seconds, group; or a folder for each class, *.tar, "
+        "*.parquet, or a JSON file in COCO's format",
         annotations=_BOTH,
         reader=read_clip_folder,
         license=OWN_LICENSE,

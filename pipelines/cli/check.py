@@ -16,6 +16,7 @@ from data.common.files import atomic_write
 from data.sharding.datasets import PREPARABLE, load_annotations, preparable
 from data.storage.cache import data_home, source_cache
 from data.storage.dataset_info import Dataset, source_folder
+from pipelines.cli.prepare import add_source_arguments, dataset_options
 from pipelines.cli.train import recipe_of
 from pipelines.config import small_data
 from pipelines.config.config import Config, flag
@@ -36,9 +37,7 @@ CARDS = 100  # of a finding on the page
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("dataset", metavar="DATASET", help=f"one of {', '.join(PREPARABLE)}")
-    parser.add_argument("--source", metavar="DIR", help="the folder of the dataset")
-    text = "source and target language, as in the file names: en-de"
-    parser.add_argument("--languages", metavar="A-B", help=text)
+    add_source_arguments(parser)
     bits = Constraint("between 0 and 32", lambda x: 0 <= x <= 32)
     text = "near-duplicates: images whose perceptual hashes differ in at most N of 64 bits"
     add_number(parser, "--near", int, bits, text, 4)
@@ -54,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print what is found; return 1 if there is a warning, else 0."""
     dataset = preparable(given.dataset)
-    if given.languages is not None and "languages" not in dataset.flags:
-        raise UserError(f"{given.dataset} has no option --languages")
-    options = dataset.options({"languages": given.languages} if given.languages else {})
+    options = dataset_options(dataset, given)
     source = source_folder(dataset, given.source)
     cache = source_cache(data_home(), given.dataset, source)
     annotations = load_annotations(given.dataset, source, options, cache)
@@ -121,6 +118,9 @@ def _findings(
     if given.mislabeled:
         yield from _mislabeled(entries, images)
     yield from _training(config, tally, rate)
+    if images:
+        frames = 1 if dataset.unit == "images" else dataset_options(dataset, given)["count"]
+        yield _encoding(config, len(images) * (frames or 0))
 
 
 def _read_images(
@@ -177,6 +177,31 @@ def _training(config: Config, tally: Tally, rate: float) -> Iterator[Finding]:
         seconds = tally.splits.total() / rate
         text = f"reading and decoding took {seconds:,.1f} s on this machine, {rate:,.0f} a second"
         yield Finding(section, "decoding", text, values={"seconds": seconds})
+
+
+def _encoding(config: Config, images: int) -> Finding:
+    """Return how long the backbone takes for all images or frames, estimated from one batch."""
+    quiet_tensorflow()
+    import numpy as np
+
+    from data.sharding.findings import Finding
+    from models.backbones.factory import build_backbone, default_image_size
+    from pipelines.inputs.feature_cache import row_function
+
+    size = config.image_size or default_image_size(config.backbone)
+    backbone = build_backbone(config.backbone, weights="random", image_size=size)
+    batch, compute = np.zeros((8, size, size, 3), np.uint8), row_function(size, False, backbone)
+    for _ in range(2):  # the first call compiles
+        began = time.perf_counter()
+        np.asarray(compute.compute(batch))
+        rate = len(batch) / (time.perf_counter() - began)
+    total = f": {images / rate:,.0f} s for all {images:,}" if images else ""
+    text = (
+        f"{config.backbone} encodes about {rate:,.0f} images or frames of {size} x {size} pixels a "
+        f"second on this machine (estimated from one batch){total}, once while it is frozen"
+    )
+    values = {"images": images, "images_per_second": rate}
+    return Finding("Training", "encoding", text, values=values)
 
 
 def _write_page(path: Path, dataset: Dataset, text: str, findings: Sequence[Finding]) -> None:

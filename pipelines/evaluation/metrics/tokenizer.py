@@ -87,7 +87,8 @@ _TOKEN = regex.compile(
 )
 _ENTITY = regex.compile("&(?:amp|lt|gt|quot|apos);")
 _UNSPACED_WORD = regex.compile(rf"(?V1)({UNSPACED_LETTER}{_MARK}*)")
-_REPLACED = str.maketrans("’ʼ‐‑\u200b\ufeff", "''--  ")
+_DIRECTION = [0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_REPLACED = str.maketrans("’ʼ‐‑\u200b\ufeff", "''--  ") | dict.fromkeys(_DIRECTION, " ")
 _INVISIBLE = dict.fromkeys([0xAD, 0x200C, 0x200D, 0x2060, *range(0xFE00, 0xFE10)])
 _BRACKETS = {
     "(": "-lrb-",

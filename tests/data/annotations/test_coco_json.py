@@ -38,6 +38,23 @@ def test_an_export_of_ones_own_is_read_and_divided(tmp_path: Path) -> None:
     assert Counter(e.split for e in found.entries) == {"train": 16, "validation": 2, "test": 2}
 
 
+def test_captions_may_stand_in_the_images_as_karpathy_writes_them(tmp_path: Path) -> None:
+    images(tmp_path, "images", range(3))
+    listed = [
+        {"imgid": n, "filename": f"{n}.jpg", "split": split, "sentences": [
+            {"imgid": n, "raw": f"a dog {n}", "tokens": ["a"]}, {"imgid": n, "raw": "it runs"}]}
+        for n, split in enumerate(("restval", "val", "test"))
+    ]  # fmt: skip
+    found = load(fill(tmp_path, {"own.json": {"images": listed, "dataset": "own"}}))
+    for each in listed:
+        del each["imgid"]
+        each["coco_url"] = f"http://images.example.org/x/{each.pop('filename')}"
+    assert load(fill(tmp_path, {"own.json": {"images": listed}})).entries == found.entries
+    assert {entry.split: entry.captions for entry in found.entries} == {
+        split: (f"a dog {n}", "it runs") for n, split in enumerate(("train", "validation", "test"))
+    }
+
+
 def test_vizwiz_has_splits_rejected_captions_and_a_test_split_without_any(tmp_path: Path) -> None:
     train = coco(range(20), "a dog")
     train["annotations"].append(

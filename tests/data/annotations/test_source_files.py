@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.annotations.source_files import find, find_table, read_json, read_lines, read_text
+from data.annotations.source_files import find, read_json, read_lines, read_text
 from data.common.errors import UserError
 from tests.support.source_files import fill
 
@@ -17,18 +17,6 @@ def test_what_archivers_leave_is_not_taken_for_the_folder(tmp_path: Path) -> Non
         tmp_path, {"__MACOSX/images/._a.jpg": b"x", "set/images/a.jpg": b"x", ".git/images/b": b""}
     )
     assert find(tmp_path, ["images"], folder=True) == tmp_path / "set/images"
-
-
-def test_a_single_table_may_have_any_name(tmp_path: Path) -> None:
-    names = ["labels.csv", "labels.tsv"]
-    assert find_table(tmp_path, "label file", names) is None
-    fill(tmp_path, {"My labels.CSV": "x", "__MACOSX/labels.csv": "x", "notes.txt": "x"})
-    assert find_table(tmp_path, "label file", names) == tmp_path / "My labels.CSV"
-    fill(tmp_path, {"labels.tsv": "x"})
-    assert find_table(tmp_path, "label file", names) == tmp_path / "labels.tsv"
-    fill(tmp_path, {"labels.csv": "x"})
-    with pytest.raises(UserError, match=r"labels.csv and labels.tsv: keep one label file"):
-        find_table(tmp_path, "label file", names)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

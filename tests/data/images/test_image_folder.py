@@ -196,7 +196,7 @@ GOOD = "image,caption\na.jpg,one\nb.jpg,two\n"
         ({}, "is empty"),
         (media("images", "a.jpg") | {"labels.csv": GOOD, "more.csv": GOOD},
          "no caption file in .*: looked for captions.csv, .*captions.json; found images/, labels"),
-        ({"captions.csv": GOOD, "pics/a.jpg": b""},
+        ({"captions.csv": GOOD, "pics/a.md": b""},
          r"no image folder in .*: looked for images/, Images/; found captions.csv, pics/"),
         ({"captions.csv": GOOD, "captions.jsonl": "{}"} | media("images", "a.jpg"),
          r"captions.csv and captions.jsonl: keep one"),
@@ -249,7 +249,41 @@ def test_a_name_in_another_form_is_found_or_suggested(tmp_path: Path) -> None:
     found = {problem.file: problem.reason for problem in listing.problems}
     assert found["9.png"] == "missing: did you mean '9.jpg'?"
     assert found["beech.jpg"] == "missing: did you mean 'beach.jpg'?"
-    assert found["3.JPG"] == "found under another name: '3.jpg' is 3.JPG"
+    assert listing.notes == ("3 images found under another name: captions.csv:2: '3.jpg' is 3.JPG",)
+
+
+def test_test_images_without_captions_are_left_out_but_not_bad(tmp_path: Path) -> None:
+    rows = "a.jpg,a,train\nb.jpg,b,val\nc.jpg,,test\nd.jpg,,train\n"
+    listing = folder(tmp_path, f"image,caption,split\n{rows}", *(f"{c}.jpg" for c in "abcd"))
+    found = {p.file: p.bad for p in listing.problems if p.reason == "without captions"}
+    assert found == {"c.jpg": False, "d.jpg": True}
+
+
+def test_images_in_a_folder_of_any_name_with_a_table_or_a_text_beside_each(tmp_path: Path) -> None:
+    table = {"captions.csv": "image,caption\na.jpg,one\npics/b.jpg,two\n"}
+    found = read_folder(fill(tmp_path / "1", {**table, **media("pics", "a.jpg", "b.jpg")}))
+    assert captions(found) == {"pics/a.jpg": ("one",), "pics/b.jpg": ("two",)}
+    texts = {"train/test 1.txt": "one\ntwo\n", "val/b.txt": "three"}
+    files = {**texts, **media("train", "test 1.jpg"), **media("val", "b.jpg")}
+    found = read_folder(fill(tmp_path / "2", files))
+    assert captions(found) == {"train/test 1.jpg": ("one", "two"), "val/b.jpg": ("three",)}
+    assert by_split(found) == {"train": ["train/test 1.jpg"], "validation": ["val/b.jpg"]}
+
+
+def test_names_with_invisible_marks_are_found(tmp_path: Path) -> None:
+    names = ["a.jpg", "Screenshot 1.02\u202fPM.png", " b.jpg", "c.jpg"]
+    rows = "\u202aa.jpg,one\nScreenshot 1.02 PM.png,two\nb.jpg,three\nc.jpg\u200e,x\n"
+    assert set(captions(folder(tmp_path, f"image,caption\n{rows}", *names))) == set(names)
+
+
+def test_a_table_for_each_split_and_pairs_of_json(tmp_path: Path) -> None:
+    files = {"train.csv": "image,caption\na.jpg,one\n", "val.csv": "image,caption\na.jpg,two\n"}
+    names = ("train/a.jpg", "b.jpg", "val/a.jpg")
+    listing = read_folder(fill(tmp_path / "1", {**files, **media("images", *names)}))
+    assert by_split(listing) == {"train": ["train/a.jpg"], "validation": ["val/a.jpg"]}
+    pairs = {"a.jpg": ["one", "two"], "b.jpg": "three"}
+    found = read_folder(fill(tmp_path / "2", {"captions.json": pairs, **media("images", *pairs)}))
+    assert captions(found) == {"a.jpg": ("one", "two"), "b.jpg": ("three",)}
 
 
 def test_cells_that_are_no_captions_are_left_out(tmp_path: Path) -> None:

@@ -165,3 +165,12 @@ def test_problems_are_reported(tmp_path: Path) -> None:
 def test_unusable_sources_raise_errors(tmp_path: Path, files: dict[str, Any], reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         prepare(tmp_path, files)
+
+
+def test_a_table_for_each_split_of_which_test_has_no_labels(tmp_path: Path) -> None:
+    images = {f"images/{n}.jpg": jpeg(n) for n in range(24)}
+    train = "id,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(22))
+    prepared = prepare(tmp_path, {**images, "train.csv": train, "test.csv": "id\n22\n23\n"})
+    assert sum(prepared.splits.values()) == 22
+    found = {problem.file: problem.reason for problem in read_report(prepared.problems)}
+    assert found == {f"{n}.jpg": "without a label" for n in (22, 23)}

@@ -217,6 +217,11 @@ def test_an_empty_file_is_reported() -> None:
         load_image(b"")
 
 
+def test_an_image_of_a_phone_that_is_not_read_is_named() -> None:
+    with pytest.raises(BadImage, match="HEIC, which is not read: convert it to JPEG"):
+        load_image(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
+
+
 @pytest.mark.parametrize("data", [b"<!DOCTYPE html>", b"\xff\xd8", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_bytes_that_are_not_an_image_are_reported(data: bytes) -> None:
     with pytest.raises(BadImage):

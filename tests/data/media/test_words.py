@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bz2
+import itertools
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,11 @@ UNICODE = Path("/usr/share/unicode")  # Debian's package unicode-data
 # What `data.media.words` decides differently from Annex 29, see there.
 DIFFERENT = re.compile(
     "\\w['’:][^\\w\\s]*\\d|\\d['’:][^\\w\\s]*\\w|[\u2701\u3031\u30ff]|\\s[\u0300\u0308\u200d\u00ad\u2060]"
+)
+
+# Space with a mark; what Annex 29 itself divides: Arabic number signs, flags with a joiner.
+DIFFERENT_CLUSTERS = re.compile(
+    "\\s[\u0300\u0308\u034f\u0903\u200d]|\u0600[ \U0001f1e6\u231a\u0378]|\U0001f1e6\u200d|\u2701"
 )
 
 
@@ -75,21 +82,30 @@ def test_words_without_spaces_are_divided_and_sequences_are_not(text: str, count
     assert len(tokenize(text)) == count
 
 
+def test_marks_of_direction_are_no_part_of_a_word() -> None:
+    text = "\u200fכלב רץ\u200e, \ufeffdog\u202c. foot\u00adball"
+    assert tokenize(text) == ["כלב", "רץ", "dog", "foot\u00adball"]
+
+
 def test_scripts_without_spaces_are_recognized() -> None:
     assert mostly_unspaced(["สุนัขวิ่ง", "一只狗 runs"])
     assert not mostly_unspaced(["개가 달린다", "नमस्ते दुनिया", "a dog"])
 
 
-def test_word_boundaries_are_those_of_unicode() -> None:
-    path = UNICODE / "auxiliary" / "WordBreakTest.txt"
+def unicode_segments(name: str) -> Iterator[list[str]]:
+    """The segments of each line of one of Unicode's test files."""
+    path = UNICODE / "auxiliary" / name
     if not path.is_file():
         pytest.skip(f"Unicode's test file is not present at {path}")
-    compared = 0
     for line in path.read_text(encoding="utf-8").splitlines():
         boundaries = line.partition("#")[0].strip().strip("÷").split("÷")
-        segments = [
-            "".join(chr(int(p, 16)) for p in part.split("×")) for part in boundaries if part
-        ]
+        if segments := list(filter(None, boundaries)):
+            yield ["".join(chr(int(p, 16)) for p in part.split("×")) for part in segments]
+
+
+def test_word_boundaries_are_those_of_unicode() -> None:
+    compared = 0
+    for segments in unicode_segments("WordBreakTest.txt"):
         text = "".join(segments)
         if DIFFERENT.search(text):
             continue
@@ -97,6 +113,19 @@ def test_word_boundaries_are_those_of_unicode() -> None:
         found = [segment[0] for segment in words._SEGMENT.finditer(text)]
         assert found == [each for each in segments if not each.isspace()], ascii(text)
     assert compared > 1400
+
+
+def test_no_word_boundary_is_inside_a_grapheme_cluster() -> None:
+    compared = 0
+    for clusters in unicode_segments("GraphemeBreakTest.txt"):
+        text = "".join(clusters)
+        if DIFFERENT_CLUSTERS.search(text):
+            continue
+        compared += 1
+        ends = set(itertools.accumulate(map(len, clusters)))
+        for start, end in ((m.start(), m.end()) for m in words._SEGMENT.finditer(text)):
+            assert {start, end} <= ends | {0}, ascii(text)
+    assert compared > 480
 
 
 def test_normalization_is_that_of_unicode() -> None:

@@ -179,6 +179,17 @@ def test_bad_images_are_reported_and_limited(
     assert prepare("folder", source, data_dir=tmp_path / "data", max_bad=0.2) == prepared
 
 
+def test_copies_of_a_damaged_file_are_reported_as_undecodable(tmp_path: Path) -> None:
+    names = ["train", "dev", "test"]
+    rows = [f"{n}.jpg,{n},{names[n % 3]}" for n in range(12)]
+    files: dict[str, Any] = {"captions.csv": "\n".join(["image,caption,split", *rows])}
+    files |= {f"images/{n}.jpg": jpeg(n) if n < 6 else jpeg(99)[:-40] for n in range(12)}
+    prepared = prepare("folder", fill(tmp_path, files), data_dir=tmp_path / "data", max_bad=0.5)
+    assert {(p.file, p.reason) for p in read_report(prepared.problems)} == {
+        (f"{n}.jpg", "undecodable: cut short") for n in range(6, 12)
+    }  # not "in two splits"
+
+
 def test_too_many_missing_images_stop_before_any_is_decoded(source: Path, tmp_path: Path) -> None:
     for number in range(10):
         (source / f"images/{number}.jpg").unlink()

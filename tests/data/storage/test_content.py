@@ -71,9 +71,9 @@ def test_added_images_move_no_other_and_fill_the_splits(
     read = list[str]()
     whole = similarity.hash_file
 
-    def counted(path: Path, *part: Any) -> int:
+    def counted(path: Path, *part: Any, clip: bool) -> int:
         read.append(path.name)
-        return whole(path, *part)
+        return whole(path, *part, clip=clip)
 
     monkeypatch.setattr(similarity, "hash_file", counted)
     images |= {f"0{n}.jpg": picture(n) for n in range(100, 120)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_tsv_csv_and_json_lines_give_the_same_texts(read: Any) -> None:
         assert prepared.classes == ("bad", "good")
         for file in (prepared.problems.parents[3] / "source").iterdir():
             file.unlink()
+
+
+def test_the_fingerprint_is_the_hash_of_all_rows(read: Any) -> None:
+    """A resumed run refuses another one."""
+    prepared = read({"train.tsv": GOOD + BAD, "dev.tsv": "so gööd\tgood\n"})
+    rows = {
+        split: [[entry.image_id, *entry.captions, entry.label, split] for entry in entries]
+        for split, entries in prepared.examples.items()
+    }
+    digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+    assert len(rows) == 2 and prepared.fingerprint == digest[:16]
 
 
 def test_splits_come_from_files_a_column_or_a_hash(read: Any) -> None:

@@ -130,7 +130,31 @@ def test_glue_has_a_test_split_without_labels(tmp_path: Path, test: str) -> None
     assert Counter(entry.split for entry in found.entries) == {"train": 120, "validation": 2}
     (problem,) = found.problems
     assert not problem.bad
-    assert problem.reason == "test split without labels: left out with its 2 texts"
+    assert problem.reason == "test texts without labels: 2 left out, from test.tsv:2"
+
+
+def test_test_rows_without_a_label_are_left_out(tmp_path: Path) -> None:
+    rows = [f"text {n},{'yn'[n % 2]},{'test' if n > 15 else 'train'}" for n in range(20)]
+    rows += ["secret 1,,test", "secret 2, ,Test"]
+    found = load(fill(tmp_path, {"texts.csv": "text,label,split\n" + "\n".join(rows)}))
+    assert Counter(entry.split for entry in found.entries)["test"] == 4
+    (problem,) = found.problems
+    reason = "test texts without labels: 2 left out, from texts.csv:22"
+    assert (problem.reason, problem.bad) == (reason, False)
+    fill(tmp_path, {"texts.csv": "text,label,split\n" + "\n".join([*rows, "open,,train"])})
+    with pytest.raises(UserError, match=r"texts\.csv, line 24: no label: give one"):
+        load(tmp_path)
+
+
+def test_other_names_of_tables_and_columns(tmp_path: Path) -> None:
+    rows = [f"text {n}\t{'yn'[n % 2]}\t{'test' if n > 15 else 'train'}" for n in range(20)]
+    excel = ("text\tlabel\tset\n" + "\n".join(rows)).encode("utf-16")
+    found = load(fill(tmp_path, {"texts.txt": excel}))  # Excel's "Unicode text"
+    assert Counter(entry.split for entry in found.entries)["test"] == 4
+    with pytest.raises(UserError, match=r"found a.xlsx; save a.xlsx as CSV \(UTF-8\)"):
+        load(fill(tmp_path / "sheet", {"a.xlsx": b"PK"}))
+    with pytest.raises(UserError, match=r"found a\.zip; unpack a\.zip"):
+        load(fill(tmp_path / "archive", {"a.zip": b"PK"}))
 
 
 def test_spellings_of_a_label_are_one_class(tmp_path: Path) -> None:
@@ -149,6 +173,10 @@ def test_spellings_of_a_label_are_one_class(tmp_path: Path) -> None:
     found = load(fill(tmp_path, {"texts.csv": table}))
     assert Counter(entry.label for entry in found.entries) == {"positive": 36, "negative": 20}
     assert "one class, 'positive': also written 'POSITIVE', 'Positive', 'ｐositive'" in found.notes
+    rows = ["1", "1.0", "1", "0", "0.0\u200f", "0", "\u202a0", "1"] * 4
+    table = "text,label\n" + "".join(f"text {n},{label}\n" for n, label in enumerate(rows))
+    found = load(fill(tmp_path, {"texts.csv": table}))
+    assert Counter(entry.label for entry in found.entries) == {"1": 16, "0": 16}
 
 
 def test_letters_and_numbers_are_not_spellings_of_one_class(tmp_path: Path) -> None:

@@ -63,6 +63,26 @@ def test_parallel_files_compressed_or_not_in_both_directions(read: Read) -> None
     assert back.fingerprint != prepared.fingerprint
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Europarl.de-en.en": ENGLISH, "Europarl.de-en.de": GERMAN},
+        {"corpus.csv": "German;English\nEin Hund.;A dog.\nZwei Katzen.;Two cats.\n"
+                       "Ein Mann;A man\n"},
+        {"deu.txt": "".join(f"{e}\t{d}\tCC-BY 2.0 (France) Attribution: tatoeba.org #1\n"
+                            for e, d in zip(ENGLISH.split("\n")[:3], GERMAN.split("\n")[:3],
+                                            strict=True)),
+         "_about.txt": "Tab-delimited Bilingual Sentence Pairs"},
+    ],
+)  # fmt: skip
+def test_a_corpus_of_another_name_is_read(read: Read, files: dict[str, str | bytes]) -> None:
+    prepared = read(files)
+    found = {
+        text: answer for split in prepared.splits for text, answer in pairs(prepared, split).items()
+    }
+    assert found == {"A dog.": "Ein Hund.", "Two cats.": "Zwei Katzen.", "A man": "Ein Mann"}
+
+
 def test_all_tables_give_the_same_pairs(read: Read) -> None:
     expected = {'say "hi"': "sag „hallo“", "no, two": "nein, zwei"}
     plain = "".join(f"{text}\t{answer}\n" for text, answer in expected.items())

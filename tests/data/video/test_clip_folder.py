@@ -129,6 +129,15 @@ def test_each_problem_of_own_clips_is_reported(tmp_path: Path) -> None:
     assert {("a.mp4", group), ("c.mp4", group)} <= wrong(listing)
 
 
+def test_pairs_of_json_are_labels_in_labels_json(tmp_path: Path) -> None:
+    pairs = {"a.mp4": "run", "b.mp4": "walk"}
+    files = {f"clips/{name}": name.encode() for name in pairs}
+    for name in ("labels.json", "captions.json"):
+        found = read_clip_folder(fill(tmp_path / name, {**files, name: pairs})).entries
+        assert {e.file: e.label or e.captions[0] for e in found} == pairs
+        assert all(bool(entry.label) == (name == "labels.json") for entry in found)
+
+
 @pytest.mark.parametrize(
     "files, message",
     [

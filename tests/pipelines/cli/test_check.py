@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -14,9 +15,12 @@ import numpy as np
 import pytest
 
 from data.common.errors import UserError
+from pipelines.cli import check
 from pipelines.cli.main import run
+from pipelines.config.config import Config
 from tests.support.paths import ROOT
 from tests.support.source_files import fill
+from tests.support.video_files import write_clip
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +28,17 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     """Keep prepared data out of the user's cache; do not redirect stderr."""
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+
+
+@pytest.fixture(autouse=True)
+def small_backbone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimate the time of a small backbone."""
+    whole = check._config
+
+    def config(*arguments: Any) -> Config:
+        return dataclasses.replace(whole(*arguments), backbone="small-cnn")
+
+    monkeypatch.setattr(check, "_config", config)
 
 
 def blocks(seed: int) -> np.ndarray:
@@ -64,6 +79,7 @@ def test_images_are_checked_and_written_as_json_and_as_a_page(
     ]
     assert by_name["undecodable"]["examples"][0]["text"].startswith("cut.jpg: ")
     assert "--min-count 1" in by_name["small_data"]["text"]
+    assert by_name["encoding"]["images"] == 9 and "small-cnn" in by_name["encoding"]["text"]
     problems = [each for each in found["findings"] if each["name"] == "problem"]
     assert {each["reason"]: each["left_out"] for each in problems} == {
         "missing": True, "unknown split": True
@@ -120,6 +136,30 @@ def test_pairs_are_checked_in_the_languages_given(
     assert [each["level"] for each in languages] == ["note", "warning"]
 
 
+def test_clips_are_checked_in_the_language_and_fold_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos").mkdir()
+    for number in range(10):
+        write_clip(tmp_path / f"videos/v{number}.avi", range(40 * number, 40 * number + 10))
+    for part, numbers in (("training", range(8)), ("validation", range(8, 10))):
+        rows = [
+            {"videoID": f"v{n}", "enCap": [f"a dog {n}"], "chCap": [f"第{n}只狗"]} for n in numbers
+        ]
+        fill(tmp_path, {f"vatex_{part}_v1.0.json": rows})
+    words = ["check", "vatex", "--source", str(tmp_path), "--json"]
+    run([*words, "--language", "zh"])
+    by_name = {each["name"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert by_name["languages"]["languages"] == {"Chinese": 10}
+    assert by_name["encoding"]["images"] == 160
+    labels = "".join(f"v{n}.avi,{'ab'[n % 2]}\n" for n in range(10))
+    fill(tmp_path / "own", {"labels.csv": f"clip,label\n{labels}"})
+    (tmp_path / "videos").rename(tmp_path / "own/clips")
+    run(["check", "clip-folder", "--source", str(tmp_path / "own"), "--json", "--fold", "2"])
+    by_name = {each["name"]: each for each in json.loads(capsys.readouterr().out)["findings"]}
+    assert by_name["splits"]["splits"] == {"train": 7, "validation": 1, "test": 2}
+
+
 def test_generated_data_are_checked_without_files(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["check", "digits"]) == 0
     assert "train: 10 classes" in capsys.readouterr().out
@@ -132,6 +172,7 @@ def test_generated_data_are_checked_without_files(capsys: pytest.CaptureFixture[
         ("foldr", "unknown dataset 'foldr': did you mean 'folder'"),
         ("folder --source nowhere", "no such folder: nowhere"),
         ("folder --source . --languages en-de", "folder has no option --languages"),
+        ("folder --source . --fold 2", "folder has no option --fold"),
         ("digits --near 40", "--near must be between 0 and 32"),
         ("digits --mislabeled", "--mislabeled is for labels of files or texts"),
     ],

@@ -1,4 +1,4 @@
-"""Images in Parquet tables and tar shards, and Hugging Face's image folder."""
+"""Images and clips in Parquet tables and tar shards, and Hugging Face's image folder."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from data.annotations.entries import Annotations
+from data.annotations.splits import split_of_path
 from data.common.errors import UserError
 from data.images.datasets import IMAGE_DATASETS
-from data.images.packed import split_of
 from data.media.packed import read_content
+from data.media.sampling import BadClip, Sampling
+from data.media.video import sample
 from data.sharding.prepare import prepare_images
 from data.storage.dataset_info import find_dataset
+from data.video.datasets import CLIP_DATASETS
 from tests.support.source_files import fill, jpeg
+from tests.support.video_files import numbers as frame_numbers
+from tests.support.video_files import write_clip
 
 COUNT = 24
 
 
 def load(source: Path, name: str = "folder") -> Annotations:
-    datasets = {dataset.name: dataset for dataset in IMAGE_DATASETS}
+    datasets = {dataset.name: dataset for dataset in (*IMAGE_DATASETS, *CLIP_DATASETS)}
     return find_dataset(name, datasets).load_annotations(source, {})
 
 
@@ -130,6 +135,34 @@ def test_text_files_in_a_shard_are_captions(tmp_path: Path) -> None:
     }
 
 
+def test_clips_in_shards_are_read_with_captions_labels_and_parts(tmp_path: Path) -> None:
+    clips = [write_clip(tmp_path / f"{n}.avi", range(40 * n, 40 * n + 30)) for n in range(12)]
+    data, members = [clip.read_bytes() for clip in clips], dict[str, bytes]()
+    for n in range(10):
+        about = {"caption": f"a dog {n}", "label": "ab"[n % 2], "start": 0.4 * (n == 9)}
+        members |= {f"x/{n}.avi": data[n], f"x/{n}.json": json.dumps(about).encode()}
+    members |= {"x/bad.avi": data[0][:99], "x/bad.txt": b"cut", "x/._0.avi": b"AppleDouble"}
+    write_tar(tmp_path / "set/train-0.tar", members)
+    write_tar(tmp_path / "set/val-0.tar", {"v.avi": data[10], "v.txt": b"a cat", "v.cls": b"b"})
+    found = load(tmp_path / "set", "clip-folder")
+    by_name = {entry.file.partition("#")[2]: entry for entry in found.entries}
+    assert len(by_name) == 12 and not found.problems
+    assert by_name["x/3.avi"].captions == ("a dog 3",) and by_name["x/3.avi"].label == "b"
+    assert (by_name["v.avi"].split, by_name["v.avi"].captions) == ("validation", ("a cat",))
+    for name, first in (("x/3.avi", 120), ("x/9.avi#t=0.4", 370), ("v.avi", 400)):
+        entry = by_name[name]
+        clip = sample(entry.path, Sampling(rate=25.0), start=entry.start, place=entry.place)
+        assert frame_numbers(clip.frames)[0] == first
+    with pytest.raises(BadClip):
+        sample(by_name["x/bad.avi"].path, Sampling(count=1), place=by_name["x/bad.avi"].place)
+    columns: dict[str, list[Any]] = {"video": [{"bytes": each} for each in data]}
+    write_parquet(tmp_path / "tables/0.parquet", columns | {"label": [*"abcabcabcabc"]})
+    labeled = load(tmp_path / "tables", "clip-folder")
+    assert Counter(entry.label for entry in labeled.entries) == {"a": 4, "b": 4, "c": 4}
+    kept = {read_content(entry.path, entry.place) for entry in labeled.entries}
+    assert kept == set(data)
+
+
 @pytest.mark.parametrize(
     ("path", "split"),
     [
@@ -138,12 +171,13 @@ def test_text_files_in_a_shard_are_captions(tmp_path: Path) -> None:
         ("test/0000.parquet", "test"),
         ("val/00000.tar", "validation"),
         ("training_set/1.tar", "train"),
+        ("cc3m-test-0001.tar", "test"),
         ("latest/0.tar", None),
         ("00000.tar", None),
     ],
 )
-def test_names_of_files_begin_with_the_split(path: str, split: str | None) -> None:
-    assert split_of(path) == split
+def test_names_of_files_and_folders_have_the_split(path: str, split: str | None) -> None:
+    assert split_of_path(path) == split
 
 
 def test_labels_of_parquet_have_the_names_of_their_classes(tmp_path: Path) -> None:
@@ -152,11 +186,11 @@ def test_labels_of_parquet_have_the_names_of_their_classes(tmp_path: Path) -> No
     for split, numbers in (("train", range(20)), ("test", range(20, 24))):
         columns: dict[str, list[Any]] = {
             "image": [{"bytes": jpeg(n), "path": None} for n in numbers],
-            "label": [n % 2 for n in numbers],
+            "label": [n % 2 if n < 23 else -1 for n in numbers],
         }
         write_parquet(tmp_path / f"{split}-00000-of-00001.parquet", columns, metadata)
     found = load(tmp_path, "labeled-images")
-    assert Counter(entry.label for entry in found.entries) == {"cat": 12, "dog": 12}
+    assert Counter(entry.label for entry in found.entries) == {"cat": 12, "dog": 11}
     assert {entry.split for entry in found.entries} == {"train", "validation", "test"}
 
 
