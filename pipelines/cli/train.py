@@ -1,7 +1,7 @@
-"""`python train.py`: parse the command line into the configuration of a run.
+"""`python train.py` and `wordreel train`: from the command line to a run.
 
 Every field of `Config` is an option. A recipe supplies the defaults. This module imports nothing
-heavy, so that `--help` and error messages appear immediately.
+heavy at the top, so that `--help` and error messages appear immediately.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import os
 import pkgutil
+import shlex
 import shutil
 import sys
 import typing
@@ -24,6 +25,7 @@ from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve_name
 from pipelines.config import recipes as recipe_modules
 from pipelines.config.config import Config, flag
+from pipelines.config.config_file import as_arguments, read_options
 from pipelines.config.renamed import (
     DATASETS,
     RECIPES,
@@ -31,10 +33,15 @@ from pipelines.config.renamed import (
     refuse_renamed,
     refuse_renamed_options,
 )
-from pipelines.config.small_data import is_small, note, with_preset
+from pipelines.config.run_directory import open_run
+from pipelines.config.small_data import PRESET, is_small, note, with_preset
 from pipelines.config.task import TASKS, Task
-from pipelines.runtime.console import Parser
+from pipelines.runtime.console import Parser, quiet_tensorflow
 from pipelines.runtime.numbers import number
+from pipelines.runtime.version import ShowVersions
+
+SUMMARY = "train and evaluate a model, export it as a SavedModel and write a report"
+STOPPED = "stopped; the same command resumes the run"  # after Ctrl-C
 
 # The options that `--help` lists; `--help-all` lists every option.
 COMMON_OPTIONS = frozenset(
@@ -60,22 +67,60 @@ class Recipe(NamedTuple):
         return self.description.partition("\n")[0]
 
 
-def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
+class Request(NamedTuple):
+    """What a command line asks for.
+
+    Attributes:
+        config: of the run.
+        run_dir: None for the default.
+        dry_run: whether to stop before training.
+        recipe: that supplied the defaults.
+        origins: where other values come from, by field.
+    """
+
+    config: Config
+    run_dir: Path | None
+    dry_run: bool
+    recipe: Recipe
+    origins: Mapping[str, str]
+
+
+def main(arguments: Sequence[str], program: str = "wordreel train") -> int:
+    """Train as the arguments say; return the exit code 0.
+
+    Raises:
+        UserError: for a mistake that the user can fix.
+    """
+    request = parse(arguments, program)
+    folder = open_run(request.config, request.run_dir, dry_run=request.dry_run)
+    quiet_tensorflow()
+    from pipelines.training.distribution import restart_if_worker_lost
+    from pipelines.training.run import run  # takes seconds to import: only after the checks
+
+    command = f"{program} {shlex.join(arguments)}".strip()
+    with restart_if_worker_lost():
+        run(request.config, folder, command, dry_run=request.dry_run)
+    return 0
+
+
+def parse(arguments: Sequence[str], program: str = "python train.py") -> Request:
     """Parse the arguments of `train.py`.
 
-    Returns:
-        The configuration, and the run directory or None for the default.
+    Args:
+        arguments: the words after the program.
+        program: for the help.
 
     Raises:
         UserError: for an unknown task, dataset, recipe, option or value.
-        SystemExit: after `--help` or `--help-all`.
+        SystemExit: after `--help`, `--help-all` or `--version`.
     """
     refuse_renamed_options(arguments)
+    arguments, origins = _with_config_file(arguments)
     task, recipe = _choose_recipe(arguments)
-    parser = _parser(task, recipe, all_options="--help-all" in arguments)
+    parser = _parser(task, recipe, program, all_options="--help-all" in arguments)
     values = vars(parser.parse(arguments))
     explicit = values.pop("recipe") is not None
-    run_dir = values.pop("run_dir")
+    run_dir, dry_run, _ = (values.pop(name) for name in ("run_dir", "dry_run", "config"))
     values.setdefault("data", recipe.config.data)
     _check_names(values)
     if "beams" in values and "n_best" not in values:  # a smaller beam also limits the n-best list
@@ -85,7 +130,25 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     if config.small_data or (automatic and is_small(config)):
         config = with_preset(config, values)
         print(f"note: {note(config)}", file=sys.stderr)
-    return config, run_dir
+        origins = dict.fromkeys(PRESET.keys() - values.keys(), "small-data preset") | origins
+    return Request(config, run_dir, dry_run, recipe, origins)
+
+
+def _with_config_file(arguments: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
+    """Return the arguments after the options of `--config`, and where each option comes from."""
+    given, words = _first_pass(arguments)
+    options = {name: value for name, value in vars(given).items() if value is not None}
+    origins = dict.fromkeys(options, "command line")
+    if given.config is None:
+        return arguments, origins
+    task = next((word for word in words if not word.startswith("-")), None)
+    stored = read_options(Path(given.config), TASK_ALIASES.get(task or "", task))
+    if task is not None:
+        stored.pop("task", None)
+    if twice := stored.keys() & options.keys():
+        names = ", ".join(sorted(twice))
+        print(f"note: the command line replaces {names} of {given.config}", file=sys.stderr)
+    return [*as_arguments(stored), *arguments], dict.fromkeys(stored, given.config) | origins
 
 
 def find_recipes() -> dict[str, Recipe]:
@@ -133,7 +196,7 @@ def _first_pass(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
     """Return the values of all options as texts, and the arguments that are no option's value."""
     parser = Parser(add_help=False, prog="train.py")
     types = typing.get_type_hints(Config)
-    for name in ("recipe", "run_dir", *(types.keys() - {"task"})):
+    for name in ("config", "recipe", "run_dir", *(types.keys() - {"task"})):
         settings = _argparse_settings(bool, "") if types.get(name) is bool else {}
         parser.add_argument(flag(name), **settings)
     return parser.parse_known_args(arguments)
@@ -162,14 +225,14 @@ def _wrong_dataset(name: str, task: Task) -> UserError:
     )
 
 
-def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
+def _parser(task: Task, recipe: Recipe, program: str, all_options: bool) -> Parser:
     """Return the parser of a task, with the recipe's values as the defaults in its help."""
-    more = "" if all_options else f"train.py {task.name} --help-all shows every option.\n\n"
+    more = "" if all_options else f"{program} {task.name} --help-all shows every option.\n\n"
     parser = Parser(
-        prog="train.py",
-        usage="python train.py [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
+        prog=program,
+        usage=f"{program} [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
         description=_description(task, recipe),
-        epilog=f"{more}examples:\n{task.examples}",
+        epilog=f"{more}examples:\n{task.examples.replace('python train.py', program)}",
     )
     parser.add_argument(
         "task",
@@ -181,11 +244,18 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
         "(default: image-captioning)",
     )
     parser.add_argument("--help-all", action="help", help="show every option and exit")
+    parser.add_argument("--version", action=ShowVersions)
+    text = (
+        "read options from a TOML file or the config.json of a run; the command line replaces them"
+    )
+    parser.add_argument("--config", metavar="FILE", help=text)
     default = f"(default: the one for the dataset, else {task.recipe})"
     text = f"preset that supplies the defaults {default}"
     parser.add_argument("--recipe", metavar="NAME", help=text)
     text = "output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)"
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
+    text = "prepare the data, print a summary of the run and stop before training"
+    parser.add_argument("--dry-run", action="store_true", help=text)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
@@ -266,7 +336,7 @@ def _description(task: Task, recipe: Recipe) -> str:
         ],
         f"recipes of {task.name}": [(each.name, each.summary) for each in recipes],
     }
-    lines = ["Train and evaluate a model, export it as a SavedModel and write a report."]
+    lines = [f"{SUMMARY[0].upper()}{SUMMARY[1:]}."]
     for title, rows in sections.items():
         lines += ["", f"{title}:", *(_entry(name, text) for name, text in rows)]
     lines += ["", f"Defaults are those of the recipe {recipe.name}."]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from functools import partial
+from typing import Any
 
 from data.common.errors import UserError, unknown
 from models.backbones.names import SMALL, starts_random
@@ -257,13 +258,7 @@ class Config:
     def __post_init__(self) -> None:
         """Check every value; raise a UserError for an invalid one."""
         for field in dataclasses.fields(self):
-            name, value = flag(field.name), getattr(self, field.name)
-            allowed = field.metadata["allowed"]
-            if isinstance(allowed, Constraint):
-                if value is not None and not allowed.is_met(value):
-                    raise UserError(f"{name} must be {allowed.description}, not {value}")
-            elif allowed and value not in allowed:
-                raise unknown(name, value, allowed)
+            check_value(field, getattr(self, field.name), flag(field.name))
         crop_box(self.crop)
         if self.sample_frames and self.sample_rate:
             raise UserError(
@@ -307,6 +302,16 @@ class Config:
     def hash(self) -> str:
         """Return 8 hexadecimal digits that identify the configuration."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+
+def check_value(field: dataclasses.Field[Any], value: Any, name: str) -> None:
+    """Raise a UserError that names the option if a value of a field is not allowed."""
+    allowed = field.metadata["allowed"]
+    if isinstance(allowed, Constraint):
+        if value is not None and not allowed.is_met(value):
+            raise UserError(f"{name} must be {allowed.description}, not {value}")
+    elif allowed and value not in allowed:
+        raise unknown(name, value, allowed)
 
 
 def flag(name: str) -> str:

@@ -20,11 +20,12 @@ DATA = "data.json"  # exists once the training data of a run are fixed
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
 
 
-def open_run(config: Config, run_dir: Path | None) -> Path:
+def open_run(config: Config, run_dir: Path | None, *, dry_run: bool = False) -> Path:
     """Create a run's directory, or check that it holds a run of the same configuration.
 
     In a cluster only the chief creates it, and locks it until its process ends. A run that stopped
     before training started, for example because of a wrong option, does not block the directory.
+    A dry run only checks it.
 
     Raises:
         UserError: if options differ, or the directory cannot be used.
@@ -34,7 +35,7 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     path = folder / "config.json"
     try:
         if not path.exists():
-            if not cluster.read().chief:
+            if dry_run or not cluster.read().chief:
                 return folder
             with atomic_write(path) as file:
                 file.write(config.to_json())
@@ -52,6 +53,8 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
             f"{folder} holds a run with other options ({'; '.join(differences)}). "
             "Repeat its options to resume it, or choose another --run-dir."
         )
+    if dry_run:
+        return folder
     if chief:
         _lock(folder)
     if not (folder / DATA).exists():  # they may be of other options or other data

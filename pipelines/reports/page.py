@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -52,6 +53,7 @@ def write_report(
     notes: Sequence[str],
     command: str,
     export: Path | None,
+    facts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the report of a run.
 
@@ -65,6 +67,7 @@ def write_report(
         notes: warnings, for the top of the page.
         command: that started the run.
         export: the folder of the SavedModel.
+        facts: the duration, the hardware and the versions, by name.
 
     Raises:
         OSError: if the file cannot be written; an existing file is then left unchanged.
@@ -83,6 +86,7 @@ def write_report(
         notes=[*notes, *([small_data.note(config)] if config.small_data else [])],
         command=command,
         export=export,
+        facts=facts,
     )
     with atomic_write(path) as file:
         file.write(text)

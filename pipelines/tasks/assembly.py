@@ -50,7 +50,7 @@ class Experiment:
 
     def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
-        return self.head.steps_per_epoch(self.source.table(self.config.train_split, 0))
+        return self.head.steps_per_epoch()
 
     def batches(self, epoch: int, skip: int = 0) -> Iterable[Batch]:
         """Return the training batches of an epoch, counted from 0, from number `skip` on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -45,6 +46,7 @@ class CaptionHead:
             UserError: if the training split has no captions.
         """
         self.config, self.prepared = config, prepared
+        self._captions = functools.cache(prepared.captions)  # reading them may read all records
         self.options = SearchOptions(
             beams=config.beams,
             max_words=config.max_words,
@@ -59,7 +61,7 @@ class CaptionHead:
         self.monitor = self._choose_monitor()
         path = run_dir / "vocabulary.txt"
         if not path.exists():
-            texts = self._training_captions()
+            texts = self.texts(config.train_split)
             if not texts:
                 raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
             built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
@@ -78,23 +80,26 @@ class CaptionHead:
 
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example with captions."""
-        return bool(self.prepared.captions(split))
+        return bool(self._captions(split))
 
     def examples(self, table: Table) -> Captions:
         """Return the training captions as word ids, with the table rows of their inputs."""
         if self._examples is None:
             max_words = self.config.max_words
             self.notes += note_lengths(
-                self._training_captions(), self.vocabulary, max_words, "training captions"
+                self.texts(self.config.train_split),
+                self.vocabulary,
+                max_words,
+                "training captions",
             )
-            captions = self.prepared.captions(self.config.train_split)
+            captions = self._captions(self.config.train_split)
             positions = table.positions()
             self._examples = Captions.encode(captions, self.vocabulary, positions, max_words)
         return self._examples
 
-    def steps_per_epoch(self, table: Table) -> int:
+    def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
-        return -(-len(self.examples(table).tokens) // self.config.batch_size)
+        return -(-len(self.texts(self.config.train_split)) // self.config.batch_size)
 
     def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
         """Return the training batches of an epoch from number `skip` on."""
@@ -113,7 +118,7 @@ class CaptionHead:
         """Return the captions that beam search finds for a split, and their scores."""
         if self._search is None:
             self._search = compile_search(model, self.options)
-        ids = [name for name, _ in self.prepared.captions(split)]
+        ids = [name for name, _ in self._captions(split)]
         predictions = decode(self._search, self.vocabulary, table, ids)
         return score(predictions, self.prepared, split, search_name(self.options), self.metrics)
 
@@ -148,16 +153,16 @@ class CaptionHead:
         assert isinstance(evaluation, CaptionEvaluation)
         return caption_report(evaluation, preview_of)
 
-    def _training_captions(self) -> list[str]:
-        examples = self.prepared.captions(self.config.train_split)
-        return [text for _, texts in examples for text in texts]
+    def texts(self, split: str) -> list[str]:
+        """Return the captions of a split."""
+        return [text for _, texts in self._captions(split) for text in texts]
 
     def _choose_monitor(self) -> str:
         """Return the score that selects the best epoch."""
         if self.prepared.is_true:
             return "fully_correct"
         split = self.config.validation_split
-        if self.metrics.monitor != "CIDEr-D" or len(self.prepared.captions(split)) > 1:
+        if self.metrics.monitor != "CIDEr-D" or len(self._captions(split)) > 1:
             return self.metrics.monitor
         # The document frequencies of one image give every n-gram a weight of 0.
         note = f"{split!r} has one example, whose CIDEr-D is always 0: ROUGE-L selects the epoch"

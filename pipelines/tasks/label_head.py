@@ -70,9 +70,8 @@ class LabelHead:
         """Return whether a split has an example with a label."""
         return bool(self._labels(split))
 
-    def steps_per_epoch(self, table: Table) -> int:
+    def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
-        del table
         return -(-len(self._labels(self.config.train_split)) // self.config.batch_size)
 
     def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:

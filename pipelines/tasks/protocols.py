@@ -157,7 +157,7 @@ class Head(Protocol):
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example that can be scored."""
 
-    def steps_per_epoch(self, table: Table) -> int:
+    def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
 
     def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:

@@ -48,8 +48,9 @@ def write_report(
     history: Sequence[Mapping[str, float]],
     command: str,
     export: Path,
+    facts: Mapping[str, str],
 ) -> None:
-    """Write report.html, with all notes and warnings."""
+    """Write report.html, with all notes and warnings; `facts` are about the process."""
     problems = experiment.source.prepared.problems
     warnings = [text for evaluation in evaluations for text in evaluation.warnings()]
     for text in warnings:
@@ -67,6 +68,7 @@ def write_report(
         notes=notes,
         command=command,
         export=export,
+        facts=facts,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import tensorflow as tf
@@ -11,12 +12,12 @@ from pipelines.config.config import Config
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
 from pipelines.tasks.assembly import build, prepare
-from pipelines.training import distribution
+from pipelines.training import distribution, start
 from pipelines.training.results import write_export, write_metrics, write_report
 from pipelines.training.stages import train
 
 
-def run(config: Config, folder: Path, command: str = "") -> None:
+def run(config: Config, folder: Path, command: str = "", *, dry_run: bool = False) -> None:
     """Prepare the data, train, evaluate, export and report.
 
     The run directory then has config.json, the vocabularies or labels, checkpoints/, best/,
@@ -26,6 +27,7 @@ def run(config: Config, folder: Path, command: str = "") -> None:
         config: of the run.
         folder: the run directory, as `open_run` returns it.
         command: the command line, for the report.
+        dry_run: whether to stop before training; nothing is written to the directory.
 
     Raises:
         UserError: for unusable data, a directory of another run or of other data, or a full disk.
@@ -36,16 +38,22 @@ def run(config: Config, folder: Path, command: str = "") -> None:
         if cluster.read().chief:
             _note_changes(config, folder)
         return
+    began, resumed = time.monotonic(), (folder / "checkpoints" / "checkpoint").exists()
     strategy = _start(self_critical=config.scst_epochs > 0)
     prepared = prepare(config)
-    with distribution.writable_folder(folder) as own, distribution.scope(strategy):
+    with distribution.writable_folder(folder, dry_run) as own, distribution.scope(strategy):
         experiment = build(config, prepared, own)
+    if cluster.read().chief:
+        print(*start.summary(experiment, folder), sep="\n")
+    if dry_run:
+        return
     history = train(experiment, folder, strategy)
     if not cluster.read().chief:
         return
     evaluations = [experiment.evaluate(split) for split in experiment.test_splits]
     export = write_export(experiment, folder, evaluations, command)
-    write_report(experiment, folder, evaluations, history, command, export)
+    facts = start.facts(time.monotonic() - began, resumed)
+    write_report(experiment, folder, evaluations, history, command, export, facts)
     write_metrics(folder, evaluations, history, export)
 
 

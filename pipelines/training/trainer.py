@@ -8,6 +8,7 @@ the dropout generators, the step, and (as JSON) the history. The order of batche
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import math
 import time
@@ -28,6 +29,7 @@ from pipelines.training.gradient_norms import generator_states, gradient_flow_no
 from pipelines.training.step import Step
 
 LOG_EVERY = 50  # steps
+ESTIMATE_AFTER = 20  # steps
 LONG_WAIT = 0.25  # share of an epoch spent waiting for batches: worth a line on the screen
 SAVE_EVERY = 60.0  # seconds
 
@@ -78,6 +80,7 @@ class Trainer:
         if self.chief:
             self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self._last_save = 0.0
+        self._first_epoch = len(self.history)  # of this process
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -152,14 +155,22 @@ class Trainer:
             remaining = batches(epoch, done)
             self.step.trace(remaining, self.config.tunes(epoch))
             start, timed = time.perf_counter(), Timed(remaining)
-            for batch in timed:
+            for number, batch in enumerate(timed, 1):
                 yield batch
                 bar.update()
+                if number == ESTIMATE_AFTER and epoch == self._first_epoch:
+                    bar.write(self._estimate((time.perf_counter() - start) / number))
                 bar.set_postfix(loss=f"{self._mean_loss(epoch):.3f}", refresh=False)
         waited = timed.seconds / (time.perf_counter() - start)
         self._log({"share of the time waited for input": waited}, epoch + 1)
         if waited > LONG_WAIT:
             print(f"  training waited for its input {waited:.0%} of the time")
+
+    def _estimate(self, seconds: float) -> str:
+        """Return a line with the time of the steps that are left, from the time of one."""
+        left = self.config.epochs * self.steps_per_epoch - int(self.step.count.numpy())
+        time_left = datetime.timedelta(seconds=round(left * seconds))
+        return f"  {seconds:.2g} s per step: at this speed, training takes at most {time_left} more"
 
     def _train_step(self, batch: Batch, epoch: int) -> None:
         number, fine_tune = int(self.step.count.numpy()) + 1, self.config.tunes(epoch)

@@ -112,12 +112,14 @@ def test_commands_in_documents_can_be_parsed(
         for option, value in pairwise(words):
             if option == "--source":
                 (tmp_path / value / "images").mkdir(parents=True, exist_ok=True)
+            if option == "--config" and value.endswith(".toml"):
+                (tmp_path / value).write_text("seed = 2\n")
         check_command(words)
 
 
 def check_command(words: list[str]) -> None:
     """Check that a command of a page exists and that its arguments can be parsed."""
-    if words[:2] == ["python", "train.py"]:
+    if words[:2] in (["python", "train.py"], ["wordreel", "train"], ["wordreel", "config"]):
         parse(words[2:])
     elif words[0] == "wordreel":
         wordreel_parser().parse(words[1:])
@@ -142,6 +144,7 @@ def test_the_pages_contain_examples_of_every_program() -> None:
 @pytest.mark.parametrize("document", PAGES, ids=names)
 def test_options_and_commands_in_the_text_exist(document: Path) -> None:
     known = train_options() | {"--help", "--help-all", "--recipe", "--run-dir"}
+    known |= {"--config", "--dry-run", "--version"}
     subcommands = wordreel_commands()
     for command in subcommands.values():
         known |= command._option_string_actions.keys()
