@@ -23,7 +23,7 @@ from pipelines.cli import (
     translate,
     verify_export,
 )
-from pipelines.cli.manage import config
+from pipelines.cli.manage import cache, compare, config, runs
 from pipelines.config.renamed import COMMANDS as RENAMED
 from pipelines.config.renamed import refuse_renamed, refuse_renamed_options
 from pipelines.runtime.console import Parser, exit_code
@@ -31,13 +31,16 @@ from pipelines.runtime.version import ShowVersions
 
 COMMANDS = {
     "caption": caption,
+    "cache": cache,
     "check": check,
     "classify": classify,
+    "compare": compare,
     "config": config,
     "evaluate": evaluate,
     "gradient-flow": gradient_flow,
     "prepare": prepare,
     "rnn-tasks": rnn_tasks,
+    "runs": runs,
     "serve": serve,
     "train": train,
     "translate": translate,

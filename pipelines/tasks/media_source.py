@@ -12,7 +12,7 @@ import keras
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError
-from data.storage.cache import data_home
+from data.storage.cache import TABLES, data_home
 from data.storage.prepared import Stored
 from models.backbones.factory import build_backbone, default_image_size, fingerprint
 from models.backbones.names import starts_random
@@ -43,7 +43,7 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
             UserError: for a backbone that cannot be built, or augmentation of a frozen one.
         """
         self.config, self.prepared = config, prepared
-        self.cache = data_home() / "tables"  # all runs share them
+        self.cache = data_home() / TABLES  # all runs share them
         self.notes: list[str] = []
         self.augmentation = self._augmentation()
         with self._named_errors():

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from pipelines.config.config import Config
+from pipelines.config.run_directory import METRICS, older_checkpoints
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
 from pipelines.tasks.assembly import build, prepare
@@ -32,7 +33,7 @@ def run(config: Config, folder: Path, command: str = "", *, dry_run: bool = Fals
     Raises:
         UserError: for unusable data, a directory of another run or of other data, or a full disk.
     """
-    if (folder / "metrics.json").exists():
+    if (folder / METRICS).exists():
         print(f"This run is complete; remove {folder} to train it again.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         if cluster.read().chief:
@@ -55,6 +56,9 @@ def run(config: Config, folder: Path, command: str = "", *, dry_run: bool = Fals
     facts = start.facts(time.monotonic() - began, resumed)
     write_report(experiment, folder, evaluations, history, command, export, facts)
     write_metrics(folder, evaluations, history, export)
+    for part in (folder, folder / "self-critical"):
+        for path in older_checkpoints(part / "checkpoints"):  # each is four times the weights
+            path.unlink()
 
 
 def _note_changes(config: Config, folder: Path) -> None:

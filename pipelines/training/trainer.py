@@ -22,6 +22,7 @@ from data.common.errors import UserError
 from data.common.progress import progress
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.run_directory import write_history
 from pipelines.inputs.batches import Batch, Timed
 from pipelines.runtime import cluster
 from pipelines.training import distribution
@@ -117,6 +118,8 @@ class Trainer:
             if first is not None and self.strategy.num_replicas_in_sync == 1:
                 self._log(gradient_flow_norms(self.model, first), epoch + 1)
             self.history_json.assign(json.dumps([*self.history, record]))
+            if self.chief:
+                write_history(self.run_dir, self.history)
             self.step.loss_sum.assign(0.0)
             self._save(self.manager)
         if self.chief:

@@ -18,6 +18,7 @@ from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
 from pipelines.cli.train import find_recipes, parse
 from pipelines.config.config import Config, flag
+from pipelines.config.config_file import read_options
 from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES, TASK_ALIASES
 from pipelines.config.task import TASKS
 from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code, links
@@ -86,7 +87,7 @@ def test_blocks_are_found_with_their_lines() -> None:
 
 
 def test_every_block_is_checked_or_marked_as_not_run() -> None:
-    checked = {"sh", "python"}
+    checked = {"sh", "python", "toml"}
     output = {"text", "csv"}  # neither commands nor programs
     for document in DOCUMENTS:
         for block in all_blocks(document.read_text(encoding="utf-8")):
@@ -101,6 +102,13 @@ def test_python_in_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for document in DOCUMENTS:
         for line, code in blocks(document.read_text(encoding="utf-8"), "python"):
             exec(compile("\n" * (line - 1) + code, str(document), "exec"), {"__name__": "example"})
+
+
+def test_option_files_in_documents_can_be_read(tmp_path: Path) -> None:
+    for document in DOCUMENTS:
+        for _, code in blocks(document.read_text(encoding="utf-8"), "toml"):
+            (tmp_path / "own.toml").write_text(code, encoding="utf-8")
+            assert read_options(tmp_path / "own.toml")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
