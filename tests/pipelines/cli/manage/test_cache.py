@@ -29,6 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def listed(capsys: Printed) -> list[str]:
+    capsys.readouterr()
     run(["cache", "--json"])
     return [json.loads(line)["name"] for line in capsys.readouterr().out.splitlines()]
 
