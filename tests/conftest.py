@@ -12,7 +12,7 @@ from tests.support.paths import SHARED_DATA
 from tests.support.shared_folder import build_once
 
 # The same examples in each run, on a slow machine too: only a change of the code fails a test.
-# `--hypothesis-profile=search` tries new ones.
+# `pytest --hypothesis-profile=search` tries new ones.
 hypothesis.settings.register_profile("wordreel", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("wordreel")
