@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from pipelines.cli.train import parse
+from pipelines.config.init_from import check_init_from
 from pipelines.config.run_directory import open_run
 from pipelines.runtime.console import exit_code, quiet_tensorflow
 
@@ -18,6 +19,7 @@ def main(arguments: Sequence[str]) -> int:
         UserError: for a mistake that the user can fix.
     """
     config, run_dir = parse(arguments)
+    check_init_from(config)
     folder = open_run(config, run_dir)
     quiet_tensorflow()
     from pipelines.training.distribution import restart_if_worker_lost

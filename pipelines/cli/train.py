@@ -42,9 +42,10 @@ COMMON_OPTIONS = frozenset(
         *("data", "source", "languages", "embedding_dim", "word_vectors"),
         *("backbone", "fine_tune_from", "sample_frames", "layers", "decoder", "cell", "units"),
         *("dropout", "pooling", "epochs", "batch_size", "learning_rate", "scst_epochs"),
-        *("seed", "beams"),
+        *("seed", "beams", "init_from"),
     )
 )
+FOLDERS = ("source", "init_from")  # options whose value is one
 
 
 class Recipe(NamedTuple):
@@ -199,7 +200,7 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
             flag(field.name),
             default=argparse.SUPPRESS,
             help=_help(field, getattr(recipe.config, field.name)) if listed else argparse.SUPPRESS,
-            **_argparse_settings(types[field.name], "DIR" if field.name == "source" else "NAME"),
+            **_argparse_settings(types[field.name], "DIR" if field.name in FOLDERS else "NAME"),
         )
     return parser
 
@@ -245,12 +246,13 @@ def _check_names(values: Mapping[str, Any]) -> None:
 def _with_absolute_paths(config: Config) -> Config:
     """Return the configuration with absolute paths; refuse files that do not exist."""
     paths: dict[str, Any] = {}
-    suffixes = {"source": "", "backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    suffixes = {"backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    suffixes |= dict.fromkeys(FOLDERS, "")
     for name, suffix in suffixes.items():
         path: str | None = getattr(config, name)
         if path is not None and path.endswith(suffix):
             paths[name] = os.path.abspath(Path(path).expanduser())
-            if name != "source" and not Path(paths[name]).is_file():
+            if name not in FOLDERS and not Path(paths[name]).is_file():
                 raise UserError(f"{flag(name)}: no such file: {paths[name]}")
     return dataclasses.replace(config, **paths)
 

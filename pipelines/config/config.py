@@ -199,6 +199,10 @@ class Config:
         False, "weight the loss by inverse class frequency", requires="labels"
     )
 
+    init_from: str | None = _training(
+        None,
+        "run directory: start from its best weights, with its words and those of the new data",
+    )
     epochs: int = _training(10, "maximum number of training epochs", POSITIVE)
     batch_size: int = _training(64, "examples per training step", POSITIVE)
     micro_batches: int = _training(

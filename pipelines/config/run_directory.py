@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -17,6 +19,7 @@ from pipelines.config.renamed import current_fields
 from pipelines.runtime import cluster
 
 DATA = "data.json"  # exists once the training data of a run are fixed
+INIT_WEIGHTS = "the weights of --init-from"  # among its pins
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
 
 
@@ -63,6 +66,28 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
     return folder
 
 
+def read_config(folder: Path) -> Config:
+    """Return the configuration of a run.
+
+    Raises:
+        UserError: if the folder has none, or one of a newer version.
+    """
+    path = folder / "config.json"
+    try:
+        fields = current_fields(_read(path))
+        known = {field.name for field in dataclasses.fields(Config)}
+        if unknown := sorted(fields.keys() - known):
+            raise UserError(
+                f"{folder} holds a run of a newer version of Wordreel, with the option "
+                f"{flag(unknown[0])}: update Wordreel to use it"
+            )
+        return Config(**fields)
+    except OSError as error:
+        raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
+    except TypeError as error:
+        raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
+
+
 def predictions_name(split: str) -> str:
     """Return the file name of a split's predictions, without suffix; each slice has its own.
 
@@ -91,7 +116,12 @@ def check_data(folder: Path, pins: Mapping[str, str]) -> None:
         with atomic_write(path) as out:
             json.dump(now, out, indent=2)
     before = _read(path)
-    changed = [name for name in before if before[name] != now.get(name)]  # older runs pinned less
+    # Older runs pinned less; a trained model no longer needs the one that it started from.
+    changed = [
+        name
+        for name in before
+        if before[name] != now.get(name) and (name in now or name != INIT_WEIGHTS)
+    ]
     if changed:
         raise UserError(
             f"{folder} holds a run with other training data: {' and '.join(changed)} changed since "
@@ -120,7 +150,7 @@ def _lock(folder: Path) -> None:
     _locks.append(lock)
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read(path: Path) -> dict[str, Any]:
     """Read a JSON object written by an earlier start."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

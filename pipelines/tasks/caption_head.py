@@ -25,8 +25,10 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
+from pipelines.tasks.initialization import Rows, load_vocabulary, match_rows
 from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict, PreparedDataset
 
+VOCABULARY = "vocabulary.txt"  # in a run directory
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
 
@@ -57,14 +59,7 @@ class CaptionHead:
         self.curves: Sequence[str] = self.metrics.curves
         self.notes: list[str] = []
         self.monitor = self._choose_monitor()
-        path = run_dir / "vocabulary.txt"
-        if not path.exists():
-            texts = self._training_captions()
-            if not texts:
-                raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
-            built.save(path)
-        self.vocabulary = Vocabulary.load(path)
+        self.vocabulary = load_vocabulary(run_dir / VOCABULARY, self._training_captions, config)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
             decoder=config.decoder,
@@ -150,7 +145,15 @@ class CaptionHead:
 
     def _training_captions(self) -> list[str]:
         examples = self.prepared.captions(self.config.train_split)
+        if not examples:
+            raise UserError(f"{self.prepared.name}: {self.config.train_split!r} has no captions")
         return [text for _, texts in examples for text in texts]
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return the words of another run as the sources of the weights, see `copy_weights`."""
+        old = Vocabulary.load(run / VOCABULARY)
+        known = match_rows(self.vocabulary.words, old.words)
+        return {"embedding": Rows(0, known), "bias": Rows(0, known)}
 
     def _choose_monitor(self) -> str:
         """Return the score that selects the best epoch."""

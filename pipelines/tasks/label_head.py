@@ -24,8 +24,10 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.labels import label_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
+from pipelines.tasks.initialization import Rows, match_rows
 from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict, PreparedDataset
 
+LABELS = "labels.txt"  # in a run directory
 BATCH = 100  # examples evaluated at once
 
 
@@ -58,7 +60,7 @@ class LabelHead:
         for name in self.classes:
             if not counts[name]:
                 raise UserError(f"{config.train_split!r} has no example of the class {name!r}")
-        if not (path := run_dir / "labels.txt").exists():
+        if not (path := run_dir / LABELS).exists():
             with atomic_write(path) as file:
                 file.write("\n".join(self.classes) + "\n")
         mean = sum(counts.values()) / len(self.classes)
@@ -128,6 +130,12 @@ class LabelHead:
         none = np.zeros(len(classes))
         probabilities = [none if isinstance(each, str) else each["probabilities"] for each in found]
         return evaluation_of(split, classes, labels, np.array(probabilities))
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return the classes of another run as the sources of the weights, see `copy_weights`."""
+        old = (run / LABELS).read_text(encoding="utf-8").splitlines()
+        known = match_rows(self.classes, old)
+        return {"project/kernel": Rows(1, known), "project/bias": Rows(0, known)}
 
     def export(
         self,

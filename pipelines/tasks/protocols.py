@@ -20,6 +20,7 @@ from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf
+from pipelines.tasks.initialization import Rows
 
 
 class PreparedDataset(Protocol):
@@ -93,6 +94,9 @@ class Source(Protocol):
 
     def preview(self, split: str, name: str) -> Preview:
         """Return the preview of an example for the report."""
+
+    def rows_from(self, run: Path) -> Mapping[str, Rows]:
+        """Return which rows of the encoder's weights match words of another run, by path."""
 
 
 class Evaluation(Protocol):
@@ -180,6 +184,9 @@ class Head(Protocol):
         info: Mapping[str, object],
     ) -> Path:
         """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
+
+    def rows_from(self, run: Path) -> Mapping[str, Rows]:
+        """Return which rows of the layer match words or classes of another run, by path."""
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of what `evaluate` returned for a split."""

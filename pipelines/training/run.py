@@ -10,7 +10,7 @@ from data.common.errors import UserError
 from pipelines.config.config import Config
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
-from pipelines.tasks.assembly import build, prepare
+from pipelines.tasks.assembly import build, init_weights, prepare
 from pipelines.training import distribution
 from pipelines.training.results import write_export, write_metrics, write_report
 from pipelines.training.stages import train
@@ -40,6 +40,7 @@ def run(config: Config, folder: Path, command: str = "") -> None:
     prepared = prepare(config)
     with distribution.writable_folder(folder) as own, distribution.scope(strategy):
         experiment = build(config, prepared, own)
+        init_weights(experiment)
     history = train(experiment, folder, strategy)
     if not cluster.read().chief:
         return
