@@ -24,6 +24,7 @@ from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve_name
 from pipelines.config import recipes as recipe_modules
 from pipelines.config.config import Config, flag
+from pipelines.config.monitor import SCORES, find_monitor
 from pipelines.config.renamed import (
     DATASETS,
     RECIPES,
@@ -79,6 +80,8 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     run_dir = values.pop("run_dir")
     values.setdefault("data", recipe.config.data)
     _check_names(values)
+    if values.get("monitor") is not None:
+        values["monitor"] = values["monitor"].lower().removeprefix("val_")
     if "beams" in values and "n_best" not in values:  # a smaller beam also limits the n-best list
         values["n_best"] = min(recipe.config.n_best, values["beams"])
     config = _with_absolute_paths(dataclasses.replace(recipe.config, **values))
@@ -234,6 +237,8 @@ def _check_names(values: Mapping[str, Any]) -> None:
     task = values["task"]
     if task not in TASKS:
         raise unknown("task", task, TASKS)
+    if (monitor := values.get("monitor")) is not None:
+        find_monitor(monitor, SCORES[TASKS[task].answer])
     backbone = values.get("backbone")
     if backbone is not None and not backbone.endswith(".keras"):
         try:

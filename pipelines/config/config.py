@@ -241,6 +241,11 @@ class Config:
         2e-5, "peak learning rate of self-critical training", ABOVE_ZERO, requires="captions"
     )
     patience: int = _training(3, "early stopping: epochs without a better score", POSITIVE)
+    monitor: str | None = _training(
+        None,
+        "validation score that selects the best epoch and stops early, or loss; none: the main "
+        "score of the task",
+    )
     small_data: bool = _training(
         False,
         "preset for fewer than 500 training examples, chosen automatically: every word is kept, "

@@ -18,6 +18,9 @@ from pipelines.config.config import Config, flag
 from pipelines.config.renamed import current_fields
 from pipelines.runtime import cluster
 
+METRICS = "metrics.json"  # exists once a run is complete
+SELF_CRITICAL = "self-critical"  # the folder of the second stage
+RAISABLE = ("epochs", "patience")  # options that may be raised to continue a run
 DATA = "data.json"  # exists once the training data of a run are fixed
 INIT_WEIGHTS = "the weights of --init-from"  # among its pins
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
@@ -43,27 +46,27 @@ def open_run(config: Config, run_dir: Path | None) -> Path:
                 file.write(config.to_json())
     except OSError as error:
         raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
-    before, now = current_fields(_read(path)), json.loads(config.to_json())
-    differences = [
-        f"{flag(name)} was {before[name]}, now {now[name]}"
-        for name in now
-        if name in before and before[name] != now[name]  # an older version had fewer options
-    ]
+    changed = _changes(path, config)
     chief = cluster.read().chief
-    if differences and ((folder / DATA).exists() or not chief):
-        raise UserError(
-            f"{folder} holds a run with other options ({'; '.join(differences)}). "
-            "Repeat its options to resume it, or choose another --run-dir."
-        )
+    started = (folder / DATA).exists() or not chief
+    if started:
+        _refuse(folder, changed)
     if chief:
         _lock(folder)
+        if changed and started:  # only raised: the run continues, and is complete when it ends
+            (folder / METRICS).unlink(missing_ok=True)
     if not (folder / DATA).exists():  # they may be of other options or other data
         for vocabulary in _vocabularies(folder):
             vocabulary.unlink()
-    if differences:
+    if changed and chief:
         with atomic_write(path) as out:
             out.write(config.to_json())
     return folder
+
+
+def is_complete(folder: Path, config: Config) -> bool:
+    """Return whether a run has ended, and with this configuration, not with fewer epochs."""
+    return (folder / METRICS).exists() and not _changes(folder / "config.json", config)
 
 
 def read_config(folder: Path) -> Config:
@@ -126,6 +129,35 @@ def check_data(folder: Path, pins: Mapping[str, str]) -> None:
         raise UserError(
             f"{folder} holds a run with other training data: {' and '.join(changed)} changed since "
             "it began. Restore what changed to resume it, or choose another --run-dir."
+        )
+
+
+def _changes(path: Path, config: Config) -> dict[str, tuple[Any, Any]]:
+    """Return the old and the new value of each option that a config.json has otherwise."""
+    # An older version had fewer options; without these two it trained as with their defaults.
+    before = {"init_from": None, "monitor": None, **current_fields(_read(path))}
+    now = json.loads(config.to_json())
+    return {
+        name: (before[name], now[name])
+        for name in now
+        if name in before and before[name] != now[name]
+    }
+
+
+def _refuse(folder: Path, changed: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raise a UserError if options have changed of a run that has started, unless raised."""
+    raised = {name for name in RAISABLE if name in changed and changed[name][0] < changed[name][1]}
+    if changed.keys() - raised:
+        facts = "; ".join(f"{flag(name)} was {a}, now {b}" for name, (a, b) in changed.items())
+        options = " and ".join(map(flag, RAISABLE))
+        raise UserError(
+            f"{folder} holds a run with other options ({facts}). Repeat its options to resume it "
+            f"({options} may be raised), or choose another --run-dir."
+        )
+    if raised and (folder / SELF_CRITICAL).exists():
+        raise UserError(
+            f"{folder}: --epochs and --patience cannot be raised after self-critical training, "
+            f"which continues the first stage's weights. Start a run with --init-from {folder}."
         )
 
 

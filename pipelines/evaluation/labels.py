@@ -69,6 +69,12 @@ class LabelEvaluation:
         """Only scores of the same signature can be compared."""
         return f"items:{len(self.ids)}|classes:{len(self.classes)}"
 
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy of the true classes."""
+        own = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return float(-np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())
+
     def top(self, k: int) -> float:
         """Return the percentage of examples whose class is among the `k` most probable."""
         own = self.probabilities[np.arange(len(self.truth)), self.truth]

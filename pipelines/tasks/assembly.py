@@ -64,6 +64,13 @@ class Experiment:
         epoch = self.config.epochs - 1 if epoch is None else epoch
         return self.head.evaluate(self.model, self.source.table(split, epoch), split)
 
+    def validate(self, epoch: int) -> tuple[Evaluation, float]:
+        """Return the evaluation of the validation split after an epoch, and its loss."""
+        split = self.config.validation_split
+        evaluation = self.evaluate(split, epoch)
+        table = self.source.table(split, epoch)
+        return evaluation, self.head.validation_loss(self.model, table, evaluation)
+
     def export(self, directory: Path, info: Mapping[str, object]) -> Path:
         """Write the next version of an export; `info` goes into its wordreel.json."""
         info = {"task": self.config.task, **info}

@@ -12,10 +12,12 @@ from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
+from pipelines.config.monitor import SCORES, find_monitor
 from pipelines.config.renamed import current_fields
 from pipelines.config.task import TASKS
 from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.captions import Prediction, compile_search, decode, score, search_name
+from pipelines.evaluation.loss import caption_loss, compile_loss
 from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
 from pipelines.export.captions import export
@@ -70,6 +72,7 @@ class CaptionHead:
         )
         self._examples: Captions | None = None
         self._search: Callable[[Any], Any] | None = None
+        self._loss: Callable[[Any], Any] | None = None
 
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example with captions."""
@@ -111,6 +114,15 @@ class CaptionHead:
         ids = [name for name, _ in self.prepared.captions(split)]
         predictions = decode(self._search, self.vocabulary, table, ids)
         return score(predictions, self.prepared, split, search_name(self.options), self.metrics)
+
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of the next words of all captions of the split."""
+        if self._loss is None:
+            self._loss = compile_loss(model)
+        captions = self.prepared.captions(evaluation.split)
+        words = self.config.max_words
+        encoded = Captions.encode(captions, self.vocabulary, table.positions(), words)
+        return caption_loss(self._loss, encoded, table)
 
     @staticmethod
     def evaluate_export(
@@ -157,9 +169,15 @@ class CaptionHead:
 
     def _choose_monitor(self) -> str:
         """Return the score that selects the best epoch."""
-        if self.prepared.is_true:
+        split, is_true = self.config.validation_split, self.prepared.is_true
+        if self.config.monitor is not None:
+            several = any(len(texts) > 1 for _, texts in self.prepared.captions(split))
+            lacking = [*["WER"] * several, *["fully_correct"] * (is_true is None)]
+            known = SCORES[TASKS[self.config.task].answer]
+            scores = [name for name in known if name not in lacking]
+            return find_monitor(self.config.monitor, scores)
+        if is_true:
             return "fully_correct"
-        split = self.config.validation_split
         if self.metrics.monitor != "CIDEr-D" or len(self.prepared.captions(split)) > 1:
             return self.metrics.monitor
         # The document frequencies of one image give every n-gram a weight of 0.

@@ -16,6 +16,7 @@ from data.common.files import atomic_write
 from models.encoder_head import EncoderHead
 from models.heads.classifier import Classifier
 from pipelines.config.config import Config
+from pipelines.config.monitor import SCORES, find_monitor
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.export.labels import export_labels
 from pipelines.export.version import Preprocessing
@@ -38,7 +39,6 @@ class LabelHead:
         classes: the labels, in the order of the logits.
     """
 
-    monitor = "accuracy"
     curves: Sequence[str] = ("accuracy", "top-5", "macro-F1")
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
@@ -66,6 +66,9 @@ class LabelHead:
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
         self.layer = Classifier(len(self.classes), weights, config.pooling)
+        few = len(self.classes) <= 5
+        scores = [name for name in SCORES["label"] if not (few and name == "top-5")]
+        self.monitor = find_monitor(config.monitor or "accuracy", scores)
         self._predict: Callable[..., tf.Tensor] | None = None
 
     def has_references(self, split: str) -> bool:
@@ -109,6 +112,12 @@ class LabelHead:
         ]
         labels = self._labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(probabilities))
+
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of the split, without class weights."""
+        del model, table
+        assert isinstance(evaluation, LabelEvaluation)
+        return evaluation.loss
 
     @staticmethod
     def evaluate_export(

@@ -145,7 +145,7 @@ class Head(Protocol):
 
     Attributes:
         layer: Memory → words or logits.
-        monitor: the score that selects the best epoch.
+        monitor: the score that selects the best epoch, a key of the history.
         curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
@@ -169,6 +169,9 @@ class Head(Protocol):
 
     def evaluate(self, model: EncoderHead, table: Table, split: str) -> Evaluation:
         """Return the predictions of a model for a split, and their scores."""
+
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of a split whose `evaluate` returned this evaluation."""
 
     @staticmethod
     def evaluate_export(

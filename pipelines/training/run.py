@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from pipelines.config.config import Config
+from pipelines.config.run_directory import is_complete
 from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
 from pipelines.tasks.assembly import build, init_weights, prepare
@@ -30,8 +31,8 @@ def run(config: Config, folder: Path, command: str = "") -> None:
     Raises:
         UserError: for unusable data, a directory of another run or of other data, or a full disk.
     """
-    if (folder / "metrics.json").exists():
-        print(f"This run is complete; remove {folder} to train it again.")
+    if is_complete(folder, config):
+        print(f"This run is complete; raise --epochs to continue it, or remove {folder}.")
         print((folder / "summary.txt").read_text(encoding="utf-8"), end="")
         if cluster.read().chief:
             _note_changes(config, folder)

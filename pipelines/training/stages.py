@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from pipelines.config.monitor import LOSS, rank
+from pipelines.config.run_directory import SELF_CRITICAL
 from pipelines.tasks.assembly import Experiment
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.training.optimizer import compute_dtype
@@ -22,14 +24,14 @@ def train(
     warned = set[str]()
 
     def validate(epoch: int) -> Mapping[str, float]:
-        evaluation = experiment.evaluate(experiment.config.validation_split, epoch)
-        print(f"  validation: {evaluation}")
+        evaluation, loss = experiment.validate(epoch)
+        print(f"  validation: loss {loss:.3f}  {evaluation}")
         if epoch:  # after one epoch a model may well predict the same for all
             for text in evaluation.warnings():
                 if text not in warned:
                     print(text)
                 warned.add(text)
-        return evaluation.summary()
+        return {LOSS: loss, **evaluation.summary()}
 
     steps = experiment.steps_per_epoch()
     trainer = Trainer(experiment.model, experiment.config, folder, steps, strategy)
@@ -66,11 +68,9 @@ def _train_self_critical(
         scheduled_sampling=0.0,
         label_smoothing=0.0,
     )
-    stage = Trainer(
-        experiment.model, stage_config, folder / "self-critical", sampler.steps_per_epoch
-    )
+    stage = Trainer(experiment.model, stage_config, folder / SELF_CRITICAL, sampler.steps_per_epoch)
     stage.fit(sampler.batches, lambda _: validate(last), head.monitor)
-    best = [max(record[head.monitor] for record in it.history) for it in (trainer, stage)]
+    best = [max(rank(record, head.monitor) for record in it.history) for it in (trainer, stage)]
     if best[0] > best[1]:
         trainer.load_best()
     else:

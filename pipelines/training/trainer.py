@@ -21,6 +21,7 @@ from data.common.errors import UserError
 from data.common.progress import progress
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.monitor import rank
 from pipelines.inputs.batches import Batch, Timed
 from pipelines.runtime import cluster
 from pipelines.training import distribution
@@ -107,7 +108,7 @@ class Trainer:
             self.step.average.swap()
             scores = distribution.all_reduce_mean(self.strategy, validate(epoch))
             record = {"epoch": epoch + 1, "loss": self._mean_loss(epoch), **scores}
-            if all(record[monitor] > earlier[monitor] for earlier in self.history):
+            if all(rank(record, monitor) > rank(earlier, monitor) for earlier in self.history):
                 self._save(self.best)
             self.step.average.swap()
             self._log(record, epoch + 1)
@@ -116,6 +117,11 @@ class Trainer:
             self.history_json.assign(json.dumps([*self.history, record]))
             self.step.loss_sum.assign(0.0)
             self._save(self.manager)
+        if len(self.history) < self.config.epochs:
+            patience = self.config.patience
+            print(
+                f"  early stopping: {monitor} has not improved for {patience} epochs (--patience)"
+            )
         if self.chief:
             self.load_best()
 
@@ -135,7 +141,7 @@ class Trainer:
             )
 
     def _finished(self, monitor: str) -> bool:
-        scores = [record[monitor] for record in self.history]
+        scores = [rank(record, monitor) for record in self.history]
         if not scores:
             return False
         since_best = len(scores) - 1 - scores.index(max(scores))

@@ -188,6 +188,8 @@ def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.Monk
         ("--data folder --source {empty}", ["is empty"]),
         ("--data folder --source {file}", ["is a file, not a folder"]),
         ("--weights gone.h5", ["--weights: no such file", "gone.h5"]),
+        ("--monitor blue-4", ["unknown score of --monitor 'blue-4'", "'bleu-4'"]),
+        ("image-classification --monitor bleu-4", ["Known: accuracy, loss, macro-f1, top-5"]),
         ("--seed 2147483648", ["--seed must be 0 to 2147483647, not 2147483648"]),
         ("--data folder --source sentiment", ["no such folder: sentiment"]),
         ("--word-vectors sentiment --run-dir image-captioning", ["unknown option --word-vectors"]),

@@ -77,6 +77,7 @@ def test_a_run_directory_holds_everything(folder: Path, config: Config) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [record["epoch"] for record in metrics["history"]] == [1, 2, 3]
     assert ["loss" in record for record in metrics["history"]] == [True, True, False]
+    assert all(record["val_loss"] > 0 for record in metrics["history"])
     assert "refs:2|items:4|search:beam2.lp" in metrics["splits"]["test"]["signature"]
     assert len(json.loads((folder / "predictions-test.json").read_text())) == 4
     assert "CIDEr-D" in (folder / "report.html").read_text(encoding="utf-8")
