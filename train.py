@@ -18,15 +18,21 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         UserError: for a mistake that the user can fix.
     """
-    config, run_dir = parse(arguments)
-    check_init_from(config)
-    folder = open_run(config, run_dir)
+    given = parse(arguments)
+    check_init_from(given.config)
+    folder = open_run(given.config, given.run_dir)
     quiet_tensorflow()
     from pipelines.training.distribution import restart_if_worker_lost
     from pipelines.training.run import run  # takes seconds to import: only after the checks
 
     with restart_if_worker_lost():
-        run(config, folder, shlex.join(["python", "train.py", *arguments]))
+        run(
+            given.config,
+            folder,
+            shlex.join(["python", "train.py", *arguments]),
+            callbacks=given.callbacks,
+            profile=given.profile,
+        )
     return 0
 
 

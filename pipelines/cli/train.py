@@ -62,11 +62,17 @@ class Recipe(NamedTuple):
         return self.description.partition("\n")[0]
 
 
-def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
-    """Parse the arguments of `train.py`.
+class Arguments(NamedTuple):
+    """The command line of `train.py`."""
 
-    Returns:
-        The configuration, and the run directory or None for the default.
+    config: Config
+    run_dir: Path | None  # None: the default
+    callbacks: Sequence[str]  # import paths
+    profile: bool
+
+
+def parse(arguments: Sequence[str]) -> Arguments:
+    """Parse the arguments of `train.py`.
 
     Raises:
         UserError: for an unknown task, dataset, recipe, option or value.
@@ -77,7 +83,7 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     parser = _parser(task, recipe, all_options="--help-all" in arguments)
     values = vars(parser.parse(arguments))
     explicit = values.pop("recipe") is not None
-    run_dir = values.pop("run_dir")
+    rest = [values.pop(name) for name in ("run_dir", "callback", "profile")]
     values.setdefault("data", recipe.config.data)
     _check_names(values)
     if values.get("monitor") is not None:
@@ -89,7 +95,7 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     if config.small_data or (automatic and is_small(config)):
         config = with_preset(config, values)
         print(f"note: {note(config)}", file=sys.stderr)
-    return config, run_dir
+    return Arguments(config, *rest)
 
 
 def find_recipes() -> dict[str, Recipe]:
@@ -137,7 +143,7 @@ def _first_pass(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]
     """Return the values of all options as texts, and the arguments that are no option's value."""
     parser = Parser(add_help=False, prog="train.py")
     types = typing.get_type_hints(Config)
-    for name in ("recipe", "run_dir", *(types.keys() - {"task"})):
+    for name in ("recipe", "run_dir", "callback", *(types.keys() - {"task"})):
         settings = _argparse_settings(bool, "") if types.get(name) is bool else {}
         parser.add_argument(flag(name), **settings)
     return parser.parse_known_args(arguments)
@@ -190,6 +196,17 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
     parser.add_argument("--recipe", metavar="NAME", help=text)
     text = "output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)"
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
+    text = "Keras callback to call during training; may be repeated or comma-separated"
+    parser.add_argument(
+        "--callback",
+        action="extend",
+        default=[],
+        type=lambda paths: paths.split(","),
+        metavar="MODULE:NAME",
+        help=text,
+    )
+    text = "profile a few training steps for TensorBoard"
+    parser.add_argument("--profile", action="store_true", help=text)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):

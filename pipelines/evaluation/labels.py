@@ -152,6 +152,11 @@ class LabelEvaluation:
             found.append(f"warning: no example of {', '.join(absent[:10])}{more} in {self.split}")
         return found
 
+    def samples(self, count: int) -> list[tuple[str, str, str]]:
+        """Return the id, the predicted and the true label of the first examples."""
+        rows = zip(self.ids[:count], self.predicted, self.truth, strict=False)
+        return [(name, self.classes[found], self.classes[true]) for name, found, true in rows]
+
     def lines(self) -> list[str]:
         """Return the summary that is printed at the end of a run."""
         return [f"{self.split}: {self._text(self.intervals())}", f"  {self.signature}"]

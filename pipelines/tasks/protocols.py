@@ -128,6 +128,9 @@ class Evaluation(Protocol):
     def warnings(self) -> list[str]:
         """Return warnings about the predictions, one line each."""
 
+    def samples(self, count: int) -> list[tuple[str, str, str]]:
+        """Return the id, the prediction and the reference of the first examples."""
+
     def lines(self) -> list[str]:
         """Return the lines to print at the end of a run."""
 

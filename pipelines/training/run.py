@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -13,11 +14,20 @@ from pipelines.runtime import cluster
 from pipelines.runtime.memory import keep_freed_memory
 from pipelines.tasks.assembly import build, init_weights, prepare
 from pipelines.training import distribution
+from pipelines.training.callbacks import load_callbacks
 from pipelines.training.results import write_export, write_metrics, write_report
 from pipelines.training.stages import train
+from pipelines.training.tensorboard import Profiler, write_scores
 
 
-def run(config: Config, folder: Path, command: str = "") -> None:
+def run(
+    config: Config,
+    folder: Path,
+    command: str = "",
+    *,
+    callbacks: Sequence[str] = (),
+    profile: bool = False,
+) -> None:
     """Prepare the data, train, evaluate, export and report.
 
     The run directory then has config.json, the vocabularies or labels, checkpoints/, best/,
@@ -27,6 +37,8 @@ def run(config: Config, folder: Path, command: str = "") -> None:
         config: of the run.
         folder: the run directory, as `open_run` returns it.
         command: the command line, for the report.
+        callbacks: import paths of Keras callbacks, see `load_callbacks`.
+        profile: whether to profile a few training steps.
 
     Raises:
         UserError: for unusable data, a directory of another run or of other data, or a full disk.
@@ -37,17 +49,20 @@ def run(config: Config, folder: Path, command: str = "") -> None:
         if cluster.read().chief:
             _note_changes(config, folder)
         return
+    logs = folder / "tensorboard"
     strategy = _start(self_critical=config.scst_epochs > 0)
+    called = [*load_callbacks(callbacks), *([Profiler(logs)] if profile else [])]
     prepared = prepare(config)
     with distribution.writable_folder(folder) as own, distribution.scope(strategy):
         experiment = build(config, prepared, own)
         init_weights(experiment)
-    history = train(experiment, folder, strategy)
+    history = train(experiment, folder, strategy, called)
     if not cluster.read().chief:
         return
     evaluations = [experiment.evaluate(split) for split in experiment.test_splits]
     export = write_export(experiment, folder, evaluations, command)
     write_report(experiment, folder, evaluations, history, command, export)
+    write_scores(logs, {each.split: each.summary() for each in evaluations}, len(history))
     write_metrics(folder, evaluations, history, export)
 
 

@@ -146,8 +146,15 @@ def test_beams_limit_the_default_of_n_best() -> None:
 
 
 def test_parse_returns_the_run_directory() -> None:
-    assert parse(["--run-dir", "somewhere"]) == (config_of(), Path("somewhere"))
-    assert parse([])[1] is None
+    given = parse(["--run-dir", "somewhere"])
+    assert given == (config_of(), Path("somewhere"), [], False)
+    assert parse([]).run_dir is None
+
+
+def test_callbacks_may_be_repeated_or_separated_by_commas() -> None:
+    given = parse(["--callback", "a:B,c:D", "--callback", "e:F", "--profile"])
+    assert (given.callbacks, given.profile) == (["a:B", "c:D", "e:F"], True)
+    assert parse([]).callbacks == []
 
 
 def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
