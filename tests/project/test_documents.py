@@ -141,7 +141,14 @@ def test_the_pages_contain_examples_of_every_program() -> None:
 
 @pytest.mark.parametrize("document", PAGES, ids=names)
 def test_options_and_commands_in_the_text_exist(document: Path) -> None:
-    known = train_options() | {"--help", "--help-all", "--recipe", "--run-dir"}
+    known = train_options() | {
+        "--help",
+        "--help-all",
+        "--recipe",
+        "--run-dir",
+        "--callback",
+        "--profile",
+    }
     subcommands = wordreel_commands()
     for command in subcommands.values():
         known |= command._option_string_actions.keys()
