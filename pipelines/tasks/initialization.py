@@ -102,7 +102,8 @@ def _variables(model: EncoderHead) -> dict[str, keras.Variable]:
     for part, layer in (("encoder", model.encoder), ("head", model.head)):
         for variable in layer.weights:  # Keras numbers the layer itself, not those in it
             found[f"{part}/{variable.path.partition(f'{layer.name}/')[2]}"] = variable
-    if model.backbone is not None:
-        for number, variable in enumerate(model.backbone.weights):  # Keras numbers its layers
+    backbone: keras.Model | None = model.backbone
+    if backbone is not None:
+        for number, variable in enumerate(backbone.weights):  # Keras numbers its layers
             found[f"backbone/{number}/{variable.name}"] = variable
     return found

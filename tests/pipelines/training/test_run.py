@@ -152,7 +152,8 @@ def test_a_run_starts_from_the_best_weights_of_another(
     experiment = build(other, prepare(other), tmp_path)
     assert INIT_WEIGHTS in json.loads((tmp_path / "data.json").read_text())
     init_weights(experiment)
-    found = experiment.evaluate("test").best
+    evaluation: Any = experiment.evaluate("test")
+    found = evaluation.best
     predictions = json.loads((folder / "predictions-test.json").read_text())
     assert len(predictions) == len(found) == 4
     for entry in predictions:
