@@ -132,7 +132,12 @@ def init_weights(experiment: Experiment) -> None:
     parts = {"encoder": experiment.source.rows_from(run), "head": experiment.head.rows_from(run)}
     rows = {f"{part}/{path}": each for part, own in parts.items() for path, each in own.items()}
     copy_weights(experiment.model, load_run(run).model, rows)
-    print(f"starts from the best weights of {run}")
+    known = next(each.sources >= 0 for path, each in rows.items() if path.startswith("head/"))
+    names = "words" if TASKS[experiment.config.task].head == "captions" else "classes"
+    print(
+        f"starts from the best weights of {run}; {known.sum():,} of {len(known):,} {names} are "
+        "known to it"
+    )
 
 
 def load_run(folder: Path, **changes: int) -> Experiment:
