@@ -196,17 +196,7 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
     parser.add_argument("--recipe", metavar="NAME", help=text)
     text = "output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)"
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
-    text = "Keras callback to call during training; may be repeated or comma-separated"
-    parser.add_argument(
-        "--callback",
-        action="extend",
-        default=[],
-        type=lambda paths: paths.split(","),
-        metavar="MODULE:NAME",
-        help=text,
-    )
-    text = "profile a few training steps for TensorBoard"
-    parser.add_argument("--profile", action="store_true", help=text)
+    _add_logs(parser, listed=all_options)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
@@ -223,6 +213,23 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
             **_argparse_settings(types[field.name], "DIR" if field.name in FOLDERS else "NAME"),
         )
     return parser
+
+
+def _add_logs(parser: Parser, *, listed: bool) -> None:
+    """Declare the options that are not part of the configuration: they change no result."""
+    text = "Keras callback to call during training; may be repeated or comma-separated"
+    parser.add_argument(
+        "--callback",
+        action="extend",
+        default=[],
+        type=lambda paths: paths.split(","),
+        metavar="MODULE:NAME",
+        help=text if listed else argparse.SUPPRESS,
+    )
+    text = "profile a few training steps for TensorBoard"
+    parser.add_argument(
+        "--profile", action="store_true", help=text if listed else argparse.SUPPRESS
+    )
 
 
 def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:

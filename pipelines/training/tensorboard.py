@@ -51,7 +51,7 @@ class SampleLog:
             rows.append(f"| {' | '.join(cells)} |")
             if isinstance(value, (bytes, list)):
                 encoded = value if isinstance(value, bytes) else strip(value)
-                tf.summary.image(f"val/sample {number}", [_captioned(encoded, prediction)])
+                tf.summary.image(f"val/sample {number}", _captioned(encoded, prediction))
         tf.summary.text("val/samples", "\n".join(rows))
 
     def _read(self, names: set[str], split: str) -> dict[str, RawInput]:
@@ -64,7 +64,7 @@ class SampleLog:
 
 
 def _captioned(encoded: bytes, text: str) -> np.ndarray:
-    """Return an image above a text, uint8 `[height, width, 3]`."""
+    """Return an image above a text, uint8 `[1, height, width, 3]`."""
     image = Image.open(io.BytesIO(encoded)).convert("RGB")
     scale = SIDE / max(image.size)
     image = image.resize([max(1, round(side * scale)) for side in image.size])
@@ -72,7 +72,7 @@ def _captioned(encoded: bytes, text: str) -> np.ndarray:
     canvas = Image.new("RGB", (SIDE, image.height + 14 * len(lines) + 6), "white")
     canvas.paste(image)
     ImageDraw.Draw(canvas).multiline_text((3, image.height + 2), "\n".join(lines), fill="black")
-    return np.asarray(canvas)
+    return np.asarray(canvas)[np.newaxis]
 
 
 def write_hyperparameters(config: Config) -> None:

@@ -44,7 +44,7 @@ def help_of(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
 def listed_options(text: str) -> set[str]:
     """Return the options that a help text lists, without those of every program."""
     found = set(re.findall(r"^  (--[a-z][a-z-]*)", text, re.MULTILINE))
-    return found - {"--help-all", "--recipe", "--run-dir"}
+    return found - {"--help-all", "--recipe", "--run-dir", "--callback", "--profile"}
 
 
 def train(*words: str) -> tuple[int, str, str, set[str]]:
@@ -79,6 +79,8 @@ def other_value(field: dataclasses.Field[Any]) -> Any:
     valid = {
         "backbone": "resnet50",
         "word_vectors": str(Path(__file__).resolve()),
+        "init_from": str(Path(__file__).resolve().parent),
+        "monitor": "loss",
         "crop": "0:1,0:0.5",
     }
     if field.name in valid:
@@ -254,7 +256,8 @@ def test_help_all_lists_every_option_without_tensorflow() -> None:
     mentioned = set(re.findall(r"--[a-z][a-z-]+", out))
     own = [name for name, field in FIELDS.items() if TASKS["image-captioning"].uses(field)]
     assert listed_options(out) == {flag(name) for name in own}
-    extra = {"--help", "--help-all", "--recipe", "--run-dir", *(flag(f"no_{name}") for name in own)}
+    extra = {"--help", "--help-all", "--recipe", "--run-dir", "--callback", "--profile"}
+    extra |= {flag(f"no_{name}") for name in own}
     assert mentioned <= {flag(name) for name in own} | extra  # no option that does not exist
     one_line = " ".join(out.split())
     for info in TASKS["image-captioning"].datasets.values():
