@@ -75,17 +75,20 @@ def copy_weights(new: EncoderHead, old: EncoderHead, rows: Mapping[str, Rows]) -
     """
     values = {path: variable.numpy() for path, variable in _variables(old).items()}
     for path, variable in _variables(new).items():
-        value = values.get(path)
-        if value is not None and path in rows:
-            value = _move_rows(variable.numpy(), value, *rows[path])
-        if value is None or value.shape != tuple(variable.shape):
+        value, own = values.get(path), rows.get(path)
+        if value is None or _shape(value, own) != _shape(variable, own):
             found = "no such weights" if value is None else f"the shape {value.shape}"
             fix = "--image-size" if path.endswith("place") else "architecture"
             raise UserError(
                 f"--init-from: the weights {path!r} have the shape {tuple(variable.shape)} here, "
                 f"but the other run has {found}: choose the {fix} of that run"
             )
-        variable.assign(value)
+        variable.assign(value if own is None else _move_rows(variable.numpy(), value, *own))
+
+
+def _shape(value: np.ndarray | keras.Variable, rows: Rows | None) -> list[int]:
+    """Return a shape without the dimension whose rows are matched by name."""
+    return [size for axis, size in enumerate(value.shape) if rows is None or axis != rows.axis]
 
 
 def _move_rows(new: np.ndarray, old: np.ndarray, axis: int, sources: np.ndarray) -> np.ndarray:
