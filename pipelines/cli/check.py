@@ -16,9 +16,9 @@ from data.common.files import atomic_write
 from data.sharding.datasets import PREPARABLE, load_annotations, preparable
 from data.storage.cache import data_home, source_cache
 from data.storage.dataset_info import Dataset, source_folder
-from pipelines.cli.train import recipe_of
 from pipelines.config import small_data
 from pipelines.config.config import Config, flag
+from pipelines.config.recipe import recipe_of
 from pipelines.config.task import TASKS
 from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import POSITIVE, Constraint, add_number

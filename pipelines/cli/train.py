@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import os
-import pkgutil
 import shlex
 import shutil
 import sys
@@ -23,9 +21,11 @@ from typing import Any, NamedTuple
 from data.common.errors import UserError, unknown
 from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve_name
-from pipelines.config import recipes as recipe_modules
 from pipelines.config.config import Config, flag
 from pipelines.config.config_file import as_arguments, read_options
+from pipelines.config.init_from import check_init_from
+from pipelines.config.monitor import SCORES, find_monitor
+from pipelines.config.recipe import Recipe, find_recipes, recipe_of
 from pipelines.config.renamed import (
     DATASETS,
     RECIPES,
@@ -49,40 +49,22 @@ COMMON_OPTIONS = frozenset(
         *("data", "source", "languages", "embedding_dim", "word_vectors"),
         *("backbone", "fine_tune_from", "sample_frames", "layers", "decoder", "cell", "units"),
         *("dropout", "pooling", "epochs", "batch_size", "learning_rate", "scst_epochs"),
-        *("seed", "beams"),
+        *("seed", "beams", "init_from"),
     )
 )
+FOLDERS = ("source", "init_from")  # options whose value is one
 
 
-class Recipe(NamedTuple):
-    """A preset: the configuration in a module, named with hyphens; its docstring describes it."""
-
-    name: str
-    config: Config
-    description: str
-
-    @property
-    def summary(self) -> str:
-        """First line of the description."""
-        return self.description.partition("\n")[0]
-
-
-class Request(NamedTuple):
-    """What a command line asks for.
-
-    Attributes:
-        config: of the run.
-        run_dir: None for the default.
-        dry_run: whether to stop before training.
-        recipe: that supplied the defaults.
-        origins: where other values come from, by field.
-    """
+class Arguments(NamedTuple):
+    """The command line of `train.py`."""
 
     config: Config
-    run_dir: Path | None
-    dry_run: bool
-    recipe: Recipe
-    origins: Mapping[str, str]
+    run_dir: Path | None  # None: the default
+    callbacks: Sequence[str]  # import paths
+    profile: bool
+    dry_run: bool  # whether to stop before training
+    recipe: Recipe  # that supplied the defaults
+    origins: Mapping[str, str]  # where other values come from, by field
 
 
 def main(arguments: Sequence[str], program: str = "wordreel train") -> int:
@@ -91,19 +73,26 @@ def main(arguments: Sequence[str], program: str = "wordreel train") -> int:
     Raises:
         UserError: for a mistake that the user can fix.
     """
-    request = parse(arguments, program)
-    folder = open_run(request.config, request.run_dir, dry_run=request.dry_run)
+    given = parse(arguments, program)
+    check_init_from(given.config)
+    folder = open_run(given.config, given.run_dir, dry_run=given.dry_run)
     quiet_tensorflow()
     from pipelines.training.distribution import restart_if_worker_lost
     from pipelines.training.run import run  # takes seconds to import: only after the checks
 
-    command = f"{program} {shlex.join(arguments)}".strip()
     with restart_if_worker_lost():
-        run(request.config, folder, command, dry_run=request.dry_run)
+        run(
+            given.config,
+            folder,
+            f"{program} {shlex.join(arguments)}".strip(),
+            callbacks=given.callbacks,
+            profile=given.profile,
+            dry_run=given.dry_run,
+        )
     return 0
 
 
-def parse(arguments: Sequence[str], program: str = "python train.py") -> Request:
+def parse(arguments: Sequence[str], program: str = "python train.py") -> Arguments:
     """Parse the arguments of `train.py`.
 
     Args:
@@ -120,9 +109,12 @@ def parse(arguments: Sequence[str], program: str = "python train.py") -> Request
     parser = _parser(task, recipe, program, all_options="--help-all" in arguments)
     values = vars(parser.parse(arguments))
     explicit = values.pop("recipe") is not None
-    run_dir, dry_run, _ = (values.pop(name) for name in ("run_dir", "dry_run", "config"))
+    rest = [values.pop(name) for name in ("run_dir", "callback", "profile", "dry_run")]
+    del values["config"]
     values.setdefault("data", recipe.config.data)
     _check_names(values)
+    if values.get("monitor") is not None:
+        values["monitor"] = values["monitor"].lower().removeprefix("val_")
     if "beams" in values and "n_best" not in values:  # a smaller beam also limits the n-best list
         values["n_best"] = min(recipe.config.n_best, values["beams"])
     config = _with_absolute_paths(dataclasses.replace(recipe.config, **values))
@@ -131,7 +123,7 @@ def parse(arguments: Sequence[str], program: str = "python train.py") -> Request
         config = with_preset(config, values)
         print(f"note: {note(config)}", file=sys.stderr)
         origins = dict.fromkeys(PRESET.keys() - values.keys(), "small-data preset") | origins
-    return Request(config, run_dir, dry_run, recipe, origins)
+    return Arguments(config, *rest, recipe, origins)
 
 
 def _with_config_file(arguments: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
@@ -149,17 +141,6 @@ def _with_config_file(arguments: Sequence[str]) -> tuple[Sequence[str], dict[str
         names = ", ".join(sorted(twice))
         print(f"note: the command line replaces {names} of {given.config}", file=sys.stderr)
     return [*as_arguments(stored), *arguments], dict.fromkeys(stored, given.config) | origins
-
-
-def find_recipes() -> dict[str, Recipe]:
-    """Return the recipes, the modules below `pipelines.config.recipes`, by name."""
-    found = {}
-    for module in pkgutil.walk_packages(recipe_modules.__path__, f"{recipe_modules.__name__}."):
-        if not module.ispkg:
-            content = importlib.import_module(module.name)
-            name = module.name.rpartition(".")[2].replace("_", "-")
-            found[name] = Recipe(name, content.CONFIG, content.__doc__ or "")
-    return found
 
 
 def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
@@ -185,18 +166,11 @@ def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
     return task, recipe_of(task, given.data or task.data)
 
 
-def recipe_of(task: Task, data: str) -> Recipe:
-    """Return the recipe of a dataset, else the default of the task."""
-    known, wanted = find_recipes(), (task.name, data)
-    fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
-    return next(fitting, known[task.recipe])
-
-
 def _first_pass(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the values of all options as texts, and the arguments that are no option's value."""
     parser = Parser(add_help=False, prog="train.py")
     types = typing.get_type_hints(Config)
-    for name in ("config", "recipe", "run_dir", *(types.keys() - {"task"})):
+    for name in ("config", "recipe", "run_dir", "callback", *(types.keys() - {"task"})):
         settings = _argparse_settings(bool, "") if types.get(name) is bool else {}
         parser.add_argument(flag(name), **settings)
     return parser.parse_known_args(arguments)
@@ -256,6 +230,7 @@ def _parser(task: Task, recipe: Recipe, program: str, all_options: bool) -> Pars
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
     text = "prepare the data, print a summary of the run and stop before training"
     parser.add_argument("--dry-run", action="store_true", help=text)
+    _add_logs(parser, listed=all_options)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
@@ -269,9 +244,26 @@ def _parser(task: Task, recipe: Recipe, program: str, all_options: bool) -> Pars
             flag(field.name),
             default=argparse.SUPPRESS,
             help=_help(field, getattr(recipe.config, field.name)) if listed else argparse.SUPPRESS,
-            **_argparse_settings(types[field.name], "DIR" if field.name == "source" else "NAME"),
+            **_argparse_settings(types[field.name], "DIR" if field.name in FOLDERS else "NAME"),
         )
     return parser
+
+
+def _add_logs(parser: Parser, *, listed: bool) -> None:
+    """Declare the options that are not part of the configuration: they change no result."""
+    text = "Keras callback to call during training; may be repeated or comma-separated"
+    parser.add_argument(
+        "--callback",
+        action="extend",
+        default=[],
+        type=lambda paths: paths.split(","),
+        metavar="MODULE:NAME",
+        help=text if listed else argparse.SUPPRESS,
+    )
+    text = "profile a few training steps for TensorBoard"
+    parser.add_argument(
+        "--profile", action="store_true", help=text if listed else argparse.SUPPRESS
+    )
 
 
 def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:
@@ -303,6 +295,8 @@ def _check_names(values: Mapping[str, Any]) -> None:
     task = values["task"]
     if task not in TASKS:
         raise unknown("task", task, TASKS)
+    if (monitor := values.get("monitor")) is not None:
+        find_monitor(monitor, SCORES[TASKS[task].answer])
     backbone = values.get("backbone")
     if backbone is not None and not backbone.endswith(".keras"):
         try:
@@ -315,12 +309,13 @@ def _check_names(values: Mapping[str, Any]) -> None:
 def _with_absolute_paths(config: Config) -> Config:
     """Return the configuration with absolute paths; refuse files that do not exist."""
     paths: dict[str, Any] = {}
-    suffixes = {"source": "", "backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    suffixes = {"backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    suffixes |= dict.fromkeys(FOLDERS, "")
     for name, suffix in suffixes.items():
         path: str | None = getattr(config, name)
         if path is not None and path.endswith(suffix):
             paths[name] = os.path.abspath(Path(path).expanduser())
-            if name != "source" and not Path(paths[name]).is_file():
+            if name not in FOLDERS and not Path(paths[name]).is_file():
                 raise UserError(f"{flag(name)}: no such file: {paths[name]}")
     return dataclasses.replace(config, **paths)
 

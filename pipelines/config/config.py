@@ -200,6 +200,10 @@ class Config:
         False, "weight the loss by inverse class frequency", requires="labels"
     )
 
+    init_from: str | None = _training(
+        None,
+        "run directory: start from its best weights, with its words and those of the new data",
+    )
     epochs: int = _training(10, "maximum number of training epochs", POSITIVE)
     batch_size: int = _training(64, "examples per training step", POSITIVE)
     micro_batches: int = _training(
@@ -238,6 +242,11 @@ class Config:
         2e-5, "peak learning rate of self-critical training", ABOVE_ZERO, requires="captions"
     )
     patience: int = _training(3, "early stopping: epochs without a better score", POSITIVE)
+    monitor: str | None = _training(
+        None,
+        "validation score that selects the best epoch and stops early, or loss; none: the main "
+        "score of the task",
+    )
     small_data: bool = _training(
         False,
         "preset for fewer than 500 training examples, chosen automatically: every word is kept, "

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -20,10 +18,11 @@ from pipelines.config.config import Config, flag
 from pipelines.config.renamed import current_fields
 from pipelines.runtime import cluster
 
-DATA = "data.json"  # exists once the training data of a run are fixed
-HISTORY = "history.json"  # the loss and the validation scores of each epoch so far
 METRICS = "metrics.json"  # exists once a run is complete
-HEADLINES = ("fully_correct", "CIDEr-D", "BLEU", "accuracy")  # the first that a task has is shown
+SELF_CRITICAL = "self-critical"  # the folder of the second stage
+RAISABLE = ("epochs", "patience")  # options that may be raised to continue a run
+DATA = "data.json"  # exists once the training data of a run are fixed
+INIT_WEIGHTS = "the weights of --init-from"  # among its pins
 _locks: list[BaseFileLock] = []  # held by this process; a lock without a reference is released
 
 
@@ -40,37 +39,64 @@ def open_run(config: Config, run_dir: Path | None, *, dry_run: bool = False) -> 
     data = re.sub(r"[^\w.-]+", "-", config.data)
     folder = run_dir or Path("runs") / f"{config.task}-{data}-{config.hash}"
     path = folder / "config.json"
-    try:
-        if not path.exists():
-            if dry_run or not cluster.read().chief:
-                return folder
-            with atomic_write(path) as file:
-                file.write(config.to_json())
-    except OSError as error:
-        raise UserError(f"cannot write to the run directory {folder}: {error.strerror}") from None
-    before, now = current_fields(_read(path)), json.loads(config.to_json())
-    differences = [
-        f"{flag(name)} was {before[name]}, now {now[name]}"
-        for name in now
-        if name in before and before[name] != now[name]  # an older version had fewer options
-    ]
+    if not path.exists():
+        if dry_run or not cluster.read().chief:
+            return folder
+        _write(path, config)
+    changed = _changes(path, config)
     chief = cluster.read().chief
-    if differences and ((folder / DATA).exists() or not chief):
-        raise UserError(
-            f"{folder} holds a run with other options ({'; '.join(differences)}). "
-            "Repeat its options to resume it, or choose another --run-dir."
-        )
+    started = (folder / DATA).exists() or not chief
+    if started:
+        _refuse(folder, changed)
     if dry_run:
         return folder
     if chief:
         _lock(folder)
+        if changed and started:  # only raised: the run continues, and is complete when it ends
+            (folder / METRICS).unlink(missing_ok=True)
     if not (folder / DATA).exists():  # they may be of other options or other data
         for vocabulary in _vocabularies(folder):
             vocabulary.unlink()
-    if differences:
-        with atomic_write(path) as out:
-            out.write(config.to_json())
+    if changed and chief:
+        _write(path, config)
     return folder
+
+
+def _write(path: Path, config: Config) -> None:
+    try:
+        with atomic_write(path) as file:
+            file.write(config.to_json())
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the run directory {path.parent}: {error.strerror}"
+        ) from None
+
+
+def is_complete(folder: Path, config: Config) -> bool:
+    """Return whether a run has ended, and with this configuration, not with fewer epochs."""
+    return (folder / METRICS).exists() and not _changes(folder / "config.json", config)
+
+
+def read_config(folder: Path) -> Config:
+    """Return the configuration of a run.
+
+    Raises:
+        UserError: if the folder has none, or one of a newer version.
+    """
+    path = folder / "config.json"
+    try:
+        fields = current_fields(read_object(path))
+        known = {field.name for field in dataclasses.fields(Config)}
+        if unknown := sorted(fields.keys() - known):
+            raise UserError(
+                f"{folder} holds a run of a newer version of Wordreel, with the option "
+                f"{flag(unknown[0])}: update Wordreel to use it"
+            )
+        return Config(**fields)
+    except OSError as error:
+        raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
+    except TypeError as error:
+        raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
 
 
 def predictions_name(split: str) -> str:
@@ -100,8 +126,13 @@ def check_data(folder: Path, pins: Mapping[str, str]) -> None:
     if not path.exists():
         with atomic_write(path) as out:
             json.dump(now, out, indent=2)
-    before = _read(path)
-    changed = [name for name in before if before[name] != now.get(name)]  # older runs pinned less
+    before = read_object(path)
+    # Older runs pinned less; a trained model no longer needs the one that it started from.
+    changed = [
+        name
+        for name in before
+        if before[name] != now.get(name) and (name in now or name != INIT_WEIGHTS)
+    ]
     if changed:
         raise UserError(
             f"{folder} holds a run with other training data: {' and '.join(changed)} changed since "
@@ -109,136 +140,33 @@ def check_data(folder: Path, pins: Mapping[str, str]) -> None:
         )
 
 
-class Score(NamedTuple):
-    """A score of a run on a split."""
-
-    split: str
-    name: str
-    value: float
-    interval: Sequence[float]  # the 95 % confidence interval; empty of many examples
-
-    def __str__(self) -> str:
-        """Return the text for the screen."""
-        ends = " [{:.1f}, {:.1f}]".format(*self.interval) if self.interval else ""
-        return f"{self.name.replace('_', ' ')} {self.value:.1f}{ends} ({self.split})"
+def _changes(path: Path, config: Config) -> dict[str, tuple[Any, Any]]:
+    """Return the old and the new value of each option that a config.json has otherwise."""
+    # An older version had fewer options; without these two it trained as with their defaults.
+    before = {"init_from": None, "monitor": None, **current_fields(read_object(path))}
+    now = json.loads(config.to_json())
+    return {
+        name: (before[name], now[name])
+        for name in now
+        if name in before and before[name] != now[name]
+    }
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What is stored about a run, half-written or complete.
-
-    Attributes:
-        folder: its directory.
-        config: its options by their current names; empty if they are damaged.
-        pins: the hashes in data.json; empty if training has not started.
-        history: a record for each epoch that is over.
-        splits: the scores of each split in metrics.json; None if the run is not complete.
-        running: whether a process trains it.
-    """
-
-    folder: Path
-    config: Mapping[str, Any]
-    pins: Mapping[str, Any]
-    history: Sequence[Mapping[str, float]]
-    splits: Mapping[str, Mapping[str, Any]] | None
-    running: bool
-
-    @property
-    def state(self) -> str:
-        """How far the run is."""
-        epochs = len(self.history)
-        if not self.config:
-            return "damaged: config.json"
-        if self.splits is not None:
-            return f"complete, {epochs} epoch{'s' * (epochs != 1)}"
-        if not self.pins and not self.running:
-            return "training has not started"
-        return f"{'running' if self.running else 'stopped'}, epoch {epochs} of {self._planned}"
-
-    @property
-    def best(self) -> Score | None:
-        """The headline score of the first test split, else the best one in validation."""
-        for split, found in (self.splits or {}).items():
-            for name in HEADLINES:
-                if name in found:
-                    ends = found.get("intervals", {}).get(name, ())
-                    return Score(split, name, found[name], ends)
-        for name in HEADLINES:
-            if values := [record[name] for record in self.history if name in record]:
-                return Score("validation", name, max(values), ())
-        return None
-
-    @property
-    def _planned(self) -> int:
-        return int(self.config.get("epochs", 0)) + int(self.config.get("scst_epochs", 0))
-
-
-def read_run(folder: Path) -> Run:
-    """Read what is stored in a run's directory.
-
-    Raises:
-        UserError: if it is not one.
-    """
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} is not a run directory: it has no config.json")
-    metrics = _read_or_empty(folder / METRICS)
-    history = metrics.get("history") or [
-        record
-        for part in (folder, folder / "self-critical")
-        for record in _read_or_empty(part / HISTORY).get("epochs", [])
-    ]
-    return Run(
-        folder,
-        current_fields(_read_or_empty(folder / "config.json")),
-        _read_or_empty(folder / DATA),
-        history,
-        metrics.get("splits"),
-        _is_locked(folder),
-    )
-
-
-def find_runs(root: Path) -> Iterator[Run]:
-    """Yield the runs in a folder and its subfolders, by name."""
-    for name, folders, files in os.walk(root):
-        folders.sort()
-        if "config.json" in files:
-            folders.clear()
-            yield read_run(Path(name))
-
-
-def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Store the records of the epochs that are over, for `read_run`."""
-    with atomic_write(folder / HISTORY) as file:
-        json.dump({"epochs": history}, file, indent=2)
-
-
-def surplus_files(run: Run) -> list[Path]:
-    """Return the files that neither serving nor continuing a run needs.
-
-    These are checkpoints before the newest and, of a complete run, its TensorBoard logs and what an
-    interrupted export has left.
-    """
-    found = list[Path]()
-    for part in (run.folder, run.folder / "self-critical"):
-        for folder in (part / "checkpoints", part / "best"):
-            found += older_checkpoints(folder)
-        if run.splits is not None:
-            found += (part / "tensorboard").rglob("*")
-    if run.splits is not None:
-        found += (run.folder / "export").glob(".unpublished-*/**/*")
-    return sorted(path for path in found if path.is_file())
-
-
-def older_checkpoints(folder: Path) -> list[Path]:
-    """Return the files of checkpoints that are not the newest, which `checkpoint` names."""
-    state = folder / "checkpoint"
-    text = state.read_text(encoding="utf-8") if state.is_file() else ""
-    newest = re.search(r'^model_checkpoint_path: "(.+)"$', text, re.MULTILINE)
-    if newest is None:
-        return []
-    return [
-        path for path in folder.glob("ckpt-*.*") if path.name.split(".")[0] != Path(newest[1]).name
-    ]
+def _refuse(folder: Path, changed: Mapping[str, tuple[Any, Any]]) -> None:
+    """Raise a UserError if options have changed of a run that has started, unless raised."""
+    raised = {name for name in RAISABLE if name in changed and changed[name][0] < changed[name][1]}
+    if changed.keys() - raised:
+        facts = "; ".join(f"{flag(name)} was {a}, now {b}" for name, (a, b) in changed.items())
+        options = " and ".join(map(flag, RAISABLE))
+        raise UserError(
+            f"{folder} holds a run with other options ({facts}). Repeat its options to resume it "
+            f"({options} may be raised), or choose another --run-dir."
+        )
+    if raised and (folder / SELF_CRITICAL).exists():
+        raise UserError(
+            f"{folder}: --epochs and --patience cannot be raised after self-critical training, "
+            f"which continues the first stage's weights. Start a run with --init-from {folder}."
+        )
 
 
 def _vocabularies(folder: Path) -> list[Path]:
@@ -262,28 +190,12 @@ def _lock(folder: Path) -> None:
     _locks.append(lock)
 
 
-def _is_locked(folder: Path) -> bool:
-    """Return whether a process trains the run of a directory."""
-    if not (folder / ".lock").exists():
-        return False
-    try:
-        with FileLock(folder / ".lock", timeout=0, fallback_to_soft=False):
-            return False
-    except Timeout:
-        return True
-    except OSError:  # of another user, for example
-        return False
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a run's directory.
 
-
-def _read_or_empty(path: Path) -> dict[str, Any]:
-    """Read a JSON object; {} if it is missing or damaged."""
-    with contextlib.suppress(OSError, UserError):
-        return dict(_read(path))
-    return {}
-
-
-def _read(path: Path) -> dict[str, object]:
-    """Read a JSON object written by an earlier start."""
+    Raises:
+        UserError: if it is damaged.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError):

@@ -16,11 +16,13 @@ from data.text.prepared import Texts
 from data.video.prepared import StoredClips
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config, flag
-from pipelines.config.run_directory import check_data
+from pipelines.config.init_from import best_weights, fingerprint
+from pipelines.config.run_directory import INIT_WEIGHTS, check_data, read_config
 from pipelines.config.task import TASKS
 from pipelines.inputs.batches import Batch
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
+from pipelines.tasks.initialization import copy_weights
 from pipelines.tasks.label_head import LabelHead
 from pipelines.tasks.protocols import Evaluation, Head, PreparedDataset, Source
 from pipelines.tasks.text_source import TextSource
@@ -61,6 +63,13 @@ class Experiment:
         """Score a split with the model as it is after an epoch; None is the last."""
         epoch = self.config.epochs - 1 if epoch is None else epoch
         return self.head.evaluate(self.model, self.source.table(split, epoch), split)
+
+    def validate(self, epoch: int) -> tuple[Evaluation, float]:
+        """Return the evaluation of the validation split after an epoch, and its loss."""
+        split = self.config.validation_split
+        evaluation = self.evaluate(split, epoch)
+        table = self.source.table(split, epoch)
+        return evaluation, self.head.validation_loss(self.model, table, evaluation)
 
     def export(self, directory: Path, info: Mapping[str, object]) -> Path:
         """Write the next version of an export; `info` goes into its wordreel.json."""
@@ -103,9 +112,32 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
                 f"{prepared.name}: no example of {split!r} has a {task.answer} that can be scored"
             )
     source = SOURCES[task.input](config, prepared, folder)
-    check_data(folder, {"the dataset": prepared.fingerprint, **source.pins})
+    pins = {"the dataset": prepared.fingerprint, **source.pins}
+    if config.init_from is not None:
+        pins[INIT_WEIGHTS] = fingerprint(Path(config.init_from))
+    check_data(folder, pins)
     model = EncoderHead(source.backbone, source.encoder, head.layer, source.top)
     return Experiment(config, model, source, head, test_splits)
+
+
+def init_weights(experiment: Experiment) -> None:
+    """Copy the weights of the run that `--init-from` names, if any.
+
+    Raises:
+        UserError: if they do not fit the model.
+    """
+    if experiment.config.init_from is None:
+        return
+    run = Path(experiment.config.init_from)
+    parts = {"encoder": experiment.source.rows_from(run), "head": experiment.head.rows_from(run)}
+    rows = {f"{part}/{path}": each for part, own in parts.items() for path, each in own.items()}
+    copy_weights(experiment.model, load_run(run).model, rows)
+    known = next(each.sources >= 0 for path, each in rows.items() if path.startswith("head/"))
+    names = "words" if TASKS[experiment.config.task].head == "captions" else "classes"
+    print(
+        f"starts from the best weights of {run}; {known.sum():,} of {len(known):,} {names} are "
+        "known to it"
+    )
 
 
 def load_run(folder: Path, **changes: int) -> Experiment:
@@ -118,17 +150,12 @@ def load_run(folder: Path, **changes: int) -> Experiment:
     Raises:
         UserError: if there is no run with weights.
     """
-    try:
-        config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
-    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]  # by name
+    config = read_config(folder)
+    best_weights(folder)
+    # Its best weights include those that it started from.
+    config = dataclasses.replace(config, init_from=None, **changes)  # type: ignore[arg-type]  # by name
     experiment = build(config, prepare(config), folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
-    if best is None:
-        raise UserError(f"{folder} has no weights yet: the first epoch of its run has not ended")
     tf.train.Checkpoint(model=experiment.model).restore(best).expect_partial()
     return experiment
 

@@ -13,10 +13,12 @@ from models.encoder_head import EncoderHead
 from models.heads.sequence_decoder import SequenceDecoder
 from models.search.hypotheses import SearchOptions
 from pipelines.config.config import Config
+from pipelines.config.monitor import SCORES, find_monitor
 from pipelines.config.renamed import current_fields
 from pipelines.config.task import TASKS
 from pipelines.evaluation.captions import Evaluation as CaptionEvaluation
 from pipelines.evaluation.captions import Prediction, compile_search, decode, score, search_name
+from pipelines.evaluation.loss import caption_loss, compile_loss
 from pipelines.evaluation.metrics.captions import CAPTIONS, Metrics
 from pipelines.evaluation.metrics.translation import TRANSLATIONS
 from pipelines.export.captions import export
@@ -26,8 +28,10 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.captions import caption_report
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
+from pipelines.tasks.initialization import Rows, load_vocabulary, match_rows
 from pipelines.tasks.protocols import CaptionedDataset, Evaluation, Predict, PreparedDataset
 
+VOCABULARY = "vocabulary.txt"  # in a run directory
 METRICS: Mapping[str, Metrics] = {"caption": CAPTIONS, "translation": TRANSLATIONS}  # by answer
 
 
@@ -59,14 +63,7 @@ class CaptionHead:
         self.curves: Sequence[str] = self.metrics.curves
         self.notes: list[str] = []
         self.monitor = self._choose_monitor()
-        path = run_dir / "vocabulary.txt"
-        if not path.exists():
-            texts = self.texts(config.train_split)
-            if not texts:
-                raise UserError(f"{prepared.name}: {config.train_split!r} has no captions")
-            built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
-            built.save(path)
-        self.vocabulary = Vocabulary.load(path)
+        self.vocabulary = load_vocabulary(run_dir / VOCABULARY, self._training_texts, config)
         self.layer = SequenceDecoder(
             len(self.vocabulary),
             decoder=config.decoder,
@@ -77,6 +74,7 @@ class CaptionHead:
         )
         self._examples: Captions | None = None
         self._search: Callable[[Any], Any] | None = None
+        self._loss: Callable[[Any], Any] | None = None
 
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example with captions."""
@@ -122,6 +120,15 @@ class CaptionHead:
         predictions = decode(self._search, self.vocabulary, table, ids)
         return score(predictions, self.prepared, split, search_name(self.options), self.metrics)
 
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of the next words of all captions of the split."""
+        if self._loss is None:
+            self._loss = compile_loss(model)
+        captions = self.prepared.captions(evaluation.split)
+        words = self.config.max_words
+        encoded = Captions.encode(captions, self.vocabulary, table.positions(), words)
+        return caption_loss(self._loss, encoded, table)
+
     @staticmethod
     def evaluate_export(
         info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
@@ -157,11 +164,29 @@ class CaptionHead:
         """Return the captions of a split."""
         return [text for _, texts in self._captions(split) for text in texts]
 
+    def _training_texts(self) -> list[str]:
+        texts = self.texts(self.config.train_split)
+        if not texts:
+            raise UserError(f"{self.prepared.name}: {self.config.train_split!r} has no captions")
+        return texts
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return the words of another run as the sources of the weights, see `copy_weights`."""
+        old = Vocabulary.load(run / VOCABULARY)
+        known = match_rows(self.vocabulary.words, old.words)
+        return {"embedding": Rows(0, known), "bias": Rows(0, known)}
+
     def _choose_monitor(self) -> str:
         """Return the score that selects the best epoch."""
-        if self.prepared.is_true:
+        split, is_true = self.config.validation_split, self.prepared.is_true
+        if self.config.monitor is not None:
+            several = any(len(texts) > 1 for _, texts in self._captions(split))
+            lacking = [*["WER"] * several, *["fully_correct"] * (is_true is None)]
+            known = SCORES[TASKS[self.config.task].answer]
+            scores = [name for name in known if name not in lacking]
+            return find_monitor(self.config.monitor, scores)
+        if is_true:
             return "fully_correct"
-        split = self.config.validation_split
         if self.metrics.monitor != "CIDEr-D" or len(self._captions(split)) > 1:
             return self.metrics.monitor
         # The document frequencies of one image give every n-gram a weight of 0.

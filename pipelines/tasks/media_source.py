@@ -6,6 +6,7 @@ import abc
 import contextlib
 import functools
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import keras
@@ -21,6 +22,7 @@ from pipelines.config.config import Config
 from pipelines.inputs.tables import FrameTable
 from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.reports.thumbnails import Preview
+from pipelines.tasks.initialization import Rows
 
 Dataset = TypeVar("Dataset", bound=Stored)
 Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the frames of a clip
@@ -85,6 +87,11 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
         if not self.prepared.has_pixels():
             return Preview(text=name)
         return self._preview(self._encoded(split)[name])
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return no rows: the weights have none for words."""
+        del run
+        return {}
 
     def _flips(self, split: str) -> bool:
         """Return whether examples of a whole split are mirrored: those of the training split."""

@@ -20,6 +20,7 @@ from pipelines.inputs.batches import Batch
 from pipelines.inputs.tables import Table
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf
+from pipelines.tasks.initialization import Rows
 
 
 class PreparedDataset(Protocol):
@@ -94,6 +95,9 @@ class Source(Protocol):
     def preview(self, split: str, name: str) -> Preview:
         """Return the preview of an example for the report."""
 
+    def rows_from(self, run: Path) -> Mapping[str, Rows]:
+        """Return which rows of the encoder's weights match words of another run, by path."""
+
 
 class Evaluation(Protocol):
     """The predictions for a split, and their scores.
@@ -124,6 +128,9 @@ class Evaluation(Protocol):
     def warnings(self) -> list[str]:
         """Return warnings about the predictions, one line each."""
 
+    def samples(self, count: int) -> list[tuple[str, str, str]]:
+        """Return the id, the prediction and the reference of the first examples."""
+
     def lines(self) -> list[str]:
         """Return the lines to print at the end of a run."""
 
@@ -141,7 +148,7 @@ class Head(Protocol):
 
     Attributes:
         layer: Memory → words or logits.
-        monitor: the score that selects the best epoch.
+        monitor: the score that selects the best epoch, a key of the history.
         curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
@@ -166,6 +173,9 @@ class Head(Protocol):
     def evaluate(self, model: EncoderHead, table: Table, split: str) -> Evaluation:
         """Return the predictions of a model for a split, and their scores."""
 
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of a split whose `evaluate` returned this evaluation."""
+
     @staticmethod
     def evaluate_export(
         info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
@@ -180,6 +190,9 @@ class Head(Protocol):
         info: Mapping[str, object],
     ) -> Path:
         """Write the next version to `directory`, `info` to its wordreel.json; return its folder."""
+
+    def rows_from(self, run: Path) -> Mapping[str, Rows]:
+        """Return which rows of the layer match words or classes of another run, by path."""
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of what `evaluate` returned for a split."""

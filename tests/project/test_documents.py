@@ -16,9 +16,10 @@ from data.images.labeled_images import LABELS
 from data.video.clip_folder import CLIPS
 from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
-from pipelines.cli.train import find_recipes, parse
+from pipelines.cli.train import parse
 from pipelines.config.config import Config, flag
 from pipelines.config.config_file import read_options
+from pipelines.config.recipe import find_recipes
 from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES, TASK_ALIASES
 from pipelines.config.task import TASKS
 from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code, links
@@ -151,8 +152,8 @@ def test_the_pages_contain_examples_of_every_program() -> None:
 
 @pytest.mark.parametrize("document", PAGES, ids=names)
 def test_options_and_commands_in_the_text_exist(document: Path) -> None:
-    known = train_options() | {"--help", "--help-all", "--recipe", "--run-dir"}
-    known |= {"--config", "--dry-run", "--version"}
+    known = train_options() | {"--help", "--help-all", "--recipe", "--run-dir", "--callback"}
+    known |= {"--config", "--dry-run", "--profile", "--version"}
     subcommands = wordreel_commands()
     for command in subcommands.values():
         known |= command._option_string_actions.keys()

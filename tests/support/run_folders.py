@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.config.config import Config
-from pipelines.config.run_directory import check_data, write_history
+from pipelines.config.run_directory import check_data
+from pipelines.config.stored_runs import write_history
 
 
 def write_run(
@@ -24,7 +25,7 @@ def write_run(
     check_data(folder, {"the dataset": pin})
     history = [{"epoch": n + 1, "loss": 1.0, "accuracy": 50.0 - n} for n in range(epochs)]
     write_history(folder, history)
-    for part, newest in (("checkpoints", 3), ("best", 2)):
+    for part, newest in (("checkpoints", 3), ("best", 1)):
         (folder / part).mkdir()
         for number in range(1, newest + 1):
             (folder / part / f"ckpt-{number}.index").write_bytes(bytes(10))

@@ -12,7 +12,7 @@ from typing import Any
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from pipelines.config.config import Config, flag
-from pipelines.config.run_directory import Run, read_run
+from pipelines.config.stored_runs import Run, read_run
 from pipelines.config.task import TASKS
 from pipelines.runtime.console import table
 

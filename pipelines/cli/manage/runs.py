@@ -12,7 +12,7 @@ from typing import Any
 
 from data.common.errors import UserError
 from data.common.files import total_size
-from pipelines.config.run_directory import Run, find_runs, surplus_files
+from pipelines.config.stored_runs import Run, find_runs, surplus_files
 from pipelines.runtime.console import size_text, table
 
 SUMMARY = "list runs with their state, score and size; remove files that are no longer needed"

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from data.common.errors import UserError
-from pipelines.cli.train import COMMON_OPTIONS, find_recipes, parse
+from pipelines.cli.train import COMMON_OPTIONS, parse
 from pipelines.config.config import Config, flag
+from pipelines.config.recipe import find_recipes
 from pipelines.config.run_directory import check_data, open_run
 from pipelines.config.task import TASKS, Task
 from pipelines.tasks.assembly import HEADS, SOURCES
@@ -22,7 +23,8 @@ from tests.support.paths import ROOT
 
 HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "matplotlib"}
 # Those that are no field of Config.
-OWN_OPTIONS = {"--config", "--dry-run", "--help-all", "--recipe", "--run-dir", "--version"}
+OWN_OPTIONS = {"--callback", "--config", "--dry-run", "--help-all", "--profile", "--recipe"}
+OWN_OPTIONS |= {"--run-dir", "--version"}
 FIELDS = {field.name: field for field in dataclasses.fields(Config) if field.name != "task"}
 
 
@@ -81,6 +83,8 @@ def other_value(field: dataclasses.Field[Any]) -> Any:
     valid = {
         "backbone": "resnet50",
         "word_vectors": str(Path(__file__).resolve()),
+        "init_from": str(Path(__file__).resolve().parent),
+        "monitor": "loss",
         "crop": "0:1,0:0.5",
     }
     if field.name in valid:
@@ -148,8 +152,15 @@ def test_beams_limit_the_default_of_n_best() -> None:
 
 
 def test_parse_returns_the_run_directory() -> None:
-    assert parse(["--run-dir", "somewhere"])[:2] == (config_of(), Path("somewhere"))
+    given = parse(["--run-dir", "somewhere"])
+    assert given[:5] == (config_of(), Path("somewhere"), [], False, False)
     assert parse([]).run_dir is None
+
+
+def test_callbacks_may_be_repeated_or_separated_by_commas() -> None:
+    given = parse(["--callback", "a:B,c:D", "--callback", "e:F", "--profile"])
+    assert (given.callbacks, given.profile) == (["a:B", "c:D", "e:F"], True)
+    assert parse([]).callbacks == []
 
 
 def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +201,8 @@ def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.Monk
         ("--data folder --source {empty}", ["is empty"]),
         ("--data folder --source {file}", ["is a file, not a folder"]),
         ("--weights gone.h5", ["--weights: no such file", "gone.h5"]),
+        ("--monitor blue-4", ["unknown score of --monitor 'blue-4'", "'bleu-4'"]),
+        ("image-classification --monitor bleu-4", ["Known: accuracy, loss, macro-f1, top-5"]),
         ("--seed 2147483648", ["--seed must be 0 to 2147483647, not 2147483648"]),
         ("--data folder --source sentiment", ["no such folder: sentiment"]),
         ("--word-vectors sentiment --run-dir image-captioning", ["unknown option --word-vectors"]),

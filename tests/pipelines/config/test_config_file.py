@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from data.common.errors import UserError
-from pipelines.cli.train import find_recipes, parse
+from pipelines.cli.train import parse
 from pipelines.config.config import Config
 from pipelines.config.config_file import read_options, to_toml
+from pipelines.config.recipe import find_recipes
 from pipelines.config.task import TASKS
 
 

@@ -20,10 +20,11 @@ from data.common.errors import UserError
 from models.backbones.factory import build_backbone
 from pipelines.cli.train import parse
 from pipelines.config.config import Config
-from pipelines.config.run_directory import Score, open_run, read_run
+from pipelines.config.run_directory import INIT_WEIGHTS, open_run
+from pipelines.config.stored_runs import Score, read_run
 from pipelines.evaluation.metrics.captions import evaluate_captions
 from pipelines.export.version import SCRATCH
-from pipelines.tasks.assembly import build, check_splits, load_run, prepare
+from pipelines.tasks.assembly import build, check_splits, init_weights, load_run, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.protocols import PreparedDataset
 from pipelines.training import run as training_run
@@ -77,6 +78,7 @@ def test_a_run_directory_holds_everything(folder: Path, config: Config) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [record["epoch"] for record in metrics["history"]] == [1, 2, 3]
     assert ["loss" in record for record in metrics["history"]] == [True, True, False]
+    assert all(record["val_loss"] > 0 for record in metrics["history"])
     assert "refs:2|items:4|search:beam2.lp" in metrics["splits"]["test"]["signature"]
     assert len(json.loads((folder / "predictions-test.json").read_text())) == 4
     report = (folder / "report.html").read_text(encoding="utf-8")
@@ -183,6 +185,22 @@ def test_a_run_that_was_killed_after_publishing_publishes_nothing_new(
     card = (folder / "export" / "README.md").read_text(encoding="utf-8")
     for text in ((folder / "report.html").read_text(encoding="utf-8"), card):
         assert "its scores mean little" in text and "95 % confidence intervals" in text
+
+
+def test_a_run_starts_from_the_best_weights_of_another(
+    folder: Path, config: Config, tmp_path: Path
+) -> None:
+    other = dataclasses.replace(config, init_from=str(folder), seed=config.seed + 1)
+    experiment = build(other, prepare(other), tmp_path)
+    assert INIT_WEIGHTS in json.loads((tmp_path / "data.json").read_text())
+    init_weights(experiment)
+    evaluation: Any = experiment.evaluate("test")
+    found = evaluation.best
+    predictions = json.loads((folder / "predictions-test.json").read_text())
+    assert len(predictions) == len(found) == 4
+    for entry in predictions:
+        (name,) = [name for name in found if name.split(".")[0] == str(entry["image_id"])]
+        assert found[name] == entry["caption"]
 
 
 def test_other_options_do_not_mix_into_a_run(folder: Path, config: Config) -> None:

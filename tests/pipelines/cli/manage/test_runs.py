@@ -12,7 +12,7 @@ from filelock import FileLock
 from data.common.errors import UserError
 from pipelines.cli.main import run
 from pipelines.config.config import Config
-from pipelines.config.run_directory import read_run
+from pipelines.config.stored_runs import read_run
 from tests.support.paths import ROOT
 from tests.support.run_folders import write_run
 
@@ -64,19 +64,30 @@ def test_json_has_what_a_script_needs(runs: Path, capsys: Printed) -> None:
 
 
 def test_prune_keeps_what_serving_and_continuing_need(runs: Path, capsys: Printed) -> None:
+    second = write_run(runs / "done" / "self-critical", CONFIG)
+    (second / "config.json").unlink()
     before = files(runs)
-    older = {f"checkpoints/ckpt-{number}" for number in (1, 2)} | {"best/ckpt-1"}
-    expected = {f"{name}.{end}" for name in older for end in ("index", "data-00000-of-00001")}
     assert run(["runs", str(runs), "--prune"]) == 0
-    out = capsys.readouterr().out
-    assert out.endswith("6.6 kB can be removed; add --yes to remove them\n")
+    printed = capsys.readouterr().out.splitlines()
     assert files(runs) == before
-    run(["runs", str(runs), "--prune", "--yes"])
-    assert capsys.readouterr().out.endswith("6.6 kB removed\n")
+    assert run(["runs", str(runs), "--prune", "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "9.1 kB removed"
+    assert printed[-1] == "9.1 kB can be removed; add --yes to remove them"
     gone = before - files(runs)
-    own = {name.removeprefix("done/") for name in gone if name.startswith("done/")}
-    assert own == expected | {"tensorboard/events.1"}
-    assert gone - {f"done/{name}" for name in own} == {f"deep/half/{name}" for name in expected}
+    older = {
+        f"checkpoints/ckpt-{number}.{end}"
+        for number in (1, 2)
+        for end in ("index", "data-00000-of-00001")
+    }
+    assert {name for name in gone if name.startswith("deep")} == {f"deep/half/{n}" for n in older}
+    left = {str(name) for name in files(runs / "done")}
+    newest = {f"checkpoints/ckpt-3.{end}" for end in ("index", "data-00000-of-00001")}
+    best = {f"best/ckpt-1.{end}" for end in ("index", "data-00000-of-00001")}
+    assert left == newest | best | {
+        *("config.json", "data.json", "history.json", "metrics.json"),
+        *("checkpoints/checkpoint", "best/checkpoint"),
+        *("self-critical/data.json", "self-critical/history.json"),
+    }
     run(["runs", str(runs), "--prune", "--yes"])
     assert capsys.readouterr().out == "0 B removed\n"
 

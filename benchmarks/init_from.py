@@ -1,0 +1,107 @@
+"""The gain of `--init-from`: captions of a theme with 200 images, with and without a first run.
+
+    python -m benchmarks.init_from FLICKR8K_DIR WORK_DIR
+
+The theme is every image with a word for snow in a caption. The first run trains on other images of
+the training split; a second one starts from it with 200 images of the theme, a third one trains on
+these 200 alone. All are scored on the same other images of the theme, which no run has seen. The
+same command resumes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+THEME = re.compile(r"\b(snow\w*|ski\w*|sled\w*|ic[ey])\b", re.IGNORECASE)
+GENERAL, FEW, VALIDATION = 3000, 200, 100  # images
+MODEL = (
+    "--backbone MobileNetV2 --image-size 160 --no-flips --fine-tune-from none --units 256 "
+    "--scst-epochs 0"
+)
+
+
+def main(source: Path, work: Path, weights: str) -> None:
+    """Write the two datasets, train the three runs and print their scores on the theme."""
+    captions = read_captions(source)
+    train = sorted(set((source / "Flickr_8k.trainImages.txt").read_text().split()) & {*captions})
+    development = (source / "Flickr_8k.devImages.txt").read_text().split()
+    theme = {name for name in captions if any(map(THEME.search, captions[name]))}
+    own, others = (
+        [name for name in train if (name in theme) == wanted] for wanted in (True, False)
+    )
+    test = [name for name in [*own[FEW + VALIDATION :], *sorted(development)] if name in theme]
+    parts = {
+        "general": (others[:GENERAL], others[GENERAL : GENERAL + VALIDATION]),
+        "theme": (own[:FEW], own[FEW : FEW + VALIDATION]),
+    }
+    for name, (training, validation) in parts.items():
+        splits = {"train": training, "validation": validation, "test": test}
+        write_folder(work / name, source / "images", splits, captions)
+    runs = {
+        "other images only": ("general", "--epochs 5"),
+        "the theme only": ("theme", ""),
+        "the theme, --init-from": (
+            "theme",
+            f"--learning-rate 3e-4 --init-from {work / 'other-images-only'}",
+        ),
+    }
+    for title, (data, more) in runs.items():
+        folder = work / re.sub(r"\W+", "-", title)
+        words = f"--data folder --source {work / data} --weights {weights} {MODEL} {more}"
+        words += f" --run-dir {folder}"
+        subprocess.run([sys.executable, "train.py", *words.split()], check=True)
+        scores = json.loads((folder / "metrics.json").read_text())["splits"]["test"]
+        found = (format_score(scores, name) for name in ("CIDEr-D", "BLEU-4"))
+        print(f"RESULT {title}: {'  '.join(found)}  n={scores['examples']}", flush=True)
+
+
+def read_captions(source: Path) -> dict[str, list[str]]:
+    """Return the captions of each image."""
+    captions: dict[str, list[str]] = {}
+    for line in (source / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines():
+        name, text = line.split("\t")
+        captions.setdefault(name.partition("#")[0], []).append(text)
+    return captions
+
+
+def write_folder(
+    folder: Path,
+    images: Path,
+    splits: Mapping[str, Iterable[str]],
+    captions: Mapping[str, Iterable[str]],
+) -> None:
+    """Write a dataset of type `folder`, its images as links."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    with (folder / "captions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption", "split"])
+        for split, names in splits.items():
+            for name in names:
+                link = folder / "images" / name
+                if not link.exists():
+                    link.symlink_to((images / name).absolute())
+                writer.writerows([name, text, split] for text in captions[name])
+
+
+def format_score(scores: Mapping[str, float | Mapping[str, list[float]]], name: str) -> str:
+    """Return a score with its 95 % confidence interval."""
+    intervals = scores["intervals"]
+    assert isinstance(intervals, Mapping)
+    low, high = intervals[name]
+    return f"{name} {scores[name]:.1f} [{low:.1f}, {high:.1f}]"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("source", type=Path, metavar="FLICKR8K_DIR")
+    parser.add_argument("work", type=Path, metavar="WORK_DIR")
+    parser.add_argument("--weights", default="imagenet", help="of MobileNetV2")
+    given = parser.parse_args()
+    main(given.source, given.work.absolute(), given.weights)
