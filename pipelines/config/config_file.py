@@ -48,7 +48,7 @@ def read_options(path: Path, task: str | None = None) -> dict[str, Any]:
     content = current_fields(content) if is_json else content
     task = task or content.get("task")
     fields = {field.name: field for field in dataclasses.fields(Config)}
-    types = typing.get_type_hints(Config) | {"recipe": str, "run_dir": str}
+    types = typing.get_type_hints(Config) | dict.fromkeys(("callback", "recipe", "run_dir"), str)
     options = {}
     for key, value in content.items():
         name = key.replace("-", "_")

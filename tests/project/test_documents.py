@@ -121,8 +121,10 @@ def test_commands_in_documents_can_be_parsed(
         for option, value in pairwise(words):
             if option == "--source":
                 (tmp_path / value / "images").mkdir(parents=True, exist_ok=True)
-            if option == "--config" and value.endswith(".toml"):
-                (tmp_path / value).write_text("seed = 2\n")
+            if option == "--config":
+                (tmp_path / value).parent.mkdir(parents=True, exist_ok=True)
+                text = Config().to_json() if value.endswith(".json") else "seed = 2\n"
+                (tmp_path / value).write_text(text)
         check_command(words)
 
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object per run")
     text = (
         "list the files that neither serving nor continuing needs: older checkpoints and, of "
-        "complete runs, TensorBoard logs and remains of interrupted exports"
+        "complete runs, the state of self-critical training, TensorBoard logs, unfinished exports"
     )
     parser.add_argument("--prune", action="store_true", help=text)
     parser.add_argument("--yes", action="store_true", help="with --prune: remove them")
