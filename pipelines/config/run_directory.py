@@ -177,9 +177,10 @@ def _vocabularies(folder: Path) -> list[Path]:
 def _lock(folder: Path) -> None:
     """Lock a run's directory until this process ends."""
     # A singleton: the second call of a process gets the same lock, and may acquire it again. No
-    # fallback to a lock by existence, which a killed process would leave behind.
+    # fallback to a lock by existence, which a killed process would leave behind. `wordreel runs`
+    # holds it for a moment.
     lock = FileLock(
-        folder / ".lock", timeout=0, thread_local=False, is_singleton=True, fallback_to_soft=False
+        folder / ".lock", timeout=1, thread_local=False, is_singleton=True, fallback_to_soft=False
     )
     try:
         lock.acquire()

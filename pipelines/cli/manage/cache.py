@@ -29,21 +29,17 @@ SUMMARY = "list the prepared datasets and feature tables on disk; remove them"
 
 
 class Entry(NamedTuple):
-    """A folder of the cache, which is computed again when it is missing.
+    """A folder of the cache, which is computed again when it is missing."""
 
-    Attributes:
-        path: the folder.
-        kind: what is in it.
-        lock: held by a process that writes it.
-    """
-
+    name: str  # for `--clear`
+    content: str
     path: Path
-    kind: str
-    lock: Path
+    lock: Path  # held by a process that writes the folder
 
-    def name(self, home: Path) -> str:
-        """Return the name for `--clear`."""
-        return str(self.path.relative_to(home))
+    @property
+    def used(self) -> float:
+        """When the folder was last used: readers set its time."""
+        return self.path.stat().st_mtime
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,59 +58,54 @@ def run(given: argparse.Namespace) -> int:
     home = data_home()
     entries = list(_entries(home))
     if given.clear is not None:
-        return _clear(home, entries, given)
-    rows = []
+        return _clear(entries, given)
+    rows = [["name", "content", "size", "last used"]]
     for entry in entries:
-        size, used = total_size(entry.path), datetime.datetime.fromtimestamp(_used(entry))
-        record = {"name": entry.name(home), "kind": entry.kind, "path": str(entry.path)}
+        size, used = total_size(entry.path), datetime.datetime.fromtimestamp(entry.used)
+        rows.append([entry.name, entry.content, size_text(size), f"{used:%Y-%m-%d %H:%M}"])
         if given.json:
-            print(json.dumps({**record, "bytes": size, "used": used.astimezone().isoformat()}))
-        rows.append([record["name"], entry.kind, size_text(size), f"{used:%Y-%m-%d %H:%M}"])
+            when = used.astimezone().isoformat(timespec="seconds")
+            record = {"name": entry.name, "content": entry.content, "path": str(entry.path)}
+            print(json.dumps({**record, "bytes": size, "used": when}))
     if not given.json:
         print(f"{home}: {size_text(total_size(home))}")
-        print(table([("name", "content", "size", "last used"), *rows]) if rows else "empty")
+        print(table(rows) if entries else "empty")
     return 0
 
 
 def _entries(home: Path) -> Iterator[Entry]:
     """Yield the folders of the cache, by name; others, which are not of Wordreel, are left out."""
     for path in sorted([*home.glob("*"), *home.glob("*/*")]):
+        name = str(path.relative_to(home))
         if not path.is_dir():
             continue
-        if path.parent == home and path.name in ("digests", "fingerprints"):
-            yield Entry(path, "hashes of source files", path / ".lock")
-        elif path.parent == home / TABLES and re.search(HASH + r"(\.partial)?$", path.name):
-            name = path.name.removesuffix(".partial")
-            yield Entry(path, "table of model inputs", path.with_name(f".{name}.lock"))
-        elif path.parent.parent == home and re.fullmatch(HASH, path.name):
+        if name in ("digests", "fingerprints"):
+            yield Entry(name, "hashes of source files", path, path / ".lock")
+        elif path.parent == home / TABLES and re.search(HASH + r"(\.partial)?$", name):
+            lock = path.with_name(f".{path.name.removesuffix('.partial')}.lock")
+            yield Entry(name, "table of model inputs", path, lock)
+        elif path.parent != home and re.fullmatch(HASH, path.name):
             kind = "prepared dataset" if (path / INFO).exists() else "unfinished dataset or report"
-            yield Entry(path, kind, path / ".work" / "lock")
+            yield Entry(name, kind, path, path / ".work" / "lock")
 
 
-def _used(entry: Entry) -> float:
-    """Return when an entry was last used: readers set the time of its folder."""
-    return entry.path.stat().st_mtime
-
-
-def _clear(home: Path, entries: list[Entry], given: argparse.Namespace) -> int:
-    chosen = [each for each in entries if fnmatch.fnmatchcase(each.name(home), given.clear)]
+def _clear(entries: list[Entry], given: argparse.Namespace) -> int:
+    """Remove the chosen entries."""
+    chosen = [each for each in entries if fnmatch.fnmatchcase(each.name, given.clear)]
     if not chosen and given.clear != "*":
-        names = [each.name(home) for each in entries]
-        near = difflib.get_close_matches(given.clear, names, n=1)
-        hint = f": did you mean {near[0]}?" if near else "; wordreel cache lists the names"
-        raise UserError(f"{home} has no entry {given.clear!r}{hint}")
-    if given.older_than is not None:
-        latest = time.time() - given.older_than * 24 * 3600
-        chosen = [each for each in chosen if _used(each) <= latest]
+        near = difflib.get_close_matches(given.clear, [each.name for each in entries], n=1)
+        hint = f"did you mean {near[0]}?" if near else "wordreel cache lists the names"
+        raise UserError(f"the cache has no entry {given.clear!r}: {hint}")
+    latest = time.time() - (given.older_than or 0) * 24 * 3600
     total = kept = 0
-    for entry in chosen:
+    for entry in (each for each in chosen if each.used <= latest):
         size = total_size(entry.path)
         if _remove(entry):
             total += size
-            print(f"removed {entry.name(home)}, {size_text(size)}")
+            print(f"removed {entry.name}, {size_text(size)}")
         else:
             kept += 1
-            print(f"wordreel: {entry.name(home)} is being written: it is kept", file=sys.stderr)
+            print(f"wordreel: {entry.name} is being written: it is kept", file=sys.stderr)
     print(f"{size_text(total)} removed")
     return int(kept > 0)
 
