@@ -59,12 +59,12 @@ class Arguments(NamedTuple):
     """The command line of `train.py`."""
 
     config: Config
+    recipe: Recipe  # that supplied the defaults
+    origins: Mapping[str, str]  # where other values come from, by field
     run_dir: Path | None  # None: the default
     callbacks: Sequence[str]  # import paths
     profile: bool
     dry_run: bool  # whether to stop before training
-    recipe: Recipe  # that supplied the defaults
-    origins: Mapping[str, str]  # where other values come from, by field
 
 
 def main(arguments: Sequence[str], program: str = "wordreel train") -> int:
@@ -123,7 +123,7 @@ def parse(arguments: Sequence[str], program: str = "python train.py") -> Argumen
         config = with_preset(config, values)
         print(f"note: {note(config)}", file=sys.stderr)
         origins = dict.fromkeys(PRESET.keys() - values.keys(), "small-data preset") | origins
-    return Arguments(config, *rest, recipe, origins)
+    return Arguments(config, recipe, origins, *rest)
 
 
 def _with_config_file(arguments: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:

@@ -134,7 +134,9 @@ def _of_type(annotation: Any, value: Any, key: str) -> Any:
     if optional and value in (None, "none"):
         return None
     kind = next(each for each in KINDS if each in options)
-    if type(value) is kind or (kind is float and type(value) is int):
-        return kind(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is kind:
+        return value
     text = f"{KINDS[kind]}{' or none' if optional else ''}"
     raise UserError(f"{key} takes {text}, not {json.dumps(value, default=str)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def _scores(runs: Sequence[Run], names: Sequence[str]) -> Rows:
     return rows
 
 
-def _cell(found: dict[str, Any], name: str) -> str:
+def _cell(found: Mapping[str, Any], name: str) -> str:
     """Return a score with its interval; a dash if the run does not have it."""
     if name not in found:
         return "–"

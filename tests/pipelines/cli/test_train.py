@@ -153,7 +153,8 @@ def test_beams_limit_the_default_of_n_best() -> None:
 
 def test_parse_returns_the_run_directory() -> None:
     given = parse(["--run-dir", "somewhere"])
-    assert given[:5] == (config_of(), Path("somewhere"), [], False, False)
+    assert (given.config, given.run_dir) == (config_of(), Path("somewhere"))
+    assert not (given.callbacks or given.profile or given.dry_run)
     assert parse([]).run_dir is None
 
 
