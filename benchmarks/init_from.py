@@ -46,10 +46,10 @@ def main(source: Path, work: Path, weights: str) -> None:
         write_folder(work / name, source / "images", splits, captions)
     runs = {
         "other images only": ("general", "--epochs 5"),
-        "the theme only": ("theme", ""),
+        "the theme only": ("theme", "--epochs 10"),
         "the theme, --init-from": (
             "theme",
-            f"--learning-rate 3e-4 --init-from {work / 'other-images-only'}",
+            f"--epochs 10 --learning-rate 3e-4 --init-from {work / 'other-images-only'}",
         ),
     }
     for title, (data, more) in runs.items():
