@@ -4,8 +4,8 @@
 
 The theme is every image with a word for snow in a caption. The first run trains on other images of
 the training split; a second one starts from it with 200 images of the theme, a third one trains on
-these 200 alone. All are scored on the same other images of the theme, which no run has seen. The
-same command resumes.
+these 200 alone. All are scored on the same other images of the theme, which no run has seen. It
+takes about 15 minutes on two cores; the same command resumes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipelines.evaluation.intervals import format_interval
 from pipelines.evaluation.metrics.captions import evaluate_captions
 from pipelines.evaluation.metrics.coco_results import read_results
 
-THEME = re.compile(r"\b(snow\w*|ski\w*|sled\w*|ic[ey])\b", re.IGNORECASE)
+THEME = re.compile(r"\b(snow\w*|ski|skis|skier\w*|skiing|sled\w*)\b", re.IGNORECASE)
 GENERAL, FEW, VALIDATION = 3000, 200, 100  # images
 MODEL = (
     "--backbone MobileNetV2 --image-size 160 --no-flips --fine-tune-from none --units 256 "
