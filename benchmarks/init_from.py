@@ -3,9 +3,9 @@
     python -m benchmarks.init_from FLICKR8K_DIR WORK_DIR
 
 The theme is every image with a word for snow in a caption. The first run trains on other images of
-the training split; a second one starts from it with 200 images of the theme, a third one trains on
-these 200 alone. All are scored on the same other images of the theme, which no run has seen. It
-takes about 15 minutes on two cores; the same command resumes it.
+the training split, the second one on 200 images of the theme alone; the third one starts from the
+first and trains on these 200. All are scored on the same other images of the theme, which no run
+has seen. It takes about 15 minutes on two cores; the same command resumes it.
 """
 
 from __future__ import annotations
