@@ -3,23 +3,26 @@
     python -m benchmarks.init_from FLICKR8K_DIR WORK_DIR
 
 The theme is every image with a word for snow in a caption. The first run trains on other images of
-the training split; a second one starts from it with 200 images of the theme, a third one trains on
-these 200 alone. All are scored on the same other images of the theme, which no run has seen. The
-same command resumes.
+the training split, the second one on 200 images of the theme alone; the third one starts from the
+first and trains on these 200. All are scored on the same other images of the theme, which no run
+has seen. It takes about 15 minutes on two cores; the same command resumes it.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-THEME = re.compile(r"\b(snow\w*|ski\w*|sled\w*|ic[ey])\b", re.IGNORECASE)
+from pipelines.evaluation.intervals import format_interval
+from pipelines.evaluation.metrics.captions import evaluate_captions
+from pipelines.evaluation.metrics.coco_results import read_results
+
+THEME = re.compile(r"\b(snow\w*|ski|skis|skier\w*|skiing|sled\w*)\b", re.IGNORECASE)
 GENERAL, FEW, VALIDATION = 3000, 200, 100  # images
 MODEL = (
     "--backbone MobileNetV2 --image-size 160 --no-flips --fine-tune-from none --units 256 "
@@ -46,10 +49,10 @@ def main(source: Path, work: Path, weights: str) -> None:
         write_folder(work / name, source / "images", splits, captions)
     runs = {
         "other images only": ("general", "--epochs 5"),
-        "the theme only": ("theme", ""),
+        "the theme only": ("theme", "--epochs 10"),
         "the theme, --init-from": (
             "theme",
-            f"--learning-rate 3e-4 --init-from {work / 'other-images-only'}",
+            f"--epochs 10 --learning-rate 3e-4 --init-from {work / 'other-images-only'}",
         ),
     }
     for title, (data, more) in runs.items():
@@ -57,9 +60,13 @@ def main(source: Path, work: Path, weights: str) -> None:
         words = f"--data folder --source {work / data} --weights {weights} {MODEL} {more}"
         words += f" --run-dir {folder}"
         subprocess.run([sys.executable, "train.py", *words.split()], check=True)
-        scores = json.loads((folder / "metrics.json").read_text())["splits"]["test"]
-        found = (format_score(scores, name) for name in ("CIDEr-D", "BLEU-4"))
-        print(f"RESULT {title}: {'  '.join(found)}  n={scores['examples']}", flush=True)
+        predicted = read_results(folder / "predictions-test.json")
+        scores = evaluate_captions(predicted, {name: captions[name] for name in test})
+        found = [
+            f"{name} {scores.corpus[name]:.1f}{format_interval(scores.intervals(), name)}"
+            for name in ("CIDEr-D", "BLEU-4")
+        ]
+        print(f"RESULT {title}: {'  '.join(found)}  ({len(test)} images)", flush=True)
 
 
 def read_captions(source: Path) -> dict[str, list[str]]:
@@ -88,14 +95,6 @@ def write_folder(
                 if not link.exists():
                     link.symlink_to((images / name).absolute())
                 writer.writerows([name, text, split] for text in captions[name])
-
-
-def format_score(scores: Mapping[str, float | Mapping[str, list[float]]], name: str) -> str:
-    """Return a score with its 95 % confidence interval."""
-    intervals = scores["intervals"]
-    assert isinstance(intervals, Mapping)
-    low, high = intervals[name]
-    return f"{name} {scores[name]:.1f} [{low:.1f}, {high:.1f}]"
 
 
 if __name__ == "__main__":
