@@ -80,7 +80,8 @@ def _options(runs: Sequence[Run], names: Sequence[str]) -> Rows:
 def _value(run: Run, field: dataclasses.Field[Any]) -> str:
     """Return an option of a run; a dash if its task does not have it."""
     task = TASKS.get(run.config.get("task", ""))
-    value = run.config.get(field.name, field.default)  # older versions had fewer options
+    # Older versions had fewer options.
+    value = run.config.get(field.name, field.default if run.config else None)
     if value is None or (task is not None and not task.uses(field)):
         return "–"
     return value if isinstance(value, str) else json.dumps(value)
