@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from pipelines.cli.main import parser as wordreel_parser
-from pipelines.cli.train import COMMON_OPTIONS, find_recipes
+from pipelines.cli.train import COMMON_OPTIONS
 from pipelines.config.config import Config, flag
+from pipelines.config.recipe import find_recipes
 from pipelines.config.task import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,7 +21,7 @@ from data.images.datasets import IMAGE_DATASETS
 from data.sharding.datasets import PREPARABLE
 from data.sharding.shards import Shard, WorkFolder
 from data.sharding.write_dataset import lock, new_job, plan_dataset, write_dataset
-from data.storage.cache import data_home, log, source_cache, writing_to
+from data.storage.cache import data_home, log, mark_used, source_cache, writing_to
 from data.storage.dataset_info import PREPARED, Dataset, datasets_with, find_dataset, source_folder
 from data.storage.prepared import StoredImages, open_prepared
 from data.video.datasets import CLIP_DATASETS
@@ -139,6 +139,7 @@ def _prepare(
         work = WorkFolder(home / dataset.name / plan.fingerprint)
         with lock(work):
             again = write_dataset(work, plan, max_bad=max_bad, make=_make_shards)
+        mark_used(work.out)
     fields = _opened(work.out, dataset.id_feature)
     counts = ", ".join(f"{split} {count:,}" for split, count in fields["splits"].items())
     log(f"{dataset.name}: {counts} {dataset.unit}{' (prepared before)' * again}")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from data.common.errors import UserError
 
+TABLES = "tables"  # the folder of the rows that models read; other folders are of datasets
+
 
 def data_home(data_dir: Path | str | None = None) -> Path:
     """Return the folder of prepared data: `data_dir`, else WORDREEL_DATA_DIR, else a cache."""
@@ -21,6 +23,12 @@ def data_home(data_dir: Path | str | None = None) -> Path:
         cache = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
         data_dir = Path(os.environ.get("XDG_CACHE_HOME") or cache) / "wordreel"
     return Path(data_dir).expanduser().absolute()
+
+
+def mark_used(folder: Path) -> None:
+    """Set the time of a folder of the cache, which `wordreel cache` shows as its last use."""
+    with contextlib.suppress(OSError):  # it may be of another user
+        os.utime(folder)
 
 
 def source_cache(home: Path, name: str, source: Path | None) -> Path:

@@ -17,9 +17,9 @@ from data.sharding.datasets import PREPARABLE, load_annotations, preparable
 from data.storage.cache import data_home, source_cache
 from data.storage.dataset_info import Dataset, source_folder
 from pipelines.cli.prepare import add_source_arguments, dataset_options
-from pipelines.cli.train import recipe_of
 from pipelines.config import small_data
 from pipelines.config.config import Config, flag
+from pipelines.config.recipe import recipe_of
 from pipelines.config.task import TASKS
 from pipelines.runtime.console import quiet_tensorflow
 from pipelines.runtime.numbers import POSITIVE, Constraint, add_number

@@ -1,16 +1,15 @@
-"""`python train.py`: parse the command line into the configuration of a run.
+"""`python train.py` and `wordreel train`: from the command line to a run.
 
 Every field of `Config` is an option. A recipe supplies the defaults. This module imports nothing
-heavy, so that `--help` and error messages appear immediately.
+heavy at the top, so that `--help` and error messages appear immediately.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib
 import os
-import pkgutil
+import shlex
 import shutil
 import sys
 import typing
@@ -22,8 +21,11 @@ from typing import Any, NamedTuple
 from data.common.errors import UserError, unknown
 from data.storage.dataset_info import find_dataset, is_known, source_folder
 from models.backbones.names import resolve_name
-from pipelines.config import recipes as recipe_modules
 from pipelines.config.config import Config, flag
+from pipelines.config.config_file import as_arguments, read_options
+from pipelines.config.init_from import check_init_from
+from pipelines.config.monitor import SCORES, find_monitor
+from pipelines.config.recipe import Recipe, find_recipes, recipe_of
 from pipelines.config.renamed import (
     DATASETS,
     RECIPES,
@@ -31,10 +33,15 @@ from pipelines.config.renamed import (
     refuse_renamed,
     refuse_renamed_options,
 )
-from pipelines.config.small_data import is_small, note, with_preset
+from pipelines.config.run_directory import open_run
+from pipelines.config.small_data import PRESET, is_small, note, with_preset
 from pipelines.config.task import TASKS, Task
-from pipelines.runtime.console import Parser
+from pipelines.runtime.console import Parser, quiet_tensorflow
 from pipelines.runtime.numbers import number
+from pipelines.runtime.version import ShowVersions
+
+SUMMARY = "train and evaluate a model, export it as a SavedModel and write a report"
+STOPPED = "stopped; the same command resumes the run"  # after Ctrl-C
 
 # The options that `--help` lists; `--help-all` lists every option.
 COMMON_OPTIONS = frozenset(
@@ -42,42 +49,72 @@ COMMON_OPTIONS = frozenset(
         *("data", "source", "languages", "embedding_dim", "word_vectors"),
         *("backbone", "fine_tune_from", "sample_frames", "layers", "decoder", "cell", "units"),
         *("dropout", "pooling", "epochs", "batch_size", "learning_rate", "scst_epochs"),
-        *("seed", "beams"),
+        *("seed", "beams", "init_from"),
     )
 )
+FOLDERS = ("source", "init_from")  # options whose value is one
 
 
-class Recipe(NamedTuple):
-    """A preset: the configuration in a module, named with hyphens; its docstring describes it."""
+class Arguments(NamedTuple):
+    """The command line of `train.py`."""
 
-    name: str
     config: Config
-    description: str
+    recipe: Recipe  # that supplied the defaults
+    origins: Mapping[str, str]  # where other values come from, by field
+    run_dir: Path | None  # None: the default
+    callbacks: Sequence[str]  # import paths
+    profile: bool
+    dry_run: bool  # whether to stop before training
 
-    @property
-    def summary(self) -> str:
-        """First line of the description."""
-        return self.description.partition("\n")[0]
+
+def main(arguments: Sequence[str], program: str = "wordreel train") -> int:
+    """Train as the arguments say; return the exit code 0.
+
+    Raises:
+        UserError: for a mistake that the user can fix.
+    """
+    given = parse(arguments, program)
+    check_init_from(given.config)
+    folder = open_run(given.config, given.run_dir, dry_run=given.dry_run)
+    quiet_tensorflow()
+    from pipelines.training.distribution import restart_if_worker_lost
+    from pipelines.training.run import run  # takes seconds to import: only after the checks
+
+    with restart_if_worker_lost():
+        run(
+            given.config,
+            folder,
+            f"{program} {shlex.join(arguments)}".strip(),
+            callbacks=given.callbacks,
+            profile=given.profile,
+            dry_run=given.dry_run,
+        )
+    return 0
 
 
-def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
+def parse(arguments: Sequence[str], program: str = "python train.py") -> Arguments:
     """Parse the arguments of `train.py`.
 
-    Returns:
-        The configuration, and the run directory or None for the default.
+    Args:
+        arguments: the words after the program.
+        program: for the help.
 
     Raises:
         UserError: for an unknown task, dataset, recipe, option or value.
-        SystemExit: after `--help` or `--help-all`.
+        SystemExit: after `--help`, `--help-all` or `--version`.
     """
     refuse_renamed_options(arguments)
+    arguments, origins = _with_config_file(arguments)
     task, recipe = _choose_recipe(arguments)
-    parser = _parser(task, recipe, all_options="--help-all" in arguments)
+    parser = _parser(task, recipe, program, all_options="--help-all" in arguments)
     values = vars(parser.parse(arguments))
     explicit = values.pop("recipe") is not None
-    run_dir = values.pop("run_dir")
+    rest = [values.pop(name) for name in ("run_dir", "callback", "profile", "dry_run")]
+    del values["config"]
     values.setdefault("data", recipe.config.data)
     _check_names(values)
+    if values.get("monitor") is not None:
+        values["monitor"] = values["monitor"].lower().removeprefix("val_")
     if "beams" in values and "n_best" not in values:  # a smaller beam also limits the n-best list
         values["n_best"] = min(recipe.config.n_best, values["beams"])
     config = _with_absolute_paths(dataclasses.replace(recipe.config, **values))
@@ -85,18 +122,25 @@ def parse(arguments: Sequence[str]) -> tuple[Config, Path | None]:
     if config.small_data or (automatic and is_small(config)):
         config = with_preset(config, values)
         print(f"note: {note(config)}", file=sys.stderr)
-    return config, run_dir
+        origins = dict.fromkeys(PRESET.keys() - values.keys(), "small-data preset") | origins
+    return Arguments(config, recipe, origins, *rest)
 
 
-def find_recipes() -> dict[str, Recipe]:
-    """Return the recipes, the modules below `pipelines.config.recipes`, by name."""
-    found = {}
-    for module in pkgutil.walk_packages(recipe_modules.__path__, f"{recipe_modules.__name__}."):
-        if not module.ispkg:
-            content = importlib.import_module(module.name)
-            name = module.name.rpartition(".")[2].replace("_", "-")
-            found[name] = Recipe(name, content.CONFIG, content.__doc__ or "")
-    return found
+def _with_config_file(arguments: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
+    """Return the arguments after the options of `--config`, and where each option comes from."""
+    given, words = _first_pass(arguments)
+    options = {name: value for name, value in vars(given).items() if value is not None}
+    origins = dict.fromkeys(options, "command line")
+    if given.config is None:
+        return arguments, origins
+    task = next((word for word in words if not word.startswith("-")), None)
+    stored = read_options(Path(given.config), TASK_ALIASES.get(task or "", task))
+    if task is not None:
+        stored.pop("task", None)
+    if twice := stored.keys() & options.keys():
+        names = ", ".join(sorted(twice))
+        print(f"note: the command line replaces {names} of {given.config}", file=sys.stderr)
+    return [*as_arguments(stored), *arguments], dict.fromkeys(stored, given.config) | origins
 
 
 def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
@@ -122,18 +166,11 @@ def _choose_recipe(arguments: Sequence[str]) -> tuple[Task, Recipe]:
     return task, recipe_of(task, given.data or task.data)
 
 
-def recipe_of(task: Task, data: str) -> Recipe:
-    """Return the recipe of a dataset, else the default of the task."""
-    known, wanted = find_recipes(), (task.name, data)
-    fitting = (each for each in known.values() if (each.config.task, each.config.data) == wanted)
-    return next(fitting, known[task.recipe])
-
-
 def _first_pass(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the values of all options as texts, and the arguments that are no option's value."""
     parser = Parser(add_help=False, prog="train.py")
     types = typing.get_type_hints(Config)
-    for name in ("recipe", "run_dir", *(types.keys() - {"task"})):
+    for name in ("config", "recipe", "run_dir", "callback", *(types.keys() - {"task"})):
         settings = _argparse_settings(bool, "") if types.get(name) is bool else {}
         parser.add_argument(flag(name), **settings)
     return parser.parse_known_args(arguments)
@@ -162,14 +199,14 @@ def _wrong_dataset(name: str, task: Task) -> UserError:
     )
 
 
-def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
+def _parser(task: Task, recipe: Recipe, program: str, all_options: bool) -> Parser:
     """Return the parser of a task, with the recipe's values as the defaults in its help."""
-    more = "" if all_options else f"train.py {task.name} --help-all shows every option.\n\n"
+    more = "" if all_options else f"{program} {task.name} --help-all shows every option.\n\n"
     parser = Parser(
-        prog="train.py",
-        usage="python train.py [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
+        prog=program,
+        usage=f"{program} [TASK] [--data NAME --source DIR] [--recipe NAME] [options]",
         description=_description(task, recipe),
-        epilog=f"{more}examples:\n{task.examples}",
+        epilog=f"{more}examples:\n{task.examples.replace('python train.py', program)}",
     )
     parser.add_argument(
         "task",
@@ -181,11 +218,19 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
         "(default: image-captioning)",
     )
     parser.add_argument("--help-all", action="help", help="show every option and exit")
+    parser.add_argument("--version", action=ShowVersions)
+    text = (
+        "read options from a TOML file or the config.json of a run; the command line replaces them"
+    )
+    parser.add_argument("--config", metavar="FILE", help=text)
     default = f"(default: the one for the dataset, else {task.recipe})"
     text = f"preset that supplies the defaults {default}"
     parser.add_argument("--recipe", metavar="NAME", help=text)
     text = "output folder; the same command resumes the run in it (default: runs/TASK-DATA-HASH)"
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help=text)
+    text = "prepare the data, print a summary of the run and stop before training"
+    parser.add_argument("--dry-run", action="store_true", help=text)
+    _add_logs(parser, listed=all_options)
     groups: dict[str, Any] = {}
     types = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
@@ -199,9 +244,26 @@ def _parser(task: Task, recipe: Recipe, all_options: bool) -> Parser:
             flag(field.name),
             default=argparse.SUPPRESS,
             help=_help(field, getattr(recipe.config, field.name)) if listed else argparse.SUPPRESS,
-            **_argparse_settings(types[field.name], "DIR" if field.name == "source" else "NAME"),
+            **_argparse_settings(types[field.name], "DIR" if field.name in FOLDERS else "NAME"),
         )
     return parser
+
+
+def _add_logs(parser: Parser, *, listed: bool) -> None:
+    """Declare the options that are not part of the configuration: they change no result."""
+    text = "Keras callback to call during training; may be repeated or comma-separated"
+    parser.add_argument(
+        "--callback",
+        action="extend",
+        default=[],
+        type=lambda paths: paths.split(","),
+        metavar="MODULE:NAME",
+        help=text if listed else argparse.SUPPRESS,
+    )
+    text = "profile a few training steps for TensorBoard"
+    parser.add_argument(
+        "--profile", action="store_true", help=text if listed else argparse.SUPPRESS
+    )
 
 
 def _argparse_settings(annotation: Any, metavar: str) -> dict[str, Any]:
@@ -233,6 +295,8 @@ def _check_names(values: Mapping[str, Any]) -> None:
     task = values["task"]
     if task not in TASKS:
         raise unknown("task", task, TASKS)
+    if (monitor := values.get("monitor")) is not None:
+        find_monitor(monitor, SCORES[TASKS[task].answer])
     backbone = values.get("backbone")
     if backbone is not None and not backbone.endswith(".keras"):
         try:
@@ -245,12 +309,13 @@ def _check_names(values: Mapping[str, Any]) -> None:
 def _with_absolute_paths(config: Config) -> Config:
     """Return the configuration with absolute paths; refuse files that do not exist."""
     paths: dict[str, Any] = {}
-    suffixes = {"source": "", "backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    suffixes = {"backbone": ".keras", "weights": ".h5", "word_vectors": ""}
+    suffixes |= dict.fromkeys(FOLDERS, "")
     for name, suffix in suffixes.items():
         path: str | None = getattr(config, name)
         if path is not None and path.endswith(suffix):
             paths[name] = os.path.abspath(Path(path).expanduser())
-            if name != "source" and not Path(paths[name]).is_file():
+            if name not in FOLDERS and not Path(paths[name]).is_file():
                 raise UserError(f"{flag(name)}: no such file: {paths[name]}")
     return dataclasses.replace(config, **paths)
 
@@ -266,7 +331,7 @@ def _description(task: Task, recipe: Recipe) -> str:
         ],
         f"recipes of {task.name}": [(each.name, each.summary) for each in recipes],
     }
-    lines = ["Train and evaluate a model, export it as a SavedModel and write a report."]
+    lines = [f"{SUMMARY[0].upper()}{SUMMARY[1:]}."]
     for title, rows in sections.items():
         lines += ["", f"{title}:", *(_entry(name, text) for name, text in rows)]
     lines += ["", f"Defaults are those of the recipe {recipe.name}."]

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from functools import partial
+from typing import Any
 
 from data.common.errors import UserError, unknown
 from models.backbones.names import SMALL, starts_random
@@ -199,6 +200,10 @@ class Config:
         False, "weight the loss by inverse class frequency", requires="labels"
     )
 
+    init_from: str | None = _training(
+        None,
+        "run directory: start from its best weights, with its words and those of the new data",
+    )
     epochs: int = _training(10, "maximum number of training epochs", POSITIVE)
     batch_size: int = _training(64, "examples per training step", POSITIVE)
     micro_batches: int = _training(
@@ -237,6 +242,11 @@ class Config:
         2e-5, "peak learning rate of self-critical training", ABOVE_ZERO, requires="captions"
     )
     patience: int = _training(3, "early stopping: epochs without a better score", POSITIVE)
+    monitor: str | None = _training(
+        None,
+        "validation score that selects the best epoch and stops early, or loss; none: the main "
+        "score of the task",
+    )
     small_data: bool = _training(
         False,
         "preset for fewer than 500 training examples, chosen automatically: every word is kept, "
@@ -257,13 +267,7 @@ class Config:
     def __post_init__(self) -> None:
         """Check every value; raise a UserError for an invalid one."""
         for field in dataclasses.fields(self):
-            name, value = flag(field.name), getattr(self, field.name)
-            allowed = field.metadata["allowed"]
-            if isinstance(allowed, Constraint):
-                if value is not None and not allowed.is_met(value):
-                    raise UserError(f"{name} must be {allowed.description}, not {value}")
-            elif allowed and value not in allowed:
-                raise unknown(name, value, allowed)
+            check_value(field, getattr(self, field.name), flag(field.name))
         crop_box(self.crop)
         if self.sample_frames and self.sample_rate:
             raise UserError(
@@ -307,6 +311,16 @@ class Config:
     def hash(self) -> str:
         """Return 8 hexadecimal digits that identify the configuration."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+
+
+def check_value(field: dataclasses.Field[Any], value: Any, name: str) -> None:
+    """Raise a UserError that names the option if a value of a field is not allowed."""
+    allowed = field.metadata["allowed"]
+    if isinstance(allowed, Constraint):
+        if value is not None and not allowed.is_met(value):
+            raise UserError(f"{name} must be {allowed.description}, not {value}")
+    elif allowed and value not in allowed:
+        raise unknown(name, value, allowed)
 
 
 def flag(name: str) -> str:

@@ -123,6 +123,11 @@ class Evaluation:
             "that each sentence belongs to its input.",
         ]
 
+    def samples(self, count: int) -> list[tuple[str, str, str]]:
+        """Return the id, the best sentence and a reference of the first examples."""
+        best = [*self.best.items()][:count]
+        return [(name, text, self.references[name][0]) for name, text in best]
+
     def lines(self) -> list[str]:
         """Return the summary that is printed at the end of a run."""
         lines = [f"{self.split}: {self._text(self.intervals())}"]

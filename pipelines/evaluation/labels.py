@@ -69,6 +69,12 @@ class LabelEvaluation:
         """Only scores of the same signature can be compared."""
         return f"items:{len(self.ids)}|classes:{len(self.classes)}"
 
+    @property
+    def loss(self) -> float:
+        """The mean cross-entropy of the true classes."""
+        own = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return float(-np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean())
+
     def top(self, k: int) -> float:
         """Return the percentage of examples whose class is among the `k` most probable."""
         own = self.probabilities[np.arange(len(self.truth)), self.truth]
@@ -145,6 +151,11 @@ class LabelEvaluation:
             more = f" and {len(absent) - 10:,} more" if len(absent) > 10 else ""
             found.append(f"warning: no example of {', '.join(absent[:10])}{more} in {self.split}")
         return found
+
+    def samples(self, count: int) -> list[tuple[str, str, str]]:
+        """Return the id, the predicted and the true label of the first examples."""
+        rows = zip(self.ids[:count], self.predicted, self.truth, strict=False)
+        return [(name, self.classes[found], self.classes[true]) for name, found, true in rows]
 
     def lines(self) -> list[str]:
         """Return the summary that is printed at the end of a run."""

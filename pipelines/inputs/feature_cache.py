@@ -27,6 +27,7 @@ from filelock import FileLock
 from data.common.errors import UserError
 from data.common.files import atomic_write
 from data.common.progress import progress
+from data.storage.cache import mark_used
 from models.backbones.batch_norm_folding import freeze_for_inference
 from models.backbones.factory import fingerprint
 from models.encoder_head import apply_backbone
@@ -100,6 +101,7 @@ def cached_rows(
             if not folder.exists():
                 to_rows = row_function(size, mirrored, backbone, keep_grid)
                 _compute(images, folder, size, box, to_rows)
+            mark_used(folder)
     except OSError as error:
         raise UserError(
             f"cannot store image features in {cache}: {error.strerror or error}. Free some "

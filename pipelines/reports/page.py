@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import matplotlib
@@ -21,6 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from data.common.files import atomic_write
 from pipelines.config import small_data
 from pipelines.config.config import Config, flag
+from pipelines.config.monitor import LOSS, rank
 from pipelines.config.task import TASKS
 from pipelines.reports.templates import template_of
 
@@ -52,6 +54,7 @@ def write_report(
     notes: Sequence[str],
     command: str,
     export: Path | None,
+    facts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the report of a run.
 
@@ -65,11 +68,13 @@ def write_report(
         notes: warnings, for the top of the page.
         command: that started the run.
         export: the folder of the SavedModel.
+        facts: the duration, the hardware and the versions, by name.
 
     Raises:
         OSError: if the file cannot be written; an existing file is then left unchanged.
     """
-    columns = [name for name in ("loss", *curves) if history and name in history[0]]
+    names = ("loss", LOSS, *curves)
+    columns = [name for name in names if any(name in record for record in history)]
     text = template_of("page.html").render(
         config=config,
         what=f"{TASKS[config.task].answer}s".capitalize(),
@@ -83,6 +88,7 @@ def write_report(
         notes=[*notes, *([small_data.note(config)] if config.small_data else [])],
         command=command,
         export=export,
+        facts=facts,
     )
     with atomic_write(path) as file:
         file.write(text)
@@ -112,10 +118,11 @@ def _options(config: Config) -> dict[str, list[tuple[str, str]]]:
 def _curve(history: Sequence[Mapping[str, float]], name: str, monitor: str) -> dict[str, str]:
     """Return the chart of a score, over the records that have it."""
     records = [record for record in history if name in record]
-    best = max(range(len(records)), key=lambda i: records[i].get(monitor, 0.0))
+    best = max(range(len(records)), key=lambda i: rank(records[i], monitor))
     epochs = [int(record["epoch"]) for record in records]
     values = [record[name] for record in records]
-    title = "Training loss" if name == "loss" else f"{name.replace('_', ' ')} on validation"
+    titles = {"loss": "Training loss", LOSS: "Validation loss"}
+    title = titles.get(name, f"{name.replace('_', ' ')} on validation")
     alt = (
         f"{title}: {values[0]:.3g} after epoch {epochs[0]}, {values[-1]:.3g} after epoch "
         f"{epochs[-1]}, {values[best]:.3g} at the best, epoch {epochs[best]}"

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from data.common.errors import UserError
@@ -64,6 +64,31 @@ def _options(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]
             for word in action.choices.keys() & words:
                 names += _options(action.choices[word], ())
     return names
+
+
+def table(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows with aligned columns, separated by two spaces.
+
+    >>> print(table([("name", "size"), ("a", "12 kB")]))
+    name  size
+    a     12 kB
+    """
+    rows = list(rows)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return "\n".join(lines)
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes for people.
+
+    >>> size_text(999), size_text(1_234_567), size_text(5_400_000_000)
+    ('999 B', '1.2 MB', '5.4 GB')
+    """
+    for unit, least in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= least:
+            return f"{size / least:.1f} {unit}"
+    return f"{size} B"
 
 
 def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:

@@ -10,14 +10,16 @@ import tensorflow as tf
 
 from data.common.errors import UserError
 from data.common.files import atomic_write
+from pipelines.config.init_from import best_weights
+from pipelines.config.run_directory import read_config
 from pipelines.task_models.base import TaskModel
 
 MODEL = "model.json"  # in a run directory: the model without its weights
 
 
-def save_architecture(model: TaskModel, path: Path) -> None:
-    """Write a model without its weights."""
-    with atomic_write(path) as file:
+def save_architecture(model: TaskModel, folder: Path) -> None:
+    """Write a model without its weights to a run directory."""
+    with atomic_write(folder / MODEL) as file:
         json.dump(keras.saving.serialize_keras_object(model), file)
 
 
@@ -32,8 +34,7 @@ def load_run(folder: Path | str) -> TaskModel:
     """
     folder = Path(folder)
     path = folder / MODEL
-    if not (folder / "config.json").exists():
-        raise UserError(f"{folder} is not a run directory: it has no config.json")
+    read_config(folder)
     try:
         model = keras.saving.deserialize_keras_object(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:
@@ -58,7 +59,6 @@ def load_best(model: TaskModel, folder: Path) -> None:
     Raises:
         UserError: if no epoch has ended.
     """
+    best_weights(folder)
     best = tf.train.latest_checkpoint(str(folder / "best"))
-    if best is None:
-        raise UserError(f"{folder} has no weights yet: the first epoch of its run has not ended")
     tf.train.Checkpoint(model=model).restore(best).expect_partial()

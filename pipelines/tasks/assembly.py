@@ -14,15 +14,17 @@ from data.storage.prepared import StoredImages
 from data.text.prepared import Texts
 from data.video.prepared import StoredClips
 from pipelines.config.config import Config, flag
-from pipelines.config.run_directory import check_data
+from pipelines.config.init_from import best_weights, fingerprint
+from pipelines.config.run_directory import INIT_WEIGHTS, check_data, read_config
 from pipelines.config.task import TASKS
 from pipelines.inputs.batches import Batch
 from pipelines.task_models import MODELS
 from pipelines.task_models.base import TaskModel
 from pipelines.task_models.parts import InputParts
-from pipelines.task_models.runs import MODEL, load_best, save_architecture
+from pipelines.task_models.runs import load_best, load_run
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.image_source import ImageSource
+from pipelines.tasks.initialization import copy_weights
 from pipelines.tasks.label_head import LabelHead
 from pipelines.tasks.protocols import Evaluation, Head, PreparedDataset, Source
 from pipelines.tasks.text_source import TextSource
@@ -52,7 +54,7 @@ class Experiment:
 
     def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
-        return self.head.steps_per_epoch(self.source.table(self.config.train_split, 0))
+        return self.head.steps_per_epoch()
 
     def batches(self, epoch: int, skip: int = 0) -> Iterable[Batch]:
         """Return the training batches of an epoch, counted from 0, from number `skip` on."""
@@ -63,6 +65,13 @@ class Experiment:
         """Score a split with the model as it is after an epoch; None is the last."""
         epoch = self.config.epochs - 1 if epoch is None else epoch
         return self.head.evaluate(self.model, self.source.table(split, epoch), split)
+
+    def validate(self, epoch: int) -> tuple[Evaluation, float]:
+        """Return the evaluation of the validation split after an epoch, and its loss."""
+        split = self.config.validation_split
+        evaluation = self.evaluate(split, epoch)
+        table = self.source.table(split, epoch)
+        return evaluation, self.head.validation_loss(self.model, table, evaluation)
 
 
 def prepare(config: Config) -> PreparedDataset:
@@ -100,17 +109,37 @@ def build(config: Config, prepared: PreparedDataset, folder: Path) -> Experiment
                 f"{prepared.name}: no example of {split!r} has a {task.answer} that can be scored"
             )
     source = SOURCES[task.input](config, prepared, folder)
-    check_data(folder, {"the dataset": prepared.fingerprint, **source.pins})
-    model = join(config, source, head)
-    if not (path := folder / MODEL).exists():
-        save_architecture(model, path)
-    return Experiment(config, model, source, head, test_splits)
+    pins = {"the dataset": prepared.fingerprint, **source.pins}
+    if config.init_from is not None:
+        pins[INIT_WEIGHTS] = fingerprint(Path(config.init_from))
+    check_data(folder, pins)
+    return Experiment(config, join(config, source, head), source, head, test_splits)
 
 
 def join(config: Config, source: Source, head: Head) -> TaskModel:
     """Return the model of a source and a head."""
     parts = InputParts(source.backbone, source.encoder, source.preprocessing)
     return MODELS[config.task].of(parts, head.layer, head.preprocessing, config, source.top)
+
+
+def init_weights(experiment: Experiment) -> None:
+    """Copy the weights of the run that `--init-from` names, if any.
+
+    Raises:
+        UserError: if they do not fit the model.
+    """
+    if experiment.config.init_from is None:
+        return
+    run = Path(experiment.config.init_from)
+    parts = {"encoder": experiment.source.rows_from(run), "head": experiment.head.rows_from(run)}
+    rows = {f"{part}/{path}": each for part, own in parts.items() for path, each in own.items()}
+    copy_weights(experiment.model, load_run(run), rows)
+    known = next(each.sources >= 0 for path, each in rows.items() if path.startswith("head/"))
+    names = "words" if TASKS[experiment.config.task].head == "captions" else "classes"
+    print(
+        f"starts from the best weights of {run}; {known.sum():,} of {len(known):,} {names} are "
+        "known to it"
+    )
 
 
 def load_experiment(folder: Path, **changes: int) -> Experiment:
@@ -123,13 +152,10 @@ def load_experiment(folder: Path, **changes: int) -> Experiment:
     Raises:
         UserError: if there is no run with weights.
     """
-    try:
-        config = Config.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{folder} is not a run directory: config.json: {error.strerror}") from None
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{folder} is not a run directory: config.json: {error}") from None
-    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]  # by name
+    config = read_config(folder)
+    best_weights(folder)
+    # Its best weights include those that it started from.
+    config = dataclasses.replace(config, init_from=None, **changes)  # type: ignore[arg-type]  # by name
     experiment = build(config, prepare(config), folder)
     load_best(experiment.model, folder)
     return experiment

@@ -15,6 +15,7 @@ from data.common.errors import UserError
 from data.common.files import atomic_write
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.monitor import SCORES, find_monitor
 from pipelines.evaluation.labels import LabelEvaluation, evaluation_of
 from pipelines.inputs.batches import Batch, batches_by_length, compile_by_rank, read_batches
 from pipelines.inputs.tables import Table
@@ -23,8 +24,10 @@ from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import PreviewOf
 from pipelines.task_models.parts import classifier
 from pipelines.task_models.preprocessor import Labels
+from pipelines.tasks.initialization import Rows, match_rows
 from pipelines.tasks.protocols import Evaluation, LabeledDataset, Predict, PreparedDataset
 
+LABELS = "labels.txt"  # in a run directory
 BATCH = 100  # examples evaluated at once
 
 
@@ -35,7 +38,6 @@ class LabelHead:
         classes: the labels, in the order of the logits.
     """
 
-    monitor = "accuracy"
     curves: Sequence[str] = ("accuracy", "top-5", "macro-F1")
 
     def __init__(self, config: Config, prepared: LabeledDataset, run_dir: Path) -> None:
@@ -57,22 +59,24 @@ class LabelHead:
         for name in self.classes:
             if not counts[name]:
                 raise UserError(f"{config.train_split!r} has no example of the class {name!r}")
-        if not (path := run_dir / "labels.txt").exists():
+        if not (path := run_dir / LABELS).exists():
             with atomic_write(path) as file:
                 file.write("\n".join(self.classes) + "\n")
         mean = sum(counts.values()) / len(self.classes)
         weights = [mean / counts[name] for name in self.classes] if config.class_weights else None
         self.layer = classifier(config, self.classes, weights)
         self.preprocessing = Labels(self.classes)
+        few = len(self.classes) <= 5
+        scores = [name for name in SCORES["label"] if not (few and name == "top-5")]
+        self.monitor = find_monitor(config.monitor or "accuracy", scores)
         self._predict: Callable[..., tf.Tensor] | None = None
 
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example with a label."""
         return bool(self._labels(split))
 
-    def steps_per_epoch(self, table: Table) -> int:
+    def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
-        del table
         return -(-len(self._labels(self.config.train_split)) // self.config.batch_size)
 
     def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
@@ -108,6 +112,12 @@ class LabelHead:
         labels = self._labels(split)
         return evaluation_of(split, self.classes, labels, np.concatenate(probabilities))
 
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of the split, without class weights."""
+        del model, table
+        assert isinstance(evaluation, LabelEvaluation)
+        return evaluation.loss
+
     @staticmethod
     def evaluate_export(
         info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
@@ -128,6 +138,12 @@ class LabelHead:
         none = np.zeros(len(classes))
         probabilities = [none if isinstance(each, str) else each["probabilities"] for each in found]
         return evaluation_of(split, classes, labels, np.array(probabilities))
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return the classes of another run as the sources of the weights, see `copy_weights`."""
+        old = (run / LABELS).read_text(encoding="utf-8").splitlines()
+        known = match_rows(self.classes, old)
+        return {"project/kernel": Rows(1, known), "project/bias": Rows(0, known)}
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of a split: scores per class, confusion matrix, samples, errors."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import keras
 
 from data.annotations.splits import whole_split
 from data.common.errors import UserError
-from data.storage.cache import data_home
+from data.storage.cache import TABLES, data_home
 from data.storage.prepared import Stored
 from models.backbones.factory import fingerprint
 from models.backbones.names import starts_random
@@ -20,6 +21,7 @@ from pipelines.inputs.tables import FrameTable
 from pipelines.preprocessing.augmentation import Augmentation
 from pipelines.reports.thumbnails import Preview
 from pipelines.task_models.parts import configured_backbone
+from pipelines.tasks.initialization import Rows
 
 Dataset = TypeVar("Dataset", bound=Stored)
 Encoded = TypeVar("Encoded", bound=bytes | list[bytes])  # an image, or the frames of a clip
@@ -42,7 +44,7 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
             UserError: for a backbone that cannot be built, or augmentation of a frozen one.
         """
         self.config, self.prepared = config, prepared
-        self.cache = data_home() / "tables"  # all runs share them
+        self.cache = data_home() / TABLES  # all runs share them
         self.notes: list[str] = []
         self.augmentation = self._augmentation()
         self.backbone = configured_backbone(config)
@@ -81,6 +83,11 @@ class MediaSource(abc.ABC, Generic[Dataset, Encoded]):
         if not self.prepared.has_pixels():
             return Preview(text=name)
         return self._preview(self._encoded(split)[name])
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return no rows: the weights have none for words."""
+        del run
+        return {}
 
     def _flips(self, split: str) -> bool:
         """Return whether examples of a whole split are mirrored: those of the training split."""

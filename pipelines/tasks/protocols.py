@@ -20,6 +20,7 @@ from pipelines.inputs.tables import Table
 from pipelines.reports.page import SplitReport
 from pipelines.reports.thumbnails import Preview, PreviewOf
 from pipelines.task_models.preprocessor import InputPreprocessing, OutputPreprocessing
+from pipelines.tasks.initialization import Rows
 
 
 class PreparedDataset(Protocol):
@@ -94,6 +95,9 @@ class Source(Protocol):
     def preview(self, split: str, name: str) -> Preview:
         """Return the preview of an example for the report."""
 
+    def rows_from(self, run: Path) -> Mapping[str, Rows]:
+        """Return which rows of the encoder's weights match words of another run, by path."""
+
 
 class Evaluation(Protocol):
     """The predictions for a split, and their scores.
@@ -124,6 +128,9 @@ class Evaluation(Protocol):
     def warnings(self) -> list[str]:
         """Return warnings about the predictions, one line each."""
 
+    def samples(self, count: int) -> list[tuple[str, str, str]]:
+        """Return the id, the prediction and the reference of the first examples."""
+
     def lines(self) -> list[str]:
         """Return the lines to print at the end of a run."""
 
@@ -142,7 +149,7 @@ class Head(Protocol):
     Attributes:
         layer: Memory → words or logits.
         preprocessing: of the words or labels.
-        monitor: the score that selects the best epoch.
+        monitor: the score that selects the best epoch, a key of the history.
         curves: the validation scores to plot in the report.
         notes: lines for the report.
     """
@@ -161,7 +168,7 @@ class Head(Protocol):
     def has_references(self, split: str) -> bool:
         """Return whether a split has an example that can be scored."""
 
-    def steps_per_epoch(self, table: Table) -> int:
+    def steps_per_epoch(self) -> int:
         """Return the number of batches of an epoch."""
 
     def batches(self, table: Table, epoch: int, skip: int) -> Iterable[Batch]:
@@ -170,11 +177,17 @@ class Head(Protocol):
     def evaluate(self, model: EncoderHead, table: Table, split: str) -> Evaluation:
         """Return the predictions of a model for a split, and their scores."""
 
+    def validation_loss(self, model: EncoderHead, table: Table, evaluation: Evaluation) -> float:
+        """Return the mean cross-entropy of a split whose `evaluate` returned this evaluation."""
+
     @staticmethod
     def evaluate_export(
         info: Mapping[str, Any], prepared: PreparedDataset, split: str, predict: Predict
     ) -> Evaluation:
         """Return the scores of an export; `info` is its wordreel.json."""
+
+    def rows_from(self, run: Path) -> Mapping[str, Rows]:
+        """Return which rows of the layer match words or classes of another run, by path."""
 
     def split_report(self, evaluation: Evaluation, preview_of: PreviewOf) -> SplitReport:
         """Return the report of what `evaluate` returned for a split."""

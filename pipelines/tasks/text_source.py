@@ -21,6 +21,7 @@ from pipelines.inputs.tables import TextTable
 from pipelines.preprocessing.text import INPUT_VOCABULARY as VOCABULARY
 from pipelines.reports.thumbnails import Preview
 from pipelines.task_models.parts import text_parts
+from pipelines.tasks.initialization import Rows, load_vocabulary, match_affixes, match_rows
 
 
 class TextSource:
@@ -36,12 +37,11 @@ class TextSource:
     def __init__(self, config: Config, prepared: Texts, run_dir: Path) -> None:
         """Build the vocabulary and the encoder, or read the vocabulary of an earlier start."""
         self.config, self.prepared = config, prepared
-        path = run_dir / VOCABULARY
-        if not path.exists():
-            texts = (text for _, text in prepared.texts(config.train_split))
-            built = Vocabulary.build(texts, config.min_count, punctuation=config.keep_punctuation)
-            built.save(path)
-        self.vocabulary = Vocabulary.load(path)
+        self.vocabulary = load_vocabulary(
+            run_dir / VOCABULARY,
+            lambda: (text for _, text in prepared.texts(config.train_split)),
+            config,
+        )
         _, self.encoder, self.preprocessing = text_parts(config, self.vocabulary)
         self.pins: dict[str, str] = {}
         if config.word_vectors is not None:
@@ -72,6 +72,15 @@ class TextSource:
         text = self._texts(split)[name]
         words = tokenize_with_spaces(text, self.vocabulary.punctuation)[: self.config.max_words]
         return Preview(text=text, words=(SPECIAL[START], *words, SPECIAL[END]))
+
+    def rows_from(self, run: Path) -> dict[str, Rows]:
+        """Return the words of another run as the sources of the weights, see `copy_weights`."""
+        old = Vocabulary.load(run / VOCABULARY)
+        rows = {"embedding": Rows(0, match_rows(self.vocabulary.words, old.words))}
+        if self.config.affix_embeddings:
+            rows["affix_vectors"] = Rows(0, match_affixes(self.vocabulary, old))
+            rows["affix_numbers"] = Rows(0, np.full(len(self.vocabulary), -1))  # of these words
+        return rows
 
     def _load_word_vectors(self, path: str) -> None:
         """Initialize the embeddings of the words in a file of pretrained word vectors."""

@@ -54,16 +54,18 @@ def scope(strategy: tf.distribute.Strategy) -> contextlib.AbstractContextManager
 
 
 @contextlib.contextmanager
-def writable_folder(run_dir: Path) -> Iterator[Path]:
+def writable_folder(run_dir: Path, dry_run: bool = False) -> Iterator[Path]:
     """Yield the folder to write to: the run directory, or a temporary copy for all but the chief.
 
-    It has the vocabularies, labels and hashes that an earlier start has written.
+    A dry run gets a copy too. It has the vocabularies, labels and hashes that an earlier start has
+    written.
     """
-    if cluster.read().chief:
+    if cluster.read().chief and not dry_run:
         yield run_dir
         return
     with tempfile.TemporaryDirectory(prefix="wordreel-") as folder:
-        for path in [*run_dir.glob("*.txt"), *run_dir.glob(DATA)]:
+        started = not dry_run or (run_dir / DATA).exists()
+        for path in [*run_dir.glob("*.txt"), *run_dir.glob(DATA)] if started else []:
             shutil.copy(path, folder)
         yield Path(folder)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from data.annotations.problems import read_report, summary
 from data.common.files import atomic_write
 from data.sharding.datasets import license_of
+from pipelines.config.run_directory import METRICS
 from pipelines.export.bundle.serving_files import write_serving_files
 from pipelines.export.layout import find_published
 from pipelines.export.version import remove_unpublished
@@ -48,8 +49,9 @@ def write_report(
     history: Sequence[Mapping[str, float]],
     command: str,
     export: Path,
+    facts: Mapping[str, str],
 ) -> None:
-    """Write report.html, with all notes and warnings."""
+    """Write report.html, with all notes and warnings; `facts` are about the process."""
     problems = experiment.source.prepared.problems
     warnings = [text for evaluation in evaluations for text in evaluation.warnings()]
     for text in warnings:
@@ -67,6 +69,7 @@ def write_report(
         notes=notes,
         command=command,
         export=export,
+        facts=facts,
     )
 
 
@@ -82,7 +85,7 @@ def write_metrics(
     text = "\n".join(lines)
     with atomic_write(folder / "summary.txt") as file:
         file.write(text)
-    with atomic_write(folder / "metrics.json") as file:  # last: it marks the run as complete
+    with atomic_write(folder / METRICS) as file:  # last: it marks the run as complete
         json.dump({"history": history, "splits": _scores(evaluations)}, file, indent=2)
     print(text, end="")
 

@@ -8,12 +8,14 @@ the dropout generators, the step, and (as JSON) the history. The order of batche
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -21,6 +23,8 @@ from data.common.errors import UserError
 from data.common.progress import progress
 from models.encoder_head import EncoderHead
 from pipelines.config.config import Config
+from pipelines.config.monitor import LOSS, rank
+from pipelines.config.stored_runs import write_history
 from pipelines.inputs.batches import Batch, Timed
 from pipelines.runtime import cluster
 from pipelines.training import distribution
@@ -28,6 +32,7 @@ from pipelines.training.gradient_norms import generator_states, gradient_flow_no
 from pipelines.training.step import Step
 
 LOG_EVERY = 50  # steps
+ESTIMATE_AFTER = 20  # steps
 LONG_WAIT = 0.25  # share of an epoch spent waiting for batches: worth a line on the screen
 SAVE_EVERY = 60.0  # seconds
 
@@ -78,6 +83,7 @@ class Trainer:
         if self.chief:
             self.writer = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self._last_save = 0.0
+        self._first_epoch = len(self.history)  # of this process
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -85,37 +91,53 @@ class Trainer:
         records: list[dict[str, float]] = json.loads(self.history_json.numpy())
         return records
 
-    def fit(self, batches: Batches, validate: Validate, monitor: str) -> None:
+    def fit(
+        self,
+        batches: Batches,
+        validate: Validate,
+        monitor: str,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        first_epoch: int = 0,
+    ) -> None:
         """Train from the last checkpoint to the end, and load the best weights.
 
         Args:
             batches: `(epoch, skip)` → that epoch's batches from number `skip` on.
             validate: epoch → the scores of the model, which then has the averaged weights.
             monitor: the score that selects the best epoch.
+            callbacks: they may stop training after an epoch with `model.stop_training`.
+            first_epoch: the number of the first epoch, for the callbacks.
 
         Raises:
             UserError: if a gradient is not finite.
         """
-        while not self._finished(monitor):
+        called, stopped = self._callback_list(callbacks), False
+        called.on_train_begin()
+        while not (stopped or self._finished(monitor)):
             epoch = len(self.history)
-            first = None
-            with contextlib.closing(self._remaining(epoch, batches)) as remaining:
-                for batch in remaining:
-                    self._train_step(batch, epoch)
-                    self._save_after_a_while()
-                    first = first or batch
+            called.on_epoch_begin(first_epoch + epoch)
+            first = self._train_epoch(epoch, batches, called)
             self.step.average.swap()
-            scores = distribution.all_reduce_mean(self.strategy, validate(epoch))
+            with self.writer.as_default(step=int(self.step.count.numpy())):
+                scores = distribution.all_reduce_mean(self.strategy, validate(epoch))
             record = {"epoch": epoch + 1, "loss": self._mean_loss(epoch), **scores}
-            if all(record[monitor] > earlier[monitor] for earlier in self.history):
+            if all(rank(record, monitor) > rank(earlier, monitor) for earlier in self.history):
                 self._save(self.best)
+            called.on_epoch_end(first_epoch + epoch, _keras_logs(record))
             self.step.average.swap()
-            self._log(record, epoch + 1)
-            if first is not None and self.strategy.num_replicas_in_sync == 1:
-                self._log(gradient_flow_norms(self.model, first), epoch + 1)
+            self._log_epoch(record, first)
             self.history_json.assign(json.dumps([*self.history, record]))
+            if self.chief:
+                write_history(self.run_dir, self.history)
             self.step.loss_sum.assign(0.0)
             self._save(self.manager)
+            stopped = bool(callbacks) and self._stopped()
+        called.on_train_end()
+        if len(self.history) < self.config.epochs and not stopped:
+            patience = self.config.patience
+            print(
+                f"  early stopping: {monitor} has not improved for {patience} epochs (--patience)"
+            )
         if self.chief:
             self.load_best()
 
@@ -135,11 +157,46 @@ class Trainer:
             )
 
     def _finished(self, monitor: str) -> bool:
-        scores = [record[monitor] for record in self.history]
+        scores = [rank(record, monitor) for record in self.history]
         if not scores:
             return False
         since_best = len(scores) - 1 - scores.index(max(scores))
         return len(scores) >= self.config.epochs or since_best >= self.config.patience
+
+    def _callback_list(
+        self, callbacks: Sequence[keras.callbacks.Callback]
+    ) -> keras.callbacks.CallbackList:
+        if callbacks:
+            self.model.stop_training = False
+            # Callbacks read the learning rate from it. Not an attribute that checkpoints follow.
+            object.__setattr__(self.model, "optimizer", self.step.optimizer)
+        return keras.callbacks.CallbackList(
+            list(callbacks),
+            model=self.model,
+            epochs=self.config.epochs,
+            steps=self.steps_per_epoch,
+            verbose=0,
+        )
+
+    def _stopped(self) -> bool:
+        """Return whether a callback of any worker has stopped training."""
+        own = {"stopped": float(self.model.stop_training)}
+        return distribution.all_reduce_mean(self.strategy, own)["stopped"] > 0
+
+    def _train_epoch(
+        self, epoch: int, batches: Batches, callbacks: keras.callbacks.CallbackList
+    ) -> Batch | None:
+        """Train on the batches of an epoch that are left; return the first of them."""
+        first = None
+        with contextlib.closing(self._remaining(epoch, batches)) as remaining:
+            for batch in remaining:
+                number = int(self.step.count.numpy()) - epoch * self.steps_per_epoch
+                callbacks.on_train_batch_begin(number)
+                loss = self._train_step(batch, epoch)
+                callbacks.on_train_batch_end(number, {"loss": loss})
+                self._save_after_a_while()
+                first = first or batch
+        return first
 
     def _remaining(self, epoch: int, batches: Batches) -> Generator[Batch, None, None]:
         """Yield the batches of an epoch that are not trained on yet, with a progress bar."""
@@ -152,29 +209,39 @@ class Trainer:
             remaining = batches(epoch, done)
             self.step.trace(remaining, self.config.tunes(epoch))
             start, timed = time.perf_counter(), Timed(remaining)
-            for batch in timed:
+            for number, batch in enumerate(timed, 1):
                 yield batch
                 bar.update()
+                if number == ESTIMATE_AFTER and epoch == self._first_epoch:
+                    bar.write(self._estimate((time.perf_counter() - start) / number))
                 bar.set_postfix(loss=f"{self._mean_loss(epoch):.3f}", refresh=False)
         waited = timed.seconds / (time.perf_counter() - start)
-        self._log({"share of the time waited for input": waited}, epoch + 1)
+        self._log({"train/input_wait": waited})
         if waited > LONG_WAIT:
             print(f"  training waited for its input {waited:.0%} of the time")
 
-    def _train_step(self, batch: Batch, epoch: int) -> None:
+    def _estimate(self, seconds: float) -> str:
+        """Return a line with the time of the steps that are left, from the time of one."""
+        left = self.config.epochs * self.steps_per_epoch - int(self.step.count.numpy())
+        time_left = datetime.timedelta(seconds=round(left * seconds))
+        return f"  {seconds:.2g} s per step: at this speed, training takes at most {time_left} more"
+
+    def _train_step(self, batch: Batch, epoch: int) -> float:
+        """Update the weights once; return the loss."""
         number, fine_tune = int(self.step.count.numpy()) + 1, self.config.tunes(epoch)
-        log = number % LOG_EVERY == 0
+        log = number % LOG_EVERY == 0 or number % self.steps_per_epoch == 0
         share = number / (self.config.epochs * self.steps_per_epoch)
         sampling = self.config.scheduled_sampling * share
         loss, norms = self.step.run(batch, fine_tune, sampling, log)
         self._check_finite(float(loss), norms["gradient"].numpy(), number, fine_tune)
         if log:
             learning_rate = float(self.step.optimizer.learning_rate)
-            self._log({"step loss": float(loss), "learning rate": learning_rate}, number)
+            self._log({"train/loss": float(loss), "train/learning_rate": learning_rate})
             variables = self.step.variables(fine_tune)
             for kind, values in norms.items():
                 for variable, value in zip(variables, values.numpy(), strict=True):
-                    self._log({f"{kind} norm/{variable.path}": float(value)}, number)
+                    self._log({f"{kind} norm/{variable.path}": float(value)})
+        return float(loss)
 
     def _check_finite(self, loss: float, norms: np.ndarray, number: int, fine_tune: bool) -> None:
         if math.isfinite(loss) and all(map(math.isfinite, norms)):
@@ -200,7 +267,30 @@ class Trainer:
             self._save(self.manager)
             self._last_save = time.monotonic()
 
-    def _log(self, values: Mapping[str, float], step: int) -> None:
-        with self.writer.as_default(step=step):
+    def _log_epoch(self, record: Mapping[str, float], first: Batch | None) -> None:
+        """Log the record of an epoch, and the gradient flow on its first batch."""
+        tags = {
+            name.replace("val_", "val/", 1): value for name, value in _keras_logs(record).items()
+        }
+        self._log({"train/epoch_loss": tags.pop("loss"), **tags})
+        if first is not None and self.strategy.num_replicas_in_sync == 1:
+            self._log(gradient_flow_norms(self.model, first))
+
+    def _log(self, values: Mapping[str, float]) -> None:
+        """Log scalars at the present step."""
+        with self.writer.as_default(step=int(self.step.count.numpy())):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
+
+
+def _keras_logs(record: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of an epoch by the names that Keras gives them.
+
+    >>> _keras_logs({"epoch": 3, "loss": 2.0, "val_loss": 2.5, "CIDEr-D": 40.0})
+    {'loss': 2.0, 'val_loss': 2.5, 'val_cider-d': 40.0}
+    """
+    return {
+        name if name in ("loss", LOSS) else f"val_{name.lower()}": value
+        for name, value in record.items()
+        if name != "epoch"
+    }

@@ -16,8 +16,10 @@ from data.images.labeled_images import LABELS
 from data.video.clip_folder import CLIPS
 from docs.generate import GENERATORS, on_page_markdown
 from pipelines.cli.main import parser as wordreel_parser
-from pipelines.cli.train import find_recipes, parse
+from pipelines.cli.train import parse
 from pipelines.config.config import Config, flag
+from pipelines.config.config_file import read_options
+from pipelines.config.recipe import find_recipes
 from pipelines.config.renamed import DATASETS, OPTIONS, RECIPES, TASK_ALIASES
 from pipelines.config.task import TASKS
 from tests.support.documents import DOCUMENTS, all_blocks, blocks, commands, inline_code, links
@@ -86,7 +88,7 @@ def test_blocks_are_found_with_their_lines() -> None:
 
 
 def test_every_block_is_checked_or_marked_as_not_run() -> None:
-    checked = {"sh", "python"}
+    checked = {"sh", "python", "toml"}
     output = {"text", "csv"}  # neither commands nor programs
     for document in DOCUMENTS:
         for block in all_blocks(document.read_text(encoding="utf-8")):
@@ -103,6 +105,13 @@ def test_python_in_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             exec(compile("\n" * (line - 1) + code, str(document), "exec"), {"__name__": "example"})
 
 
+def test_option_files_in_documents_can_be_read(tmp_path: Path) -> None:
+    for document in DOCUMENTS:
+        for _, code in blocks(document.read_text(encoding="utf-8"), "toml"):
+            (tmp_path / "own.toml").write_text(code, encoding="utf-8")
+            assert read_options(tmp_path / "own.toml")
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_commands_in_documents_can_be_parsed(
     document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -112,12 +121,16 @@ def test_commands_in_documents_can_be_parsed(
         for option, value in pairwise(words):
             if option == "--source":
                 (tmp_path / value / "images").mkdir(parents=True, exist_ok=True)
+            if option == "--config":
+                (tmp_path / value).parent.mkdir(parents=True, exist_ok=True)
+                text = Config().to_json() if value.endswith(".json") else "seed = 2\n"
+                (tmp_path / value).write_text(text)
         check_command(words)
 
 
 def check_command(words: list[str]) -> None:
     """Check that a command of a page exists and that its arguments can be parsed."""
-    if words[:2] == ["python", "train.py"]:
+    if words[:2] in (["python", "train.py"], ["wordreel", "train"], ["wordreel", "config"]):
         parse(words[2:])
     elif words[0] == "wordreel":
         wordreel_parser().parse(words[1:])
@@ -141,7 +154,8 @@ def test_the_pages_contain_examples_of_every_program() -> None:
 
 @pytest.mark.parametrize("document", PAGES, ids=names)
 def test_options_and_commands_in_the_text_exist(document: Path) -> None:
-    known = train_options() | {"--help", "--help-all", "--recipe", "--run-dir"}
+    known = train_options() | {"--help", "--help-all", "--recipe", "--run-dir", "--callback"}
+    known |= {"--config", "--dry-run", "--profile", "--version"}
     subcommands = wordreel_commands()
     for command in subcommands.values():
         known |= command._option_string_actions.keys()

@@ -55,6 +55,8 @@ def commands(document: Path) -> Iterator[list[str]]:
                     del words[0]
                 if words[:2] == ["taskset", "-c"]:  # the command follows the list of processors
                     del words[:3]
+                if ">" in words:
+                    del words[words.index(">") :]
                 if words:
                     yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
 

@@ -23,8 +23,8 @@ class Screen(io.StringIO):
         return self.terminal
 
 
-def updates(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> list[str]:
-    """Return the updates that a bar writes for 1,000 steps in 100 seconds of a fake clock."""
+def output(monkeypatch: pytest.MonkeyPatch, terminal: bool, seconds: float = 100.0) -> str:
+    """Return what a bar writes for 1,000 steps in so many seconds of a fake clock."""
     screen, now = Screen(terminal), [0.0]
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", screen)
@@ -34,19 +34,24 @@ def updates(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> list[str]:
         bar.start_t = bar.last_print_t = 0.0
         with bar:
             for _ in range(1000):
-                now[0] += 0.1
+                now[0] += seconds / 1000
                 bar.update()
-    return re.findall(r"learning: +\d+%", screen.getvalue())
+                bar.set_postfix(loss="1.5", refresh=False)
+    return screen.getvalue()
 
 
-def test_a_log_gets_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = updates(monkeypatch, terminal=False)
-    assert 9 <= len(lines) <= 12
-    assert lines[-1] == "learning: 100%"
+@pytest.mark.parametrize("seconds, most", [(50.0, 6), (36_000.0, 11)])
+def test_a_log_gets_few_lines_without_control_characters(
+    seconds: float, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = output(monkeypatch, False, seconds).splitlines()
+    assert 1 <= len(lines) <= most
+    assert re.match(r"learning: 100% 1000/1000 steps \[.*, loss=1.5\]$", lines[-1])
+    assert all(line.isprintable() for line in lines)
 
 
 def test_a_terminal_gets_continuous_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert len(updates(monkeypatch, terminal=True)) > 400
+    assert len(re.findall(r"learning: +\d+%", output(monkeypatch, terminal=True))) > 400
 
 
 def test_only_this_module_creates_progress_bars() -> None:

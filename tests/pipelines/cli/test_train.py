@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from data.common.errors import UserError
-from pipelines.cli.train import COMMON_OPTIONS, find_recipes, parse
+from pipelines.cli.train import COMMON_OPTIONS, parse
 from pipelines.config.config import Config, flag
+from pipelines.config.recipe import find_recipes
 from pipelines.config.run_directory import check_data, open_run
 from pipelines.config.task import TASKS, Task
 from pipelines.tasks.assembly import HEADS, SOURCES
@@ -21,6 +22,9 @@ from pipelines.tasks.caption_head import METRICS
 from tests.support.paths import ROOT
 
 HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "numpy", "matplotlib"}
+# Those that are no field of Config.
+OWN_OPTIONS = {"--callback", "--config", "--dry-run", "--help-all", "--profile", "--recipe"}
+OWN_OPTIONS |= {"--run-dir", "--version"}
 FIELDS = {field.name: field for field in dataclasses.fields(Config) if field.name != "task"}
 
 
@@ -44,7 +48,7 @@ def help_of(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
 def listed_options(text: str) -> set[str]:
     """Return the options that a help text lists, without those of every program."""
     found = set(re.findall(r"^  (--[a-z][a-z-]*)", text, re.MULTILINE))
-    return found - {"--help-all", "--recipe", "--run-dir"}
+    return found - OWN_OPTIONS
 
 
 def train(*words: str) -> tuple[int, str, str, set[str]]:
@@ -79,6 +83,8 @@ def other_value(field: dataclasses.Field[Any]) -> Any:
     valid = {
         "backbone": "resnet50",
         "word_vectors": str(Path(__file__).resolve()),
+        "init_from": str(Path(__file__).resolve().parent),
+        "monitor": "loss",
         "crop": "0:1,0:0.5",
     }
     if field.name in valid:
@@ -146,8 +152,16 @@ def test_beams_limit_the_default_of_n_best() -> None:
 
 
 def test_parse_returns_the_run_directory() -> None:
-    assert parse(["--run-dir", "somewhere"]) == (config_of(), Path("somewhere"))
-    assert parse([])[1] is None
+    given = parse(["--run-dir", "somewhere"])
+    assert (given.config, given.run_dir) == (config_of(), Path("somewhere"))
+    assert not (given.callbacks or given.profile or given.dry_run)
+    assert parse([]).run_dir is None
+
+
+def test_callbacks_may_be_repeated_or_separated_by_commas() -> None:
+    given = parse(["--callback", "a:B,c:D", "--callback", "e:F", "--profile"])
+    assert (given.callbacks, given.profile) == (["a:B", "c:D", "e:F"], True)
+    assert parse([]).callbacks == []
 
 
 def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +202,8 @@ def test_source_becomes_an_absolute_path(holiday: Path, monkeypatch: pytest.Monk
         ("--data folder --source {empty}", ["is empty"]),
         ("--data folder --source {file}", ["is a file, not a folder"]),
         ("--weights gone.h5", ["--weights: no such file", "gone.h5"]),
+        ("--monitor blue-4", ["unknown score of --monitor 'blue-4'", "'bleu-4'"]),
+        ("image-classification --monitor bleu-4", ["Known: accuracy, loss, macro-f1, top-5"]),
         ("--seed 2147483648", ["--seed must be 0 to 2147483647, not 2147483648"]),
         ("--data folder --source sentiment", ["no such folder: sentiment"]),
         ("--word-vectors sentiment --run-dir image-captioning", ["unknown option --word-vectors"]),
@@ -245,7 +261,7 @@ def test_help_all_lists_every_option_without_tensorflow() -> None:
     mentioned = set(re.findall(r"--[a-z][a-z-]+", out))
     own = [name for name, field in FIELDS.items() if TASKS["image-captioning"].uses(field)]
     assert listed_options(out) == {flag(name) for name in own}
-    extra = {"--help", "--help-all", "--recipe", "--run-dir", *(flag(f"no_{name}") for name in own)}
+    extra = {"--help", *OWN_OPTIONS, *(flag(f"no_{name}") for name in own)}
     assert mentioned <= {flag(name) for name in own} | extra  # no option that does not exist
     one_line = " ".join(out.split())
     for info in TASKS["image-captioning"].datasets.values():
@@ -271,7 +287,7 @@ def test_help_lists_the_common_options_of_a_task(
     out = help_of(task.name, "--help", capsys=capsys)
     common = {flag(name) for name in COMMON_OPTIONS if task.uses(FIELDS[name])}
     assert listed_options(out) == common
-    assert 8 <= len(common) <= 16
+    assert 8 <= len(common) <= 17
     assert f"train.py {task.name} --help-all" in out
 
 

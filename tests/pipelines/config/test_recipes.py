@@ -4,7 +4,8 @@ import dataclasses
 import re
 from pathlib import Path
 
-from pipelines.cli.train import find_recipes, parse
+from pipelines.cli.train import parse
+from pipelines.config.recipe import find_recipes
 
 
 def test_recipes_name_their_paper_command_time_and_score() -> None:

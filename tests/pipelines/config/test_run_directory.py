@@ -11,7 +11,7 @@ import pytest
 
 from data.common.errors import UserError
 from pipelines.config.config import Config
-from pipelines.config.run_directory import check_data, open_run
+from pipelines.config.run_directory import check_data, is_complete, open_run, read_config
 from tests.support.paths import ROOT
 
 
@@ -49,6 +49,24 @@ def test_options_may_change_until_training_starts(tmp_path: Path) -> None:
     check_data(tmp_path, {"the dataset": "content"})
     with pytest.raises(UserError, match=r"other options \(--max-bad was 0\.01, now 0\.0\)"):
         open_run(Config(max_bad=0.0), tmp_path)
+
+
+def test_epochs_and_patience_of_a_run_may_be_raised_and_nothing_else(tmp_path: Path) -> None:
+    old, new = Config(epochs=2, patience=1), Config(epochs=5, patience=2)
+    open_run(old, tmp_path)
+    check_data(tmp_path, {"the dataset": "content"})
+    (tmp_path / "metrics.json").write_text("{}")
+    assert is_complete(tmp_path, old) and not is_complete(tmp_path, new)
+    for other in (Config(epochs=5, patience=1, units=8), Config(epochs=1, patience=1)):
+        with pytest.raises(UserError, match=r"--epochs was 2, now .*may be raised"):
+            open_run(other, tmp_path)
+    assert (tmp_path / "metrics.json").exists()
+    open_run(new, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+    assert read_config(tmp_path) == new
+    (tmp_path / "self-critical").mkdir()
+    with pytest.raises(UserError, match=r"after self-critical training.*--init-from"):
+        open_run(Config(epochs=6, patience=2), tmp_path)
 
 
 def test_changed_data_or_vocabularies_are_refused_by_name(tmp_path: Path) -> None:

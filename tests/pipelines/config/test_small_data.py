@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from data.annotations.entries import Entry
-from pipelines.cli.train import find_recipes, parse
+from pipelines.cli.train import parse
 from pipelines.config.config import Config
+from pipelines.config.recipe import find_recipes
 from pipelines.config.small_data import LIMIT, PRESET, count_training, note, with_preset
 from tests.support.source_files import fill
 
@@ -24,20 +25,20 @@ def test_few_training_examples_choose_the_preset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = find_recipes()["texts"].config
-    small, _ = parse(texts(tmp_path / "small", LIMIT - 1))
+    small = parse(texts(tmp_path / "small", LIMIT - 1)).config
     said = capsys.readouterr().err
     assert small.small_data and (small.min_count, small.word_dropout) == (1, 0.1)
     assert said.startswith("note: small-data preset, for fewer than 500 training examples: --min-c")
     assert said.count("\n") == 1 and "--no-small-data switches it off" in said
     assert "--scst-epochs" not in said  # no option of this task
-    large, _ = parse(texts(tmp_path / "large", LIMIT))
+    large = parse(texts(tmp_path / "large", LIMIT)).config
     assert not large.small_data and large.min_count == recipe.min_count
     assert capsys.readouterr().err == ""
 
 
 def test_options_and_recipes_of_the_user_are_kept(tmp_path: Path) -> None:
     words = texts(tmp_path, 20)
-    chosen, _ = parse([*words, "--min-count", "3", "--epochs", "2"])
+    chosen = parse([*words, "--min-count", "3", "--epochs", "2"]).config
     assert (chosen.small_data, chosen.min_count, chosen.epochs) == (True, 3, 2)
     assert chosen.word_dropout == PRESET["word_dropout"]
     assert not parse([*words, "--no-small-data"])[0].small_data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,10 @@ def test_pixels_are_what_decoding_gives(tmp_path: Path) -> None:
     for i in (0, 33, 69):
         np.testing.assert_array_equal(found.rows[i, 0], decode_image(png(i), SIZE))
     assert found.positions()["train-33"] == 33
+    (folder,) = tmp_path.glob("made-up-*")
+    os.utime(folder, (1, 1))
+    table(dataset(), tmp_path, size=SIZE)
+    assert folder.stat().st_mtime > 1  # its last use, for `wordreel cache`
 
 
 def test_features_are_those_of_the_backbone_and_of_the_mirror(tmp_path: Path) -> None:

@@ -92,9 +92,9 @@ def evaluation(
 
 
 HISTORY = [
-    {"epoch": 1, "loss": 4.0, "CIDEr-D": 40.0, "BLEU-4": 15.0, "distinct": 50.0},
-    {"epoch": 2, "loss": 3.0, "CIDEr-D": 55.0, "BLEU-4": 21.0, "distinct": 60.0},
-    {"epoch": 3, "loss": 2.5, "CIDEr-D": 50.0, "BLEU-4": 20.0, "distinct": 60.0},
+    {"epoch": 1, "loss": 4.0, "val_loss": 4.5, "CIDEr-D": 40.0, "BLEU-4": 15.0, "distinct": 50.0},
+    {"epoch": 2, "loss": 3.0, "val_loss": 4.0, "CIDEr-D": 55.0, "BLEU-4": 21.0, "distinct": 60.0},
+    {"epoch": 3, "loss": 2.5, "val_loss": 3.8, "CIDEr-D": 50.0, "BLEU-4": 20.0, "distinct": 60.0},
 ]
 
 
@@ -176,10 +176,11 @@ def test_curves_plot_recorded_scores_and_mark_the_best_epoch(
     labels = [each["aria-label"] for each in page.all("div") if each.get("role") == "img"]
     assert labels == [
         "Training loss: 4 after epoch 1, 2.5 after epoch 3, 3 at the best, epoch 2",
+        "Validation loss: 4.5 after epoch 1, 3.8 after epoch 3, 4 at the best, epoch 2",
         "CIDEr-D on validation: 40 after epoch 1, 50 after epoch 3, 55 at the best, epoch 2",
         "BLEU-4 on validation: 15 after epoch 1, 20 after epoch 3, 21 at the best, epoch 2",
     ]
-    assert len(page.all("svg")) == 3
+    assert len(page.all("svg")) == 4
 
 
 def test_rounding_errors_are_not_plotted_as_a_slope(tmp_path: Path) -> None:

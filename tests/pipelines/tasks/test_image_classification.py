@@ -95,7 +95,9 @@ def test_the_export_repeats_the_predictions_and_flags_invalid_images(
 
 
 def test_augmentation_of_a_frozen_backbone_is_refused(tmp_path: Path) -> None:
-    config, _ = parse(["image-classification", "--translation", "2", "--fine-tune-from", "none"])
+    config = parse(
+        ["image-classification", "--translation", "2", "--fine-tune-from", "none"]
+    ).config
     prepared = ImageSource.prepare  # not called: nothing is prepared for what cannot be
     with pytest.raises(UserError, match="add --fine-tune-from 1 --fine-tune-layers all"):
         ImageSource(config, prepared, tmp_path)  # type: ignore[arg-type]
@@ -105,7 +107,7 @@ def test_datasets_of_tfds_are_named_with_a_prefix(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    config, _ = parse(["image-classification", "--data", "tfds:imagenette/320px-v2"])
+    config = parse(["image-classification", "--data", "tfds:imagenette/320px-v2"]).config
     assert config.data == "tfds:imagenette/320px-v2"
     name = f"image-classification-tfds-imagenette-320px-v2-{config.hash}"
     assert open_run(config, None) == Path("runs") / name

@@ -230,6 +230,7 @@ def test_the_report_shows_scores_confusion_and_mistakes(tmp_path: Path) -> None:
         [record],
         "python train.py text-classification",
         tmp_path / "export" / "1",
+        {"Hardware": "1 core"},
     )
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Text classification on texts" in text and "a &lt;note&gt;" in text

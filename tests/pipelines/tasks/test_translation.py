@@ -236,6 +236,7 @@ def test_the_report_shows_scores_and_alignments(trained: Trained, tmp_path: Path
         [record],
         "python train.py translation",
         tmp_path / "export" / "1",
+        {"Hardware": "1 core"},
     )
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     for part in ("Translations: validation", "Attention over the source words", "chrF2", "case:lc"):

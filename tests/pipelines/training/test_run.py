@@ -20,10 +20,11 @@ from data.common.errors import UserError
 from models.backbones.factory import build_backbone
 from pipelines.cli.train import parse
 from pipelines.config.config import Config
-from pipelines.config.run_directory import open_run
+from pipelines.config.run_directory import INIT_WEIGHTS, open_run
+from pipelines.config.stored_runs import Score, read_run
 from pipelines.evaluation.metrics.captions import evaluate_captions
 from pipelines.export.version import SCRATCH
-from pipelines.tasks.assembly import build, check_splits, load_experiment, prepare
+from pipelines.tasks.assembly import build, check_splits, init_weights, load_experiment, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.protocols import PreparedDataset
 from pipelines.training import run as training_run
@@ -77,11 +78,53 @@ def test_a_run_directory_holds_everything(folder: Path, config: Config) -> None:
     metrics = json.loads((folder / "metrics.json").read_text())
     assert [record["epoch"] for record in metrics["history"]] == [1, 2, 3]
     assert ["loss" in record for record in metrics["history"]] == [True, True, False]
+    assert all(record["val_loss"] > 0 for record in metrics["history"])
     assert "refs:2|items:4|search:beam2.lp" in metrics["splits"]["test"]["signature"]
     assert len(json.loads((folder / "predictions-test.json").read_text())) == 4
-    assert "CIDEr-D" in (folder / "report.html").read_text(encoding="utf-8")
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    for text in ("CIDEr-D", "Duration 0:0", "Hardware ", "TensorFlow 2."):
+        assert text in report
+    stored = read_run(folder)
+    assert stored.state == "complete, 3 epochs"
+    assert stored.best == Score("test", "CIDEr-D", *_score(metrics, "CIDEr-D"))
+    parts = (folder, folder / "self-critical")
+    records = [json.loads((part / "history.json").read_text())["epochs"] for part in parts]
+    assert [len(each) for each in records] == [2, 1]
+    assert records[0] == metrics["history"][:2]
+    for part in parts:  # the newest checkpoint is enough to continue
+        assert len(list((part / "checkpoints").glob("*.index"))) == 1, part
     assert (folder / "vocabulary.txt").read_text().startswith("<pad>\n")
     assert list((folder / "tensorboard").glob("events*"))
+
+
+def _score(metrics: dict[str, Any], name: str) -> tuple[float, list[float]]:
+    found = metrics["splits"]["test"]
+    return found[name], found["intervals"][name]
+
+
+def test_the_start_is_summarized_and_a_dry_run_writes_nothing(
+    words: list[str], config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = open_run(config, tmp_path / "new", dry_run=True)
+    run(config, folder, dry_run=True)
+    assert not folder.exists()
+    lines = capsys.readouterr().out.splitlines()
+    names = ["run", "device", "model", "data", "vocabulary", "steps"]
+    assert [line.split()[0] for line in lines] == names
+    about = dict(line.split(None, 1) for line in lines)
+    assert about["data"] == "train 4, validation 4, test 4; scored: test"
+    assert about["vocabulary"] == "output: 12 words, <unk> 0.0% of train, 0.0% of validation"
+    assert about["steps"] == "at most 2 epochs of 2 with 4 examples each, 4 in all, then 1 of SCST"
+    experiment = build(config, prepare(config), tmp_path)
+    count = sum(each.count_params() for each in (experiment.model.encoder, experiment.model.head))
+    backbone = experiment.model.backbone.count_params()  # type: ignore[union-attr]
+    assert f"of {count + backbone:,} are trained" in about["model"]
+    # Nor does it change a directory where a run with other options has not started.
+    open_run(dataclasses.replace(config, units=8), tmp_path / "other")
+    (tmp_path / "other" / "vocabulary.txt").write_text("of other options")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
+    run(config, open_run(config, tmp_path / "other", dry_run=True), dry_run=True)
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
 
 
 def test_the_export_repeats_the_predictions(folder: Path, config: Config) -> None:
@@ -142,6 +185,19 @@ def test_a_run_that_was_killed_after_publishing_publishes_nothing_new(
     card = (folder / "export" / "README.md").read_text(encoding="utf-8")
     for text in ((folder / "report.html").read_text(encoding="utf-8"), card):
         assert "its scores mean little" in text and "95 % confidence intervals" in text
+
+
+def test_a_run_starts_from_the_best_weights_of_another(
+    folder: Path, config: Config, tmp_path: Path
+) -> None:
+    other = dataclasses.replace(config, init_from=str(folder), seed=config.seed + 1)
+    experiment = build(other, prepare(other), tmp_path)
+    assert INIT_WEIGHTS in json.loads((tmp_path / "data.json").read_text())
+    init_weights(experiment)
+    evaluation: Any = experiment.evaluate("test")
+    found = evaluation.best
+    predictions = json.loads((folder / "predictions-test.json").read_text())
+    assert {str(entry["image_id"]): entry["caption"] for entry in predictions} == found
 
 
 def test_other_options_do_not_mix_into_a_run(folder: Path, config: Config) -> None:

@@ -20,7 +20,7 @@ import tensorflow as tf
 from data.common.errors import UserError
 from pipelines.config.config import Config
 from tests.support.paths import ROOT
-from tests.support.tiny.trainer import batches, newest, trainer, weight_sum
+from tests.support.tiny.trainer import STEPS, batches, newest, trainer, weight_sum
 
 
 def start(run_dir: Path) -> subprocess.Popen[bytes]:
@@ -92,6 +92,35 @@ def test_stops_early_and_takes_the_best_epoch(tmp_path: Path) -> None:
     assert [record["score"] for record in it.history] == [0.1, 0.5, 0.4, 0.3]
     for now, best in zip(it.step.head_variables, weights[1], strict=True):
         np.testing.assert_array_equal(now, best)
+
+
+def test_the_lowest_validation_loss_can_select_the_epoch(tmp_path: Path) -> None:
+    it = trainer(tmp_path, fine_tune_from=1)
+    it.config = Config(epochs=40, patience=2)
+    losses = iter([3.0, 1.0, 2.0, 2.5, 0.1])
+    it.fit(batches, lambda _: {"val_loss": next(losses)}, "val_loss")
+    assert [record["val_loss"] for record in it.history] == [3.0, 1.0, 2.0, 2.5]
+
+
+def test_a_run_with_more_epochs_continues_where_it_ended(tmp_path: Path) -> None:
+    first = trainer(tmp_path, epochs=2)
+    first.fit(batches, lambda _: weight_sum(first), "score")
+    weights = tensors(tmp_path)
+    more = trainer(tmp_path, epochs=4)
+    assert more.history == first.history
+    optimizer = more.step.optimizer
+    assert int(optimizer.iterations) == 2 * STEPS
+    # The cosine is that of four epochs: the learning rate rises again, to where it would be.
+    expected = float(trainer(tmp_path / "new", epochs=4).step.optimizer._learning_rate(2 * STEPS))
+    assert float(optimizer.learning_rate) == pytest.approx(expected, rel=1e-6)
+    assert expected > 2 * float(first.step.optimizer.learning_rate)
+    more.fit(batches, lambda _: weight_sum(more), "score")
+    assert [record["epoch"] for record in more.history] == [1, 2, 3, 4]
+    assert more.history[:2] == first.history
+    changed = [
+        name for name in weights if not np.array_equal(weights[name], tensors(tmp_path)[name])
+    ]
+    assert any("embedding" in name for name in changed)
 
 
 def test_validation_sees_the_averaged_weights(tmp_path: Path) -> None:
