@@ -34,8 +34,8 @@ def run(
 ) -> None:
     """Prepare the data, train, evaluate, export and report.
 
-    The run directory then has config.json, model.json, the vocabularies or labels, checkpoints/, best/,
-    tensorboard/, predictions-<split>.*, metrics.json, report.html and export/<version>/.
+    The run directory then has config.json, model.json, the vocabularies or labels, checkpoints/,
+    best/, tensorboard/, predictions-<split>.*, metrics.json, report.html and export/<version>/.
 
     Args:
         config: of the run.
