@@ -256,21 +256,28 @@ def test_a_killed_run_leaves_nothing_readable_and_the_next_one_resumes(
     assert list(check(home)) == []
 
 
-def test_two_processes_at_once_write_one_dataset(source: Path, tmp_path: Path) -> None:
+def test_two_processes_at_once_write_one_dataset(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     script = f"""
         import sys
         sys.path.insert(0, {str(ROOT)!r})
+        import tensorflow
         from data.sharding.prepare import prepare_images
+        print("ready", flush=True)
         print(prepare_images("folder", {str(source)!r}, data_dir={str(tmp_path / "data")!r}))
     """
     command = [sys.executable, "-c", textwrap.dedent(script)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
     options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    both = [subprocess.Popen(command, env=environment, **options) for _ in range(2)]
-    results = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], results
-    assert results[0][0] == results[1][0]
-    assert sorted("(prepared before)" in messages for _, messages in results) == [False, True]
+    with subprocess.Popen(command, env=environment, **options) as other:
+        assert other.stdout and other.stdout.readline() == "ready\n"
+        own = prepare("folder", source, data_dir=tmp_path / "data")
+        printed, messages = other.communicate()
+    assert other.returncode == 0, messages
+    assert printed == f"{own}\n"
+    both = (messages, capsys.readouterr().err)
+    assert sorted("(prepared before)" in each for each in both) == [False, True]
     (home,) = (tmp_path / "data" / "folder").iterdir()
     assert list(check(home)) == []
 

@@ -27,7 +27,7 @@ from pipelines.tasks.image_source import ImageSource
 from tests.support import prepared_folders
 from tests.support.cached_images import image_table as table
 from tests.support.source_files import jpeg
-from tests.support.tiny.clips import tiny
+from tests.support.tiny.clips import clips, tiny
 
 
 @pytest.fixture
@@ -116,11 +116,11 @@ def test_stored_features_are_those_that_training_would_compute(
 
 
 @pytest.mark.parametrize(
-    "pooled, grid", [(True, "mean"), (False, "mean"), (False, "spatial"), (False, "spatial+cells")]
+    "pooled, grids", [(True, ["mean"]), (False, ["mean", "spatial", "spatial+cells"])]
 )
 def test_stored_features_of_clips_are_those_that_training_would_compute(
     pooled: bool,
-    grid: str,
+    grids: list[str],
     tmp_path: Path,
     made: None,
     backbone: str,
@@ -128,8 +128,8 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
 ) -> None:
     monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path / "cache"))
     task, out = "action-recognition", tmp_path / "out"
-    options = {"backbone": backbone, "flips": True, "frame_pooling": grid}
-    fresh = tiny(task, tmp_path, **options).source
+    options: dict[str, Any] = {"backbone": backbone, "flips": True}
+    clips(tmp_path / "source")
     encoder = settings(backbone, pooled=pooled, flips=True)
     prepare(
         "clip-folder",
@@ -139,18 +139,21 @@ def test_stored_features_of_clips_are_those_that_training_would_compute(
         encoder=encoder,
         pixels=False,
     )
-    experiment = tiny(task, tmp_path, **options, data="prepared", source=str(out))
-    source = experiment.source
-    for split, views in (("train", 2), ("validation", 1)):
-        own, other = source.table(split, 0), fresh.table(split, 0)
-        assert own.rows.shape[1] == other.rows.shape[1] == views
-        assert dict(zip(own.ids, own.frames, strict=True)) == dict(
-            zip(other.ids, other.frames, strict=True)
-        )
-        for name in own.ids:
-            both = [it.read(np.array([it.positions()[name]]))[0] for it in (own, other)]
-            stored, computed = (each.astype(np.float32) for each in both)
-            np.testing.assert_allclose(stored, computed, atol=4e-3)
+    for grid in grids:
+        options["frame_pooling"] = grid
+        fresh = tiny(task, tmp_path, **options).source
+        experiment = tiny(task, tmp_path, **options, data="prepared", source=str(out))
+        source = experiment.source
+        for split, views in (("train", 2), ("validation", 1)):
+            own, other = source.table(split, 0), fresh.table(split, 0)
+            assert own.rows.shape[1] == other.rows.shape[1] == views
+            assert dict(zip(own.ids, own.frames, strict=True)) == dict(
+                zip(other.ids, other.frames, strict=True)
+            )
+            for name in own.ids:
+                both = [it.read(np.array([it.positions()[name]]))[0] for it in (own, other)]
+                stored, computed = (each.astype(np.float32) for each in both)
+                np.testing.assert_allclose(stored, computed, atol=4e-3)
     assert experiment.evaluate("validation").summary()["accuracy"] >= 0
     assert source.preview("train", own.ids[0]).text
     if pooled:

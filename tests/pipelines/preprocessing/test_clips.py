@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,39 +57,44 @@ def test_speed_jitter_changes_the_pace_and_keeps_the_order() -> None:
     assert np.array_equal(select_frames(frames, None, None, speed_jitter=0.2)[0], plain)
 
 
-@pytest.mark.parametrize("lengths", [[9, 3], [4, 4], [1, 0]])
+def in_graph(reader: ClipPreprocessing) -> Any:
+    """Return a reader's function of encoded frames, traced once, as an export has it."""
+    return tf.function(reader.read_in_graph, input_signature=[reader.signature], autograph=False)
+
+
 @pytest.mark.parametrize("max_frames, views", [(4, 1), (None, 1), (4, 2)])
-def test_an_export_selects_the_same_frames_as_a_table(
-    lengths: list[int], max_frames: int | None, views: int
-) -> None:
+def test_an_export_selects_the_same_frames_as_a_table(max_frames: int | None, views: int) -> None:
     reader = ClipPreprocessing(48, None, max_frames, {}, views)
-    given = np.full((2, 9), b"", object)
-    for row, length in enumerate(lengths):
-        given[row, :length] = [png(100 * row + number) for number in range(length)]
-    (frames, mask), valid = reader.read_in_graph(tf.constant(given))
-    assert valid.numpy().tolist() == [length > 0 for length in lengths]
-    for row, length in enumerate(lengths):
-        if not length:
-            assert not mask[row].numpy().any()
-            continue
-        wanted, real = select_frames(np.array([length]), max_frames)
-        seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
-        sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
-        parts = [ClipPreprocessing(48, None, None, {}).read_pixels(part)[0][0] for part in sent]
-        count = int(mask[row].numpy().sum())
-        assert count == real.sum()
-        assert np.array_equal(frames[row, :count], tf.concat(parts, axis=-1)[0])
-        whole = tf.constant([frame(100 * row + n) for n in range(length)])[tf.newaxis]
-        assert np.array_equal(frames[row, :count], reader.read_pixels(whole)[0][0][0])
+    plain = ClipPreprocessing(48, None, None, {})
+    read = in_graph(reader)
+    for lengths in ([9, 3], [4, 4], [1, 0]):
+        given = np.full((2, 9), b"", object)
+        for row, length in enumerate(lengths):
+            given[row, :length] = [png(100 * row + number) for number in range(length)]
+        (frames, mask), valid = read(tf.constant(given))
+        assert valid.numpy().tolist() == [length > 0 for length in lengths]
+        for row, length in enumerate(lengths):
+            if not length:
+                assert not mask[row].numpy().any()
+                continue
+            wanted, real = select_frames(np.array([length]), max_frames)
+            seen = [wanted[0], np.maximum(wanted[0] - 1, 0)][:views]
+            sent = [tf.constant([frame(100 * row + n) for n in part])[tf.newaxis] for part in seen]
+            parts = [plain.read_pixels(part)[0][0] for part in sent]
+            count = int(mask[row].numpy().sum())
+            assert count == real.sum()
+            assert np.array_equal(frames[row, :count], tf.concat(parts, axis=-1)[0])
+            whole = tf.constant([frame(100 * row + n) for n in range(length)])[tf.newaxis]
+            assert np.array_equal(frames[row, :count], reader.read_pixels(whole)[0][0][0])
 
 
 def test_undecodable_frames_are_dropped() -> None:
-    reader = ClipPreprocessing(32, None, None, {})
+    read = in_graph(ClipPreprocessing(32, None, None, {}))
     whole = [png(1), png(2), png(3)]
     broken = [b"", png(1), b"no picture", png(2), b"", png(3)[:50], png(3)]
     given = np.full((3, 7), b"", object)
     given[0, :3], given[1], given[2, 2] = whole, broken, b"\xff\xd8"
-    (frames, mask), valid = reader.read_in_graph(tf.constant(given))
+    (frames, mask), valid = read(tf.constant(given))
     assert valid.numpy().tolist() == [True, True, False]
     assert mask.numpy().sum(axis=1).tolist() == [3, 3, 0]
     assert np.array_equal(frames[0, :3], frames[1, :3])
@@ -99,7 +106,7 @@ def test_undecodable_frames_are_dropped() -> None:
     assert np.array_equal(pairs[0, 1:3, ..., 3:], frames[0, :2])
     assert np.array_equal(pairs[1, :3, ..., 3:], frames[1, :3])  # what came before was lost
     for shape in ((0, 3), (2, 0)):
-        (frames, mask), valid = reader.read_in_graph(tf.fill(shape, ""))
+        (frames, mask), valid = read(tf.fill(shape, ""))
         assert len(frames) == len(mask) == len(valid) == shape[0] and not valid.numpy().any()
 
 
