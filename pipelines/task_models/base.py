@@ -54,6 +54,7 @@ class TaskModel(EncoderHead):
         """Join the parts; see `EncoderHead`."""
         super().__init__(backbone, encoder, head, top, **model)
         self.preprocessor = preprocessor
+        self._preprocess = tf.autograph.experimental.do_not_convert(preprocessor.__call__)
 
     def compile(
         self,
@@ -185,13 +186,13 @@ class TaskModel(EncoderHead):
             x = x.batch(batch_size)
         if x.cardinality() == 0:
             raise ValueError("there are no examples: the dataset is empty")
-        return x.map(self.preprocessor, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+        return x.map(self._preprocess, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
     def _batches(self, inputs: Any, batch_size: int) -> Iterator[Any]:
         """Yield batches of the model's inputs for raw inputs or a dataset of batches of them."""
         if not isinstance(inputs, tf.data.Dataset):
             inputs = tf.data.Dataset.from_tensor_slices(_tensor(inputs)).batch(batch_size)
-        yield from inputs.map(self.preprocessor)
+        yield from inputs.map(self._preprocess)
 
 
 def _tensor(values: Any) -> Any:

@@ -24,6 +24,7 @@ from pipelines.config.run_directory import INIT_WEIGHTS, open_run
 from pipelines.config.stored_runs import Score, read_run
 from pipelines.evaluation.metrics.captions import evaluate_captions
 from pipelines.export.version import SCRATCH
+from pipelines.task_models import ImageCaptioner, load_run
 from pipelines.tasks.assembly import build, check_splits, init_weights, load_experiment, prepare
 from pipelines.tasks.caption_head import CaptionHead
 from pipelines.tasks.protocols import PreparedDataset
@@ -125,6 +126,33 @@ def test_the_start_is_summarized_and_a_dry_run_writes_nothing(
     before = {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
     run(config, open_run(config, tmp_path / "other", dry_run=True), dry_run=True)
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "other").iterdir()}
+
+
+def test_the_model_of_a_run_needs_no_dataset(
+    folder: Path, words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORDREEL_DATA_DIR", str(tmp_path))  # where nothing is prepared
+    predictions = json.loads((folder / "predictions-test.json").read_text())
+    images = Path(words[words.index("--source") + 1], "images")
+    model = load_run(folder)
+    assert isinstance(model, ImageCaptioner)
+    files = [(images / each["image_id"]).read_bytes() for each in predictions]
+    assert model.generate(files) == [each["caption"] for each in predictions]
+
+
+def test_unfinished_and_newer_runs_are_reported(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is not a run directory"):
+        load_run(tmp_path)
+    shutil.copy(folder / "config.json", tmp_path)
+    with pytest.raises(UserError, match=r"has no model\.json"):
+        load_run(tmp_path)
+    shutil.copy(folder / "model.json", tmp_path)
+    with pytest.raises(UserError, match="has no weights yet"):
+        load_run(tmp_path)
+    text = (folder / "model.json").read_text().replace("ImageEncoder", "NewerEncoder")
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(UserError, match=r"model\.json cannot be read: .*newer version"):
+        load_run(tmp_path)
 
 
 def test_the_export_repeats_the_predictions(folder: Path, config: Config) -> None:
