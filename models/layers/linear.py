@@ -9,6 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+if (_backend := keras.backend.backend()) != "tensorflow":
+    raise ImportError(
+        f"Wordreel needs Keras's backend tensorflow, not {_backend}: unset KERAS_BACKEND, or "
+        "change backend in ~/.keras/keras.json"
+    )
+
 
 class ProductPolicy(keras.DTypePolicy):
     """Compute in float32, but round the factors of matrix products to another dtype.

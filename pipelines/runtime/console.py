@@ -99,6 +99,8 @@ def exit_code(work: Callable[[], int], stopped: str = "stopped") -> int:
         stopped: printed after Ctrl-C.
     """
     try:
+        if (backend := os.environ.get("KERAS_BACKEND", "tensorflow")) != "tensorflow":
+            raise UserError(f"KERAS_BACKEND is {backend}: unset it, or set it to tensorflow")
         return work()
     except KeyboardInterrupt:
         print(f"\n{stopped}", file=sys.stderr)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import keras
@@ -20,6 +22,7 @@ from models.layers.cells import CELLS, Cell
 from models.layers.linear import Linear
 from models.layers.rnn import Recurrent
 from models.memory import Memory
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.shuffle=True. was passed")
 
@@ -187,3 +190,12 @@ def test_a_cell_starts_from_a_given_state() -> None:
     layer.set_weights(keras_lstm.get_weights())
     for ours, theirs in zip(layer(x, initial_state=state), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_another_backend_is_refused() -> None:
+    code = "import keras; keras.backend.backend = lambda: 'torch'; import models.layers.cells"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    line = done.stderr.splitlines()[-1]
+    assert "Wordreel needs Keras's backend tensorflow, not torch: unset KERAS_BACKEND" in line

@@ -55,6 +55,15 @@ def test_an_error_that_a_user_can_fix_is_one_line_and_exit_code_2(
     assert all(part in err for part in parts)
 
 
+def test_another_backend_of_keras_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert exit_code(lambda: 0) == 2
+    message = "wordreel: error: KERAS_BACKEND is jax: unset it, or set it to tensorflow\n"
+    assert capsys.readouterr().err == message
+
+
 def test_ctrl_c_is_exit_code_130_with_a_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(lambda: fail(KeyboardInterrupt()), "stopped; go on") == 130
     assert capsys.readouterr().err == "\nstopped; go on\n"
