@@ -33,7 +33,7 @@ def model_card(
         "## Signatures",
         *(_signature(each, definition, info) for each, definition in signatures.items()),
         "## Serve it",
-        _SERVE.format(name=name),
+        _serve(name, version, info, signatures),
         "## Limits",
         "\n".join(f"- {limit}" for limit in _limits(info, signatures)),
     ]
@@ -48,8 +48,41 @@ with a web page to try the model: `wordreel serve .`. Then:
 curl -d @requests/serving_default-inputs.json http://127.0.0.1:8501/v1/models/{name}:predict
 ```
 
+In Python, with TensorFlow only{order}:
+
+```python
+import tensorflow as tf
+
+model = tf.saved_model.load("{version}").signatures["serving_default"]
+given = tf.constant([{example}])
+print(model({given}=given)["{answer}"].numpy())
+```
+
 `requests/` has a sample request for each signature, in the row form (`instances`) and the columnar
 form (`inputs`). `wordreel verify-export .` verifies this export."""
+
+
+# By input, what a program passes as one row.
+_EXAMPLES = {
+    "image_bytes": 'open("image.jpg", "rb").read()',
+    "frame_bytes": '[open(name, "rb").read() for name in frames]',
+    "text": '"a text"',
+}
+
+
+def _serve(name: str, version: str, info: Mapping[str, Any], signatures: Mapping[str, Any]) -> str:
+    """Return how to use the export, by REST and in Python."""
+    inputs = signatures["serving_default"].inputs if "serving_default" in signatures else {}
+    given = next((each for each in inputs if each in _EXAMPLES), "text")
+    labels = " (`probabilities` are in the order of `assets/labels.txt`)"
+    return _SERVE.format(
+        name=name,
+        version=version,
+        given=given,
+        example=_EXAMPLES[given],
+        answer=info.get("answer", "label"),
+        order=labels if "labels" in info else "",
+    )
 
 
 def _data(config: Mapping[str, Any]) -> str:
