@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from models.backbones.efficientnet_lite import efficientnet_lite
+from models.backbones.input_scale import check_input_scale
 from models.backbones.names import IMAGE_SIZES, SMALL, VARIANTS, resolve_name
 from models.backbones.small import BUILDERS
 
@@ -278,6 +279,10 @@ def _from_keras_file(path: Path, weights: str, image_size: int | None) -> keras.
     if weights != "auto":
         raise ValueError(f"{path}: a .keras file includes its weights; remove weights={weights!r}")
     model = _read_keras_file(path)
+    try:
+        check_input_scale(model)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     sides = model.input_shape[1:3]
     size = image_size or sides[0] or 224
     if sides == (size, size):
