@@ -91,7 +91,9 @@ def measure_gradient_flow(
         return x, cell.step(x, state)
 
     projected = tf.transpose(cell.project(inputs), [1, 0, 2])
-    run_step, jacobian_of = tf.function(step), tf.function(functools.partial(jacobian, step))
+    run_step, jacobian_of = (
+        tf.function(each, autograph=False) for each in (step, functools.partial(jacobian, step))
+    )
     states = [cell.initial_state(inputs.shape[0])]
     for x in projected[:-1]:
         states.append(run_step(x, states[-1])[1])

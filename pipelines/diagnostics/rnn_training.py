@@ -87,7 +87,9 @@ def run_trial(trial: Trial) -> Outcome:
     held_out = task.make(np.random.default_rng(trial.length), HELD_OUT, trial.length, True)
     network = _Network(trial, task, held_out[0].shape[-1])
     gradient_before = _remaining_gradient(trial, network, held_out[0])
-    train_step, evaluate = tf.function(network.train_step), tf.function(network.evaluate)
+    train_step, evaluate = (
+        tf.function(each, autograph=False) for each in (network.train_step, network.evaluate)
+    )
     score, step = float("nan"), 0
     while step < trial.steps and not (step and task.is_solved(score)):
         for _ in range(min(CHECK_EVERY, trial.steps - step)):

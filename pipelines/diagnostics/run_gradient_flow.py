@@ -66,7 +66,9 @@ def _flow(loop: RecordedLoop, gradient: Any) -> GradientFlow:
 def _singular_values(loop: RecordedLoop) -> np.ndarray:
     """Return the singular values of ∂h_t/∂h_{t-1}, the mean over examples: `[time, units]`."""
     values, state = [], loop.initial_state
-    step = tf.function(functools.partial(jacobian, loop.step), reduce_retracing=True)
+    step = tf.function(
+        functools.partial(jacobian, loop.step), reduce_retracing=True, autograph=False
+    )
     for each in loop.inputs:
         found, state = step(each, state)
         values.append(mean_singular_values(found, output_state(state).h.shape[-1]))

@@ -205,7 +205,9 @@ def compile_by_rank(function: Callable[..., Output]) -> Callable[..., Output]:
     @functools.cache
     def compiled(ranks: tuple[int, ...]) -> Callable[..., Output]:
         del ranks
-        compiled: Callable[..., Output] = tf.function(function, reduce_retracing=True)
+        compiled: Callable[..., Output] = tf.function(
+            function, reduce_retracing=True, autograph=False
+        )
         return compiled
 
     return lambda inputs: compiled(tuple(map(np.ndim, tf.nest.flatten(inputs))))(inputs)

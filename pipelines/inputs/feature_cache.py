@@ -186,7 +186,9 @@ def row_function(
 
     fast, channels = freeze_for_inference(backbone), backbone.input_shape[-1]
 
-    @tf.function(input_signature=[tf.TensorSpec([None, size, size, channels], tf.uint8)])
+    spec = tf.TensorSpec([None, size, size, channels], tf.uint8)
+
+    @tf.function(input_signature=[spec], autograph=False)
     def features(images: tf.Tensor) -> tf.Tensor:
         views = [images, images[:, :, ::-1]] if mirrored else [images]
         return tf.cast(tf.stack([apply(view) for view in views], axis=1), tf.float16)

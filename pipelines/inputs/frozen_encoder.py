@@ -82,6 +82,7 @@ class FrozenEncoder:
         self._rows_of = tf.function(
             lambda encoded: self.rows(self._decoded(encoded)),
             input_signature=[tf.TensorSpec([None], tf.string)],
+            autograph=False,
         )
 
     def __call__(self, encoded: Sequence[bytes]) -> np.ndarray:

@@ -61,7 +61,7 @@ class SelfCritical:
         self.steps_per_epoch = -(-len(self.rows) // EXAMPLES)
         lengths = SearchOptions(max_words=options.max_words, min_words=options.min_words)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def sample_captions(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
             with use_policy(model, policy):
                 memory = model.encode(rows)

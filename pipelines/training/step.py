@@ -119,7 +119,7 @@ class Step:
             def step(parts: Sequence[Part], sampling: tf.Tensor, log: tf.Tensor) -> Result:
                 return self._update(self._gradients(parts, sampling, fine_tune), fine_tune, log)
 
-            return tf.function(step, reduce_retracing=True)
+            return tf.function(step, reduce_retracing=True, autograph=False)
         # A worker traces new shapes when they occur. So the part in which workers communicate is
         # a graph of its own, whose shapes never change.
         compute = tf.function(
@@ -127,9 +127,10 @@ class Step:
                 self._gradients, (parts, sampling, fine_tune)
             ),
             reduce_retracing=True,
+            autograph=False,
         )
 
-        @tf.function
+        @tf.function(autograph=False)
         def update(gradients: list[tf.Tensor], log: tf.Tensor) -> Result:
             with self.strategy.scope():
                 summed = self.strategy.run(_sum_over_replicas, (gradients,))

@@ -30,9 +30,15 @@ SIZE, FEW = 24, 400
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 BATCH = [tf.TensorSpec([None], tf.string)]
 
-decode = tf.function(lambda encoded: decode_or_flag(encoded, SIZE), input_signature=BATCH)
-decode_few = tf.function(lambda encoded: decode_or_flag(encoded, SIZE, FEW), input_signature=BATCH)
-read_orientation = tf.function(orientation, input_signature=[tf.TensorSpec([], tf.string)])
+decode = tf.function(
+    lambda encoded: decode_or_flag(encoded, SIZE), input_signature=BATCH, autograph=False
+)
+decode_few = tf.function(
+    lambda encoded: decode_or_flag(encoded, SIZE, FEW), input_signature=BATCH, autograph=False
+)
+read_orientation = tf.function(
+    orientation, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
+)
 
 
 def flags(encoded: list[bytes]) -> list[bool]:

@@ -23,9 +23,13 @@ from tests.support.tiny.captioner import encode, png_chunk, smooth_image
 
 SIZE = 24
 BATCH = [tf.TensorSpec([None], tf.string)]
-decode = tf.function(lambda encoded: decode_or_flag(encoded, SIZE), input_signature=BATCH)
+decode = tf.function(
+    lambda encoded: decode_or_flag(encoded, SIZE), input_signature=BATCH, autograph=False
+)
 decode_stored = tf.function(
-    lambda encoded: decode_image(encoded, SIZE), input_signature=[tf.TensorSpec([], tf.string)]
+    lambda encoded: decode_image(encoded, SIZE),
+    input_signature=[tf.TensorSpec([], tf.string)],
+    autograph=False,
 )
 
 

@@ -84,15 +84,16 @@ def test_marks_in_any_order_compose_alike() -> None:
     rng = random.Random(0)
     marks = [chr(p) for p in range(0x110000) if unicodedata.combining(chr(p))]
     few = [*"aeoAEΣω", *map(chr, (0x300, 0x301, 0x308, 0x323, 0x327, 0x328, 0x345, 0x1100, 0x1161))]
-    texts = ["".join(rng.choices(few + rng.sample(marks, 4), k=9)) for _ in range(3000)]
+    texts = ["".join(rng.choices(few + rng.sample(marks, 4), k=9)) for _ in range(1000)]
     agree(texts)
-    in_graph = tf.function(normalize, input_signature=[tf.TensorSpec([None], tf.int32)])
+    spec = [tf.TensorSpec([None], tf.int32)]
+    in_graph = tf.function(normalize, input_signature=spec, autograph=False)
     for text in texts[:300]:
         expected = [ord(char) for char in unicodedata.normalize("NFC", text)]
         assert in_graph(tf.constant(list(map(ord, text)))).numpy().tolist() == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("aΣσ'’-_é\u0301 \n")),
@@ -108,9 +109,9 @@ def test_thousands_of_real_sentences(shared_data: Path, tmp_path: Path) -> None:
     for name, folder in (("sst2", "sst2"), ("rt-polarity", "rt_polarity")):
         prepared = prepare_texts(name, shared_data / folder, data_dir=tmp_path)
         for split in prepared.splits:
-            texts = [text for _, text in prepared.texts(split)]
+            texts = [text for _, text in prepared.texts(split)][::3]
             agree(texts)
-            agree([text.upper() for text in texts[:500]])
+            agree([text.upper() for text in texts[:200]])
 
 
 def test_bytes_that_are_not_utf8_are_punctuation() -> None:
