@@ -40,7 +40,8 @@ def is_small(config: Config) -> bool:
     source = source_folder(dataset, config.source)
     assert source is not None  # as for every dataset that is read from files
     try:
-        return count_training(dataset.read(source, dataclasses.asdict(config)).entries) < LIMIT
+        count = count_training(dataset.read(source, dataclasses.asdict(config)).entries)
+        return 0 < count < LIMIT  # without examples, preparing it fails
     except (UserError, OSError):
         return False  # the error is reported when the dataset is prepared
 

@@ -31,7 +31,7 @@ def test_the_loss_of_sentences_is_the_mean_over_all_words(
     losses = []
     for inputs, targets in calm.batches(0):
         words = float(calm.model.head.target_weight(targets))
-        losses.append((words, float(calm.model.loss(inputs, targets))))
+        losses.append((words, float(calm.model.training_loss(inputs, targets))))
     expected = sum(words * each for words, each in losses) / sum(words for words, _ in losses)
     assert loss == pytest.approx(expected, rel=1e-5)
 
