@@ -80,7 +80,7 @@ def captioner() -> SentenceModel:
     model.compile(optimizer=keras.optimizers.Adam(0.02))
     files = [png(image) for image in inputs_of("image-captioning")]
     data = tf.data.Dataset.from_tensor_slices((files, targets_of("image-captioning")))
-    model.fit(data.batch(3), epochs=25, verbose=0)
+    model.fit(data.batch(3).repeat(25), verbose=0)  # an epoch of its own would start slowly
     return model
 
 
