@@ -5,7 +5,7 @@
 The theme is every image with a word for snow in a caption. The first run trains on other images of
 the training split, the second one on 200 images of the theme alone; the third one starts from the
 first and trains on these 200. All are scored on the same other images of the theme, which no run
-has seen. It takes about 15 minutes on two cores; the same command resumes it.
+has seen. The same command resumes it.
 """
 
 from __future__ import annotations

@@ -132,7 +132,6 @@ class TaskModel(EncoderHead):
         return super().evaluate(x, y, **options)
 
     @classmethod
-    @abc.abstractmethod
     def of(
         cls,
         parts: InputParts[InputPreprocessing],
@@ -141,7 +140,10 @@ class TaskModel(EncoderHead):
         config: Config,
         top: keras.Model | None = None,
     ) -> Self:
-        """Return the model of these parts, with the options of a run."""
+        """Return the model of these parts, with the options of a run that are not in them."""
+        del config
+        preprocessor = Preprocessor(parts.preprocessing, output)
+        return cls(parts.backbone, parts.encoder, head, preprocessor, top)
 
     @abc.abstractmethod
     def export(self, filepath: Path | str, info: Mapping[str, object] | None = None) -> Path:

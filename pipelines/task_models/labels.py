@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,12 +16,9 @@ from pipelines.config.config import Config
 from pipelines.export.labels import export_labels
 from pipelines.inputs.batches import compile_by_rank
 from pipelines.task_models.base import TaskModel, input_parts
-from pipelines.task_models.parts import InputParts, classifier
+from pipelines.task_models.parts import classifier
 from pipelines.task_models.preprocessor import (
-    InputPreprocessing,
     Labels,
-    OutputPreprocessing,
-    Preprocessor,
 )
 
 
@@ -55,20 +53,6 @@ class LabelModel(TaskModel):
         parts = input_parts(config, input_vocabulary)
         return cls.of(parts, classifier(config, classes), Labels(tuple(classes)), config)
 
-    @classmethod
-    def of(
-        cls,
-        parts: InputParts[InputPreprocessing],
-        head: keras.layers.Layer,
-        output: OutputPreprocessing,
-        config: Config,
-        top: keras.Model | None = None,
-    ) -> Self:
-        """Return the model of these parts; a configuration has nothing else for it."""
-        del config
-        preprocessor = Preprocessor(parts.preprocessing, output)
-        return cls(parts.backbone, parts.encoder, head, preprocessor, top)
-
     @property
     def classes(self) -> Sequence[str]:
         """The labels, in the order of the logits."""
@@ -79,8 +63,12 @@ class LabelModel(TaskModel):
     def predict(self, x: Any, batch_size: int = 32, **options: Any) -> np.ndarray:
         """Return the probability of each class, float32 `[batch, classes]`."""
         del options  # those of `keras.Model.predict`: verbosity, steps, callbacks
-        function = compile_by_rank(lambda inputs: tf.nn.softmax(self(inputs)))
-        return np.concatenate([function(batch).numpy() for batch in self._batches(x, batch_size)])
+        batches = self._batches(x, batch_size)
+        return np.concatenate([self._probabilities(batch).numpy() for batch in batches])
+
+    @functools.cached_property
+    def _probabilities(self) -> Callable[[Any], tf.Tensor]:
+        return compile_by_rank(lambda inputs: tf.nn.softmax(self(inputs)))
 
     def classify(self, x: Any, batch_size: int = 32) -> list[str]:
         """Return the most probable label of each input."""

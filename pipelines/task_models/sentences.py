@@ -88,9 +88,9 @@ class SentenceModel(TaskModel):
         top: keras.Model | None = None,
     ) -> Self:
         """Return the model of these parts, with the search of a configuration."""
-        preprocessor = Preprocessor(parts.preprocessing, output)
-        search = search_options(config)
-        return cls(parts.backbone, parts.encoder, head, preprocessor, top, search=search)
+        model = super().of(parts, head, output, config, top)
+        model.search = search_options(config)
+        return model
 
     @property
     def vocabulary(self) -> Vocabulary:
